@@ -1,0 +1,288 @@
+"""Many apps as columns: what every later step works on, whether the apps came as objects or as arrays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mainstream.errors import ProblemError
+from mainstream.problem import App, FloatArray, Model, Video, canonical
+from mainstream.validation import shown
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+NO_VOTE: Final = 0
+"""`x_vote` in columns: no voting, one positive frame is a detection."""
+AUTO_VOTE: Final = -1
+"""`x_vote` in columns: the number of votes is chosen with the option."""
+NO_PIN: Final = -1
+"""`pinned_num_frozen` in columns: the app is not pinned."""
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Apps:
+    """N apps over F chokepoints, as columns; made by :meth:`of` or :meth:`from_arrays`.
+
+    Attributes
+    ----------
+    app_ids : (N,) int
+    chokepoints : (F,) int
+        Every `num_frozen` that some app has, increasing; 0 for nothing shared.
+    accuracies, false_positive_rates : (N, F) float
+        NaN where the app has no model for that `num_frozen`, or no false positive rates at all.
+    event_length_ms, correlation, weight : (N,) float
+    event_frequency : (N,) float
+        NaN where not given.
+    x_vote : (N,) int
+        Votes; 0 for no voting, -1 for "auto".
+    unshared_key : (N,) int
+        0 or 1: how the app itself calls the `num_frozen` that shares nothing.
+    pinned_num_frozen, pinned_fps : (N,) int and float
+        -1 and NaN where not pinned.
+    min_fps, max_fps, min_value : (N,) float
+        0, infinity and -infinity where not given.
+    optional : (N,) bool
+    names : tuple of str or None
+        Empty when no app has a name.
+    """
+
+    app_ids: IntArray
+    chokepoints: IntArray
+    accuracies: FloatArray
+    false_positive_rates: FloatArray
+    event_length_ms: FloatArray
+    event_frequency: FloatArray
+    correlation: FloatArray
+    weight: FloatArray
+    x_vote: IntArray
+    unshared_key: IntArray
+    pinned_num_frozen: IntArray
+    pinned_fps: FloatArray
+    min_fps: FloatArray
+    max_fps: FloatArray
+    min_value: FloatArray
+    optional: BoolArray
+    names: tuple[str | None, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.app_ids)
+
+    @classmethod
+    def of(cls, given: Apps | Iterable[App | Mapping[str, Any]]) -> Apps:
+        """Columns from App objects or plain mappings; `given` itself when it is columns already.
+
+        Raises
+        ------
+        ProblemError
+            An app is not valid, there is none, or two have the same `app_id`.
+        """
+        if isinstance(given, Apps):
+            return given
+        if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
+            raise ProblemError(f"apps: got {shown(given)}; it has to be a list of apps")
+        apps = [App.of(app, where=f"apps[{i}]") for i, app in enumerate(given)]
+        if not apps:
+            raise ProblemError("apps: there is none; at least one is needed")
+        chokepoints = sorted({canonical(f) for app in apps for f in app.accuracies})
+        column_of = {f: k for k, f in enumerate(chokepoints)}
+        accuracies = np.full((len(apps), len(chokepoints)), np.nan)
+        false_positive_rates = accuracies.copy()
+        for i, app in enumerate(apps):
+            for f, rate in app.accuracies.items():
+                accuracies[i, column_of[canonical(f)]] = rate
+            for f, rate in (app.false_positive_rates or {}).items():
+                false_positive_rates[i, column_of[canonical(f)]] = rate
+        pins = [app.pinned or (NO_PIN, np.nan) for app in apps]
+        columns = cls(
+            app_ids=np.array([app.app_id for app in apps]),
+            chokepoints=np.array(chokepoints),
+            accuracies=accuracies,
+            false_positive_rates=false_positive_rates,
+            event_length_ms=np.array([app.event_length_ms for app in apps]),
+            event_frequency=np.array([np.nan if app.event_frequency is None else app.event_frequency for app in apps]),
+            correlation=np.array([app.correlation for app in apps]),
+            weight=np.array([app.weight for app in apps]),
+            x_vote=np.array([_vote_code(app.x_vote) for app in apps]),
+            unshared_key=np.array([int(1 in app.accuracies) for app in apps]),
+            pinned_num_frozen=np.array([NO_PIN if f == NO_PIN else canonical(f) for f, _ in pins]),
+            pinned_fps=np.array([fps for _, fps in pins], dtype=float),
+            min_fps=np.array([app.min_fps or 0.0 for app in apps]),
+            max_fps=np.array([app.max_fps or np.inf for app in apps]),
+            min_value=np.array([-np.inf if app.min_value is None else app.min_value for app in apps]),
+            optional=np.array([app.optional for app in apps]),
+            names=tuple(app.name for app in apps) if any(app.name for app in apps) else (),
+        )
+        columns._unique_ids()
+        return columns
+
+    @classmethod
+    def from_arrays(
+        cls,
+        accuracies: ArrayLike,
+        false_positive_rates: ArrayLike | None,
+        chokepoints: ArrayLike,
+        *,
+        event_length_ms: ArrayLike,
+        event_frequency: ArrayLike | None = None,
+        correlation: ArrayLike = 0.0,
+        x_vote: ArrayLike | None = None,
+        weight: ArrayLike = 1.0,
+        min_fps: ArrayLike = 0.0,
+        max_fps: ArrayLike = np.inf,
+        min_value: ArrayLike = -np.inf,
+        optional: ArrayLike = False,
+        app_ids: ArrayLike | None = None,
+    ) -> Self:
+        """Columns without an object for each app.
+
+        Parameters
+        ----------
+        accuracies : (N, F) array
+            Per-frame accuracy; NaN where an app has no model for that chokepoint.
+        false_positive_rates : (N, F) array or None
+        chokepoints : (F,) int array
+            `num_frozen` of the columns, increasing.
+        event_length_ms, event_frequency, correlation, weight : (N,) arrays or numbers
+            As in :class:`~mainstream.problem.App`.
+        x_vote : (N,) int array, int, "auto" or None
+            In the array, 0 stands for no voting and -1 for "auto".
+        min_fps, max_fps, min_value, optional : (N,) arrays or single values
+            As in :class:`~mainstream.problem.App`.
+        app_ids : (N,) int array, optional
+            Default 0..N-1.
+
+        Raises
+        ------
+        ProblemError
+            Shapes that disagree, values out of range.
+        """
+        p = _numbers("accuracies", accuracies)
+        if p.ndim != 2 or 0 in p.shape:
+            raise ProblemError(f"accuracies: shape {p.shape}; it has to be N apps x F chokepoints, neither 0")
+        n, columns = p.shape
+        f = _numbers("chokepoints", chokepoints)
+        if f.shape != (columns,):
+            raise ProblemError(f"chokepoints: shape {f.shape}; accuracies has {columns} columns")
+        if (f != np.floor(f)).any() or (f < 0).any() or (np.diff(f) <= 0).any() or (f <= 1).sum() > 1:
+            raise ProblemError("chokepoints: they have to be increasing integers, 0 or 1 at most once")
+        q = np.full_like(p, np.nan) if false_positive_rates is None else _numbers("false_positive_rates", false_positive_rates)
+        if q.shape != p.shape:
+            raise ProblemError(f"false_positive_rates: shape {q.shape}; accuracies has {p.shape}")
+        if false_positive_rates is not None and (np.isnan(p) != np.isnan(q)).any():
+            raise ProblemError("false_positive_rates: NaN has to stand where accuracies has NaN, and only there")
+        _in_range("accuracies", p, 0, 1, nan_allowed=True)
+        _in_range("false_positive_rates", q, 0, 1, nan_allowed=True)
+        empty = np.flatnonzero(np.isnan(p).all(axis=1))
+        if empty.size:
+            raise ProblemError(f"accuracies: row {empty[0]} is NaN throughout; each app needs a model")
+
+        def column(name: str, given: ArrayLike, low: float, high: float, low_open: bool = False) -> FloatArray:
+            values = _numbers(name, given)
+            if values.shape not in ((), (n,)):
+                raise ProblemError(f"{name}: shape {values.shape}; it has to be ({n},) or a single number")
+            _in_range(name, values, low, high, low_open=low_open)
+            return np.broadcast_to(values, (n,)).copy()
+
+        votes = _vote_code(x_vote) if x_vote is None or isinstance(x_vote, str) else x_vote
+        whole_votes = column("x_vote", votes, AUTO_VOTE, np.inf)
+        if (whole_votes != np.floor(whole_votes)).any():
+            raise ProblemError("x_vote: it has to be whole numbers: votes, 0 for none, -1 for 'auto'")
+        made = cls(
+            app_ids=np.arange(n) if app_ids is None else column("app_ids", app_ids, 0, np.inf).astype(np.int64),
+            chokepoints=np.array([canonical(int(k)) for k in f]),
+            accuracies=p,
+            false_positive_rates=q,
+            event_length_ms=column("event_length_ms", event_length_ms, 0, np.inf, low_open=True),
+            event_frequency=(
+                np.full(n, np.nan)
+                if event_frequency is None
+                else column("event_frequency", event_frequency, 0, 1, low_open=True)
+            ),
+            correlation=column("correlation", correlation, 0, 1),
+            weight=column("weight", weight, 0, np.inf, low_open=True),
+            x_vote=whole_votes.astype(np.int64),
+            unshared_key=np.full(n, int(f[0] == 1)),
+            pinned_num_frozen=np.full(n, NO_PIN),
+            pinned_fps=np.full(n, np.nan),
+            min_fps=column("min_fps", min_fps, 0, np.inf),
+            max_fps=column("max_fps", max_fps, 0, np.inf, low_open=True),
+            min_value=column("min_value", min_value, -np.inf, 1),
+            optional=np.broadcast_to(np.asarray(optional, dtype=bool), (n,)).copy(),
+        )
+        made._unique_ids()
+        return made
+
+    def check(self, model: Model, video: Video, mode: str) -> None:
+        """Check what only apps, model and video together can tell.
+
+        Raises
+        ------
+        ProblemError
+            A curve has a `num_frozen` that the model does not know, or a pin a rate that the video does not offer.
+        """
+        strange = [int(f) for f in self.chokepoints if int(f) not in model.chokepoints]
+        if strange:
+            owners = ~np.isnan(self.accuracies[:, self.chokepoints == strange[0]]).ravel()
+            raise ProblemError(
+                f"app {self.app_ids[owners][0]}: num_frozen {strange[0]} in accuracies is no chokepoint of the model; "
+                f"allowed: {shown(sorted(model.chokepoints))}"
+            )
+        rates = video.rates(mode)
+        for i in np.flatnonzero(self.pinned_num_frozen != NO_PIN):
+            if self.pinned_fps[i] not in rates:
+                raise ProblemError(
+                    f"app {self.app_ids[i]}: pinned target_fps {self.pinned_fps[i]:g} is not offered; "
+                    f"fps_options: {shown([float(rate) for rate in rates])}"
+                )
+
+    @property
+    def has_precision(self) -> BoolArray:
+        """Which apps have false positive rates and an event frequency; shape (N,)."""
+        has_rates: BoolArray = ~np.isnan(self.false_positive_rates).all(axis=1)
+        return has_rates & ~np.isnan(self.event_frequency)
+
+    def id_list(self, which: BoolArray) -> str:
+        """The ids of the apps where `which` is true, the first few of many, for a message."""
+        ids = [str(i) for i in self.app_ids[which]]
+        more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+        return ", ".join(ids[:_NAMED]) + more
+
+    def _unique_ids(self) -> None:
+        if len(np.unique(self.app_ids)) < len(self.app_ids):
+            app_id, count = Counter(self.app_ids.tolist()).most_common(1)[0]
+            raise ProblemError(f"app_id {app_id} stands {count} times; each app needs its own")
+
+
+def _vote_code(x_vote: int | str | None) -> int:
+    if isinstance(x_vote, str) and x_vote != "auto":
+        raise ProblemError(f"x_vote: got {x_vote!r}; it has to be an integer of at least 1, or 'auto'")
+    return AUTO_VOTE if isinstance(x_vote, str) else NO_VOTE if x_vote is None else x_vote
+
+
+def _numbers(name: str, given: ArrayLike) -> FloatArray:
+    try:
+        return np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ProblemError(f"{name}: got {shown(given)}; it has to be numbers") from None
+
+
+def _in_range(
+    name: str, values: FloatArray, low: float, high: float, *, low_open: bool = False, nan_allowed: bool = False
+) -> None:
+    inside = (values > low if low_open else values >= low) & (values <= high)
+    if nan_allowed:
+        inside |= np.isnan(values)
+    if high == np.inf and name != "max_fps":
+        inside &= np.isfinite(values)
+    if not inside.all():
+        worst = np.asarray(values)[~inside].flat[0]
+        bracket = "(" if low_open else "["
+        raise ProblemError(f"{name}: got {worst:g}; allowed is {bracket}{low:g}, {high:g}]")

@@ -1,0 +1,32 @@
+"""Every error that this package raises on purpose."""
+
+from __future__ import annotations
+
+
+class MainstreamError(Exception):
+    """Base of all errors of this package; its text is one line that a user can act on."""
+
+
+class ProblemError(MainstreamError, ValueError):
+    """A problem, a file or an argument is not what it has to be."""
+
+
+class InfeasibleError(MainstreamError):
+    """No schedule satisfies the problem.
+
+    Attributes
+    ----------
+    smallest_budget : float or None
+        The smallest budget that has a schedule, in cost units; None when no budget has one.
+    """
+
+    def __init__(self, message: str, smallest_budget: float | None = None) -> None:
+        super().__init__(message)
+        self.smallest_budget = smallest_budget
+
+    def __reduce__(self) -> tuple[type[InfeasibleError], tuple[str, float | None]]:
+        return type(self), (str(self), self.smallest_budget)
+
+
+class MissingExtraError(MainstreamError, ImportError):
+    """An optional package is not installed; the text names the extra that brings it."""

@@ -1,0 +1,223 @@
+"""What the user describes: the applications, the base network on a device, the video stream.
+
+Every object here is frozen and checked once, at construction. What only the three of them can tell together,
+:meth:`mainstream.apps.Apps.check` checks before a solve.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from mainstream.validation import Description, NonNegative, Positive, Probability, refuse, shown
+
+FloatArray = NDArray[np.float64]
+
+NumFrozen = Annotated[int, Field(ge=0)]
+Curve = Annotated[Mapping[NumFrozen, Probability], Field(min_length=1)]
+"""`num_frozen` -> a per-frame rate."""
+
+
+def _votes(given: Any) -> Any:
+    whole = isinstance(given, int) and not isinstance(given, bool)
+    if given is None or given == "auto" or (whole and 1 <= given):
+        return given
+    raise refuse("an integer of at least 1, or 'auto'; leave it out for no voting")
+
+
+def canonical(num_frozen: int) -> int:
+    """`num_frozen` with 0 and 1, which are one and the same, as 0."""
+    return 0 if num_frozen <= 1 else num_frozen
+
+
+class App(Description):
+    """One application: a classifier that watches for one kind of event.
+
+    Parameters
+    ----------
+    app_id : int
+        Its number, 0 or more, different for each app.
+    accuracies : mapping of int to float
+        Accuracy curve: `num_frozen` -> probability that a frame of the event is classified as the event.
+    event_length_ms : float
+        Length of an event, milliseconds.
+    correlation : float
+        Correlation between successive analysed frames, in [0, 1]. Published name: ``correlation_coefficient``.
+    event_frequency : float, optional
+        Share of the windows of the event's length that hold an event, in (0, 1].
+    false_positive_rates : mapping of int to float, optional
+        `num_frozen` -> probability that a frame without the event is classified as the event; the keys of
+        `accuracies`. Published name: ``prob_tnrs``.
+    x_vote : int or "auto", optional
+        Consecutive positive frames that make a detection; "auto" chooses the best of 1..7 for each option.
+    weight : float
+        Weight in the mean objective.
+    pinned : (int, float), optional
+        A fixed (`num_frozen`, `target_fps`).
+    min_fps, max_fps : float, optional
+        Least and greatest `target_fps` allowed.
+    min_value : float, optional
+        The app's value (what is being maximised: F1, recall or precision) has to reach this.
+    optional : bool
+        May be left out when it does not fit; it then counts 0.
+    name : str, optional
+        For people.
+    model_path : mapping of int to str, optional
+        `num_frozen` -> model file.
+
+    Raises
+    ------
+    ProblemError
+        A key is unknown or missing, or a value is out of its range.
+    """
+
+    other_names: ClassVar[Mapping[str, str]] = {
+        "correlation_coefficient": "correlation",
+        "prob_tnrs": "false_positive_rates",
+    }
+
+    app_id: Annotated[int, Field(ge=0)]
+    accuracies: Curve
+    event_length_ms: Positive
+    correlation: Probability = 0.0
+    event_frequency: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    false_positive_rates: Curve | None = None
+    x_vote: Annotated[int | Literal["auto"] | None, BeforeValidator(_votes)] = None
+    weight: Positive = 1.0
+    pinned: tuple[NumFrozen, Positive] | None = None
+    min_fps: Positive | None = None
+    max_fps: Positive | None = None
+    min_value: Probability | None = None
+    optional: bool = False
+    name: str | None = None
+    model_path: Mapping[NumFrozen, str] = Field(default_factory=dict)
+
+    @classmethod
+    def _label(cls, keys: Mapping[str, Any]) -> str:
+        return f"app {shown(keys['app_id'])}" if "app_id" in keys else "app"
+
+    @field_validator("accuracies", "false_positive_rates", "model_path")
+    @classmethod
+    def _one_key_for_nothing_shared(cls, curve: Mapping[int, Any] | None) -> Mapping[int, Any] | None:
+        if curve is not None and 0 in curve and 1 in curve:
+            raise refuse("num_frozen 0 and 1 are one and the same (nothing is shared); give one of them")
+        return curve
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        known = {canonical(f) for f in self.accuracies}
+        if self.false_positive_rates is not None:
+            rates = {canonical(f) for f in self.false_positive_rates}
+            if rates != known:
+                raise refuse(
+                    f"false_positive_rates has to have the num_frozen of accuracies; "
+                    f"only one of them has {sorted(rates ^ known)}"
+                )
+        if self.pinned is not None and canonical(self.pinned[0]) not in known:
+            raise refuse(f"pinned num_frozen {self.pinned[0]} is not in accuracies; allowed: {sorted(self.accuracies)}")
+        if self.min_fps is not None and self.max_fps is not None and self.min_fps > self.max_fps:
+            raise refuse(f"min_fps {self.min_fps:g} is above max_fps {self.max_fps:g}")
+        return self
+
+
+class Model(Description):
+    """The base network, measured on a device.
+
+    Parameters
+    ----------
+    total_layers : int
+        Number of layers.
+    layer_latencies : sequence of float, length `total_layers`
+        Time that each layer takes for one frame, in `unit`.
+    frozen_layer_names : mapping of int to str
+        Chokepoint -> name of the tensor there, in the model files.
+    channels, height, width : int, optional
+        Input size.
+    name, unit, measured_on : str, optional
+        What was measured, in which unit (for people), and where.
+    batch, threads, cores : int, optional
+        How it was measured; the cores of the device.
+    whole_network_ms : float, optional
+        Time of the network in one piece, for comparison.
+    """
+
+    total_layers: Annotated[int, Field(ge=1)]
+    layer_latencies: tuple[NonNegative, ...]
+    frozen_layer_names: Annotated[Mapping[NumFrozen, str], Field(min_length=1)]
+    channels: Annotated[int, Field(ge=1)] = 3
+    height: Annotated[int, Field(ge=1)] | None = None
+    width: Annotated[int, Field(ge=1)] | None = None
+    name: str | None = None
+    unit: str | None = None
+    batch: Annotated[int, Field(ge=1)] | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
+    cores: Annotated[int, Field(ge=1)] | None = None
+    measured_on: str | None = None
+    whole_network_ms: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.layer_latencies) != self.total_layers:
+            raise refuse(
+                f"layer_latencies has {len(self.layer_latencies)} values, total_layers is {self.total_layers}; "
+                "there has to be one for each layer"
+            )
+        if not sum(self.layer_latencies) > 0:
+            raise refuse("layer_latencies are all 0; at least one layer has to take time")
+        beyond = [f for f in self.frozen_layer_names if f > self.total_layers]
+        if beyond:
+            raise refuse(f"frozen_layer_names has {beyond[0]}, the network has {self.total_layers} layers")
+        return self
+
+    @cached_property
+    def prefix(self) -> FloatArray:
+        """Latency of the first k layers, k = 0..total_layers; shape (total_layers + 1,)."""
+        return np.concatenate([[0.0], np.cumsum(self.layer_latencies)])
+
+    @cached_property
+    def chokepoints(self) -> frozenset[int]:
+        """The `num_frozen` at which the network can be cut, 0 for nothing shared."""
+        return frozenset({0, *(canonical(f) for f in self.frozen_layer_names)})
+
+
+class Video(Description):
+    """The camera stream.
+
+    Parameters
+    ----------
+    stream_fps : float
+        Frames a second that the camera gives; need not be whole.
+    fps_options : sequence of float, optional
+        Rates that apps may be given: increasing, positive, up to `stream_fps`. Default: 1..floor(stream_fps)
+        (`stream_fps` itself when that is below 1).
+    """
+
+    stream_fps: Positive
+    fps_options: tuple[Positive, ...] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.fps_options is None:
+            return self
+        if not self.fps_options:
+            raise refuse("fps_options is empty; leave it out for 1..stream_fps")
+        if any(b <= a for a, b in zip(self.fps_options, self.fps_options[1:], strict=False)):
+            raise refuse(f"fps_options {shown(self.fps_options)} do not increase")
+        if self.fps_options[-1] > self.stream_fps:
+            raise refuse(f"fps_options go up to {self.fps_options[-1]:g}, the stream has {self.stream_fps:g} fps")
+        return self
+
+    def rates(self, mode: str) -> FloatArray:
+        """The frame rates to choose from; "no-sharing" adds 0.1..0.9 to the default ones."""
+        if self.fps_options is not None:
+            return np.array(self.fps_options)
+        whole = [float(fps) for fps in range(1, math.floor(self.stream_fps) + 1)]
+        tenths = [tenth / 10 for tenth in range(1, 10)] if mode == "no-sharing" else []
+        rates = [fps for fps in tenths + whole if fps <= self.stream_fps]
+        return np.array(rates or [self.stream_fps])

@@ -1,0 +1,270 @@
+"""What comes back from a solve: frozen, prints and saves itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Final, Self
+
+import numpy as np
+
+from mainstream.apps import BoolArray, IntArray
+from mainstream.costs import StemPart
+from mainstream.errors import ProblemError
+from mainstream.problem import FloatArray
+
+FORMAT: Final = "mainstream-result-1"
+_LISTED = 30
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one app was given, and what it gets out of it.
+
+    Attributes
+    ----------
+    app_id : int
+    num_frozen : int
+        Number of leading layers it shares; 0 and 1 mean nothing.
+    target_fps : float
+        Frames a second that it analyses.
+    x_vote : int or None
+        Consecutive positives needed; None for no voting.
+    value : float
+        What was maximised, unweighted.
+    f1, recall, precision : float or None
+        Event metrics; f1 and precision are None without false positive rates and event frequency.
+    accuracy : float
+        Per-frame accuracy of the model.
+    tail_cost : float
+        Compute a second of the layers that only this app runs.
+    name : str or None
+    """
+
+    app_id: int
+    num_frozen: int
+    target_fps: float
+    x_vote: int | None
+    value: float
+    f1: float | None
+    recall: float
+    precision: float | None
+    accuracy: float
+    tail_cost: float
+    name: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """One choice for each app, as columns of length N, and the stem that they share.
+
+    `f1` and `precision` are NaN where an app has none, `x_vote` is 0 for no voting. An app that was left out has
+    `target_fps` 0 and no entry in `choices`.
+    """
+
+    app_ids: IntArray
+    num_frozen: IntArray
+    target_fps: FloatArray
+    x_vote: IntArray
+    value: FloatArray
+    f1: FloatArray
+    recall: FloatArray
+    precision: FloatArray
+    accuracy: FloatArray
+    tail_cost: FloatArray
+    stem: tuple[StemPart, ...]
+    names: tuple[str | None, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.app_ids)
+
+    @property
+    def admitted(self) -> BoolArray:
+        """Which apps run; shape (N,)."""
+        runs: BoolArray = self.target_fps > 0
+        return runs
+
+    @property
+    def cost(self) -> float:
+        """Compute a second: stem and tails."""
+        return sum(part.cost for part in self.stem) + float(self.tail_cost.sum())
+
+    @cached_property
+    def choices(self) -> tuple[Choice, ...]:
+        """The admitted apps' choices as objects, in the order in which the apps were given."""
+        rows = np.flatnonzero(self.admitted)
+        columns = {
+            field.name: getattr(self, field.name)[rows].tolist()
+            for field in fields(Choice)
+            if field.name not in ("name", "x_vote")
+        }
+        for column in ("f1", "precision"):
+            columns[column] = [None if x != x else x for x in columns[column]]
+        columns["x_vote"] = [x or None for x in self.x_vote[rows].tolist()]
+        columns["name"] = [self.names[i] for i in rows] if self.names else [None] * len(rows)
+        return tuple(
+            Choice(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A schedule with the proof of how good it is.
+
+    Attributes
+    ----------
+    schedule : Schedule
+    status : str
+        "optimal" when the gap asked for is proven, else "feasible".
+    objective : float
+        Weighted mean of the apps' values; with ``aggregate="min"`` the smallest value.
+    bound : float
+        No schedule within the budget has a larger objective.
+    budget : float
+        Compute a second that was allowed; `cost` is what the schedule takes.
+    metric, aggregate, mode, event_model, method : str
+        What was solved, and how.
+    runtime_s : float
+        Seconds, from the call to the answer.
+    nodes : int
+        Nodes of the search tree.
+    unit : str or None
+        Unit of the latencies.
+    mean, mean_bound : float or None
+        With ``aggregate="min"``: the mean among the schedules with the largest smallest value, and its bound.
+    """
+
+    schedule: Schedule
+    status: str
+    objective: float
+    bound: float
+    budget: float
+    metric: str
+    aggregate: str
+    mode: str
+    event_model: str
+    method: str
+    runtime_s: float
+    nodes: int
+    unit: str | None = None
+    mean: float | None = None
+    mean_bound: float | None = None
+
+    @property
+    def gap(self) -> float:
+        """`bound` less `objective`, in units of the objective."""
+        return max(0.0, self.bound - self.objective)
+
+    @property
+    def cost(self) -> float:
+        """Compute a second."""
+        return self.schedule.cost
+
+    @property
+    def stem(self) -> tuple[StemPart, ...]:
+        """The shared part, from the camera on."""
+        return self.schedule.stem
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The apps' choices as objects; made when first asked for."""
+        return self.schedule.choices
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """The `app_id` of each optional app that did not fit."""
+        return tuple(self.schedule.app_ids[~self.schedule.admitted].tolist())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Result) and self.to_dict() == other.to_dict()
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def summary(self) -> str:
+        """The result as text: a line for each choice (the first 30), the stem, the totals."""
+        unit = f" {self.unit}/s" if self.unit else ""
+        lines = [f"{'app':>8} {'num_frozen':>10} {'fps':>6} {'votes':>5} {self.metric:>9} {'tail cost':>10}"]
+        for choice in self.choices[:_LISTED]:
+            lines.append(
+                f"{choice.app_id:>8} {choice.num_frozen:>10} {choice.target_fps:>6g} {choice.x_vote or '-':>5} "
+                f"{choice.value:>9.4f} {choice.tail_cost:>10.4g}" + (f"  {choice.name}" if choice.name else "")
+            )
+        if len(self.choices) > _LISTED:
+            lines.append(f"     ... and {len(self.choices) - _LISTED} more apps")
+        if self.left_out:
+            lines.append(f"left out: {', '.join(str(i) for i in self.left_out)}")
+        steps = [f"layers {part.start}-{part.stop - 1} at {part.target_fps:g} fps" for part in self.stem]
+        lines.append(f"stem: {', '.join(steps) or 'nothing is shared'}")
+        goal = f"{'smallest' if self.aggregate == 'min' else 'mean'} {self.metric}"
+        lines.append(f"{goal} {self.objective:.6f}, bound {self.bound:.6f}, gap {self.gap:.1e}: {self.status}")
+        if self.mean is not None and self.mean_bound is not None:
+            lines.append(f"mean {self.metric} {self.mean:.6f}, bound {self.mean_bound:.6f}")
+        lines.append(f"cost {self.cost:.6g} of {self.budget:.6g}{unit}")
+        lines.append(f"{self.method}, {self.nodes} nodes, {self.runtime_s:.3g} s")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts: what :meth:`to_json` writes."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "schedule"}
+        return {
+            "format": FORMAT,
+            **own,
+            "gap": self.gap,
+            "cost": self.cost,
+            "stem": [vars(part) for part in self.stem],
+            "choices": [vars(choice) for choice in self.choices],
+            "left_out": list(self.left_out),
+        }
+
+    def to_json(self) -> str:
+        """The result as JSON text; :meth:`from_json` reads it back, equal to this one."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """A result from the text that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ProblemError
+            The text is not such a result.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise ProblemError(f"result: no JSON: {error}") from None
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise ProblemError(f"result: no saved result; 'format' has to be {FORMAT!r}")
+        try:
+            choices = [Choice(**choice) for choice in data["choices"]]
+            schedule = _from_rows(choices, data["left_out"], tuple(StemPart(**part) for part in data["stem"]))
+            return cls(schedule=schedule, **{f.name: data[f.name] for f in fields(cls) if f.name != "schedule"})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProblemError(f"result: not as saved: {error}") from None
+
+
+def _from_rows(choices: list[Choice], left_out: list[int], stem: tuple[StemPart, ...]) -> Schedule:
+    """Columns again; the apps that were left out come last."""
+    rest = len(left_out)
+
+    def column(name: str, fill: float) -> FloatArray:
+        given = [getattr(choice, name) for choice in choices]
+        return np.array([np.nan if x is None else x for x in given] + [fill] * rest, dtype=np.float64)
+
+    names = [choice.name for choice in choices]
+    return Schedule(
+        app_ids=np.array([choice.app_id for choice in choices] + left_out, dtype=np.int64),
+        num_frozen=column("num_frozen", 0).astype(np.int64),
+        target_fps=column("target_fps", 0.0),
+        x_vote=np.array([choice.x_vote or 0 for choice in choices] + [0] * rest, dtype=np.int64),
+        value=column("value", 0.0),
+        f1=column("f1", np.nan),
+        recall=column("recall", 0.0),
+        precision=column("precision", np.nan),
+        accuracy=column("accuracy", np.nan),
+        tail_cost=column("tail_cost", 0.0),
+        stem=stem,
+        names=(*names, *[None] * rest) if any(names) else (),
+    )

@@ -1,0 +1,35 @@
+"""Package metadata; everything about the tools is in pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+EXTRAS = {
+    "train": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pillow>=11"],
+    "run": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pyzmq>=26", "av>=14", "prometheus-client>=0.21"],
+    "report": ["matplotlib>=3.9"],
+}
+EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})
+EXTRAS["test"] = ["pytest>=8", "hypothesis>=6.100", "pytest-xdist>=3.6", "pytest-benchmark>=5", "highspy>=1.9"]
+EXTRAS["dev"] = [*EXTRAS["test"], "ruff>=0.9", "mypy>=1.14", "types-PyYAML>=6"]
+
+setup(
+    name="mainstream",
+    version="0.1.0",
+    description="Choose layer sharing and frame rates for many DNN applications on one camera, proven optimal.",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11",
+    packages=find_packages(include=["mainstream", "mainstream.*"]),
+    package_data={"mainstream": ["py.typed"]},
+    install_requires=[
+        "numpy>=2.1",
+        "numba>=0.61",
+        "ortools>=9.12",
+        "pydantic>=2.10",
+        "pyyaml>=6.0.2",
+        "rich>=13.9",
+        "typer>=0.21",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["mainstream = mainstream.cli:main"]},
+    classifiers=["Programming Language :: Python :: 3.11", "Programming Language :: Python :: 3.12"],
+)
