@@ -13,22 +13,44 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
-from mainstream.validation import Description, NonNegative, Positive, Probability, refuse, shown
+from mainstream.validation import Count, Description, NonNegative, Positive, Probability, Share, Whole, refuse, shown
 
 FloatArray = NDArray[np.float64]
 
-NumFrozen = Annotated[int, Field(ge=0)]
-Curve = Annotated[Mapping[NumFrozen, Probability], Field(min_length=1)]
+
+def _different_keys(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    checked = handler(given)
+    if len(checked) < len(given):  # 10 and "10", of which only one would be kept
+        raise refuse("the same num_frozen stands twice")
+    return checked
+
+
+_each_once = WrapValidator(_different_keys)
+
+Curve = Annotated[Mapping[Whole, Probability], Field(min_length=1), _each_once]
 """`num_frozen` -> a per-frame rate."""
 
 
 def _votes(given: Any) -> Any:
     whole = isinstance(given, int) and not isinstance(given, bool)
-    if given is None or given == "auto" or (whole and 1 <= given):
+    if given is None or given == "auto" or (whole and given >= 1):
         return given
-    raise refuse("an integer of at least 1, or 'auto'; leave it out for no voting")
+    raise refuse("it has to be an integer of at least 1, or 'auto'; leave it out for no voting")
+
+
+def _pair(given: Any) -> Any:
+    if given is None or (isinstance(given, list | tuple) and len(given) == 2):
+        return given
+    raise refuse("it has to be a pair: num_frozen, target_fps")
 
 
 def canonical(num_frozen: int) -> int:
@@ -82,25 +104,25 @@ class App(Description):
         "prob_tnrs": "false_positive_rates",
     }
 
-    app_id: Annotated[int, Field(ge=0)]
+    app_id: Whole
     accuracies: Curve
     event_length_ms: Positive
     correlation: Probability = 0.0
-    event_frequency: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    event_frequency: Share | None = None
     false_positive_rates: Curve | None = None
     x_vote: Annotated[int | Literal["auto"] | None, BeforeValidator(_votes)] = None
     weight: Positive = 1.0
-    pinned: tuple[NumFrozen, Positive] | None = None
+    pinned: Annotated[tuple[Whole, Positive] | None, BeforeValidator(_pair)] = None
     min_fps: Positive | None = None
     max_fps: Positive | None = None
     min_value: Probability | None = None
     optional: bool = False
     name: str | None = None
-    model_path: Mapping[NumFrozen, str] = Field(default_factory=dict)
+    model_path: Annotated[Mapping[Whole, str], _each_once] = Field(default_factory=dict)
 
     @classmethod
-    def _label(cls, keys: Mapping[str, Any]) -> str:
-        return f"app {shown(keys['app_id'])}" if "app_id" in keys else "app"
+    def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:
+        return f"app {shown(keys['app_id'])}" if "app_id" in keys else where or "app"
 
     @field_validator("accuracies", "false_positive_rates", "model_path")
     @classmethod
@@ -117,10 +139,12 @@ class App(Description):
             if rates != known:
                 raise refuse(
                     f"false_positive_rates has to have the num_frozen of accuracies; "
-                    f"only one of them has {sorted(rates ^ known)}"
+                    f"only one of them has {shown(sorted(rates ^ known))}"
                 )
         if self.pinned is not None and canonical(self.pinned[0]) not in known:
-            raise refuse(f"pinned num_frozen {self.pinned[0]} is not in accuracies; allowed: {sorted(self.accuracies)}")
+            raise refuse(
+                f"pinned num_frozen {self.pinned[0]} is not in accuracies; allowed: {shown(sorted(self.accuracies))}"
+            )
         if self.min_fps is not None and self.max_fps is not None and self.min_fps > self.max_fps:
             raise refuse(f"min_fps {self.min_fps:g} is above max_fps {self.max_fps:g}")
         return self
@@ -147,17 +171,17 @@ class Model(Description):
         Time of the network in one piece, for comparison.
     """
 
-    total_layers: Annotated[int, Field(ge=1)]
+    total_layers: Count
     layer_latencies: tuple[NonNegative, ...]
-    frozen_layer_names: Annotated[Mapping[NumFrozen, str], Field(min_length=1)]
-    channels: Annotated[int, Field(ge=1)] = 3
-    height: Annotated[int, Field(ge=1)] | None = None
-    width: Annotated[int, Field(ge=1)] | None = None
+    frozen_layer_names: Annotated[Mapping[Whole, str], Field(min_length=1), _each_once]
+    channels: Count = 3
+    height: Count | None = None
+    width: Count | None = None
     name: str | None = None
     unit: str | None = None
-    batch: Annotated[int, Field(ge=1)] | None = None
-    threads: Annotated[int, Field(ge=1)] | None = None
-    cores: Annotated[int, Field(ge=1)] | None = None
+    batch: Count | None = None
+    threads: Count | None = None
+    cores: Count | None = None
     measured_on: str | None = None
     whole_network_ms: NonNegative | None = None
 

@@ -3,25 +3,67 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from mainstream.errors import ProblemError
 
-_SHOWN = 60
+_SHOWN: Final = 60
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_PLAIN_WORDS: Final = {
+    "mapping_type": "it has to be a mapping of keys to values",
+    "dict_type": "it has to be a mapping of keys to values",
+    "tuple_type": "it has to be a list",
+    "string_type": "it has to be text (in quotes, where YAML would read it as something else)",
+    "bool_type": "it has to be true or false",
+    "bool_parsing": "it has to be true or false",
+}
+
+
+def refuse(message: str) -> PydanticCustomError:
+    """An error for a validator to raise; `message` says what is allowed."""
+    return PydanticCustomError("mainstream", "{message}", {"message": message})
+
+
+def says(allowed: str) -> WrapValidator:
+    """For a number's type: whatever is wrong with a value, the message is that it has to be `allowed`."""
+
+    def check(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        message = f"it has to be {allowed}"
+        if isinstance(given, bool):  # YAML's yes and no, which would pass as 1 and 0
+            raise refuse(message)
+        try:
+            return handler(given)
+        except ValidationError:
+            raise refuse(message) from None
+
+    return WrapValidator(check)
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), says("a finite number above 0")]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), says("a finite number, 0 or more")]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), says("a number in [0, 1]")]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), says("a number above 0, up to 1")]
+Whole = Annotated[int, Field(ge=0), says("a whole number, 0 or more")]
+Count = Annotated[int, Field(ge=1), says("a whole number, 1 or more")]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Advice for a misspelt word: the nearest known one, or all of them."""
     known = list(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word[:_SHOWN], known, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
@@ -32,30 +74,35 @@ def one_of(what: str, given: object, allowed: Iterable[str]) -> None:
         raise ProblemError(f"{what}: {shown(given)} is not known; {nearest(str(given), allowed)}")
 
 
+# repr() writes all of a value before it can be cut, and nested aliases of a YAML file can stand for billions.
+_short = reprlib.Repr()
+_short.maxlevel = 3
+_short.maxlist = _short.maxtuple = _short.maxdict = _short.maxset = _short.maxfrozenset = 24
+_short.maxstring = _short.maxlong = _short.maxother = _SHOWN
+
+
 def shown(value: object) -> str:
     """`value` as it may stand in a one-line message: no line breaks, cut when long."""
-    text = repr(value)
+    text = " ".join(_short.repr(value).split())
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
-
-
-def refuse(message: str) -> PydanticCustomError:
-    """An error for a validator to raise; `message` says what is allowed."""
-    return PydanticCustomError("mainstream", "{message}", {"message": message})
 
 
 def _one_line(error: ValidationError, where: str) -> str:
     problems = error.errors(include_url=False, include_context=False)
     first = problems[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    of_key = first["loc"][-1:] == ("[key]",)
+    place = ".".join(str(part)[:_SHOWN] for part in (first["loc"][:-2] if of_key else first["loc"]))
     if first["type"] == "missing":
         text = f"missing key {place!r}"
+    elif first["type"] == "too_short":
+        text = f"{place} is empty"
     elif first["type"] == "mainstream" and not place:
         text = first["msg"]
     else:
-        message = first["msg"].replace("Input should be", "it has to be")
-        text = f"{place}: got {shown(first['input'])}; {message}"
+        message = _PLAIN_WORDS.get(first["type"], first["msg"].replace("Input should be", "it has to be"))
+        text = f"{place}: {'key' if of_key else 'got'} {shown(first['input'])}; {message}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{where}: {text}{more}"
+    return f"{where}: {' '.join(text.split())}{more}"
 
 
 class Description(BaseModel):
@@ -67,28 +114,45 @@ class Description(BaseModel):
     """Published key -> our key, where they differ."""
 
     def __init__(self, **keys: Any) -> None:
+        self._fill(keys, self._label(keys))
+
+    def _fill(self, keys: Mapping[str, Any], where: str) -> None:
         try:
             super().__init__(**keys)
         except ValidationError as error:
-            raise ProblemError(_one_line(error, self._label(keys))) from None
+            raise ProblemError(_one_line(error, where)) from None
 
     @classmethod
-    def _label(cls, keys: Mapping[str, Any]) -> str:
-        """What to call the described thing in a message."""
-        return cls.__name__.lower()
+    def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:
+        """What to call the described thing in a message; `where` is its place in what was given."""
+        return where or cls.__name__.lower()
 
     @classmethod
     def of(cls, given: Self | Mapping[str, Any], where: str | None = None) -> Self:
-        """`given` itself when it is one already, else one made from the mapping."""
-        where = where or cls.__name__.lower()
+        """`given` itself when it is one already, else one made from the mapping.
+
+        Parameters
+        ----------
+        given : this class or mapping
+        where : str, optional
+            What to call it in a message.
+
+        Raises
+        ------
+        ProblemError
+            `given` is neither, or a key or a value is not what it has to be.
+        """
         if isinstance(given, cls):
             return given
+        where = where or cls.__name__.lower()
         if not isinstance(given, Mapping):
             raise ProblemError(f"{where}: got {shown(given)}; it has to be a mapping of keys to values")
         strange = [key for key in given if not isinstance(key, str)]
         if strange:
             raise ProblemError(f"{where}: key {shown(strange[0])} is not a word")
-        return cls(**given)
+        made = cls.__new__(cls)
+        made._fill(given, cls._label(given, where))
+        return made
 
     @model_validator(mode="before")
     @classmethod
@@ -97,7 +161,7 @@ class Description(BaseModel):
         for key, value in keys.items():
             ours = cls.other_names.get(key, key)
             if ours not in cls.model_fields:
-                raise refuse(f"unknown key {key!r}; {nearest(key, [*cls.model_fields, *cls.other_names])}")
+                raise refuse(f"unknown key {shown(key)}; {nearest(key, [*cls.model_fields, *cls.other_names])}")
             if ours in renamed:
                 raise refuse(f"{key!r} is another name of {ours!r}; give one of them")
             renamed[ours] = value
