@@ -26,6 +26,12 @@ from mainstream.validation import Count, Description, NonNegative, Positive, Pro
 
 FloatArray = NDArray[np.float64]
 
+Objective = Literal["f1", "recall", "precision"]
+Aggregate = Literal["mean", "min"]
+Mode = Literal["mainstream", "no-sharing", "max-sharing"]
+Method = Literal["auto", "branch-and-bound"]
+EventModel = Literal["windowed", "paper", "released"]
+
 
 def _different_keys(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     checked = handler(given)
@@ -42,7 +48,7 @@ Curve = Annotated[Mapping[Whole, Probability], Field(min_length=1), _each_once]
 
 def _votes(given: Any) -> Any:
     whole = isinstance(given, int) and not isinstance(given, bool)
-    if given is None or given == "auto" or (whole and given >= 1):
+    if given is None or given == "auto" or (whole and 1 <= given <= 2**53):
         return given
     raise refuse("it has to be an integer of at least 1, or 'auto'; leave it out for no voting")
 

@@ -56,8 +56,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), says("a finite num
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), says("a finite number, 0 or more")]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), says("a number in [0, 1]")]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), says("a number above 0, up to 1")]
-Whole = Annotated[int, Field(ge=0), says("a whole number, 0 or more")]
-Count = Annotated[int, Field(ge=1), says("a whole number, 1 or more")]
+Whole = Annotated[int, Field(ge=0, le=2**53), says("a whole number, 0 or more, up to 2**53")]
+Count = Annotated[int, Field(ge=1, le=2**53), says("a whole number, 1 or more, up to 2**53")]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -1,0 +1,267 @@
+"""Files <-> objects: problem YAML or JSON, curve CSV, profile JSON, result JSON.
+
+What is wrong with a file is one :class:`~mainstream.errors.ProblemError` that begins with the file's name. Files are
+written beside their place and renamed, so that none is ever half written.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+
+import yaml
+from pydantic import Field
+
+from mainstream.apps import Apps
+from mainstream.errors import ProblemError
+from mainstream.problem import Aggregate, App, EventModel, Method, Mode, Model, Objective, Video
+from mainstream.schedule import Result
+from mainstream.text import naming, parse, read_text, write_text
+from mainstream.validation import Description, NonNegative, Positive, Probability, Whole, nearest, shown
+
+CURVE_COLUMNS: Final = ("num_frozen", "accuracy", "false_positive_rate")
+
+_WIDTH: Final = 110
+
+Name = str | PathLike[str]
+
+
+class Options(Description):
+    """How to solve, as a problem file or the command line may say it; None is :func:`mainstream.solve`'s default.
+
+    Parameters
+    ----------
+    budget : float, optional
+        Compute a second, in the unit of the model's latencies a second.
+    objective, aggregate, mode, method, event_model, gap, time_limit : optional
+        As in :func:`mainstream.solve`; `time_limit` in seconds.
+    """
+
+    budget: Positive | None = None
+    objective: Objective | None = None
+    aggregate: Aggregate | None = None
+    mode: Mode | None = None
+    method: Method | None = None
+    event_model: EventModel | None = None
+    gap: NonNegative | None = None
+    time_limit: Positive | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The options that were given, as keywords for :func:`mainstream.solve`."""
+        return {key: getattr(self, key) for key in Options.model_fields if getattr(self, key) is not None}
+
+
+class Problem(Options):
+    """What a problem file holds.
+
+    Parameters
+    ----------
+    apps : sequence of App
+        At least one, with different `app_id`.
+    model : Model
+    video : Video
+    budget, objective, ... : optional
+        As in :class:`Options`.
+    """
+
+    apps: Annotated[tuple[App, ...], Field(min_length=1)]
+    model: Model
+    video: Video
+
+
+class Curve(NamedTuple):
+    """An accuracy curve: `num_frozen` -> per-frame rates; `false_positive_rates` is None where not measured."""
+
+    accuracies: dict[int, float]
+    false_positive_rates: dict[int, float] | None
+
+
+def load_problem(path: Name) -> Problem:
+    """The problem in a YAML file, or a JSON file when its name ends in .json.
+
+    An app may give ``curve: FILE.csv`` in place of `accuracies` and `false_positive_rates`, and `model` may be the name
+    of a profile; both are relative to the problem file.
+
+    Raises
+    ------
+    ProblemError
+        This file or one that it names is missing, of another form, or holds a wrong key or value.
+    """
+    path = Path(path)
+    keys = _mapping(path)
+    with naming(path):
+        for key in keys:
+            if key not in Problem.model_fields:
+                raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), Problem.model_fields)}")
+        if isinstance(keys.get("apps"), list):
+            keys["apps"] = _apps(keys["apps"], path.parent)
+        if isinstance(keys.get("model"), str):
+            keys["model"] = load_profile(path.parent / keys["model"])
+        elif "model" in keys:
+            keys["model"] = Model.of(keys["model"])
+        if "video" in keys:
+            keys["video"] = Video.of(keys["video"])
+    return Problem.of(keys, where=str(path))
+
+
+def save_problem(problem: Problem, path: Name, *, profile: str | None = None, comment: str = "") -> None:
+    """Write a problem as YAML.
+
+    Parameters
+    ----------
+    problem : Problem
+    path : path
+    profile : str, optional
+        Name of a profile, relative to the file, to stand for the model in place of its values.
+    comment : str
+        Lines for the top of the file, without the ``#``.
+    """
+    keys = _plain(problem.model_dump(exclude_defaults=True))
+    if profile is not None:
+        keys["model"] = profile
+    order = [*Options.model_fields, "video", "model", "apps"]
+    body = yaml.safe_dump(
+        {key: keys[key] for key in order if key in keys},
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=_WIDTH,
+    )
+    write_text(Path(path), "".join(f"# {line}\n" for line in comment.splitlines()) + body)
+
+
+def load_curve(path: Name) -> Curve:
+    """An accuracy curve from CSV with the columns num_frozen, accuracy and, where measured, false_positive_rate.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, or a column or a value is not what it has to be.
+    """
+    path = Path(path)
+    lines = read_text(path).splitlines()
+    with naming(path):
+        return _curve(lines)
+
+
+def save_curve(curve: Curve, path: Name) -> None:
+    """Write an accuracy curve as CSV; :func:`load_curve` reads it back, equal."""
+    rates = curve.false_positive_rates
+    rows = [",".join(CURVE_COLUMNS if rates is not None else CURVE_COLUMNS[:2])]
+    for f in sorted(curve.accuracies):
+        rows.append(f"{f},{curve.accuracies[f]!r}" + (f",{rates[f]!r}" if rates is not None else ""))
+    write_text(Path(path), "\n".join(rows) + "\n")
+
+
+def load_profile(path: Name) -> Model:
+    """A base network measured on a device, from JSON (or YAML).
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, or a key or a value is not what it has to be.
+    """
+    path = Path(path)
+    return Model.of(_mapping(path), where=str(path))
+
+
+def save_profile(model: Model, path: Name) -> None:
+    """Write a base network as JSON; :func:`load_profile` reads it back, equal."""
+    write_text(Path(path), json.dumps(model.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n")
+
+
+def load_result(path: Name) -> Result:
+    """A result from the JSON file that :func:`save_result` wrote.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read or is no such result.
+    """
+    path = Path(path)
+    text = read_text(path)
+    with naming(path):
+        return Result.from_json(text)
+
+
+def save_result(result: Result, path: Name) -> None:
+    """Write a result as JSON."""
+    write_text(Path(path), result.to_json() + "\n")
+
+
+def _mapping(path: Path) -> dict[Any, Any]:
+    values = parse(path)
+    if not isinstance(values, dict):
+        raise ProblemError(f"{path}: holds {shown(values)}; it has to be a mapping of keys to values")
+    return values
+
+
+def _apps(given: list[Any], folder: Path) -> tuple[App, ...]:
+    curves: dict[str, Curve] = {}
+    apps = [App.of(_with_curve(app, folder, curves, f"apps[{i}]"), where=f"apps[{i}]") for i, app in enumerate(given)]
+    if apps:
+        Apps.of(apps)
+    return tuple(apps)
+
+
+def _with_curve(app: Any, folder: Path, curves: dict[str, Curve], where: str) -> Any:
+    if not isinstance(app, dict) or "curve" not in app:
+        return app
+    name = app["curve"]
+    if not isinstance(name, str):
+        raise ProblemError(f"{where}: curve: got {shown(name)}; it has to be the name of a CSV file")
+    if name not in curves:
+        with naming(f"{where}: curve"):
+            curves[name] = load_curve(folder / name)
+    filled = {key: rates for key, rates in curves[name]._asdict().items() if rates is not None}
+    for key in app:
+        if App.other_names.get(key, key) in filled:
+            raise ProblemError(f"{where}: curve brings {key!r} along; give one of them")
+    return {key: value for key, value in app.items() if key != "curve"} | filled
+
+
+class _Row(Description):
+    """One line of a curve file."""
+
+    num_frozen: Whole
+    accuracy: Probability
+    false_positive_rate: Probability | None = None
+
+
+def _curve(lines: list[str]) -> Curve:
+    reader = csv.DictReader(lines, strict=True, skipinitialspace=True)
+    rows: dict[int, _Row] = {}
+    try:
+        columns = reader.fieldnames or []
+        for column in columns:
+            if column not in CURVE_COLUMNS:
+                raise ProblemError(f"unknown column {shown(column)}; {nearest(column, CURVE_COLUMNS)}")
+        if len(set(columns)) < len(columns) or not {*CURVE_COLUMNS[:2]} <= {*columns}:
+            raise ProblemError(f"columns {', '.join(columns)}; needed: {', '.join(CURVE_COLUMNS)} (the last optional)")
+        for row in reader:
+            where = f"line {reader.line_num}"
+            if None in row or None in row.values():
+                raise ProblemError(f"{where}: it has to have {len(columns)} values: {', '.join(columns)}")
+            made = _Row.of(row, where=where)
+            if made.num_frozen in rows:
+                raise ProblemError(f"{where}: num_frozen {made.num_frozen} stands twice")
+            rows[made.num_frozen] = made
+    except csv.Error as error:
+        raise ProblemError(f"line {reader.line_num}: no CSV: {error}") from None
+    if not rows:
+        raise ProblemError("it has no rows below its header")
+    return Curve(
+        {f: row.accuracy for f, row in rows.items()},
+        {f: row.false_positive_rate for f, row in rows.items() if row.false_positive_rate is not None} or None,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """`value` with lists for tuples, which YAML has no word for."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
