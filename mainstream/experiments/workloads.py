@@ -1,0 +1,219 @@
+"""Seeded problems of any size, and the budget at which one is hard.
+
+Accuracy falls with the share of the network's time that is frozen, slowly at first, with noise that makes it rise
+here and there, as measured curves do; false positives go with the errors. Lengths and frequencies of events are spread
+evenly on a logarithmic scale. Numbers have four decimals, so that a workload written to a file is the same workload.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from mainstream.apps import AUTO_VOTE, NO_VOTE, Apps, IntArray
+from mainstream.errors import InfeasibleError, ProblemError
+from mainstream.io import Curve
+from mainstream.problem import App, FloatArray, Model, Video
+from mainstream.solver import solve
+
+HARD: Final = 1.5
+"""A hard budget, as a multiple of the smallest that has a schedule.
+
+At the smallest budget there is nothing to choose, and by twice that the objective has done most of its rise; midway
+both how much to share and how often to look are open for most apps.
+"""
+
+_SHORTEST_MS, _LONGEST_MS = 300.0, 20_000.0
+_RAREST, _COMMONEST = 0.01, 0.5
+_FIXED_VOTES: Final = (NO_VOTE, 1, 2, 3)
+_LAYERS_A_CHOKEPOINT: Final = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """A problem without a budget; its apps as columns, which carry any number of them."""
+
+    apps: Apps
+    model: Model
+    video: Video
+
+    def objects(self) -> tuple[App, ...]:
+        """The same apps as objects."""
+        apps = self.apps
+        has_rates = not np.isnan(apps.false_positive_rates).all()
+        made = []
+        for i in range(len(apps)):
+            here = np.flatnonzero(~np.isnan(apps.accuracies[i]))
+            keys: dict[str, Any] = {"accuracies": _curve(apps, apps.accuracies, i, here)}
+            if has_rates:
+                keys["false_positive_rates"] = _curve(apps, apps.false_positive_rates, i, here)
+            if apps.x_vote[i] != NO_VOTE:
+                keys["x_vote"] = "auto" if apps.x_vote[i] == AUTO_VOTE else int(apps.x_vote[i])
+            made.append(
+                App(
+                    app_id=int(apps.app_ids[i]),
+                    event_length_ms=float(apps.event_length_ms[i]),
+                    event_frequency=float(apps.event_frequency[i]),
+                    correlation=float(apps.correlation[i]),
+                    **keys,
+                )
+            )
+        return tuple(made)
+
+
+def workload(
+    n: int,
+    *,
+    seed: int,
+    chokepoints: int = 16,
+    rates: int = 10,
+    voting: float = 0.5,
+    model: Model | None = None,
+    curves: Sequence[Curve] = (),
+) -> Workload:
+    """A workload; the same arguments always give the same one.
+
+    Parameters
+    ----------
+    n : int
+        Apps.
+    seed : int
+    chokepoints : int
+        Points of each accuracy curve, the one that shares nothing included; not used with `curves`.
+    rates : int
+        Frame rates to choose from: 1..rates, of a stream of so many frames a second.
+    voting : float
+        Share of the apps with ``x_vote="auto"``; the others have none, 1, 2 or 3.
+    model : Model, optional
+        Base network; default a made-up one with as many chokepoints.
+    curves : sequence of Curve
+        Measured curves with false positive rates and the same `num_frozen`. Each app takes one of them, shifted and
+        with noise.
+
+    Raises
+    ------
+    ProblemError
+        An argument is out of its range, or the curves do not suit.
+    """
+    for name, value, least in (("n", n, 1), ("seed", seed, 0), ("chokepoints", chokepoints, 2), ("rates", rates, 1)):
+        if value < least:
+            raise ProblemError(f"{name}: got {value}; it has to be at least {least}")
+    if not 0 <= voting <= 1:
+        raise ProblemError(f"voting: got {voting}; it has to be a number in [0, 1]")
+    random = np.random.default_rng([seed, n])
+    if model is None:
+        model = made_up_model(chokepoints, random)
+    if curves:
+        points, accuracies, false_positive_rates = _around(curves, n, random)
+    else:
+        points = _spread(sorted(model.chokepoints - {model.total_layers}), chokepoints)
+        accuracies, false_positive_rates = _falling(n, model.prefix[points] / model.prefix[-1], random)
+    auto = random.random(n) < voting
+    apps = Apps.from_arrays(
+        accuracies,
+        false_positive_rates,
+        points,
+        event_length_ms=np.round(_log_uniform(n, _SHORTEST_MS, _LONGEST_MS, random)),
+        event_frequency=np.round(_log_uniform(n, _RAREST, _COMMONEST, random), 4),
+        correlation=np.round(random.uniform(0.0, 0.9, n), 4),
+        x_vote=np.where(auto, AUTO_VOTE, random.choice(_FIXED_VOTES, n)),
+        app_ids=np.arange(1, n + 1),
+    )
+    return Workload(apps, model, Video(stream_fps=rates))
+
+
+def made_up_model(chokepoints: int, random: np.random.Generator) -> Model:
+    """A network of ten layers a chokepoint whose early layers are the dearest, 4 ms in all."""
+    layers = _LAYERS_A_CHOKEPOINT * chokepoints
+    raw = random.lognormal(0.0, 0.5, layers) * np.linspace(1.5, 0.5, layers)
+    names = {k * _LAYERS_A_CHOKEPOINT: f"block_{k}" for k in range(chokepoints)}
+    return Model(
+        name=f"made-up-{chokepoints}",
+        total_layers=layers,
+        layer_latencies=tuple(np.round(4.0 * raw / raw.sum(), 6).tolist()),
+        frozen_layer_names={**names, layers: "output"},
+        height=96,
+        width=96,
+        unit="ms",
+    )
+
+
+def smallest_budget(apps: Apps | Sequence[App], model: Model, video: Video, **options: Any) -> float:
+    """The smallest budget that has a schedule, compute a second; `options` are those of :func:`mainstream.solve`.
+
+    Raises
+    ------
+    InfeasibleError
+        No budget has one.
+    """
+    try:
+        solve(apps, model, video, sys.float_info.min, **options)
+    except InfeasibleError as error:
+        if error.smallest_budget is None:
+            raise
+        return error.smallest_budget
+    raise AssertionError("a network takes time")
+
+
+def hard_budget(apps: Apps | Sequence[App], model: Model, video: Video, **options: Any) -> float:
+    """:data:`HARD` times the smallest budget, rounded up to four digits."""
+    exact = HARD * smallest_budget(apps, model, video, **options)
+    unit = 10.0 ** (math.floor(math.log10(exact)) - 3)
+    return float(f"{math.ceil(exact / unit) * unit:.4g}")
+
+
+def _falling(n: int, frozen: FloatArray, random: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Curves that fall with the share of time that is `frozen`, (F,): accuracies and false positive rates, (n, F)."""
+    top = random.uniform(0.70, 0.99, (n, 1))
+    fall = random.uniform(0.02, 0.5, (n, 1))
+    late = random.uniform(1.0, 4.0, (n, 1))
+    noise = random.normal(0.0, 0.01, (n, len(frozen)))
+    accuracies = _rates(top - fall * frozen**late + noise)
+    alarms = (1.0 - accuracies) * random.uniform(0.05, 0.4, (n, 1))
+    return accuracies, _rates(alarms)
+
+
+def _around(curves: Sequence[Curve], n: int, random: np.random.Generator) -> tuple[IntArray, FloatArray, FloatArray]:
+    """The curves' `num_frozen`, (F,), and n curves near them: accuracies and false positive rates, (n, F)."""
+    points = sorted(curves[0].accuracies)
+    for curve in curves:
+        if curve.false_positive_rates is None or sorted(curve.accuracies) != points:
+            raise ProblemError("curves: all have to have false positive rates and the same num_frozen")
+    accuracy = np.array([[curve.accuracies[f] for f in points] for curve in curves])
+    alarm = np.array([[(curve.false_positive_rates or {})[f] for f in points] for curve in curves])
+    which = random.integers(len(curves), size=n)
+    shift = random.normal(0.0, 0.04, (n, 1)) + random.normal(0.0, 0.01, (n, len(points)))
+    return np.array(points), _rates(_moved(accuracy[which], shift)), _rates(_moved(alarm[which], -shift))
+
+
+def _moved(rate: FloatArray, shift: FloatArray) -> FloatArray:
+    """`rate` moved by `shift` where it is 1/2, and by less the nearer it is to 0 or 1."""
+    inside = _rates(rate)
+    moved: FloatArray = 1.0 / (1.0 + (1.0 - inside) / inside * np.exp(-4.0 * shift))
+    return moved
+
+
+def _rates(raw: FloatArray) -> FloatArray:
+    return np.round(np.clip(raw, 0.0005, 0.9995), 4)
+
+
+def _log_uniform(n: int, low: float, high: float, random: np.random.Generator) -> FloatArray:
+    values: FloatArray = np.exp(random.uniform(np.log(low), np.log(high), n))
+    return values
+
+
+def _spread(known: list[int], count: int) -> IntArray:
+    """`count` of the `known` chokepoints, evenly, the first and the last among them."""
+    if count > len(known):
+        raise ProblemError(f"chokepoints: got {count}; the model has {len(known)}")
+    places = np.unique(np.linspace(0, len(known) - 1, count).round().astype(np.int64))
+    return np.array(known)[places]
+
+
+def _curve(apps: Apps, rates: FloatArray, i: int, here: IntArray) -> dict[int, float]:
+    return {int(apps.chokepoints[k]): float(rates[i, k]) for k in here}
