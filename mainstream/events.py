@@ -1,0 +1,431 @@
+"""Event model: per-frame accuracy x frame rate -> recall, precision and F1 of events.
+
+Given p = per-frame accuracy, q = per-frame false positive rate, L = event length (ms), e = event frequency, rho =
+correlation of successive analysed frames, X = votes, S = stream fps, r = target fps. A window of length L holds
+nbar = L/1000 r analysed frames on average: n = floor(nbar) or n + 1, mixed so that the mean is nbar.
+
+Successive frames are a two-state Markov chain whose first frame hits with p:
+
+    P(hit | hit)  = p + (1-p) rho = h        P(hit | miss) = p (1-rho) = a
+
+A window is detected when X frames in a row hit. For X = 1 that fails with probability (1-p) (1-a)^(n-1). For X > 1
+let z_j be the probability that frame j misses and nothing has been detected, and s_j = a z_(j-1), s_1 = p, that a
+run of hits starts at frame j with nothing detected before. Then frame j is the one that detects with probability
+
+    f_j = h^(X-1) s_(j-X+1),    and    z_j = (1-a) z_(j-1) + (1-h) sum_(k=1..X-1) h^(k-1) s_(j-k).
+
+Every term is positive, so tiny probabilities keep their digits; and the detected share f_1 + ... + f_n of one pass
+serves all frame rates of an app.
+
+    recall = E_n[detected | p]    alarm = E_n[detected | q]
+    precision = g recall / (g recall + b alarm), 1 when that is 0/0
+    F1 = harmonic mean = 2 g recall / (g + g recall + b alarm)
+
+"windowed"
+    g = e, b = 1-e: each window holds an event with probability e.
+"paper"
+    g = b = 1: each event is followed by one gap of length L (1-e)/e, and alarm is that of the gap. Our reading of
+    Jiang et al., "Mainstream", USENIX ATC 2018, whose text leaves it open.
+"released"
+    As the code published with that paper computes it: nbar = L/1000 r (r/S), and with votes given (1 too) a = p.
+
+Kernels take M curve points ("lanes") at once, in the innermost loops: those have no dependence between rounds, so
+that they vectorise, which the recursion over frames cannot.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from mainstream.apps import Apps, BoolArray, IntArray
+from mainstream.errors import ProblemError
+from mainstream.problem import FloatArray
+from mainstream.validation import one_of, shown
+
+EVENT_MODELS: Final = ("windowed", "paper", "released")
+METRICS: Final = ("f1", "recall", "precision")
+F1, RECALL, PRECISION = range(3)
+MOST_AUTO_VOTES: Final = 7
+"""x_vote "auto" chooses among 1 and this many."""
+MOST_VOTES: Final = 127
+"""The largest number of votes that a column of int8 holds."""
+
+MOST_FRAMES: Final = 1e300
+"""In a gap; a longer one is not told from it, and one of infinity would compute as NaN."""
+UNDETECTED: Final = 1e-16
+"""Once less than this is undetected, more frames change nothing."""
+SETTLED: Final = 1e-13
+"""Relative change of the hazard over a block of frames that counts as none."""
+
+
+class EventMetrics(NamedTuple):
+    """Recall, precision and F1 of events, arrays of one shape; precision and F1 are NaN where not defined."""
+
+    recall: FloatArray
+    precision: FloatArray
+    f1: FloatArray
+
+
+class Scratch(NamedTuple):
+    """Memory of the recursion over frames, for M lanes or fewer."""
+
+    after_miss: FloatArray  # (M,) a: a frame after a miss hits
+    stay: FloatArray  # (M,) h: a frame after a hit hits
+    leave: FloatArray  # (M,) 1 - h
+    full_run: FloatArray  # (M,) h ** (votes - 1)
+    miss: FloatArray  # (M,) z
+    run: FloatArray  # (M,) undetected, in a run of hits
+    gain: FloatArray  # (M,) f: what the frame at hand detects
+    total: FloatArray  # (M,) detected before it
+    hazard: FloatArray  # (M,) f as a share of the undetected, at the last look
+    starts: FloatArray  # (MOST_VOTES, M) s of the last frames, that of frame j in row j % votes
+
+
+@njit(cache=True, error_model="numpy")
+def _detected_by_one(hit: FloatArray, freedom: float, frames: FloatArray, detected: FloatArray) -> None:
+    """Fill `detected` (M, R): share of the windows of `frames` (R,) frames with a hit."""
+    for lane in range(len(hit)):
+        p = hit[lane]
+        a = p * freedom
+        log_first = np.log1p(-p)
+        log_next = np.log1p(-a)
+        for t in range(len(frames)):
+            whole = np.floor(frames[t])
+            part = frames[t] - whole
+            if whole == 0.0:
+                detected[lane, t] = part * p
+                continue
+            # The first frame apart: (whole - 1) * log_next would be 0 * -inf where every frame hits.
+            log_miss = log_first if whole == 1.0 else log_first + (whole - 1.0) * log_next
+            share = -np.expm1(log_miss)
+            detected[lane, t] = share + part * a * (1.0 - share)
+
+
+@njit(cache=True, error_model="numpy")
+def _detected_by_run(
+    hit: FloatArray, chain: tuple[float, float, int], frames: FloatArray, scratch: Scratch, detected: FloatArray
+) -> None:
+    """Fill `detected` (M, R): share of the windows of `frames` (R,) frames, increasing, with `votes` hits in a row.
+
+    `chain`: freedom, correlation, votes (2 or more).
+    """
+    freedom, correlation, votes = chain
+    after_miss, stay, leave, full_run, miss, run, gain, total, hazard, starts = scratch
+    lanes = len(hit)
+    rates = len(frames)
+    for lane in range(lanes):
+        p = hit[lane]
+        after_miss[lane] = p * freedom
+        stay[lane] = p + (1.0 - p) * correlation
+        leave[lane] = (1.0 - p) * (1.0 - correlation)
+        full_run[lane] = stay[lane] ** (votes - 1)
+        miss[lane] = 1.0 - p
+        gain[lane] = 0.0
+        total[lane] = 0.0
+        hazard[lane] = -1.0
+        for row in range(votes):
+            starts[row, lane] = p if row == 1 else 0.0
+    # Beyond some tens of frames for each vote the chain has forgotten its start: each further frame detects the
+    # same share of what is undetected, the hazard, and all the frames that are left are one power. Without this,
+    # an event of days at 30 fps is millions of steps. The hazard's deviation shrinks to 0.4 or less over `votes`
+    # frames unless nearly nothing is left undetected: no change over a block four times as long means settled.
+    block = max(16, 4 * votes)
+    frame = 1
+    t = 0
+    while t < rates and (frame % block or not _settled(lanes, votes, frame, scratch)):
+        frame += 1
+        row = (frame + 1) % votes
+        for lane in range(lanes):
+            run[lane] = starts[row, lane]
+            gain[lane] = run[lane] * full_run[lane]
+        for _ in range(votes - 2):
+            row = row + 1 if row + 1 < votes else 0
+            for lane in range(lanes):
+                run[lane] = run[lane] * stay[lane] + starts[row, lane]
+        while t < rates and frames[t] < frame:
+            part = max(0.0, frames[t] - (frame - 1))
+            for lane in range(lanes):
+                detected[lane, t] = total[lane] + part * gain[lane]
+            t += 1
+        row = frame % votes
+        for lane in range(lanes):
+            starts[row, lane] = after_miss[lane] * miss[lane]
+            miss[lane] = (1.0 - after_miss[lane]) * miss[lane] + leave[lane] * run[lane]
+            total[lane] += gain[lane]
+    for i in range(t, rates):
+        whole = np.floor(frames[i])
+        for lane in range(lanes):
+            share = -np.expm1((whole - frame) * np.log1p(-hazard[lane]))
+            share += (frames[i] - whole) * hazard[lane] * (1.0 - share)
+            detected[lane, i] = total[lane] + run[lane] * share
+
+
+@njit(cache=True, error_model="numpy")
+def _settled(lanes: int, votes: int, frame: int, scratch: Scratch) -> bool:
+    """Whether no lane's hazard has changed since the last look; puts all of the undetected into `scratch.run`."""
+    same = True
+    for lane in range(lanes):
+        runs = 0.0
+        for k in range(frame + 2 - votes, frame + 1):
+            runs = runs * scratch.stay[lane] + scratch.starts[k % votes, lane]
+        undetected = scratch.miss[lane] + runs
+        gain = scratch.gain[lane]
+        hazard = gain / (undetected + gain) if undetected > UNDETECTED else 0.0
+        if undetected > UNDETECTED and abs(hazard - scratch.hazard[lane]) > SETTLED * hazard:
+            same = False
+        scratch.hazard[lane] = hazard
+        scratch.run[lane] = undetected
+    return same
+
+
+@njit(cache=True, error_model="numpy")
+def _score(metric: int, detections: float, alarms: float, events: float) -> float:
+    """Precision or F1 from what is expected of each in one time."""
+    if metric == F1:
+        return 2.0 * detections / (events + detections + alarms)
+    return detections / (detections + alarms) if detections + alarms > 0.0 else 1.0
+
+
+@njit(cache=True, error_model="numpy")
+def _fill_values(
+    metric: int,
+    curves: tuple[FloatArray, FloatArray],
+    chains: tuple[FloatArray, FloatArray, NDArray[np.int64]],
+    frames: tuple[FloatArray, FloatArray],
+    weights: tuple[FloatArray, FloatArray],
+    scratch: Scratch,
+    detected: FloatArray,
+    filled: tuple[FloatArray, NDArray[np.int8]],
+) -> None:
+    """Fill values and votes (N, F, R).
+
+    `curves`: accuracies, false positive rates (N, F); `chains`: freedom, correlation, votes (N,), votes -1 for the
+    best; `frames`: analysed in a window with an event and in one without (N, R), rising with R; `weights`: of recall
+    and alarm (N,); `scratch` and `detected` (2 F, R): memory for 2 F lanes.
+    """
+    p, q = curves
+    freedom, correlation, x_vote = chains
+    event_frames, other_frames = frames
+    right, wrong = weights
+    values, best_votes = filled
+    apps, columns = p.shape
+    hit = np.empty(2 * columns)
+    for i in range(apps):
+        # A missing model must not keep the lanes beside it from settling: it is computed as if it never hit.
+        for c in range(columns):
+            hit[c] = 0.0 if np.isnan(p[i, c]) else p[i, c]
+            hit[columns + c] = 0.0 if np.isnan(q[i, c]) else q[i, c]
+        fewest, most = (1, MOST_AUTO_VOTES) if x_vote[i] < 0 else (x_vote[i], x_vote[i])
+        for votes in range(fewest, most + 1):
+            for side in range(1 if metric == RECALL else 2):
+                lanes = hit[side * columns : (side + 1) * columns]
+                shares = detected[side * columns : (side + 1) * columns]
+                seen = event_frames[i] if side == 0 else other_frames[i]
+                if votes <= 1:
+                    _detected_by_one(lanes, freedom[i], seen, shares)
+                else:
+                    _detected_by_run(lanes, (freedom[i], correlation[i], votes), seen, scratch, shares)
+            for c in range(columns):
+                known = not np.isnan(p[i, c])
+                if metric != RECALL:
+                    known = known and not np.isnan(q[i, c] + right[i])
+                for t in range(detected.shape[1]):
+                    recall = detected[c, t]
+                    value = recall if known else np.nan
+                    if known and metric != RECALL and recall > 0.0:
+                        value = _score(metric, right[i] * recall, wrong[i] * detected[columns + c, t], right[i])
+                    if votes == fewest or value > values[i, c, t]:
+                        values[i, c, t] = value
+                        best_votes[i, c, t] = votes
+
+
+def event_metrics(
+    accuracy: ArrayLike,
+    false_positive_rate: ArrayLike,
+    *,
+    event_length_ms: ArrayLike,
+    event_frequency: ArrayLike,
+    correlation: ArrayLike,
+    stream_fps: ArrayLike,
+    target_fps: ArrayLike,
+    x_vote: ArrayLike = 0,
+    event_model: str = "windowed",
+) -> EventMetrics:
+    """Recall, precision and F1 of events, for arrays that broadcast.
+
+    Parameters
+    ----------
+    accuracy, false_positive_rate : array
+        Per-frame probabilities, in [0, 1]; a false positive rate may be NaN.
+    event_length_ms : array
+        Milliseconds, above 0.
+    event_frequency : array
+        Share of the windows that hold an event, in (0, 1], or NaN.
+    correlation : array
+        Of successive analysed frames, in [0, 1].
+    stream_fps, target_fps : array
+        Frames a second that the camera gives and that are analysed.
+    x_vote : int array
+        Consecutive positives needed; 0 for no voting.
+    event_model : str
+        One of :data:`EVENT_MODELS`.
+
+    Raises
+    ------
+    ProblemError
+        An argument is out of its range, or the shapes do not broadcast.
+    """
+    one_of("event_model", event_model, EVENT_MODELS)
+    given = {
+        "accuracy": accuracy,
+        "false_positive_rate": false_positive_rate,
+        "event_length_ms": event_length_ms,
+        "event_frequency": event_frequency,
+        "correlation": correlation,
+        "stream_fps": stream_fps,
+        "target_fps": target_fps,
+        "x_vote": x_vote,
+    }
+    arrays = [_numbers(name, values) for name, values in given.items()]
+    try:
+        p, q, length, frequency, rho, stream, target, x = np.broadcast_arrays(*arrays)
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(given, arrays, strict=True) if array.ndim)
+        raise ProblemError(f"event_metrics: shapes do not broadcast: {shapes}") from None
+    _allowed("accuracy", p, (p >= 0) & (p <= 1), "[0, 1]")
+    _allowed("false_positive_rate", q, (q >= 0) & (q <= 1) | np.isnan(q), "[0, 1], NaN for none")
+    _allowed("event_length_ms", length, (length > 0) & np.isfinite(length), "a finite number above 0")
+    _allowed(
+        "event_frequency", frequency, (frequency > 0) & (frequency <= 1) | np.isnan(frequency), "(0, 1], NaN for none"
+    )
+    _allowed("correlation", rho, (rho >= 0) & (rho <= 1), "[0, 1]")
+    _allowed("stream_fps", stream, (stream > 0) & np.isfinite(stream), "a finite number above 0")
+    _allowed("target_fps", target, (target > 0) & (target <= stream), "above 0, up to stream_fps")
+    _allowed("x_vote", x, (x >= 0) & (x <= MOST_VOTES) & (x == np.floor(x)), f"an integer, 0..{MOST_VOTES}")
+    shape = p.shape
+    p, q, target, stream = (array.reshape(-1, 1) for array in (p, q, target, stream))
+    windows = _windows(event_model, length.ravel(), frequency.ravel(), rho.ravel(), x.ravel(), target, stream)
+    recall = _fill(RECALL, p, q, windows)[0].reshape(shape)
+    alarm = _fill(RECALL, q, p, windows._replace(frames=windows.frames[::-1]))[0].reshape(shape)
+    right, wrong = (weight.reshape(shape) for weight in windows.weights)
+    detections = right * recall
+    claims = detections + wrong * alarm
+    precision = np.divide(detections, claims, out=np.ones(shape), where=claims != 0)
+    return EventMetrics(recall, precision, f1=2 * detections / (right + claims))
+
+
+def option_values(
+    apps: Apps, rates: FloatArray, stream_fps: float, *, metric: str, event_model: str
+) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """The value of each option: one metric for every app, chokepoint and frame rate.
+
+    As an objective, precision counts 0 where recall is 0.
+
+    Parameters
+    ----------
+    apps : Apps
+        N apps, F chokepoints.
+    rates : (R,) array
+        Frames a second, increasing.
+    metric : str
+        One of :data:`METRICS`.
+    event_model : str
+        One of :data:`EVENT_MODELS`.
+
+    Returns
+    -------
+    values : (N, F, R) float array
+        NaN where the app has no model at that chokepoint, or the metric is not defined for it.
+    votes : (N, F, R) int8 array
+        0 for no voting; with "auto" the votes of the best value, the fewest on a tie.
+
+    Raises
+    ------
+    ProblemError
+        Unknown metric or event model, rates that do not increase within (0, `stream_fps`], too many votes.
+    """
+    one_of("metric", metric, METRICS)
+    one_of("event_model", event_model, EVENT_MODELS)
+    rates = np.array(rates, dtype=np.float64)
+    if (
+        rates.ndim != 1
+        or not rates.size
+        or not (np.diff(rates, prepend=0.0, append=np.inf) > 0).all()
+        or rates[-1] > stream_fps
+    ):
+        raise ProblemError(f"rates: got {shown(rates.tolist())}; they have to increase, above 0, up to {stream_fps:g}")
+    many = apps.x_vote > MOST_VOTES
+    if many.any():
+        raise ProblemError(f"app {apps.id_list(many)}: x_vote: got {apps.x_vote[many][0]}; allowed is 1..{MOST_VOTES}")
+    windows = _windows(
+        event_model, apps.event_length_ms, apps.event_frequency, apps.correlation, apps.x_vote, rates, stream_fps
+    )
+    return _fill(METRICS.index(metric), apps.accuracies, apps.false_positive_rates, windows)
+
+
+class _Windows(NamedTuple):
+    """What :func:`_fill_values` needs of N apps beside their curves; its docstring says what is what."""
+
+    frames: tuple[FloatArray, FloatArray]
+    chains: tuple[FloatArray, FloatArray, IntArray]
+    weights: tuple[FloatArray, FloatArray]
+
+
+def _windows(
+    event_model: str,
+    length_ms: FloatArray,
+    frequency: FloatArray,
+    correlation: FloatArray,
+    x_vote: NDArray[np.number],
+    rates: FloatArray,
+    stream_fps: FloatArray | float,
+) -> _Windows:
+    """All of them (N,), but for `rates`, (R,) or (N, R), and `stream_fps`, a number or (N, R)."""
+    frames = length_ms[:, np.newaxis] / 1000 * rates
+    if event_model == "released":
+        frames *= rates / stream_fps
+    other_frames = frames
+    if event_model == "paper":
+        with np.errstate(over="ignore"):
+            other_frames = np.minimum(frames * ((1 - frequency) / frequency)[:, np.newaxis], MOST_FRAMES)
+    given = np.where(np.isnan(frequency), np.nan, 1.0)
+    free = (x_vote != 0) & (event_model == "released")
+    return _Windows(
+        frames=(frames, other_frames),
+        chains=(np.where(free, 1.0, 1.0 - correlation), _plain(correlation), x_vote.astype(np.int64)),
+        weights=(_plain(frequency), 1.0 - frequency) if event_model != "paper" else (given, given),
+    )
+
+
+def _fill(metric: int, p: FloatArray, q: FloatArray, apps: _Windows) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Values and votes (N, F, R)."""
+    lanes = 2 * p.shape[1]
+    shape = (*p.shape, apps.frames[0].shape[1])
+    values = np.empty(shape)
+    votes = np.empty(shape, dtype=np.int8)
+    scratch = Scratch._make([*np.empty((9, lanes)), np.empty((MOST_VOTES, lanes))])
+    detected = np.empty((lanes, shape[2]))
+    filled = (values, votes)
+    _fill_values(metric, (_plain(p), _plain(q)), apps.chains, apps.frames, apps.weights, scratch, detected, filled)
+    return filled
+
+
+def _plain(array: FloatArray) -> FloatArray:
+    """`array` as the one type that the kernels are compiled for; itself when it is that."""
+    return np.require(array, np.float64, ["C", "W"])
+
+
+def _numbers(name: str, given: ArrayLike) -> FloatArray:
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ProblemError(f"{name}: got {shown(given)}; it has to be numbers") from None
+
+
+def _allowed(name: str, values: FloatArray, inside: BoolArray, allowed: str) -> None:
+    if not inside.all():
+        raise ProblemError(f"{name}: got {values[~inside][0]:g}; allowed is {allowed}")
