@@ -1,5 +1,7 @@
 """Package metadata; everything about the tools is in pyproject.toml."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 EXTRAS = {
@@ -15,7 +17,7 @@ setup(
     name="mainstream",
     version="0.1.0",
     description="Choose layer sharing and frame rates for many DNN applications on one camera, proven optimal.",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["mainstream", "mainstream.*"]),

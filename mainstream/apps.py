@@ -173,7 +173,11 @@ class Apps:
             raise ProblemError(f"chokepoints: shape {f.shape}; accuracies has {columns} columns")
         if (f != np.floor(f)).any() or (f < 0).any() or (np.diff(f) <= 0).any() or (f <= 1).sum() > 1:
             raise ProblemError("chokepoints: they have to be increasing integers, 0 or 1 at most once")
-        q = np.full_like(p, np.nan) if false_positive_rates is None else _numbers("false_positive_rates", false_positive_rates)
+        q = (
+            np.full_like(p, np.nan)
+            if false_positive_rates is None
+            else _numbers("false_positive_rates", false_positive_rates)
+        )
         if q.shape != p.shape:
             raise ProblemError(f"false_positive_rates: shape {q.shape}; accuracies has {p.shape}")
         if false_positive_rates is not None and (np.isnan(p) != np.isnan(q)).any():
@@ -246,8 +250,8 @@ class Apps:
     @property
     def has_precision(self) -> BoolArray:
         """Which apps have false positive rates and an event frequency; shape (N,)."""
-        has_rates: BoolArray = ~np.isnan(self.false_positive_rates).all(axis=1)
-        return has_rates & ~np.isnan(self.event_frequency)
+        has_both: BoolArray = (~np.isnan(self.false_positive_rates)).any(axis=1) & ~np.isnan(self.event_frequency)
+        return has_both
 
     def id_list(self, which: BoolArray) -> str:
         """The ids of the apps where `which` is true, the first few of many, for a message."""
@@ -280,9 +284,10 @@ def _in_range(
     inside = (values > low if low_open else values >= low) & (values <= high)
     if nan_allowed:
         inside |= np.isnan(values)
-    if high == np.inf and name != "max_fps":
+    endless = high == np.inf and name != "max_fps"
+    if endless:
         inside &= np.isfinite(values)
     if not inside.all():
         worst = np.asarray(values)[~inside].flat[0]
         bracket = "(" if low_open else "["
-        raise ProblemError(f"{name}: got {worst:g}; allowed is {bracket}{low:g}, {high:g}]")
+        raise ProblemError(f"{name}: got {worst:g}; allowed is {bracket}{low:g}, {high:g}{')' if endless else ']'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final, Self
@@ -100,12 +101,10 @@ class Schedule:
             if field.name not in ("name", "x_vote")
         }
         for column in ("f1", "precision"):
-            columns[column] = [None if x != x else x for x in columns[column]]
+            columns[column] = [None if math.isnan(x) else x for x in columns[column]]
         columns["x_vote"] = [x or None for x in self.x_vote[rows].tolist()]
         columns["name"] = [self.names[i] for i in rows] if self.names else [None] * len(rows)
-        return tuple(
-            Choice(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
-        )
+        return tuple(Choice(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +174,8 @@ class Result:
     def left_out(self) -> tuple[int, ...]:
         """The `app_id` of each optional app that did not fit."""
         return tuple(self.schedule.app_ids[~self.schedule.admitted].tolist())
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Result) and self.to_dict() == other.to_dict()

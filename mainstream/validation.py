@@ -83,7 +83,10 @@ _short.maxstring = _short.maxlong = _short.maxother = _SHOWN
 
 def shown(value: object) -> str:
     """`value` as it may stand in a one-line message: no line breaks, cut when long."""
-    text = " ".join(_short.repr(value).split())
+    try:
+        text = " ".join(_short.repr(value).split())
+    except ValueError:  # an integer of more digits than Python writes
+        text = f"a {type(value).__name__} too long to write"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 

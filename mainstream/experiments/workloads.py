@@ -199,7 +199,7 @@ def _moved(rate: FloatArray, shift: FloatArray) -> FloatArray:
 
 
 def _rates(raw: FloatArray) -> FloatArray:
-    return np.round(np.clip(raw, 0.0005, 0.9995), 4)
+    return raw.clip(0.0005, 0.9995).round(4)
 
 
 def _log_uniform(n: int, low: float, high: float, random: np.random.Generator) -> FloatArray:
