@@ -95,14 +95,13 @@ class Schedule:
     def choices(self) -> tuple[Choice, ...]:
         """The admitted apps' choices as objects, in the order in which the apps were given."""
         rows = np.flatnonzero(self.admitted)
-        columns = {
-            field.name: getattr(self, field.name)[rows].tolist()
-            for field in fields(Choice)
-            if field.name not in ("name", "x_vote")
-        }
+        columns = {"app_id": self.app_ids[rows].tolist()}
+        for field in fields(Choice):
+            if field.name not in ("app_id", "name"):
+                columns[field.name] = getattr(self, field.name)[rows].tolist()
         for column in ("f1", "precision"):
             columns[column] = [None if math.isnan(x) else x for x in columns[column]]
-        columns["x_vote"] = [x or None for x in self.x_vote[rows].tolist()]
+        columns["x_vote"] = [x or None for x in columns["x_vote"]]
         columns["name"] = [self.names[i] for i in rows] if self.names else [None] * len(rows)
         return tuple(Choice(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True))
 

@@ -1,0 +1,123 @@
+"""Imports run one way, and heavy packages have one owner each: the rules of DESIGN.md, section 2."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "mainstream"
+FILES = sorted(ROOT.rglob("*.py"))
+
+# Each part may import the parts in the rows below its own, not its neighbours.
+LAYERS = [
+    {"cli"},
+    {"experiments"},
+    {"scheduler"},
+    {"solver", "streamer", "trainer", "report"},
+    {"io"},
+    {"text"},
+    {"events", "costs", "schedule"},
+    {"apps"},
+    {"problem"},
+    {"validation"},
+    {"extras"},
+    {"errors"},
+]
+# One step inside a row that the design asks for: a result holds the stem that the cost model makes.
+ALLOWED_BESIDE = {("schedule", "costs")}
+
+OWNERS = {
+    "ortools": ["solver/cp_sat.py"],
+    "tensorflow": ["trainer/", "streamer/"],
+    "keras": ["trainer/", "streamer/"],
+    "zmq": ["streamer/"],
+    "matplotlib": ["report/"],
+    "av": ["streamer/", "trainer/"],
+    "PIL": ["trainer/"],
+    "prometheus_client": ["streamer/"],
+}
+ONLY_WITH_A_SOLVE = {"numba", *OWNERS}
+
+
+class Import(NamedTuple):
+    """One imported module and how: inside a function, for the type checker only, or when the file is imported."""
+
+    module: str
+    line: int
+    in_function: bool
+    for_types: bool
+
+
+def imports(file: Path) -> Iterator[Import]:
+    def walk(node: ast.AST, in_function: bool, for_types: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, in_function, for_types)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: relative import"
+            assert node.module
+            for alias in node.names:
+                yield Import(f"{node.module}.{alias.name}", node.lineno, in_function, for_types)
+        for child in ast.iter_child_nodes(node):
+            function = in_function or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            types = for_types or (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING")
+            yield from walk(child, function, types)
+
+    yield from walk(ast.parse(file.read_text(encoding="utf-8")), False, False)
+
+
+def part_of(module: str) -> str | None:
+    """The part of the house that a module belongs to; None for the package itself."""
+    first, *rest = module.split(".")
+    assert first == "mainstream"
+    known = {part for layer in LAYERS for part in layer}
+    return rest[0] if rest and rest[0] in known else None
+
+
+def row(part: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if part in layer)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_imports_run_one_way(file: Path) -> None:
+    relative = file.relative_to(ROOT)
+    if relative.as_posix() in ("__init__.py", "__main__.py"):
+        return
+    own = part_of(".".join(["mainstream", *relative.with_suffix("").parts]))
+    assert own is not None, f"{relative} has no place in the order of imports"
+    for imported in imports(file):
+        if imported.module.split(".")[0] != "mainstream":
+            continue
+        other = part_of(imported.module)
+        place = f"{relative}:{imported.line} imports {imported.module}"
+        assert other is not None, f"{place}: import from the module that holds it"
+        if other != own and (own, other) not in ALLOWED_BESIDE:
+            assert row(own) < row(other), f"{place}: {own} may not know {other}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_heavy_packages_have_owners_and_load_inside_functions(file: Path) -> None:
+    relative = file.relative_to(ROOT).as_posix()
+    for imported in imports(file):
+        package = imported.module.split(".")[0]
+        if package in OWNERS:
+            place = f"{relative}:{imported.line} imports {package}"
+            assert relative.startswith(tuple(OWNERS[package])), f"{place}: its owners are {OWNERS[package]}"
+            assert imported.in_function or imported.for_types, f"{place} outside a function"
+
+
+def loaded_by(code: str) -> set[str]:
+    code += "; import sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["mainstream", "mainstream.cli", "mainstream.io"])
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    assert not loaded_by(f"import {module}") & ONLY_WITH_A_SOLVE

@@ -1,0 +1,120 @@
+"""What comes back: choices on demand, the round trip through JSON, the summary."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mainstream import Choice, ProblemError, Result, Schedule
+from mainstream.costs import StemPart
+
+NAN = float("nan")
+
+
+def schedule(n: int, *, left_out: int = 0, names: bool = True) -> Schedule:
+    """`n` apps that run, every second without false positives, and some left out."""
+    total = n + left_out
+    runs = np.arange(total) < n
+    precise = runs & (np.arange(total) % 2 == 0)
+    index = np.arange(total, dtype=float)
+    return Schedule(
+        app_ids=np.arange(10, 10 + total),
+        num_frozen=np.where(runs, 18, 0),
+        target_fps=np.where(runs, 2.5, 0.0),
+        x_vote=np.where(precise, 3, 0),
+        value=np.where(runs, 0.5 + index / 1000, 0.0),
+        f1=np.where(precise, 0.5 + index / 1000, NAN),
+        recall=np.where(runs, 1 / 3, 0.0),
+        precision=np.where(precise, 0.7, NAN),
+        accuracy=np.where(runs, 0.9, NAN),
+        tail_cost=np.where(runs, 0.1, 0.0),
+        stem=(StemPart(0, 9, 5.0, 4.5), StemPart(9, 18, 2.5, 1.25)),
+        names=tuple(f"app {i}" if i else None for i in range(total)) if names else (),
+    )
+
+
+def result(of: Schedule, **changes: Any) -> Result:
+    keys: dict[str, Any] = {
+        "status": "optimal",
+        "objective": 0.875,
+        "bound": 0.8750004,
+        "budget": 8.0,
+        "metric": "f1",
+        "aggregate": "mean",
+        "mode": "mainstream",
+        "event_model": "windowed",
+        "method": "branch-and-bound",
+        "runtime_s": 0.0123,
+        "nodes": 17,
+        "unit": "ms",
+    }
+    return Result(schedule=of, **(keys | changes))
+
+
+def test_choices_are_the_columns_of_the_apps_that_run() -> None:
+    made = schedule(2, left_out=1)
+    assert made.choices == (
+        Choice(10, 18, 2.5, 3, 0.5, 0.5, 1 / 3, 0.7, 0.9, 0.1, None),
+        Choice(11, 18, 2.5, None, 0.501, None, 1 / 3, None, 0.9, 0.1, "app 1"),
+    )
+    assert all(type(choice.app_id) is int and type(choice.value) is float for choice in made.choices)
+    assert len(made) == 3
+    assert made.cost == pytest.approx(4.5 + 1.25 + 0.2)
+    assert result(made).left_out == (12,)
+
+
+@pytest.mark.parametrize("left_out", [0, 2])
+@pytest.mark.parametrize("names", [True, False])
+@pytest.mark.parametrize("extra", [{}, {"aggregate": "min", "mean": 0.9, "mean_bound": 0.91, "unit": None}])
+def test_a_result_reads_back_from_json_as_it_was(left_out: int, names: bool, extra: dict[str, Any]) -> None:
+    first = result(schedule(5, left_out=left_out, names=names), **extra)
+    back = Result.from_json(first.to_json())
+    assert back == first
+    for field in dataclasses.fields(Result):
+        if field.name != "schedule":
+            assert getattr(back, field.name) == getattr(first, field.name)
+    for column in ("app_ids", "num_frozen", "target_fps", "x_vote", "value", "f1", "precision", "tail_cost"):
+        np.testing.assert_array_equal(getattr(back.schedule, column), getattr(first.schedule, column), err_msg=column)
+    assert back.stem == first.stem
+    assert back.cost == first.cost
+    assert back != result(schedule(5, left_out=left_out, names=names), objective=0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "result: no JSON: "),
+        ("[1]", "'format' has to be 'mainstream-result-1'"),
+        ('{"format": "mainstream-result-0"}', "'format' has to be 'mainstream-result-1'"),
+        ('{"format": "mainstream-result-1"}', "result: not as saved: 'choices'"),
+    ],
+)
+def test_text_that_is_no_result_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ProblemError) as refusal:
+        Result.from_json(text)
+    assert message in str(refusal.value)
+
+
+def test_a_result_with_a_broken_choice_is_refused() -> None:
+    data = json.loads(result(schedule(1)).to_json())
+    del data["choices"][0]["recall"]
+    with pytest.raises(ProblemError, match=r"result: not as saved: .*recall"):
+        Result.from_json(json.dumps(data))
+
+
+def test_the_summary_says_it_all_and_lists_thirty() -> None:
+    text = str(result(schedule(32, left_out=1)))
+    assert "stem: layers 0-8 at 5 fps, layers 9-17 at 2.5 fps" in text
+    assert "mean f1 0.875000, bound 0.875000, gap 4.0e-07: optimal" in text
+    assert "of 8 ms/s" in text
+    assert "... and 2 more apps" in text
+    assert "left out: 42" in text
+    assert "branch-and-bound, 17 nodes, 0.0123 s" in text
+    assert len(text.splitlines()) == 1 + 30 + 1 + 1 + 4
+    smallest = str(result(schedule(1), aggregate="min", mean=0.9, mean_bound=0.91))
+    assert "smallest f1 0.875000" in smallest
+    assert "mean f1 0.900000, bound 0.910000" in smallest
