@@ -251,7 +251,7 @@ def _curve(lines: list[str]) -> Curve:
                 raise ProblemError(f"{where}: num_frozen {made.num_frozen} stands twice")
             rows[made.num_frozen] = made
     except csv.Error as error:
-        raise ProblemError(f"line {reader.line_num}: no CSV: {error}") from None
+        raise ProblemError(f"no CSV: {error}") from None
     if not rows:
         raise ProblemError("it has no rows below its header")
     return Curve(

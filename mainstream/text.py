@@ -172,8 +172,6 @@ class _Extent:
             return self.sizes[key]
         if key in self._open:
             raise ProblemError(f"line {node.start_mark.line + 1}: an alias stands for something that contains it")
-        if len(self._open) > _DEEPEST:
-            raise ProblemError(f"nested more than {_DEEPEST} deep, through aliases")
         self._open.add(key)
         size = 1
         if isinstance(node, yaml.MappingNode):
