@@ -29,7 +29,7 @@ setup(
         "pydantic>=2.10",
         "pyyaml>=6.0.2",
         "rich>=13.9",
-        "typer>=0.21",
+        "typer>=0.28",
     ],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["mainstream = mainstream.cli:main"]},
