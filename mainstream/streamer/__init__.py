@@ -1,0 +1,1 @@
+"""Plug-in: net plans, the deployer, and the runtime that executes them."""

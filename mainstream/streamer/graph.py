@@ -1,0 +1,150 @@
+"""A part of a frozen graph: from one tensor to another, as one function."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mainstream.errors import ProblemError
+from mainstream.extras import require
+from mainstream.validation import nearest
+
+
+class Part:
+    """The layers between two tensors of a frozen graph.
+
+    Parameters
+    ----------
+    path : str or Path
+        A frozen graph, ``.pb``; read once, here.
+    input_layer, output_layer : str
+        Names of the tensors at its two ends; the profile's ``frozen_layer_names``.
+
+    Attributes
+    ----------
+    input_shape : tuple of (int or None)
+        What it takes; None where any number will do, such as the batch.
+
+    Raises
+    ------
+    MissingExtraError
+        TensorFlow is not installed.
+    ProblemError
+        The file is no frozen graph, has no such tensor, or no way from the one to the other.
+    """
+
+    def __init__(self, path: str | Path, input_layer: str, output_layer: str) -> None:
+        tf = _tensorflow()
+        graph, definition = _load(Path(path))
+        feed, fetch = (_tensor(graph, name, path) for name in (input_layer, output_layer))
+        between = _between(tf, definition, feed, fetch, f"{path}: from {input_layer!r} to {output_layer!r}")
+
+        def run(tensor: Any) -> Any:
+            return tf.import_graph_def(
+                between, input_map={feed.name: tensor}, return_elements=[fetch.name], name="part"
+            )[0]
+
+        self.input_shape: tuple[int | None, ...] = tuple(feed.shape)
+        self._dtype = feed.dtype
+        self._function = tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec(feed.shape, feed.dtype))
+
+    def __call__(self, batch: ArrayLike) -> NDArray[Any]:
+        """Run it.
+
+        Parameters
+        ----------
+        batch : array, shape `input_shape`
+
+        Returns
+        -------
+        array, shape (batch, ...)
+
+        Raises
+        ------
+        ProblemError
+            The batch is not of that shape.
+        """
+        tensor = np.asarray(batch, self._dtype.as_numpy_dtype)
+        fits = tensor.ndim == len(self.input_shape) and all(
+            own in (None, given) for own, given in zip(self.input_shape, tensor.shape, strict=True)
+        )
+        if not fits:
+            raise ProblemError(f"a batch of shape {tensor.shape}; this part takes {self.input_shape}")
+        result: NDArray[Any] = self._function(_tensorflow().constant(tensor)).numpy()
+        return result
+
+
+def _tensorflow() -> Any:
+    require("tensorflow", "run")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow
+
+    return tensorflow
+
+
+def _load(path: Path) -> tuple[Any, Any]:
+    try:
+        state = path.stat()
+        return _read(path, state.st_mtime_ns, state.st_size)
+    except OSError as error:
+        raise ProblemError(f"{path} cannot be read: {error.strerror}") from None
+
+
+@lru_cache(maxsize=1)  # the parts of one file are made one after the other
+def _read(path: Path, modified: int, size: int) -> tuple[Any, Any]:
+    """A file's graph and its definition; `modified` and `size` tell one version of the file from the next."""
+    tf = _tensorflow()
+    definition = tf.compat.v1.GraphDef()
+    content = path.read_bytes()
+    try:
+        definition.ParseFromString(content)
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(definition, name="")
+    except Exception:  # protobuf's and TensorFlow's errors on a damaged file have no common class
+        raise ProblemError(f"{path} is no frozen graph, or only a piece of one; freeze the model again") from None
+    if not definition.node:
+        raise ProblemError(f"{path} is an empty graph; freeze the model again")
+    return graph, definition
+
+
+def _tensor(graph: Any, name: str, path: str | Path) -> Any:
+    try:
+        return graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
+    except (KeyError, ValueError):
+        heads = {operation.name for operation in graph.get_operations() if "/" not in operation.name}
+        raise ProblemError(f"{path} has no tensor {name!r}; {nearest(name, sorted(heads)[:20])}") from None
+
+
+def _between(tf: Any, definition: Any, feed: Any, fetch: Any, where: str) -> Any:
+    """The nodes of a graph that lead from one tensor to another.
+
+    Cutting by hand and not by `prune` of a wrapped function: functions made by that keep the nodes before the cut,
+    and ran 1.3 to 1.8 times as long.
+    """
+    nodes = {node.name: node for node in definition.node}
+    needed, todo = {feed.op.name}, [fetch.op.name]
+    reached = False
+    while todo:
+        name = todo.pop()
+        reached = reached or name == feed.op.name
+        if name in needed:
+            continue
+        needed.add(name)
+        if nodes[name].op == "Placeholder":
+            raise ProblemError(f"{where} is no part by itself: {name!r} is needed, too")
+        todo += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
+    if not reached:
+        raise ProblemError(f"{where} there is no way")
+    part = tf.compat.v1.GraphDef(versions=definition.versions, library=definition.library)
+    part.node.extend(node for node in definition.node if node.name in needed)
+    stub = next(node for node in part.node if node.name == feed.op.name)
+    del stub.input[:]
+    stub.op = "Placeholder"
+    stub.attr.clear()
+    stub.attr["dtype"].type = feed.dtype.as_datatype_enum
+    return part

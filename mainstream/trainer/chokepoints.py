@@ -1,0 +1,123 @@
+"""Which chokepoints of a network to use: all of them, one for each block, or a published list.
+
+The published lists (Jiang et al., USENIX ATC 2018, released code) number layers as the Keras of 2017 did. Here they
+are kept as the layers that they cut behind, so that they hold for today's numbers too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from mainstream.errors import ProblemError
+from mainstream.trainer.backend import keras
+from mainstream.trainer.trace import Layer, Network
+from mainstream.validation import nearest
+
+_RESNET_BLOCKS = tuple(
+    f"conv{stage}_block{block}_out"
+    for stage, blocks in ((2, 3), (3, 4), (4, 6), (5, 3))
+    for block in range(1, blocks + 1)
+)
+_INCEPTION_STEM = ("activation", "activation_1", "activation_2", "max_pooling2d", "activation_3", "activation_4")
+
+PUBLISHED: Final[Mapping[str, Mapping[int, str]]] = {
+    "inception": dict(
+        zip(
+            (4, 7, 10, 11, 14, 17, 18, 41, 64, 87, 101, 133, 165, 197, 229, 249, 280, 311),
+            (*_INCEPTION_STEM, "max_pooling2d_1", *(f"mixed{n}" for n in range(11))),
+            strict=True,
+        )
+    ),
+    "resnet": dict(
+        zip(
+            (2, 3, 4, 5, 17, 27, 37, 49, 59, 69, 79, 91, 101, 111, 121, 131, 141, 153, 163, 173),
+            ("conv1_conv", "conv1_bn", "conv1_relu", "pool1_pool", *_RESNET_BLOCKS),
+            strict=True,
+        )
+    ),
+    "mobilenets": {3 + 6 * n: f"conv_pw_{n}_bn" if n else "conv1_bn" for n in range(14)},
+}
+"""Name of a list -> published number -> the layer behind which it cuts. The ends, 0 and the last, are left out."""
+
+_BLOCK = re.compile(r"(.*?block_?\d+[a-z]?|expanded_conv|conv_(?:dw|pw|pad)(?=_\d))(_\d+)?(?=_|$)")
+STEP: Final = 5
+
+
+def chokepoints(network: Network, which: str | int = "block") -> dict[int, str]:
+    """The chokepoints to use and the names of the tensors there.
+
+    Parameters
+    ----------
+    network : Network
+    which : str or int
+        "block": the end of each block; "every": all that the graph has; "inception", "resnet", "mobilenets": a
+        published list; an integer N: every 5th layer up to N.
+
+    Returns
+    -------
+    dict of int to str
+        Chokepoint, increasing from 0 to `total_layers` -> the ``frozen_layer_names`` of a profile.
+
+    Raises
+    ------
+    ProblemError
+        The network has no chokepoint between its ends, or one of the list is none in this network.
+    """
+    total = network.total_layers
+    every = [k for k in network.cuts if 0 < k < total]
+    if not every:
+        raise ProblemError(
+            f"{network.name} has no chokepoint between input and output: no layer's output is passed by every path"
+        )
+    if isinstance(which, int) or which.isdecimal():
+        inner = _steps(network, int(which))
+    elif which in PUBLISHED:
+        inner = _published(network, which)
+    elif which == "block":
+        inner = [k for k in every if _ends_block(network, k)]
+    elif which == "every":
+        inner = every
+    else:
+        raise ProblemError(f"chokepoints {which!r} are not known; {nearest(which, ['block', 'every', *PUBLISHED])}")
+    return {k: network.layers[max(k - 1, 0)].name for k in (0, *inner, total)}
+
+
+def _steps(network: Network, last: int) -> list[int]:
+    steps = [k for k in range(STEP, last + 1, STEP) if k < network.total_layers]
+    none = [k for k in steps if k not in network.cuts]
+    if none:
+        raise ProblemError(
+            f"{network.name} has no chokepoint after {none[0]} layers ({network.layers[none[0] - 1].name}); "
+            "several tensors cross there"
+        )
+    return steps
+
+
+def _published(network: Network, which: str) -> list[int]:
+    numbers = {layer.name: number for number, layer in enumerate(network.layers, start=1)}
+    for published, name in PUBLISHED[which].items():
+        if numbers.get(name) not in network.cuts:
+            why = "is no chokepoint of" if name in numbers else "is not in"
+            raise ProblemError(f"chokepoints {which!r}: {published} ({name}) {why} {network.name}")
+    return [numbers[name] for name in PUBLISHED[which].values()]
+
+
+def _ends_block(network: Network, k: int) -> bool:
+    """Whether the layer before k ends a block: what comes next is new computation and belongs to no block begun."""
+    before, after = network.layers[k - 1], network.layers[k]
+    if _block(before) is not None and _block(before) == _block(after):
+        return False
+    readers = {
+        n for n, layer in enumerate(network.layers) for call in layer.calls if network.cuts[k] in call.inputs.values()
+    }
+    computes = after.shape != before.shape or any(len(weight.shape) > 1 for weight in after.layer.weights)
+    pads = isinstance(before.layer, keras().layers.ZeroPadding2D)
+    return (computes or len(readers) > 1) and not pads
+
+
+def _block(layer: Layer) -> str | None:
+    """The block that a layer's name puts it in, where it follows one of the conventions of ``keras.applications``."""
+    found = _BLOCK.match(layer.name)
+    return re.sub(r"_(?:dw|pw|pad)_", "_", found[0]) if found else None

@@ -1,0 +1,127 @@
+"""Frozen graphs: one ``.pb`` file, variables as constants, that any TensorFlow runtime can cut at its chokepoints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mainstream.errors import ProblemError
+from mainstream.trainer.backend import brief, tensorflow
+from mainstream.trainer.chokepoints import chokepoints
+from mainstream.trainer.networks import load
+from mainstream.trainer.savedforms import from_checkpoint, from_json, from_saved_model
+from mainstream.trainer.trace import Network, trace
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A frozen graph that was written.
+
+    Attributes
+    ----------
+    path : Path
+    input_layer, output_layer : str
+        Names of the tensors at its two ends.
+    chokepoints : mapping of int to str
+        All the places where it can be cut by name; empty where the source does not tell its layers.
+    """
+
+    path: Path
+    input_layer: str
+    output_layer: str
+    chokepoints: Mapping[int, str]
+
+
+def freeze(source: str | Path | Any, out: str | Path | None = None, *, output: str | None = None) -> Frozen:
+    """Write the frozen graph of a model.
+
+    Parameters
+    ----------
+    source : str, Path or keras.Model
+        ``MODEL.keras`` or ``MODEL.h5``; a SavedModel folder; or a PREFIX with ``PREFIX.json`` and ``PREFIX.h5`` (or
+        ``PREFIX.weights.h5``), or TensorFlow 1's ``PREFIX.ckpt.meta`` or ``PREFIX.pb`` with ``PREFIX.ckpt``.
+    out : str or Path, optional
+        The file to write; default: ``MODEL.pb``, and ``PREFIX-frozen.pb`` for the other forms.
+    output : str, optional
+        Name of the output tensor, for TensorFlow 1 graphs with more than one.
+
+    Returns
+    -------
+    Frozen
+
+    Raises
+    ------
+    ProblemError
+        The source is none of these, or cannot be loaded, or a model object comes without `out`.
+    """
+    if not isinstance(source, str | Path):
+        if out is None:
+            raise ProblemError("say which file to write: a model object has no name to derive it from")
+        return _freeze_model(source, Path(out).stem, Path(out))
+    path = Path(source)
+    prefix = str(path)
+    written = Path(out or f"{prefix}-frozen.pb")
+    if path.suffix in {".keras", ".h5"}:
+        return _freeze_model(load(path), path.stem, Path(out or path.with_suffix(".pb")))
+    if (path / "saved_model.pb").is_file():
+        return _save(*from_saved_model(path), written)
+    if Path(f"{prefix}.json").is_file():
+        return _freeze_model(from_json(prefix), path.name, written)
+    if Path(f"{prefix}.ckpt.meta").is_file() or Path(f"{prefix}.ckpt.index").is_file():
+        return _save(*from_checkpoint(prefix, output), written)
+    raise ProblemError(
+        f"{prefix}: no such model; give MODEL.keras, a SavedModel folder, or a PREFIX of which there are "
+        "PREFIX.json and PREFIX.h5, or PREFIX.ckpt.meta"
+    )
+
+
+def frozen_graph(network: Network, names: Mapping[int, str]) -> Any:
+    """The graph of a network without variables.
+
+    Parameters
+    ----------
+    network : Network
+    names : mapping of int to str
+        Chokepoint -> name of its tensor, the two ends included.
+
+    Returns
+    -------
+    GraphDef
+        From the placeholder ``names[0]``, (batch, height, width, channels) float32, to ``names[total_layers]``.
+
+    Raises
+    ------
+    ProblemError
+        The network does not take frames of its size.
+    """
+    tf = tensorflow()
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    spec = tf.TensorSpec((None, network.height, network.width, network.channels), tf.float32, name=names[0])
+    function = tf.function(lambda frame: network.run(frame, names=names), autograph=False)
+    try:
+        traced = function.get_concrete_function(spec)
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise ProblemError(
+            f"{network.name} does not take frames of {network.height} x {network.width}: {brief(error)}"
+        ) from None
+    return convert_variables_to_constants_v2(traced).graph.as_graph_def()
+
+
+def _freeze_model(model: Any, name: str, out: Path) -> Frozen:
+    network = trace(model, name)
+    names = chokepoints(network, "every")
+    return _save(frozen_graph(network, names), names[0], names[network.total_layers], out, names)
+
+
+def _save(graph: Any, input_layer: str, output_layer: str, out: Path, names: Mapping[int, str] | None = None) -> Frozen:
+    partial = out.with_name(f"{out.name}.partial")
+    try:
+        partial.write_bytes(graph.SerializeToString())
+        os.replace(partial, out)
+    except OSError as error:
+        raise ProblemError(f"{out} cannot be written: {error.strerror}") from None
+    return Frozen(out, input_layer, output_layer, dict(names or {}))

@@ -1,0 +1,268 @@
+"""A Keras model as a numbered list of layers that can be run from one cut to another.
+
+Layers are numbered as in Keras's own order (`model.layers`, input layer counted). Two things differ: a model inside
+the model is opened, so that its layers count one by one (its input layer does not count again), and operations that
+are no layers (arithmetic on tensors, such as preprocessing) belong to the layer before them. A layer that the
+model calls twice counts twice.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from mainstream.errors import ProblemError
+from mainstream.trainer.backend import keras, tensorflow
+
+Key = tuple[Any, ...]
+"""One symbolic tensor: where its model is nested (one id a level), then its own id."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of one Keras operation on tensors of the network.
+
+    Attributes
+    ----------
+    operation : keras.Operation
+    arguments : keras SymbolicArguments
+        How it was called; fills tensors in.
+    inputs : mapping of int to Key
+        Id of the symbolic tensor in `arguments` -> the tensor.
+    outputs : tuple of Key
+    """
+
+    operation: Any
+    arguments: Any
+    inputs: Mapping[int, Key]
+    outputs: tuple[Key, ...]
+
+    def run(self, values: dict[Key, Any]) -> None:
+        """Call it on the `values` so far, in inference mode, and add its outputs to them."""
+        arguments, keywords = self.arguments.fill_in({one: values[key] for one, key in self.inputs.items()})
+        if "training" in inspect.signature(self.operation.call).parameters:
+            keywords = {**keywords, "training": False}
+        results = keras().tree.flatten(self.operation(*arguments, **keywords))
+        values.update(zip(self.outputs, results, strict=True))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network.
+
+    Attributes
+    ----------
+    name : str
+        Name of its output tensor in frozen graphs: Keras's name, made unique.
+    layer : keras.layers.Layer
+    shape : tuple
+        Of its output, the batch first (None).
+    parameters : int
+    calls : tuple of Call
+        The layer's own and those of the operations behind it; none for the input layer.
+    """
+
+    name: str
+    layer: Any
+    shape: tuple[int | None, ...]
+    parameters: int
+    calls: tuple[Call, ...]
+
+    @property
+    def kind(self) -> str:
+        """Name of the layer's class."""
+        return type(self.layer).__name__
+
+
+@dataclass(frozen=True)
+class Network:
+    """A traced network: one frame in (RGB float32 0-255, NHWC), one tensor out.
+
+    Attributes
+    ----------
+    name : str
+    height, width, channels : int
+        Input size.
+    layers : tuple of Layer
+        Numbered from 0, the input layer.
+    frame, result : Key
+        The tensors at the two ends.
+    """
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    layers: tuple[Layer, ...]
+    frame: Key
+    result: Key
+
+    @property
+    def total_layers(self) -> int:
+        """Number of layers."""
+        return len(self.layers)
+
+    @cached_property
+    def cuts(self) -> Mapping[int, Key]:
+        """Chokepoint -> the one tensor there; a key k cuts between the first k layers and the rest, 0 is the frame."""
+        last_use = {self.result: self.total_layers}
+        for number, layer in enumerate(self.layers):
+            for call in layer.calls:
+                for key in call.inputs.values():
+                    last_use[key] = max(number, last_use.get(key, 0))
+        found = {0: self.frame}
+        alive = {self.frame}
+        for k, layer in enumerate(self.layers, start=1):
+            alive |= {key for call in layer.calls for key in call.outputs}
+            alive = {key for key in alive if last_use.get(key, 0) >= k}
+            if k > 1 and len(alive) == 1:
+                found[k] = next(iter(alive))
+        return found
+
+    def run(
+        self, tensor: Any, start: int = 0, stop: int | None = None, *, names: Mapping[int, str] | None = None
+    ) -> Any:
+        """Layers start..stop-1 on a tensor, in inference mode.
+
+        Parameters
+        ----------
+        tensor : tf.Tensor, shape (batch, ...)
+            The tensor at cut `start`.
+        start, stop : int
+            Chokepoints; `stop` None is the end.
+        names : mapping of int to str, optional
+            Chokepoint -> name that its tensor gets in the graph being traced.
+
+        Returns
+        -------
+        tf.Tensor
+            The tensor at cut `stop`.
+
+        Raises
+        ------
+        ProblemError
+            `start` or `stop` is no chokepoint.
+        """
+        stop = self.total_layers if stop is None else stop
+        for k in (start, stop):
+            if k not in self.cuts:
+                raise ProblemError(f"{self.name} cannot be cut after {k} layers; see `mainstream layers`")
+        tf = tensorflow()
+        values = {self.cuts[start]: tensor}
+        for k in range(start, stop):
+            with tf.name_scope("mainstream"):
+                for call in self.layers[k].calls:
+                    call.run(values)
+            if names and k + 1 in names:
+                key = self.cuts[k + 1]
+                values[key] = tf.identity(values[key], name=names[k + 1])
+        return values[self.cuts[stop]]
+
+
+def trace(model: Any, name: str, size: int | None = None) -> Network:
+    """The network of a Keras model.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or Sequential, one image in, one tensor out.
+    name : str
+        What to call it.
+    size : int, optional
+        Height and width of the frame; needed where the model leaves them open.
+
+    Raises
+    ------
+    ProblemError
+        The model is not of that form, or does not take frames of that size.
+    """
+    if not isinstance(model, keras().Model):
+        raise ProblemError(f"{name}: got {type(model).__name__}; it has to be a Keras model")
+    if not _is_graph(model):
+        raise ProblemError(f"{name} is no graph of layers; build it with keras.Sequential or the functional API")
+    for what, tensors in (("inputs", model.inputs), ("outputs", model.outputs)):
+        if len(tensors) != 1:
+            raise ProblemError(f"{name} has {len(tensors)} {what}; it has to have one image in and one tensor out")
+    height, width, channels = _frame(model.inputs[0].shape, name, size)
+    aliases: dict[Key, Key] = {}
+    layers: list[Layer] = []
+    taken: set[str] = set()
+    counted: set[int] = set()
+    for node, call in _calls(model, (), aliases):
+        operation = node.operation
+        if isinstance(operation, keras().Layer):
+            layers.append(
+                Layer(
+                    name=_unique(operation.name, taken),
+                    layer=operation,
+                    shape=tuple(node.output_tensors[0].shape),
+                    parameters=0 if id(operation) in counted else operation.count_params(),
+                    calls=() if node.is_input else (call,),
+                )
+            )
+            counted.add(id(operation))
+        else:
+            layers[-1] = replace(layers[-1], calls=(*layers[-1].calls, call))
+    result = _key(model.outputs[0], (), aliases)
+    return Network(name, height, width, channels, tuple(layers), _key(model.inputs[0], (), aliases), result)
+
+
+def _is_graph(model: Any) -> bool:
+    if isinstance(model, keras().Sequential):
+        return bool(model.built)
+    return bool(getattr(model, "inputs", None)) and bool(getattr(model, "outputs", None))
+
+
+def _key(tensor: Any, path: Key, aliases: Mapping[Key, Key]) -> Key:
+    own = (*path, id(tensor))
+    return aliases.get(own, own)
+
+
+def _calls(model: Any, path: Key, aliases: dict[Key, Key]) -> Iterator[tuple[Any, Call]]:
+    """The model's nodes in Keras's order of layers, nested models opened; adds their tensors to `aliases`."""
+    function = keras().Function(model.inputs, model.outputs)
+    order = {id(operation): index for index, operation in enumerate(function.operations)}
+    nodes = [
+        (-depth, order[id(node.operation)], node)
+        for depth in function._nodes_by_depth
+        for node in function._nodes_by_depth[depth]
+    ]
+    for _, _, node in sorted(nodes, key=lambda item: item[:2]):
+        operation = node.operation
+        inputs = {id(tensor): _key(tensor, path, aliases) for tensor in node.input_tensors}
+        if isinstance(operation, keras().Model) and _is_graph(operation):
+            inner = (*path, id(node))
+            for tensor, key in zip(operation.inputs, inputs.values(), strict=True):
+                aliases[(*inner, id(tensor))] = key
+            yield from ((n, call) for n, call in _calls(operation, inner, aliases) if not n.is_input)
+            for outer, tensor in zip(node.output_tensors, operation.outputs, strict=True):
+                aliases[(*path, id(outer))] = _key(tensor, inner, aliases)
+        else:
+            outputs = tuple(_key(tensor, path, aliases) for tensor in node.output_tensors)
+            yield node, Call(operation, node.arguments, inputs, outputs)
+
+
+def _frame(shape: tuple[int | None, ...], name: str, size: int | None) -> tuple[int, int, int]:
+    if len(shape) != 4 or shape[3] is None:
+        raise ProblemError(f"{name} takes {shape}; it has to take images (batch, height, width, channels)")
+    if size is None and None in shape[1:3]:
+        raise ProblemError(f"{name} takes frames of any size; say which to use with --size")
+    height, width = (size if own is None else own for own in shape[1:3])
+    if size is not None and (height, width) != (size, size):
+        raise ProblemError(f"{name} takes frames of {height} x {width}, not {size} x {size}")
+    return int(height or 0), int(width or 0), shape[3]
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """`name` as a node of a TensorFlow graph may be called; graphs do not tell upper from lower case."""
+    clean = re.sub(r"[^A-Za-z0-9_.\\/-]", "_", name).lstrip("_-/\\") or "layer"
+    unique, again = clean, 0
+    while unique.lower() in taken:
+        again += 1
+        unique = f"{clean}_{again}"
+    taken.add(unique.lower())
+    return unique
