@@ -17,17 +17,20 @@ run of hits starts at frame j with nothing detected before. Then frame j is the 
 Every term is positive, so tiny probabilities keep their digits; and the detected share f_1 + ... + f_n of one pass
 serves all frame rates of an app.
 
-    recall = E_n[detected | p]    alarm = E_n[detected | q]
-    precision = g recall / (g recall + b alarm), 1 when that is 0/0
-    F1 = harmonic mean = 2 g recall / (g + g recall + b alarm)
+    recall = E_n[detected | p]
+    precision = recall / (recall + alarms), 1 when that is 0/0
+    F1 = harmonic mean = 2 recall / (1 + recall + alarms)
+
+where `alarms` are those for each event:
 
 "windowed"
-    g = e, b = 1-e: each window holds an event with probability e.
+    (1-e)/e windows without an event for each with one: (1-e)/e E_n[detected | q].
 "paper"
-    g = b = 1: each event is followed by one gap of length L (1-e)/e, and alarm is that of the gap. Our reading of
-    Jiang et al., "Mainstream", USENIX ATC 2018, whose text leaves it open.
+    One gap of length L (1-e)/e for each event: E_n[detected | q] with the gap's n. Our reading of Jiang et al.,
+    "Mainstream", USENIX ATC 2018, whose text leaves it open.
 "released"
-    As the code published with that paper computes it: nbar = L/1000 r (r/S), and with votes given (1 too) a = p.
+    As the code published with that paper computes it: "windowed", but nbar = L/1000 r (r/S), and with votes given
+    (1 too) a = p.
 
 Kernels take M curve points ("lanes") at once, in the innermost loops: those have no dependence between rounds, so
 that they vectorise, which the recursion over frames cannot.
@@ -54,8 +57,8 @@ MOST_AUTO_VOTES: Final = 7
 MOST_VOTES: Final = 127
 """The largest number of votes that a column of int8 holds."""
 
-MOST_FRAMES: Final = 1e300
-"""In a gap; a longer one is not told from it, and one of infinity would compute as NaN."""
+MOST: Final = 1e300
+"""Windows or frames without an event for each with one; infinitely many would compute as NaN."""
 UNDETECTED: Final = 1e-16
 """Once less than this is undetected, more frames change nothing."""
 SETTLED: Final = 1e-13
@@ -183,11 +186,11 @@ def _settled(lanes: int, votes: int, frame: int, scratch: Scratch) -> bool:
 
 
 @njit(cache=True, error_model="numpy")
-def _score(metric: int, detections: float, alarms: float, events: float) -> float:
-    """Precision or F1 from what is expected of each in one time."""
+def _objective(metric: int, recall: float, alarms: float) -> float:
+    """Precision or F1, both 0 where recall is 0."""
     if metric == F1:
-        return 2.0 * detections / (events + detections + alarms)
-    return detections / (detections + alarms) if detections + alarms > 0.0 else 1.0
+        return 2.0 * recall / (1.0 + recall + alarms)
+    return recall / (recall + alarms) if recall + alarms != 0.0 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
@@ -196,7 +199,7 @@ def _fill_values(
     curves: tuple[FloatArray, FloatArray],
     chains: tuple[FloatArray, FloatArray, NDArray[np.int64]],
     frames: tuple[FloatArray, FloatArray],
-    weights: tuple[FloatArray, FloatArray],
+    blame: FloatArray,
     scratch: Scratch,
     detected: FloatArray,
     filled: tuple[FloatArray, NDArray[np.int8]],
@@ -204,21 +207,19 @@ def _fill_values(
     """Fill values and votes (N, F, R).
 
     `curves`: accuracies, false positive rates (N, F); `chains`: freedom, correlation, votes (N,), votes -1 for the
-    best; `frames`: analysed in a window with an event and in one without (N, R), rising with R; `weights`: of recall
-    and alarm (N,); `scratch` and `detected` (2 F, R): memory for 2 F lanes.
+    best; `frames`: analysed in a window with an event and in one without (N, R), rising with R; `blame` (N,):
+    windows of the latter for each of the former; `scratch` and `detected` (2 F, R): memory for 2 F lanes.
     """
     p, q = curves
     freedom, correlation, x_vote = chains
     event_frames, other_frames = frames
-    right, wrong = weights
     values, best_votes = filled
     apps, columns = p.shape
     hit = np.empty(2 * columns)
     for i in range(apps):
-        # A missing model must not keep the lanes beside it from settling: it is computed as if it never hit.
         for c in range(columns):
-            hit[c] = 0.0 if np.isnan(p[i, c]) else p[i, c]
-            hit[columns + c] = 0.0 if np.isnan(q[i, c]) else q[i, c]
+            hit[c] = p[i, c]
+            hit[columns + c] = q[i, c]
         fewest, most = (1, MOST_AUTO_VOTES) if x_vote[i] < 0 else (x_vote[i], x_vote[i])
         for votes in range(fewest, most + 1):
             for side in range(1 if metric == RECALL else 2):
@@ -230,14 +231,10 @@ def _fill_values(
                 else:
                     _detected_by_run(lanes, (freedom[i], correlation[i], votes), seen, scratch, shares)
             for c in range(columns):
-                known = not np.isnan(p[i, c])
-                if metric != RECALL:
-                    known = known and not np.isnan(q[i, c] + right[i])
                 for t in range(detected.shape[1]):
-                    recall = detected[c, t]
-                    value = recall if known else np.nan
-                    if known and metric != RECALL and recall > 0.0:
-                        value = _score(metric, right[i] * recall, wrong[i] * detected[columns + c, t], right[i])
+                    value = detected[c, t]
+                    if metric != RECALL:
+                        value = _objective(metric, value, blame[i] * detected[columns + c, t])
                     if votes == fewest or value > values[i, c, t]:
                         values[i, c, t] = value
                         best_votes[i, c, t] = votes
@@ -292,7 +289,7 @@ def event_metrics(
     }
     arrays = [_numbers(name, values) for name, values in given.items()]
     try:
-        p, q, length, frequency, rho, stream, target, x = np.broadcast_arrays(*arrays)
+        p, q, length, frequency, rho, stream, target, x = np.array(np.broadcast_arrays(*arrays))
     except ValueError:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(given, arrays, strict=True) if array.ndim)
         raise ProblemError(f"event_metrics: shapes do not broadcast: {shapes}") from None
@@ -311,11 +308,9 @@ def event_metrics(
     windows = _windows(event_model, length.ravel(), frequency.ravel(), rho.ravel(), x.ravel(), target, stream)
     recall = _fill(RECALL, p, q, windows)[0].reshape(shape)
     alarm = _fill(RECALL, q, p, windows._replace(frames=windows.frames[::-1]))[0].reshape(shape)
-    right, wrong = (weight.reshape(shape) for weight in windows.weights)
-    detections = right * recall
-    claims = detections + wrong * alarm
-    precision = np.divide(detections, claims, out=np.ones(shape), where=claims != 0)
-    return EventMetrics(recall, precision, f1=2 * detections / (right + claims))
+    alarms = windows.blame.reshape(shape) * alarm
+    precision = np.divide(recall, recall + alarms, out=np.ones(shape), where=recall + alarms != 0)
+    return EventMetrics(recall, precision, f1=2 * recall / (1 + recall + alarms))
 
 
 def option_values(
@@ -372,7 +367,7 @@ class _Windows(NamedTuple):
 
     frames: tuple[FloatArray, FloatArray]
     chains: tuple[FloatArray, FloatArray, IntArray]
-    weights: tuple[FloatArray, FloatArray]
+    blame: FloatArray
 
 
 def _windows(
@@ -388,16 +383,14 @@ def _windows(
     frames = length_ms[:, np.newaxis] / 1000 * rates
     if event_model == "released":
         frames *= rates / stream_fps
-    other_frames = frames
-    if event_model == "paper":
-        with np.errstate(over="ignore"):
-            other_frames = np.minimum(frames * ((1 - frequency) / frequency)[:, np.newaxis], MOST_FRAMES)
-    given = np.where(np.isnan(frequency), np.nan, 1.0)
+    with np.errstate(over="ignore"):
+        odds = np.minimum((1 - frequency) / frequency, MOST)
+        gap_frames = np.minimum(frames * odds[:, np.newaxis], MOST) if event_model == "paper" else frames
     free = (x_vote != 0) & (event_model == "released")
     return _Windows(
-        frames=(frames, other_frames),
+        frames=(frames, gap_frames),
         chains=(np.where(free, 1.0, 1.0 - correlation), _plain(correlation), x_vote.astype(np.int64)),
-        weights=(_plain(frequency), 1.0 - frequency) if event_model != "paper" else (given, given),
+        blame=odds if event_model != "paper" else np.where(np.isnan(odds), np.nan, 1.0),
     )
 
 
@@ -410,7 +403,7 @@ def _fill(metric: int, p: FloatArray, q: FloatArray, apps: _Windows) -> tuple[ND
     scratch = Scratch._make([*np.empty((9, lanes)), np.empty((MOST_VOTES, lanes))])
     detected = np.empty((lanes, shape[2]))
     filled = (values, votes)
-    _fill_values(metric, (_plain(p), _plain(q)), apps.chains, apps.frames, apps.weights, scratch, detected, filled)
+    _fill_values(metric, (_plain(p), _plain(q)), apps.chains, apps.frames, apps.blame, scratch, detected, filled)
     return filled
 
 
