@@ -253,6 +253,14 @@ class Apps:
         has_both: BoolArray = (~np.isnan(self.false_positive_rates)).any(axis=1) & ~np.isnan(self.event_frequency)
         return has_both
 
+    def missing_for_precision(self, i: int) -> list[str]:
+        """The keys that app number i lacks for a precision."""
+        missing = {
+            "false_positive_rates": bool(np.isnan(self.false_positive_rates[i]).all()),
+            "event_frequency": bool(np.isnan(self.event_frequency[i])),
+        }
+        return [key for key, lacking in missing.items() if lacking]
+
     def id_list(self, which: BoolArray) -> str:
         """The ids of the apps where `which` is true, the first few of many, for a message."""
         ids = [str(i) for i in self.app_ids[which]]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainstream.schedule import Result
+
 
 class MainstreamError(Exception):
     """Base of all errors of this package; its text is one line that a user can act on."""
@@ -30,3 +35,17 @@ class InfeasibleError(MainstreamError):
 
 class MissingExtraError(MainstreamError, ImportError):
     """An optional package is not installed; the text names the extra that brings it."""
+
+
+class InterruptedSearch(KeyboardInterrupt):
+    """Ctrl-C during a search.
+
+    Attributes
+    ----------
+    result : Result or None
+        The best schedule so far with its bound; None when there was none yet.
+    """
+
+    def __init__(self, result: Result | None) -> None:
+        super().__init__("interrupted")
+        self.result = result

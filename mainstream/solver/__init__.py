@@ -1,13 +1,23 @@
-"""solve() and frontier(): they wire the parts together and hold no algorithm."""
+"""solve(): wires the parts together and holds no algorithm.
+
+numba takes a third of a second to import, so everything that needs it is imported in the call.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, get_args
 
 from mainstream.apps import Apps
-from mainstream.problem import App, Model, Video
+from mainstream.errors import InterruptedSearch, ProblemError
+from mainstream.problem import Aggregate, App, EventModel, Method, Mode, Model, Objective, Video
 from mainstream.schedule import Choice, Result
+from mainstream.validation import one_of, shown
+
+if TYPE_CHECKING:
+    from mainstream.solver.branch_and_bound import Progress
 
 
 def solve(
@@ -16,18 +26,157 @@ def solve(
     video: Video | Mapping[str, Any],
     budget: float,
     *,
-    objective: str | None = None,
-    aggregate: str = "mean",
-    mode: str = "mainstream",
-    method: str = "auto",
-    event_model: str = "windowed",
+    objective: Objective | None = None,
+    aggregate: Aggregate = "mean",
+    mode: Mode = "mainstream",
+    method: Method = "auto",
+    event_model: EventModel = "windowed",
     gap: float = 1e-6,
     time_limit: float | None = None,
     warm_start: Result | Iterable[Choice] | None = None,
-    progress: Callable[..., None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Result:
-    raise NotImplementedError
+    """Choose `num_frozen` and `target_fps` for each app so that together they catch the most events.
+
+    Parameters
+    ----------
+    apps : Apps, or list of App or mapping
+    model : Model or mapping
+    video : Video or mapping
+    budget : float
+        Compute a second: layer latency x frames a second, summed.
+    objective : {"f1", "recall", "precision"}, optional
+        Default: f1 when every app has false positive rates and an event frequency, recall when none has.
+    aggregate : {"mean"}
+        Weighted mean over the apps.
+    mode : {"mainstream", "no-sharing", "max-sharing"}
+        What may be shared: a choice for each app, nothing, or as much as each app can. Pins override it.
+    method : {"auto", "branch-and-bound"}
+    event_model : {"windowed", "paper", "released"}
+        How frames become events, see :mod:`mainstream.events`.
+    gap : float
+        Stop once bound - objective is at most this, in units of the objective.
+    time_limit : float, optional
+        Seconds after which the best schedule so far is returned with its bound.
+    warm_start : Result or list of Choice, optional
+        A schedule of a similar problem; its stem is tried first.
+    progress : callable, optional
+        Called about every 50 ms with a :class:`~mainstream.solver.branch_and_bound.Progress`.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ProblemError
+        Bad input, in one line: what, where, what is allowed.
+    InfeasibleError
+        Nothing fits; it carries the smallest budget that would do.
+    InterruptedSearch
+        Ctrl-C; it carries the best schedule so far.
+    """
+    started = perf_counter()
+    _check(objective, aggregate, mode, method, event_model, budget, gap, time_limit)
+    columns, model, video = Apps.of(apps), Model.of(model), Video.of(video)
+    columns.check(model, video, mode)
+    metric = objective_of(columns, objective)
+
+    from mainstream.solver.compilation import announced
+
+    with announced():
+        from mainstream.solver.branch_and_bound import Search
+        from mainstream.solver.options import Options
+
+        options = Options.build(columns, model, video, metric=metric, mode=mode, event_model=event_model)
+        search = Search(options.pack())
+        outcome = search.run(
+            budget,
+            gap=gap,
+            time_limit=time_limit,
+            staircases=options.staircases(warm_start),
+            progress=progress,
+            started=started,
+        )
+    schedule = options.schedule(outcome.cells)
+    value = float(options.share @ schedule.value)
+    bound = max(value, outcome.bound)
+    result = Result(
+        schedule=schedule,
+        status="optimal" if outcome.finished else "feasible",
+        objective=value,
+        bound=bound,
+        budget=float(budget),
+        metric=metric,
+        aggregate=aggregate,
+        mode=mode,
+        event_model=event_model,
+        method="branch-and-bound",
+        runtime_s=perf_counter() - started,
+        nodes=outcome.nodes,
+        unit=model.unit,
+    )
+    if outcome.interrupted:
+        raise InterruptedSearch(result)
+    return result
 
 
-def frontier() -> None:
-    raise NotImplementedError
+def objective_of(apps: Apps, objective: Objective | None) -> Objective:
+    """What to maximise when the caller leaves it open, or whether the apps have what the asked one needs.
+
+    Raises
+    ------
+    ProblemError
+        Some apps have false positive rates and an event frequency and some have not, or the asked objective needs
+        them where they are missing.
+    """
+    complete = apps.has_precision
+    if objective is None:
+        if complete.all():
+            return "f1"
+        if not complete.any():
+            return "recall"
+        raise ProblemError(
+            f"objective: app {apps.id_list(~complete)} lacks false_positive_rates or event_frequency, the others have "
+            "both; give them to every app, or ask for objective 'recall'"
+        )
+    if objective != "recall" and not complete.all():
+        i = int((~complete).argmax())
+        missing = " and ".join(apps.missing_for_precision(i))
+        raise ProblemError(f"objective {objective!r}: app {apps.id_list(~complete)}: missing {missing}")
+    return objective
+
+
+def _check(
+    objective: str | None,
+    aggregate: str,
+    mode: str,
+    method: str,
+    event_model: str,
+    budget: float,
+    gap: float,
+    time_limit: float | None,
+) -> None:
+    if objective is not None:
+        one_of("objective", objective, get_args(Objective))
+    one_of("aggregate", aggregate, get_args(Aggregate))
+    one_of("mode", mode, get_args(Mode))
+    one_of("method", method, get_args(Method))
+    one_of("event_model", event_model, get_args(EventModel))
+    _positive("budget", budget)
+    if not _is_number(gap) or gap < 0:
+        raise ProblemError(f"gap: got {shown(gap)}; it has to be a finite number, 0 or more")
+    if time_limit is not None:
+        _positive("time_limit", time_limit)
+
+
+def _positive(name: str, given: float) -> None:
+    if not _is_number(given) or given <= 0:
+        raise ProblemError(f"{name}: got {shown(given)}; it has to be a finite number greater than 0")
+
+
+def _is_number(given: object) -> bool:
+    import numpy as np
+
+    real = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
+    return real and math.isfinite(given)  # type: ignore[arg-type]

@@ -1,0 +1,242 @@
+"""The exact search: drives the kernels, which come back every 50 ms or so, through limits, progress and Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+
+from mainstream.apps import IntArray
+from mainstream.errors import InfeasibleError
+from mainstream.solver import kernels
+from mainstream.solver.options import CellArray
+
+FEASIBLE_TOLERANCE: Final = 1e-9
+"""A schedule fits when its cost is at most budget * (1 + this)."""
+_EFFORT: Final = 25_000_000
+"""Options that the kernels look at between two returns to Python: about 50 ms."""
+_FIRST_SLOTS: Final = 256
+_FIRST_STATES: Final = 1 << 16
+_MOST_STATES: Final = 1 << 25
+"""States of one knapsack's core, 32 bytes each, after which the search ends unfinished."""
+_VISITED: Final = 1 << 12
+_REPORT_EVERY_S: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a search stands.
+
+    Attributes
+    ----------
+    objective : float or None
+        Best so far.
+    bound : float
+    nodes : int
+    runtime_s : float
+    """
+
+    objective: float | None
+    bound: float
+    nodes: int
+    runtime_s: float
+
+    @property
+    def gap(self) -> float:
+        """`bound` less `objective`."""
+        return self.bound - (-np.inf if self.objective is None else self.objective)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a search found: a cell for each app, what that is worth, and what nothing can surpass."""
+
+    cells: CellArray
+    bound: float
+    nodes: int
+    finished: bool
+    interrupted: bool = False
+
+
+class Search:
+    """One search tree over the packed options of a problem."""
+
+    def __init__(self, packed: kernels.Packed) -> None:
+        n, depths = len(packed.start) - 1, len(packed.tail)
+        cells = depths * len(packed.rate)
+        self.packed = packed
+        self.scratch = kernels.Scratch(
+            weight=np.empty(cells),
+            price=np.empty(cells),
+            choice=np.empty(n, np.int64),
+            spare=np.empty(n, np.int64),
+            order=np.empty(n, np.int64),
+            top=np.empty(n),
+            near=np.empty(n),
+            states=np.empty((2, _FIRST_STATES)),
+            links=np.empty((2, _FIRST_STATES), np.int64),
+            needed=np.zeros(depths, np.int64),
+            trial=np.zeros(n, np.int32),
+        )
+        self.tree = _new_tree(n, depths, len(packed.rate) - 1)
+
+    def cheapest(self, enough: float) -> float:
+        """The cost of the cheapest schedule, or of one that costs at most `enough`; it becomes the incumbent's."""
+        tree = self.tree
+        tree.lo[0], tree.hi[0], tree.bound[0], tree.cut[0] = tree.box[0], tree.box[1], np.inf, 0
+        tree.counts[kernels.HEAP] = 1
+        while True:
+            status = kernels.cheapest(self.packed, self.scratch, self.tree, self._share, enough, _EFFORT)
+            if status == kernels.DONE:
+                break
+            if status == kernels.NEED_SLOTS:
+                self.tree = _more_slots(self.tree)
+        self.tree.counts[kernels.HEAP] = 0
+        return -float(self.tree.floats[kernels.INCUMBENT])
+
+    def run(
+        self,
+        budget: float,
+        *,
+        gap: float,
+        time_limit: float | None = None,
+        staircases: IntArray | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        started: float | None = None,
+    ) -> Outcome:
+        """Maximise the sum of the packed values within a budget.
+
+        Parameters
+        ----------
+        budget : float
+            Cost units a second.
+        gap : float
+            Stop once bound - objective is at most this.
+        time_limit : float, optional
+            Seconds since `started`.
+        staircases : (S, D + 1) int array, optional
+            Stems to try first.
+        progress : callable, optional
+            Called with a :class:`Progress` at each return of the kernels.
+        started : float, optional
+            perf_counter() at which the clock began; default now.
+
+        Raises
+        ------
+        InfeasibleError
+            Nothing fits the budget.
+        """
+        started = perf_counter() if started is None else started
+        budget = budget * (1 + FEASIBLE_TOLERANCE)
+        smallest = self.cheapest(budget)
+        if smallest > budget:
+            raise InfeasibleError(
+                f"no schedule fits the budget {budget:.6g}; the smallest budget that would do is {smallest:.6g}",
+                smallest,
+            )
+        floats = self.tree.floats
+        floats[kernels.INCUMBENT] = kernels.worth(self.packed, self.tree.best)
+        ticker = _Ticker(self, time_limit, progress, started)
+        finished = interrupted = False
+        starts = np.zeros((0, len(self.packed.tail)), np.int64) if staircases is None else staircases
+        try:
+            finished = self._search(budget, gap, starts, ticker)
+        except KeyboardInterrupt:
+            interrupted = True
+        return Outcome(
+            cells=self.tree.best,
+            bound=self.bound,
+            nodes=int(self.tree.counts[kernels.NODES]),
+            finished=finished,
+            interrupted=interrupted,
+        )
+
+    @property
+    def bound(self) -> float:
+        """What no schedule surpasses, as far as the search has come."""
+        floats, heap = self.tree.floats, self.tree.heap
+        still_open = self.tree.bound[heap[0]] if self.tree.counts[kernels.HEAP] else -np.inf
+        return float(max(floats[kernels.INCUMBENT], floats[kernels.CLOSED], still_open))
+
+    def _search(self, budget: float, gap: float, starts: IntArray, ticker: _Ticker) -> bool:
+        """Go on until the tree is empty; False when a limit ends it before."""
+        while ticker.go_on():
+            status = kernels.search(self.packed, self.scratch, self.tree, starts, budget, gap, self._share, _EFFORT)
+            if status == kernels.DONE:
+                return True
+            if status == kernels.NEED_SLOTS:
+                self.tree = _more_slots(self.tree)
+            elif status == kernels.NEED_STATES:
+                capacity = 2 * self.scratch.states.shape[1]
+                if capacity > _MOST_STATES:
+                    return False
+                self.scratch = self.scratch._replace(
+                    states=np.empty((2, capacity)), links=np.empty((2, capacity), np.int64)
+                )
+        return False
+
+    @property
+    def _share(self) -> float:
+        return 1 / len(self.scratch.choice)
+
+
+class _Ticker:
+    """Asked between two kernels: reports progress, and says whether there is time left."""
+
+    def __init__(
+        self, search: Search, time_limit: float | None, progress: Callable[[Progress], None] | None, started: float
+    ) -> None:
+        self._search = search
+        self._time_limit = np.inf if time_limit is None else time_limit
+        self._progress = progress
+        self._started = started
+        self._reported = started
+
+    def go_on(self) -> bool:
+        now = perf_counter()
+        if self._progress is not None and now - self._reported >= _REPORT_EVERY_S:
+            self._reported = now
+            tree = self._search.tree
+            self._progress(
+                Progress(
+                    objective=float(tree.floats[kernels.INCUMBENT]),
+                    bound=self._search.bound,
+                    nodes=int(tree.counts[kernels.NODES]),
+                    runtime_s=now - self._started,
+                )
+            )
+        return now - self._started < self._time_limit
+
+
+def _new_tree(n: int, depths: int, rates: int) -> kernels.Tree:
+    box = np.zeros((2, depths), np.int64)
+    box[1, 1:] = rates  # depth 0 has no segment
+    return kernels.Tree(
+        best=np.zeros(n, np.int32),
+        floats=np.full(2, -np.inf),
+        counts=np.zeros(4, np.int64),
+        heap=np.arange(_FIRST_SLOTS),
+        bound=np.empty(_FIRST_SLOTS),
+        lam=np.zeros(_FIRST_SLOTS),
+        lo=np.zeros((_FIRST_SLOTS, depths), np.int64),
+        hi=np.zeros((_FIRST_SLOTS, depths), np.int64),
+        cut=np.zeros((_FIRST_SLOTS, 2), np.int64),
+        box=box,
+        visited=np.zeros(_VISITED, np.uint64),
+    )
+
+
+def _more_slots(tree: kernels.Tree) -> kernels.Tree:
+    """The same tree with twice the slots; the new ones are free."""
+    slots = len(tree.heap)
+    return tree._replace(
+        heap=np.concatenate([tree.heap, np.arange(slots, 2 * slots)]),
+        bound=np.concatenate([tree.bound, tree.bound]),
+        lam=np.concatenate([tree.lam, tree.lam]),
+        lo=np.concatenate([tree.lo, tree.lo]),
+        hi=np.concatenate([tree.hi, tree.hi]),
+        cut=np.concatenate([tree.cut, tree.cut]),
+    )

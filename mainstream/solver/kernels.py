@@ -1,0 +1,954 @@
+"""All jitted search code: arrays and scalars in, arrays, scalars and status codes out.
+
+The problem, packed by ``options.py``. App i chooses one of its options o in ``start[i]..start[i+1]-1``; option o is
+worth ``value[o]`` and stands in the cell (d, j) = ``divmod(cell[o], R + 1)``: depth d (0 shares nothing, d > 0 shares
+the stem's segments 1..d) and rate ``rate[j]`` (``rate[0] = 0``). All options of a cell have the same tail cost
+``tail[d] * rate[j]``. The stem is a staircase M: segment k runs at ``rate[M[k]]``, M never rises with k, and an
+option fits under it when ``j <= M[d]``. Maximise the sum of the values with
+
+    sum_k seg[k] rate[M[k]] + sum_i tail cost_i <= budget.
+
+A node of the search is a box lo <= M <= hi of staircases. Its bound is the Lagrangian of the budget,
+
+    g(lam) = lam (budget - stem(lo)) + sum_i max_{o open} (value[o] - lam weight[cell[o]]),   lam >= 0,
+
+where a cell is open when j <= hi[d], and weight = tail cost + share * x: x(d, j) = sum_{k<=d} seg[k] max(0, rate[j] -
+rate[lo[k]]) is what the option adds to the stem of lo. The stem grows at least by the largest x that anybody needs,
+so each of the N apps may be charged share = 1/N of its own x. For one staircase the apps are a multiple-choice
+knapsack (MCKP); it is closed by a core of the apps whose choice is in doubt.
+
+Numba's cache on disk sees changes in this file only: nothing here calls or reads a global of another file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, ParamSpec, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Cells = NDArray[np.int32]
+Staircase = NDArray[np.int64]
+
+_Arguments = ParamSpec("_Arguments")
+_Returned = TypeVar("_Returned")
+
+RUNNING = 0
+DONE = 1
+NEED_SLOTS = 2
+NEED_STATES = 3
+
+# Slots of Tree.floats and Tree.counts: the scalars of a search that survive between calls.
+INCUMBENT = 0
+CLOSED = 1
+NODES = 0
+HEAP = 1
+VISITED = 2
+PHASE = 3
+
+
+class Packed(NamedTuple):
+    """N apps with M options in all, over D depths beside 0 and R rates beside 0; the file's docstring says what."""
+
+    start: NDArray[np.int64]  # (N + 1,)
+    value: NDArray[np.float64]  # (M,)
+    cell: NDArray[np.int32]  # (M,)
+    tail: NDArray[np.float64]  # (D + 1,) latency behind each depth
+    seg: NDArray[np.float64]  # (D + 1,) latency of each segment; seg[0] = 0
+    rate: NDArray[np.float64]  # (R + 1,) frames a second; rate[0] = 0
+
+
+class Scratch(NamedTuple):
+    """Memory that the functions below share; `choice` and `weight` also carry answers between them."""
+
+    weight: NDArray[np.float64]  # (cells,) weight of each cell under the box at hand, infinite where closed
+    price: NDArray[np.float64]  # (cells,)
+    choice: NDArray[np.int64]  # (N,) options that fit the budget
+    spare: NDArray[np.int64]  # (N,) options
+    order: NDArray[np.int64]  # (N,) apps
+    top: NDArray[np.float64]  # (N,) best score of each app
+    near: NDArray[np.float64]  # (N,) smallest reduced costs
+    states: NDArray[np.float64]  # (2, capacity) weight and loss of the core's states
+    links: NDArray[np.int64]  # (2, capacity) their predecessor and option
+    needed: NDArray[np.int64]  # (D + 1,) a staircase
+    trial: NDArray[np.int32]  # (N,) cells
+
+
+class Tree(NamedTuple):
+    """The state of a search: the incumbent and the open boxes."""
+
+    best: NDArray[np.int32]  # (N,) cells of the incumbent
+    floats: NDArray[np.float64]  # INCUMBENT, CLOSED
+    counts: NDArray[np.int64]  # NODES, HEAP, VISITED, PHASE
+    heap: NDArray[np.int64]  # (slots,) slots in heap order by bound, then the free ones
+    bound: NDArray[np.float64]  # (slots,)
+    lam: NDArray[np.float64]  # (slots,)
+    lo: NDArray[np.int64]  # (slots, D + 1)
+    hi: NDArray[np.int64]  # (slots, D + 1)
+    cut: NDArray[np.int64]  # (slots, 2) segment and rate index to split at; segment 0: a leaf not yet closed
+    box: NDArray[np.int64]  # (2, D + 1) lowest and highest staircase that still counts
+    visited: NDArray[np.uint64]  # (a power of 2,) hashes of the staircases tried
+
+
+def _jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
+    jitted: Callable[_Arguments, _Returned] = numba.njit(cache=True)(function)
+    return jitted
+
+
+@_jit
+def undominated(values: FloatArray, depths: IntArray, tail: FloatArray, rate: FloatArray, keep: BoolArray) -> int:
+    """Mark the options that no other option of their app makes superfluous; returns their number.
+
+    (d, j) is superfluous when some (d', j') with d' <= d, j' <= j and no larger tail cost is worth at least as much:
+    whatever staircase carries the one carries the other.
+
+    values : (N, F, R) float64, NaN where closed; the column R is rate[1..R]
+    depths : (F,) int64, depth of each column, increasing
+    keep : (N, F, R) bool, filled here
+    """
+    n, columns, rates = values.shape
+    # limit[e, c, j]: how many of the rates of column e < c cost no more than rate j at column c.
+    limit = np.zeros((columns, columns, rates), np.int64)
+    for e in range(columns):
+        for c in range(e, columns):
+            for j in range(rates):
+                cost = tail[depths[c]] * rate[j + 1] * (1 + 1e-12)
+                reach = 0
+                while reach <= j and tail[depths[e]] * rate[reach + 1] <= cost:
+                    reach += 1
+                limit[e, c, j] = reach
+    best = np.empty((columns, rates + 1))
+    kept = 0
+    for i in range(n):
+        for c in range(columns):
+            top = -np.inf
+            best[c, 0] = top
+            for j in range(rates):
+                v = values[i, c, j]
+                if np.isnan(v):
+                    keep[i, c, j] = False
+                else:
+                    alive = v > top
+                    e = 0
+                    while alive and e < c:
+                        alive = best[e, limit[e, c, j]] < v
+                        e += 1
+                    keep[i, c, j] = alive
+                    kept += alive
+                    top = max(top, v)
+                best[c, j + 1] = top
+    return kept
+
+
+@_jit
+def pack(
+    values: FloatArray,
+    keep: BoolArray,
+    depths: IntArray,
+    share: FloatArray,
+    optional: BoolArray,
+    start: IntArray,
+    value: FloatArray,
+    cell: Cells,
+) -> None:
+    """Write the kept options app by app: fills start (N + 1,), value (M,), cell (M,).
+
+    share : (N,) what an app's value counts in the objective
+    optional : (N,) bool, apps that may also stay out: cell 0 (depth 0, rate 0), value 0
+    """
+    n, columns, rates = values.shape
+    at = 0
+    for i in range(n):
+        start[i] = at
+        if optional[i]:
+            value[at] = 0.0
+            cell[at] = 0
+            at += 1
+        for c in range(columns):
+            for j in range(rates):
+                if keep[i, c, j]:
+                    value[at] = share[i] * values[i, c, j]
+                    cell[at] = depths[c] * (rates + 1) + j + 1
+                    at += 1
+    start[n] = at
+
+
+@_jit
+def _weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, share: float) -> None:
+    """Fill scratch.weight for a box: tail cost + share * x, infinite where closed."""
+    tail, seg, rate, weight = packed.tail, packed.seg, packed.rate, scratch.weight
+    width = len(rate)
+    x = np.zeros(width)
+    for j in range(width):
+        weight[j] = tail[0] * rate[j]
+    for d in range(1, len(tail)):
+        for j in range(width):
+            x[j] += seg[d] * max(0.0, rate[j] - rate[lo[d]])
+            weight[d * width + j] = tail[d] * rate[j] + share * x[j] if 0 < j <= hi[d] else np.inf
+
+
+@_jit
+def _stem_cost(packed: Packed, staircase: Staircase) -> float:
+    cost = 0.0
+    for k in range(1, len(packed.seg)):
+        cost += packed.seg[k] * packed.rate[staircase[k]]
+    return cost
+
+
+@_jit
+def _price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
+    """One point of the Lagrangian: each app's best option at price lam into scratch.spare.
+
+    Returns (value, weight) of that choice; the weight is infinite when an app has no open option.
+    """
+    start, value, cell = packed.start, packed.value, packed.cell
+    weight, price = scratch.weight, scratch.price
+    for c in range(len(weight)):
+        price[c] = lam * weight[c] if weight[c] < np.inf else np.inf
+    total_value = 0.0
+    total_weight = 0.0
+    for i in range(len(start) - 1):
+        best = -np.inf
+        chosen = -1
+        for o in range(start[i], start[i + 1]):
+            score = value[o] - price[cell[o]]
+            if score > best:
+                best = score
+                chosen = o
+        if chosen < 0:
+            return 0.0, np.inf
+        scratch.spare[i] = chosen
+        total_value += value[chosen]
+        total_weight += weight[cell[chosen]]
+    return total_value, total_weight
+
+
+@_jit
+def _lightest(packed: Packed, scratch: Scratch) -> tuple[float, float]:
+    """Each app's option of least weight (of those the most valuable) into scratch.spare; (value, weight)."""
+    start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
+    total_value = 0.0
+    total_weight = 0.0
+    for i in range(len(start) - 1):
+        least = np.inf
+        chosen = -1
+        for o in range(start[i], start[i + 1]):
+            w = weight[cell[o]]
+            if w < least or (w == least < np.inf and value[o] > value[chosen]):
+                least = w
+                chosen = o
+        if chosen < 0:
+            return 0.0, np.inf
+        scratch.spare[i] = chosen
+        total_value += value[chosen]
+        total_weight += least
+    return total_value, total_weight
+
+
+@_jit
+def worth(packed: Packed, cells: Cells) -> float:
+    """The value of one cell for each app; -inf when an app has no such option."""
+    total = 0.0
+    for i in range(len(cells)):
+        chosen = -1
+        for o in range(packed.start[i], packed.start[i + 1]):
+            if packed.cell[o] == cells[i]:
+                chosen = o
+        if chosen < 0:
+            return -np.inf
+        total += packed.value[chosen]
+    return total
+
+
+@_jit
+def _dual(
+    packed: Packed, scratch: Scratch, budget: float, lam: float, stop: float, rough: float
+) -> tuple[float, float, int]:
+    """Minimise the Lagrangian over lam, from a first guess; returns (bound, lam, passes over the options).
+
+    It is convex and piecewise linear in lam, and each pass gives one line V + lam (budget - W) of it: too heavy
+    (W > budget) left of the minimum, light enough right of it. Where the two innermost lines meet is the next lam.
+    It ends early when the bound falls to `stop`, and when its distance from the minimum is known to be at most
+    `rough` times the minimum's distance from `stop`.
+
+    scratch.choice gets a choice that fits the budget, unless the bound is at most `stop`.
+    """
+    v, w = _price(packed, scratch, lam)
+    passes = 1
+    if w == np.inf:
+        return -np.inf, lam, passes
+    bound = v + lam * (budget - w)
+    best_lam = lam
+    if bound <= stop:
+        return bound, best_lam, passes
+    step = 1.3
+    heavy_v = light_v = v
+    heavy_w = light_w = w
+    if w > budget:
+        for _ in range(6):
+            lam = lam * step if lam > 0.0 else v / budget
+            step *= step
+            v, w = _price(packed, scratch, lam)
+            passes += 1
+            g = v + lam * (budget - w)
+            if g < bound:
+                bound, best_lam = g, lam
+            if w <= budget:
+                break
+            heavy_v, heavy_w = v, w
+        else:
+            v, w = _lightest(packed, scratch)
+            passes += 1
+            if w > budget:
+                return -np.inf, lam, passes
+        light_v, light_w = v, w
+        scratch.choice[:] = scratch.spare
+    else:
+        scratch.choice[:] = scratch.spare
+        while w <= budget:
+            light_v, light_w = v, w
+            scratch.choice[:] = scratch.spare
+            if lam == 0.0:
+                return bound, best_lam, passes
+            lam = lam / step if step < 100.0 else 0.0
+            step *= step
+            v, w = _price(packed, scratch, lam)
+            passes += 1
+            g = v + lam * (budget - w)
+            if g < bound:
+                bound, best_lam = g, lam
+        heavy_v, heavy_w = v, w
+    for _ in range(60):
+        lam = (heavy_v - light_v) / (heavy_w - light_w)
+        meet = light_v + lam * (budget - light_w)
+        if bound <= stop or lam <= 0.0 or (meet > stop and bound - meet <= rough * (meet - stop)):
+            break
+        v, w = _price(packed, scratch, lam)
+        passes += 1
+        g = v + lam * (budget - w)
+        if g < bound:
+            bound, best_lam = g, lam
+        if g <= meet + 1e-14 * (1.0 + abs(meet)):
+            break
+        if w > budget:
+            heavy_v, heavy_w = v, w
+        else:
+            light_v, light_w = v, w
+            scratch.choice[:] = scratch.spare
+    return bound, best_lam, passes
+
+
+@_jit
+def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> tuple[float, float, float]:
+    """Take what costs nothing: ties with an app's best score that make use of the budget that the choice leaves.
+
+    Also fills scratch.top at lam; returns (value, weight, loss) of the choice.
+    """
+    choice, weight = scratch.choice, scratch.weight
+    start, value, cell = packed.start, packed.value, packed.cell
+    n = len(start) - 1
+    slack = budget
+    for i in range(n):
+        slack -= weight[cell[choice[i]]]
+    total_value = 0.0
+    total_weight = 0.0
+    loss = 0.0
+    for i in range(n):
+        best = -np.inf
+        for o in range(start[i], start[i + 1]):
+            w = weight[cell[o]]
+            if w < np.inf:
+                best = max(best, value[o] - lam * w)
+        base = choice[i]
+        base_weight = weight[cell[base]]
+        for o in range(start[i], start[i + 1]):
+            w = weight[cell[o]]
+            if value[o] > value[base] and w <= base_weight + slack and value[o] - lam * w >= best - 1e-13:
+                slack -= w - base_weight
+                base = o
+                base_weight = w
+        choice[i] = base
+        scratch.top[i] = best
+        total_value += value[base]
+        total_weight += base_weight
+        loss += best - (value[base] - lam * base_weight)
+    return total_value, total_weight, loss
+
+
+@_jit
+def _core(
+    packed: Packed,
+    scratch: Scratch,
+    budget: float,
+    lam: float,
+    bound: float,
+    goal: float,
+    gap: float,
+    capacity: int,
+    best: Cells,
+) -> tuple[float, bool, int]:
+    """Close a multiple-choice knapsack: is there a choice worth more than `goal`, and if so the best one.
+
+    With r(o) = max_o' (value - lam weight) - (value - lam weight)(o) >= 0 the reduced cost of an option, a choice of
+    loss L (sum of its r) and weight W is worth bound - L - lam (budget - W), bound being the Lagrangian at lam. So
+    only options with r < bound - goal can be part of a better one, and the apps that have one beside their own are
+    the core. They are added to scratch.choice in the order of their smallest r; a state is (weight, loss so far),
+    kept while no lighter one is worth more and while it can still come to fit and to beat the goal.
+
+    gap : a choice that is better by less than this is not looked for
+    capacity : the number of states after which it gives up
+    best : (N,) cells, overwritten when there is a better choice
+
+    Returns (value of the better choice or -inf, whether the search was complete, options looked at).
+    """
+    choice, weight, top = scratch.choice, scratch.weight, scratch.top
+    states, links = scratch.states, scratch.links
+    start, value, cell = packed.start, packed.value, packed.cell
+    n = len(start) - 1
+    found = -np.inf
+    total_value, total_weight, loss = _fill(packed, scratch, budget, lam)
+    if total_value > goal:
+        goal = total_value + gap
+        found = total_value
+        for i in range(n):
+            best[i] = cell[choice[i]]
+    work = 3 * start[-1]
+    patience = work + 100 * capacity
+    same = 1e-12 * budget
+    limit = bound - goal
+    size = 0
+    most = 1
+    for i in range(n):
+        smallest = np.inf
+        for o in range(start[i], start[i + 1]):
+            w = weight[cell[o]]
+            if w < np.inf and o != choice[i]:
+                smallest = min(smallest, top[i] - (value[o] - lam * w))
+        if smallest < limit:
+            scratch.near[size] = smallest
+            scratch.order[size] = i
+            size += 1
+            most = max(most, start[i + 1] - start[i])
+    rank = np.argsort(scratch.near[:size])
+    core = scratch.order[:size][rank]
+    least = np.append(scratch.near[:size][rank], np.inf)
+    # What the apps core[t:] can still do: make a state lighter by relief[t], and cost pending[t] as they stand.
+    relief = np.zeros(size + 1)
+    pending = np.zeros(size + 1)
+    for t in range(size - 1, -1, -1):
+        i = core[t]
+        base_weight = weight[cell[choice[i]]]
+        lightest = base_weight
+        for o in range(start[i], start[i + 1]):
+            w = weight[cell[o]]
+            if w < lightest and top[i] - (value[o] - lam * w) < limit:
+                lightest = w
+        relief[t] = relief[t + 1] + base_weight - lightest
+        pending[t] = pending[t + 1] + top[i] - (value[choice[i]] - lam * base_weight)
+    states[0, 0] = total_weight
+    states[1, 0] = loss - pending[0]
+    links[0, 0] = -1
+    pointer = np.empty(most, np.int64)
+    extra_weight = np.empty(most)
+    extra_loss = np.empty(most)
+    option = np.empty(most, np.int64)
+    begin, end, last = 0, 1, -1
+    closed = True
+    for t in range(size):
+        i = core[t]
+        limit = bound - goal
+        if least[t] >= limit or begin == end:
+            break
+        moves = 0
+        for o in range(start[i], start[i + 1]):
+            w = weight[cell[o]]
+            r = top[i] - (value[o] - lam * w) if w < np.inf else np.inf
+            if r < limit or o == choice[i]:
+                extra_weight[moves] = w - weight[cell[choice[i]]]
+                extra_loss[moves] = r
+                option[moves] = o
+                pointer[moves] = begin
+                moves += 1
+        at = end
+        most_worth = -np.inf
+        while closed:
+            # The lightest successor not yet looked at: each move's successors come sorted by weight.
+            w = np.inf
+            m = -1
+            for k in range(moves):
+                if pointer[k] < end and states[0, pointer[k]] + extra_weight[k] < w:
+                    w = states[0, pointer[k]] + extra_weight[k]
+                    m = k
+            work += moves
+            if m < 0:
+                break
+            closed = work < patience
+            source = pointer[m]
+            pointer[m] += 1
+            so_far = states[1, source] + extra_loss[m]
+            worth = lam * w - so_far
+            if worth <= most_worth or so_far >= bound - goal or w - relief[t + 1] > budget:
+                continue
+            total = bound - so_far - pending[t + 1] - lam * (budget - w)
+            better = w <= budget and total > goal
+            if not better and so_far + least[t + 1] >= bound - goal:
+                continue
+            # Sums of equal weights differ in their last digits; two states would be kept where one will do.
+            if at > end and w <= states[0, at - 1] + same and last != at - 1:
+                at -= 1
+            if at == capacity:
+                closed = False
+                break
+            most_worth = worth
+            states[0, at] = w
+            states[1, at] = so_far
+            links[0, at] = source
+            links[1, at] = option[m]
+            if better:
+                goal = total + gap
+                found = total
+                last = at
+            at += 1
+        begin, end = end, at
+        if not closed:
+            break
+    if last >= 0:
+        for i in range(n):
+            best[i] = cell[choice[i]]
+        t = 0
+        state = last
+        while links[0, state] >= 0:
+            state = links[0, state]
+            t += 1
+        while t > 0:
+            t -= 1
+            best[core[t]] = cell[links[1, last]]
+            last = links[0, last]
+    return found, closed, work
+
+
+@_jit
+def _staircase(cells: Cells, width: int, staircase: Staircase) -> None:
+    """The staircase that these cells need: staircase[k] = their largest rate index at depth k or beyond."""
+    staircase[:] = 0
+    for c in cells:
+        d = c // width
+        j = c - d * width
+        if d > 0 and j > staircase[d]:
+            staircase[d] = j
+    for k in range(len(staircase) - 2, 0, -1):
+        staircase[k] = max(staircase[k], staircase[k + 1])
+
+
+@_jit
+def _seen(staircase: Staircase, tree: Tree) -> bool:
+    """Whether this staircase was tried before; remembers it. Two staircases of one hash count as one."""
+    visited = tree.visited
+    key = np.uint64(1469598103934665603)
+    for k in range(1, len(staircase)):
+        key = (key ^ np.uint64(staircase[k] + 1)) * np.uint64(1099511628211)
+    key |= np.uint64(1)
+    mask = np.uint64(len(visited) - 1)
+    at = (key >> np.uint64(20)) & mask
+    while visited[at] != 0:
+        if visited[at] == key:
+            return True
+        at = (at + np.uint64(1)) & mask
+    if 2 * tree.counts[VISITED] < len(visited):
+        visited[at] = key
+        tree.counts[VISITED] += 1
+    return False
+
+
+@_jit
+def _push(tree: Tree) -> None:
+    """Put the slot heap[size], already filled, into the heap; heap[size:] are the free slots."""
+    bound, heap, counts = tree.bound, tree.heap, tree.counts
+    at = counts[HEAP]
+    counts[HEAP] += 1
+    while at > 0:
+        up = (at - 1) // 2
+        if bound[heap[up]] >= bound[heap[at]]:
+            break
+        heap[up], heap[at] = heap[at], heap[up]
+        at = up
+
+
+@_jit
+def _pop(tree: Tree) -> int:
+    """Take the slot of the largest bound off the heap; it is free again, and stands at heap[size]."""
+    bound, heap, counts = tree.bound, tree.heap, tree.counts
+    counts[HEAP] -= 1
+    size = counts[HEAP]
+    heap[0], heap[size] = heap[size], heap[0]
+    at = 0
+    while True:
+        down = 2 * at + 1
+        if down >= size:
+            break
+        if down + 1 < size and bound[heap[down + 1]] > bound[heap[down]]:
+            down += 1
+        if bound[heap[at]] >= bound[heap[down]]:
+            break
+        heap[at], heap[down] = heap[down], heap[at]
+        at = down
+    return heap[size]
+
+
+@_jit
+def _close(tree: Tree, bound: float, gap: float) -> None:
+    """Note that a part of the tree with this bound holds nothing that beats the incumbent by more than the gap."""
+    tree.floats[CLOSED] = max(tree.floats[CLOSED], min(bound, tree.floats[INCUMBENT] + gap))
+
+
+@_jit
+def _try_staircase(
+    packed: Packed,
+    scratch: Scratch,
+    tree: Tree,
+    staircase: Staircase,
+    budget: float,
+    gap: float,
+    lam: float,
+    capacity: int,
+) -> tuple[float, bool, int]:
+    """Solve the MCKP under one staircase and keep what beats the incumbent; returns (bound, closed, work)."""
+    left = budget - _stem_cost(packed, staircase)
+    goal = tree.floats[INCUMBENT] + gap
+    if left < 0.0:
+        return -np.inf, True, 1
+    _weigh(packed, scratch, staircase, staircase, 0.0)
+    bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.0)
+    work = passes * packed.start[-1]
+    if bound <= goal:
+        return bound, True, work
+    found, closed, more = _core(packed, scratch, left, lam, bound, goal, gap, capacity, tree.best)
+    if found > -np.inf:
+        tree.floats[INCUMBENT] = found
+    return bound, closed, work + more
+
+
+@_jit
+def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase) -> tuple[int, int]:
+    """The segment k and rate index m at which to split a box into M[k] <= m and M[k] > m.
+
+    That is where the staircase that the bound's choice needs is dearest above lo, at the middle; where it needs no
+    more than lo, right above lo at the dearest step.
+    """
+    seg, rate = packed.seg, packed.rate
+    best_k, best_cost = 0, 0.0
+    for k in range(1, len(lo)):
+        cost = seg[k] * (rate[needed[k]] - rate[lo[k]])
+        if needed[k] > lo[k] and (best_k == 0 or cost > best_cost):
+            best_k, best_cost = k, cost
+    if best_k > 0:
+        return best_k, (lo[best_k] + needed[best_k]) // 2
+    for k in range(1, len(lo)):
+        if hi[k] > lo[k]:
+            cost = seg[k] * (rate[lo[k] + 1] - rate[lo[k]])
+            if best_k == 0 or cost > best_cost:
+                best_k, best_cost = k, cost
+    return best_k, lo[best_k]
+
+
+@_jit
+def _split(k: int, m: int, hi: Staircase, lo: Staircase) -> None:
+    """Turn a box's upper end into that of its part M[k] <= m, and its lower end into that of M[k] > m."""
+    for d in range(k, len(hi)):
+        hi[d] = min(hi[d], m)
+    for d in range(1, k + 1):
+        lo[d] = max(lo[d], m + 1)
+
+
+@_jit
+def _add_node(
+    packed: Packed,
+    scratch: Scratch,
+    tree: Tree,
+    lo: Staircase,
+    hi: Staircase,
+    bound: float,
+    lam: float,
+    budget: float,
+    gap: float,
+    share: float,
+    capacity: int,
+) -> int:
+    """Bound a box, try the staircase its bound suggests, put it on the heap unless that closes it; returns work."""
+    tree.counts[NODES] += 1
+    left = budget - _stem_cost(packed, lo)
+    if left < 0.0:
+        return 1
+    slot = tree.heap[tree.counts[HEAP]]
+    if (lo == hi).all():
+        leaf_bound, closed, work = _try_staircase(packed, scratch, tree, lo, budget, gap, lam, capacity)
+        bound = min(bound, leaf_bound)
+        if closed:
+            _close(tree, bound, gap)
+            return work
+        tree.cut[slot, 0] = 0
+    else:
+        goal = tree.floats[INCUMBENT] + gap
+        _weigh(packed, scratch, lo, hi, share)
+        own_bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.02)
+        work = passes * packed.start[-1]
+        bound = min(bound, own_bound)
+        if bound <= goal:
+            _close(tree, bound, gap)
+            return work
+        needed = scratch.needed
+        for i in range(len(scratch.trial)):
+            scratch.trial[i] = packed.cell[scratch.choice[i]]
+        found, closed, more = _core(
+            packed, scratch, left, lam, own_bound, goal, gap, min(capacity, 4096), scratch.trial
+        )
+        work += more
+        if closed:
+            # The box's relaxation is itself solved: sharper than its Lagrangian.
+            bound = min(bound, found + gap)
+            if found == -np.inf:
+                _close(tree, goal, gap)
+                return work
+        _staircase(scratch.trial, len(packed.rate), needed)
+        tree.cut[slot, 0], tree.cut[slot, 1] = _where_to_cut(packed, lo, hi, needed)
+        if not _seen(needed, tree):
+            _, _, more = _try_staircase(packed, scratch, tree, needed, budget, gap, lam, capacity)
+            work += more
+            if bound <= tree.floats[INCUMBENT] + gap:
+                _close(tree, bound, gap)
+                return work
+    tree.lo[slot] = lo
+    tree.hi[slot] = hi
+    tree.bound[slot] = bound
+    tree.lam[slot] = lam
+    _push(tree)
+    return work
+
+
+@_jit
+def _ruled_out(
+    packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, budget: float, lam: float, share: float, goal: float
+) -> tuple[bool, int]:
+    """Whether the Lagrangian alone shows that a box holds nothing above the goal; (ruled out, work)."""
+    left = budget - _stem_cost(packed, lo)
+    if left < 0.0:
+        return True, 1
+    _weigh(packed, scratch, lo, hi, share)
+    bound, _, passes = _dual(packed, scratch, left, lam, goal, np.inf)
+    return bound <= goal, passes * packed.start[-1]
+
+
+@_jit
+def _probe(
+    packed: Packed, scratch: Scratch, tree: Tree, k: int, budget: float, gap: float, lam: float, share: float
+) -> int:
+    """Narrow the box of all staircases at segment k: halve what can be ruled out from either end; returns work."""
+    lo, hi = tree.box
+    goal = tree.floats[INCUMBENT] + gap
+    work = 0
+    box = lo.copy()
+    out, kept = lo[k] - 1, hi[k]
+    while kept - out > 1:
+        middle = (out + kept) // 2
+        box[:] = hi
+        for d in range(k, len(hi)):
+            box[d] = min(hi[d], middle)
+        gone, more = _ruled_out(packed, scratch, lo, box, budget, lam, share, goal)
+        work += more
+        if gone:
+            out = middle
+        else:
+            kept = middle
+    for d in range(1, k + 1):
+        lo[d] = max(lo[d], kept)
+    kept, out = lo[k], hi[k] + 1
+    while out - kept > 1:
+        middle = (out + kept) // 2
+        box[:] = lo
+        for d in range(1, k + 1):
+            box[d] = max(lo[d], middle)
+        gone, more = _ruled_out(packed, scratch, box, hi, budget, lam, share, goal)
+        work += more
+        if gone:
+            out = middle
+        else:
+            kept = middle
+    for d in range(k, len(hi)):
+        hi[d] = min(hi[d], kept)
+    if work > 0:
+        _close(tree, np.inf, gap)
+    return work
+
+
+@_jit
+def _fix(
+    packed: Packed, scratch: Scratch, tree: Tree, budget: float, gap: float, lam: float, share: float
+) -> tuple[float, float, int]:
+    """Drop, in place, the options that no schedule above the goal can use; returns (bound, lam, work).
+
+    With all other apps at their best, an option of reduced cost r brings no more than bound - r.
+    """
+    start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
+    goal = tree.floats[INCUMBENT] + gap
+    lo, hi = tree.box
+    left = budget - _stem_cost(packed, lo)
+    work = start[-1]
+    _weigh(packed, scratch, lo, hi, share)
+    bound, lam, passes = _dual(packed, scratch, left, lam, -np.inf, 0.0)
+    at = 0
+    for i in range(len(start) - 1):
+        top = -np.inf
+        for o in range(start[i], start[i + 1]):
+            if weight[cell[o]] < np.inf:
+                top = max(top, value[o] - lam * weight[cell[o]])
+        begin = start[i]
+        start[i] = at
+        for o in range(begin, start[i + 1]):
+            w = weight[cell[o]]
+            if w < np.inf and bound - (top - (value[o] - lam * w)) > goal:
+                value[at] = value[o]
+                cell[at] = cell[o]
+                at += 1
+    start[-1] = at
+    _close(tree, np.inf, gap)
+    return bound, lam, (passes + 1) * work
+
+
+@_jit
+def search(
+    packed: Packed,
+    scratch: Scratch,
+    tree: Tree,
+    starts: Staircase,
+    budget: float,
+    gap: float,
+    share: float,
+    effort: int,
+) -> int:
+    """Begin or go on with a search, for about `effort` options looked at; returns a status code.
+
+    It tries the staircases in starts (S, D + 1), bounds the whole, narrows the box of all staircases segment by
+    segment and drops options with what it has by then, and branches, best bound first. tree.counts[PHASE] says how
+    far it is.
+    """
+    heap, counts = tree.heap, tree.counts
+    capacity = scratch.states.shape[1]
+    done = 0
+    while counts[PHASE] < len(starts):
+        _, _, work = _try_staircase(packed, scratch, tree, starts[counts[PHASE]], budget, gap, 0.0, capacity)
+        counts[PHASE] += 1
+        done += work
+        if done > effort:
+            return RUNNING
+    depths = len(packed.tail)
+    if counts[PHASE] == len(starts):
+        done += _add_node(packed, scratch, tree, tree.box[0], tree.box[1], np.inf, 0.0, budget, gap, share, capacity)
+        counts[PHASE] += 1
+    while counts[HEAP] > 0 and counts[PHASE] < len(starts) + depths:
+        if done > effort:
+            return RUNNING
+        k = counts[PHASE] - len(starts)
+        done += _probe(packed, scratch, tree, k, budget, gap, tree.lam[heap[0]], share)
+        counts[PHASE] += 1
+    if counts[HEAP] > 0 and counts[PHASE] == len(starts) + depths:
+        bound, lam, work = _fix(packed, scratch, tree, budget, gap, tree.lam[heap[0]], share)
+        counts[HEAP] = 0
+        done += work + _add_node(
+            packed, scratch, tree, tree.box[0], tree.box[1], bound, lam, budget, gap, share, capacity
+        )
+        counts[PHASE] += 1
+    while counts[HEAP] > 0:
+        if counts[HEAP] + 2 > len(heap):
+            return NEED_SLOTS
+        if done > effort:
+            return RUNNING
+        slot = _pop(tree)
+        bound = tree.bound[slot]
+        if bound <= tree.floats[INCUMBENT] + gap:
+            # Best first: what is left is no better.
+            _close(tree, bound, gap)
+            counts[HEAP] = 0
+            break
+        k = tree.cut[slot, 0]
+        m = tree.cut[slot, 1]
+        lam = tree.lam[slot]
+        lo = tree.lo[slot].copy()
+        hi = tree.hi[slot].copy()
+        if k == 0:
+            others = counts[HEAP]
+            done += _add_node(packed, scratch, tree, lo, hi, bound, lam, budget, gap, share, capacity)
+            if counts[HEAP] > others:
+                return NEED_STATES
+            continue
+        low = hi.copy()
+        high = lo.copy()
+        _split(k, m, low, high)
+        done += _add_node(packed, scratch, tree, lo, low, bound, lam, budget, gap, share, capacity)
+        done += _add_node(packed, scratch, tree, high, hi, bound, lam, budget, gap, share, capacity)
+    return DONE
+
+
+@_jit
+def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase, hi: Staircase, share: float) -> None:
+    """As :func:`_add_node` when only cost counts: bounds and incumbent are costs with a minus sign."""
+    tree.counts[NODES] += 1
+    _weigh(packed, scratch, lo, hi, share)
+    _, weight = _lightest(packed, scratch)
+    bound = -(weight + _stem_cost(packed, lo))
+    if bound <= tree.floats[INCUMBENT]:
+        return
+    width = len(packed.rate)
+    for i in range(len(scratch.trial)):
+        scratch.trial[i] = packed.cell[scratch.spare[i]]
+    _staircase(scratch.trial, width, scratch.needed)
+    cost = _stem_cost(packed, scratch.needed)
+    for c in scratch.trial:
+        cost += packed.tail[c // width] * packed.rate[c % width]
+    if -cost > tree.floats[INCUMBENT]:
+        tree.floats[INCUMBENT] = -cost
+        tree.best[:] = scratch.trial
+    if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12):
+        return
+    slot = tree.heap[tree.counts[HEAP]]
+    tree.cut[slot, 0], tree.cut[slot, 1] = _where_to_cut(packed, lo, hi, scratch.needed)
+    tree.lo[slot] = lo
+    tree.hi[slot] = hi
+    tree.bound[slot] = bound
+    _push(tree)
+
+
+@_jit
+def cheapest(packed: Packed, scratch: Scratch, tree: Tree, share: float, enough: float, effort: int) -> int:
+    """Look for the schedule of least cost, or for one of at most `enough`; returns a status code.
+
+    The heap holds the root box; tree.floats[INCUMBENT] comes back as minus the cost of tree.best.
+    """
+    heap, counts = tree.heap, tree.counts
+    done = 0
+    while counts[HEAP] > 0 and -tree.floats[INCUMBENT] > enough:
+        if counts[HEAP] + 2 > len(heap):
+            return NEED_SLOTS
+        if done > effort:
+            return RUNNING
+        slot = _pop(tree)
+        if tree.bound[slot] <= tree.floats[INCUMBENT] * (1.0 - 1e-12):
+            break
+        k = tree.cut[slot, 0]
+        m = tree.cut[slot, 1]
+        lo = tree.lo[slot].copy()
+        hi = tree.hi[slot].copy()
+        if k == 0:
+            _add_cheap_node(packed, scratch, tree, lo, hi, share)
+        else:
+            low = hi.copy()
+            high = lo.copy()
+            _split(k, m, low, high)
+            _add_cheap_node(packed, scratch, tree, lo, low, share)
+            _add_cheap_node(packed, scratch, tree, high, hi, share)
+        done += packed.start[-1]
+    return DONE
