@@ -370,6 +370,9 @@ def test_gaps_of_any_length():
         got = event_metrics(0.9, 0.2, **rare, x_vote=x_vote, event_model="paper")
         assert got.precision[1:] == pytest.approx(got.recall[1:] / (1 + got.recall[1:]), rel=1e-12)
         assert np.isfinite(got.f1).all()
+        endless = rare | {"event_length_ms": 1e20}
+        assert np.isfinite(event_metrics(0.9, 0.2, **endless, x_vote=x_vote, event_model="paper").f1).all()
+        assert (event_metrics(0.9, 0, **rare, x_vote=x_vote).precision == 1).all()
 
 
 def test_shapes_broadcast():
