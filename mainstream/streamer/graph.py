@@ -50,7 +50,8 @@ class Part:
             )[0]
 
         self.input_shape: tuple[int | None, ...] = tuple(feed.shape)
-        self._dtype = feed.dtype
+        self._dtype = feed.dtype.as_numpy_dtype
+        self._constant = tf.constant
         self._function = tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec(feed.shape, feed.dtype))
 
     def __call__(self, batch: ArrayLike) -> NDArray[Any]:
@@ -69,13 +70,13 @@ class Part:
         ProblemError
             The batch is not of that shape.
         """
-        tensor = np.asarray(batch, self._dtype.as_numpy_dtype)
+        tensor = np.asarray(batch, self._dtype)
         fits = tensor.ndim == len(self.input_shape) and all(
             own in (None, given) for own, given in zip(self.input_shape, tensor.shape, strict=True)
         )
         if not fits:
             raise ProblemError(f"a batch of shape {tensor.shape}; this part takes {self.input_shape}")
-        result: NDArray[Any] = self._function(_tensorflow().constant(tensor)).numpy()
+        result: NDArray[Any] = self._function(self._constant(tensor)).numpy()
         return result
 
 

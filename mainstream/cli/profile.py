@@ -1,0 +1,106 @@
+"""``mainstream profile``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mainstream.cli.layers import Dense, Size, Which
+
+if TYPE_CHECKING:
+    from mainstream.trainer.profile import Profile
+
+
+def command(
+    net: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|MODEL.keras",
+            help="inceptionv3, resnet50, mobilenet, mobilenetv2, efficientnetb0, or a .keras file.",
+            show_default=False,
+        ),
+    ],
+    size: Size = None,
+    threads: Annotated[int, typer.Option(help="Threads that TensorFlow uses.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Profile to write; else NAME-SIZE.json.", show_default=False),
+    ] = None,
+    chokepoints: Which = "block",
+    weights: Annotated[
+        str, typer.Option(metavar="imagenet|none|FILE", help="Weights of a named network; they cost the same.")
+    ] = "none",
+    classes: Annotated[int, typer.Option(help="Outputs of a named network.")] = 2,
+    dense: Dense = False,
+    spread: Annotated[float, typer.Option(help="Measure until each median is known to this share of it.")] = 0.01,
+    seconds: Annotated[float, typer.Option(help="Measure no longer than this.")] = 300,
+) -> None:
+    """Measure a base network on this device: the profile that problems name as their model.
+
+    Times the stem and the tail of each chokepoint and the network in one piece, one frame a call, in rounds.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from mainstream.cli import screen
+    from mainstream.io import save_profile
+    from mainstream.streamer.graph import Part
+    from mainstream.trainer.networks import network
+    from mainstream.trainer.profile import profile, use_threads
+
+    errors = screen.console(stderr=True)
+    use_threads(threads)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("preparing", total=1.0)
+        base = network(net, size=size, weights=weights, classes=classes, dense=dense)
+        measured = profile(
+            base,
+            Part,
+            which=chokepoints,
+            threads=threads,
+            spread=spread,
+            seconds=seconds,
+            progress=lambda done: bar.update(task, description="measuring", completed=done),
+        )
+    path = out or Path(f"{base.name}.json")
+    save_profile(measured.model, path)
+    _show(measured, path)
+    if measured.spread > spread:
+        errors.print(
+            f"mainstream: the medians are known to {measured.spread:.1%} only, not {spread:.1%}; "
+            "measure longer (--seconds) or on a quieter machine"
+        )
+
+
+def _show(measured: Profile, path: Path) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from mainstream.cli import screen
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("num_frozen", justify="right", no_wrap=True)
+    table.add_column("layer", no_wrap=True)
+    for heading in ("stem ms", "tail ms", "spread", "cut costs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for k, tail in measured.tails.items():
+        stem = measured.stems[k]
+        cells = [
+            str(k),
+            measured.model.frozen_layer_names[k],
+            f"{stem.median_ms:.3f}",
+            f"{tail.median_ms:.3f}",
+            f"{max(stem.spread, tail.spread):.1%}",
+            f"{measured.cut_cost_ms(k) / measured.whole.median_ms:.1%}",
+        ]
+        table.add_row(*(Text(cell) for cell in cells))
+    console = screen.console()
+    console.print(table)
+    whole = measured.whole
+    console.print(f"whole      {whole.median_ms:.3f} ms, fastest {whole.fastest_ms:.3f}, spread {whole.spread:.1%}")
+    console.print(
+        f"measured   {measured.rounds} rounds, {measured.model.threads} threads, {measured.model.measured_on}"
+    )
+    console.print(f"written    {path}")
