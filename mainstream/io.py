@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -120,7 +119,7 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
     comment : str
         Lines for the top of the file, without the ``#``.
     """
-    keys = _plain(problem.model_dump(exclude_defaults=True))
+    keys = problem.model_dump(exclude_defaults=True)
     if profile is not None:
         keys["model"] = profile
     order = [*Options.model_fields, "video", "model", "apps"]
@@ -258,10 +257,3 @@ def _curve(lines: list[str]) -> Curve:
         {f: row.accuracy for f, row in rows.items()},
         {f: row.false_positive_rate for f, row in rows.items() if row.false_positive_rate is not None} or None,
     )
-
-
-def _plain(value: Any) -> Any:
-    """`value` with lists for tuples, which YAML has no word for."""
-    if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, tuple) else value

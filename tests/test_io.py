@@ -180,7 +180,7 @@ def test_files_that_are_no_problem_are_refused(tmp_path: Path, content: bytes, m
         ("budget: 15", "mode: shared", "mode: got 'shared'; it has to be 'mainstream', 'no-sharing' or 'max-sharing'"),
         ("budget: 15", "gap: -1", "gap: got -1; it has to be a finite number, 0 or more"),
         ("budget: 15", "time_limit: 0", "time_limit: got 0; it has to be a finite number above 0"),
-        ("apps:", "apps: []\nx:", "unknown key 'x'; "),
+        ("apps:", "appz:", "unknown key 'appz'; did you mean 'apps'?"),
         ("model.json", "other.json", "other.json: no such file or directory"),
         ("model: model.json", "model: 3", "model: got 3; it has to be a mapping of keys to values"),
         ("model: model.json\n", "", "missing key 'model'"),
@@ -191,7 +191,7 @@ def test_files_that_are_no_problem_are_refused(tmp_path: Path, content: bytes, m
         ("0: 0.9,", "0: 1.9,", "app 2: accuracies.0: got 1.9; it has to be a number in [0, 1]"),
         ("0: 0.9,", "2: 0.9,", "line 7: key 2 stands twice in one mapping"),
         ("one.csv", "two.csv", "apps[0]: curve: two.csv: no such file or directory"),
-        ("one.csv", ".", "is a directory"),
+        ("one.csv", "..", "apps[0]: curve: ..: is a directory"),
         ("one.csv", "[1]", "apps[0]: curve: got [1]; it has to be the name of a CSV file"),
         ("one.csv,", "one.csv, accuracies: {0: 1},", "apps[0]: curve brings 'accuracies' along; give one of them"),
         ("one.csv,", "one.csv, prob_tnrs: {0: 1},", "apps[0]: curve brings 'prob_tnrs' along; give one of them"),
@@ -201,7 +201,7 @@ def test_wrong_values_in_a_file_are_refused(folder: Path, old: str, new: str, me
     assert old in GOOD
     path = folder / "bad.yaml"
     path.write_text(GOOD.replace(old, new))
-    assert message in refused(load_problem, path)
+    assert refused(load_problem, path).startswith(message)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ def test_an_app_without_a_number_is_named_by_its_place() -> None:
         Apps.of([APP, {key: value for key, value in APP.items() if key != "app_id"}])
     with pytest.raises(ProblemError, match=r"^apps\[1\]: got 'x'; it has to be a mapping of keys to values$"):
         Apps.of([APP, "x"])  # type: ignore[list-item]
+    with pytest.raises(ProblemError, match=r"^model: key 3 is not a word$"):
+        Model.of({3: 4})  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(
@@ -239,6 +241,8 @@ def test_advice_and_shown_values_stay_short() -> None:
     assert nearest("q", ["optional", "name"]) == "known: optional, name"
     with pytest.raises(ProblemError, match="mode: 'shared' is not known; known: a, b"):
         one_of("mode", "shared", ["a", "b"])
+    assert shown("x" * 50) == repr("x" * 50)
+    assert shown(list(range(20))) == "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16..."
     nested: Any = [0] * 10
     for _ in range(40):  # written out: 10 ** 41 numbers
         nested = [nested] * 10

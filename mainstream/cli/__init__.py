@@ -5,13 +5,14 @@ Exit codes: 0 done, 2 bad input, 3 infeasible, 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
-from mainstream.cli import solve
+from mainstream.cli import freeze, generate, layers, profile, solve
 from mainstream.errors import InfeasibleError, MainstreamError
 
 BAD_INPUT: Final = 2
@@ -22,19 +23,39 @@ app = typer.Typer(
     name="mainstream",
     help="Choose layer sharing and frame rates for many DNN applications on one camera.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("solve")(solve.command)
+app.command("generate")(generate.command)
+app.command("layers")(layers.command)
+app.command("profile")(profile.command)
+app.command("freeze")(freeze.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"mainstream {version('mainstream')}")
+        raise typer.Exit
 
 
 @app.callback()
-def _many_commands() -> None:
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
     """Choose layer sharing and frame rates for many DNN applications on one camera."""
 
 
 def main() -> None:
     """Run the command line; every error on purpose is one line on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is escaped, not an error
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
