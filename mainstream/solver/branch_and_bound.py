@@ -164,7 +164,8 @@ class Search:
     def _search(self, budget: float, gap: float, starts: IntArray, ticker: _Ticker) -> bool:
         """Go on until the tree is empty; False when a limit ends it before."""
         while ticker.go_on():
-            status = kernels.search(self.packed, self.scratch, self.tree, starts, budget, gap, self._share, _EFFORT)
+            terms = kernels.Terms(budget, gap, self._share, self.scratch.states.shape[1])
+            status = kernels.search(self.packed, self.scratch, self.tree, terms, starts, _EFFORT)
             if status == kernels.DONE:
                 return True
             if status == kernels.NEED_SLOTS:

@@ -63,6 +63,15 @@ class Packed(NamedTuple):
     rate: NDArray[np.float64]  # (R + 1,) frames a second; rate[0] = 0
 
 
+class Terms(NamedTuple):
+    """What a search is to keep to."""
+
+    budget: float
+    gap: float  # a schedule that is better by no more than this is not looked for
+    share: float  # of its own x that each app is charged: 1 / N
+    capacity: int  # states of a core after which it gives up
+
+
 class Scratch(NamedTuple):
     """Memory that the functions below share; `choice` and `weight` also carry answers between them."""
 
@@ -97,6 +106,14 @@ class Tree(NamedTuple):
 
 def _jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
     jitted: Callable[_Arguments, _Returned] = numba.njit(cache=True)(function)
+    return jitted
+
+
+def _inner(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
+    # Called from jitted code only: without the way in from Python it compiles in half the time.
+    jitted: Callable[_Arguments, _Returned] = numba.njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(
+        function
+    )
     return jitted
 
 
@@ -178,7 +195,7 @@ def pack(
     start[n] = at
 
 
-@_jit
+@_inner
 def _weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, share: float) -> None:
     """Fill scratch.weight for a box: tail cost + share * x, infinite where closed."""
     tail, seg, rate, weight = packed.tail, packed.seg, packed.rate, scratch.weight
@@ -192,7 +209,14 @@ def _weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, share
             weight[d * width + j] = tail[d] * rate[j] + share * x[j] if 0 < j <= hi[d] else np.inf
 
 
-@_jit
+@_inner
+def _copy(source: IntArray, target: IntArray) -> None:
+    # An assignment target[:] = source compiles to the same, and two seconds of code for its error message.
+    for i in range(len(target)):
+        target[i] = source[i]
+
+
+@_inner
 def _stem_cost(packed: Packed, staircase: Staircase) -> float:
     cost = 0.0
     for k in range(1, len(packed.seg)):
@@ -200,7 +224,7 @@ def _stem_cost(packed: Packed, staircase: Staircase) -> float:
     return cost
 
 
-@_jit
+@_inner
 def _price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
     """One point of the Lagrangian: each app's best option at price lam into scratch.spare.
 
@@ -228,7 +252,7 @@ def _price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
     return total_value, total_weight
 
 
-@_jit
+@_inner
 def _lightest(packed: Packed, scratch: Scratch) -> tuple[float, float]:
     """Each app's option of least weight (of those the most valuable) into scratch.spare; (value, weight)."""
     start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
@@ -265,7 +289,7 @@ def worth(packed: Packed, cells: Cells) -> float:
     return total
 
 
-@_jit
+@_inner
 def _dual(
     packed: Packed, scratch: Scratch, budget: float, lam: float, stop: float, rough: float
 ) -> tuple[float, float, int]:
@@ -307,12 +331,12 @@ def _dual(
             if w > budget:
                 return -np.inf, lam, passes
         light_v, light_w = v, w
-        scratch.choice[:] = scratch.spare
+        _copy(scratch.spare, scratch.choice)
     else:
-        scratch.choice[:] = scratch.spare
+        _copy(scratch.spare, scratch.choice)
         while w <= budget:
             light_v, light_w = v, w
-            scratch.choice[:] = scratch.spare
+            _copy(scratch.spare, scratch.choice)
             if lam == 0.0:
                 return bound, best_lam, passes
             lam = lam / step if step < 100.0 else 0.0
@@ -339,11 +363,11 @@ def _dual(
             heavy_v, heavy_w = v, w
         else:
             light_v, light_w = v, w
-            scratch.choice[:] = scratch.spare
+            _copy(scratch.spare, scratch.choice)
     return bound, best_lam, passes
 
 
-@_jit
+@_inner
 def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> tuple[float, float, float]:
     """Take what costs nothing: ties with an app's best score that make use of the budget that the choice leaves.
 
@@ -380,50 +404,20 @@ def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> tuple[
     return total_value, total_weight, loss
 
 
-@_jit
-def _core(
-    packed: Packed,
-    scratch: Scratch,
-    budget: float,
-    lam: float,
-    bound: float,
-    goal: float,
-    gap: float,
-    capacity: int,
-    best: Cells,
-) -> tuple[float, bool, int]:
-    """Close a multiple-choice knapsack: is there a choice worth more than `goal`, and if so the best one.
+@_inner
+def _find_core(
+    packed: Packed, scratch: Scratch, lam: float, limit: float
+) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
+    """The apps whose choice is in doubt: those with another option of reduced cost under `limit`.
 
-    With r(o) = max_o' (value - lam weight) - (value - lam weight)(o) >= 0 the reduced cost of an option, a choice of
-    loss L (sum of its r) and weight W is worth bound - L - lam (budget - W), bound being the Lagrangian at lam. So
-    only options with r < bound - goal can be part of a better one, and the apps that have one beside their own are
-    the core. They are added to scratch.choice in the order of their smallest r; a state is (weight, loss so far),
-    kept while no lighter one is worth more and while it can still come to fit and to beat the goal.
-
-    gap : a choice that is better by less than this is not looked for
-    capacity : the number of states after which it gives up
-    best : (N,) cells, overwritten when there is a better choice
-
-    Returns (value of the better choice or -inf, whether the search was complete, options looked at).
+    Returns core (C,), apps by their smallest such reduced cost; least (C + 1,), those costs, then infinity; and what
+    the apps core[t:] can still do: relief (C + 1,), make a choice lighter by so much; pending (C + 1,), the loss that
+    they stand for as they are.
     """
-    choice, weight, top = scratch.choice, scratch.weight, scratch.top
-    states, links = scratch.states, scratch.links
     start, value, cell = packed.start, packed.value, packed.cell
-    n = len(start) - 1
-    found = -np.inf
-    total_value, total_weight, loss = _fill(packed, scratch, budget, lam)
-    if total_value > goal:
-        goal = total_value + gap
-        found = total_value
-        for i in range(n):
-            best[i] = cell[choice[i]]
-    work = 3 * start[-1]
-    patience = work + 100 * capacity
-    same = 1e-12 * budget
-    limit = bound - goal
+    choice, weight, top = scratch.choice, scratch.weight, scratch.top
     size = 0
-    most = 1
-    for i in range(n):
+    for i in range(len(choice)):
         smallest = np.inf
         for o in range(start[i], start[i + 1]):
             w = weight[cell[o]]
@@ -433,42 +427,74 @@ def _core(
             scratch.near[size] = smallest
             scratch.order[size] = i
             size += 1
-            most = max(most, start[i + 1] - start[i])
     rank = np.argsort(scratch.near[:size])
     core = scratch.order[:size][rank]
     least = np.append(scratch.near[:size][rank], np.inf)
-    # What the apps core[t:] can still do: make a state lighter by relief[t], and cost pending[t] as they stand.
     relief = np.zeros(size + 1)
     pending = np.zeros(size + 1)
     for t in range(size - 1, -1, -1):
         i = core[t]
-        base_weight = weight[cell[choice[i]]]
-        lightest = base_weight
+        own = weight[cell[choice[i]]]
+        lightest = own
         for o in range(start[i], start[i + 1]):
             w = weight[cell[o]]
             if w < lightest and top[i] - (value[o] - lam * w) < limit:
                 lightest = w
-        relief[t] = relief[t + 1] + base_weight - lightest
-        pending[t] = pending[t + 1] + top[i] - (value[choice[i]] - lam * base_weight)
-    states[0, 0] = total_weight
-    states[1, 0] = loss - pending[0]
-    links[0, 0] = -1
+        relief[t] = relief[t + 1] + own - lightest
+        pending[t] = pending[t + 1] + top[i] - (value[choice[i]] - lam * own)
+    return core, least, relief, pending
+
+
+@_inner
+def _core(
+    packed: Packed, scratch: Scratch, terms: Terms, budget: float, lam: float, bound: float, goal: float, best: Cells
+) -> tuple[float, bool, int]:
+    """Close a multiple-choice knapsack: is there a choice worth more than `goal`, and if so the best one.
+
+    With r(o) = max_o' (value - lam weight) - (value - lam weight)(o) >= 0 the reduced cost of an option, a choice of
+    loss L (sum of its r) and weight W is worth bound - L - lam (budget - W), bound being the Lagrangian at lam. So
+    only options with r < bound - goal can be part of a better one. The core's apps are added to scratch.choice, which
+    fits the budget, one after the other; a state is (weight, loss so far), kept while no lighter one is worth more
+    and while it can still come to fit and to beat the goal.
+
+    best : (N,) cells, overwritten when there is a better choice
+
+    Returns (value of the better choice or -inf, whether the search was complete, options looked at).
+    """
+    start, value, cell = packed.start, packed.value, packed.cell
+    choice, weight, top = scratch.choice, scratch.weight, scratch.top
+    states, links = scratch.states, scratch.links
+    found = -np.inf
+    total, total_weight, loss = _fill(packed, scratch, budget, lam)
+    if total > goal:
+        goal = total + terms.gap
+        found = total
+        for i in range(len(choice)):
+            best[i] = cell[choice[i]]
+    core, least, relief, pending = _find_core(packed, scratch, lam, bound - goal)
+    work = 5 * start[-1]
+    patience = work + 100 * terms.capacity
+    most = 1
+    for i in core:
+        most = max(most, start[i + 1] - start[i])
     pointer = np.empty(most, np.int64)
     extra_weight = np.empty(most)
     extra_loss = np.empty(most)
     option = np.empty(most, np.int64)
+    states[0, 0] = total_weight
+    states[1, 0] = loss - pending[0]
+    links[0, 0] = -1
     begin, end, last = 0, 1, -1
     closed = True
-    for t in range(size):
+    for t in range(len(core)):
         i = core[t]
-        limit = bound - goal
-        if least[t] >= limit or begin == end:
+        if least[t] >= bound - goal or begin == end:
             break
         moves = 0
         for o in range(start[i], start[i + 1]):
             w = weight[cell[o]]
             r = top[i] - (value[o] - lam * w) if w < np.inf else np.inf
-            if r < limit or o == choice[i]:
+            if r < bound - goal or o == choice[i]:
                 extra_weight[moves] = w - weight[cell[choice[i]]]
                 extra_loss[moves] = r
                 option[moves] = o
@@ -499,9 +525,9 @@ def _core(
             if not better and so_far + least[t + 1] >= bound - goal:
                 continue
             # Sums of equal weights differ in their last digits; two states would be kept where one will do.
-            if at > end and w <= states[0, at - 1] + same and last != at - 1:
+            if at > end and w - states[0, at - 1] <= 1e-12 * budget and last != at - 1:
                 at -= 1
-            if at == capacity:
+            if at == terms.capacity:
                 closed = False
                 break
             most_worth = worth
@@ -510,7 +536,7 @@ def _core(
             links[0, at] = source
             links[1, at] = option[m]
             if better:
-                goal = total + gap
+                goal = total + terms.gap
                 found = total
                 last = at
             at += 1
@@ -518,24 +544,32 @@ def _core(
         if not closed:
             break
     if last >= 0:
-        for i in range(n):
-            best[i] = cell[choice[i]]
-        t = 0
-        state = last
-        while links[0, state] >= 0:
-            state = links[0, state]
-            t += 1
-        while t > 0:
-            t -= 1
-            best[core[t]] = cell[links[1, last]]
-            last = links[0, last]
+        _trace(packed, scratch, core, last, best)
     return found, closed, work
 
 
-@_jit
+@_inner
+def _trace(packed: Packed, scratch: Scratch, core: IntArray, last: int, best: Cells) -> None:
+    """Write the cells of the choice that ends in the state `last`."""
+    links = scratch.links
+    for i in range(len(best)):
+        best[i] = packed.cell[scratch.choice[i]]
+    t = 0
+    state = last
+    while links[0, state] >= 0:
+        state = links[0, state]
+        t += 1
+    while t > 0:
+        t -= 1
+        best[core[t]] = packed.cell[links[1, last]]
+        last = links[0, last]
+
+
+@_inner
 def _staircase(cells: Cells, width: int, staircase: Staircase) -> None:
     """The staircase that these cells need: staircase[k] = their largest rate index at depth k or beyond."""
-    staircase[:] = 0
+    for k in range(len(staircase)):
+        staircase[k] = 0
     for c in cells:
         d = c // width
         j = c - d * width
@@ -545,7 +579,7 @@ def _staircase(cells: Cells, width: int, staircase: Staircase) -> None:
         staircase[k] = max(staircase[k], staircase[k + 1])
 
 
-@_jit
+@_inner
 def _seen(staircase: Staircase, tree: Tree) -> bool:
     """Whether this staircase was tried before; remembers it. Two staircases of one hash count as one."""
     visited = tree.visited
@@ -565,7 +599,7 @@ def _seen(staircase: Staircase, tree: Tree) -> bool:
     return False
 
 
-@_jit
+@_inner
 def _push(tree: Tree) -> None:
     """Put the slot heap[size], already filled, into the heap; heap[size:] are the free slots."""
     bound, heap, counts = tree.bound, tree.heap, tree.counts
@@ -579,7 +613,7 @@ def _push(tree: Tree) -> None:
         at = up
 
 
-@_jit
+@_inner
 def _pop(tree: Tree) -> int:
     """Take the slot of the largest bound off the heap; it is free again, and stands at heap[size]."""
     bound, heap, counts = tree.bound, tree.heap, tree.counts
@@ -600,26 +634,19 @@ def _pop(tree: Tree) -> int:
     return heap[size]
 
 
-@_jit
-def _close(tree: Tree, bound: float, gap: float) -> None:
+@_inner
+def _close(tree: Tree, terms: Terms, bound: float) -> None:
     """Note that a part of the tree with this bound holds nothing that beats the incumbent by more than the gap."""
-    tree.floats[CLOSED] = max(tree.floats[CLOSED], min(bound, tree.floats[INCUMBENT] + gap))
+    tree.floats[CLOSED] = max(tree.floats[CLOSED], min(bound, tree.floats[INCUMBENT] + terms.gap))
 
 
-@_jit
+@_inner
 def _try_staircase(
-    packed: Packed,
-    scratch: Scratch,
-    tree: Tree,
-    staircase: Staircase,
-    budget: float,
-    gap: float,
-    lam: float,
-    capacity: int,
+    packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, staircase: Staircase, lam: float
 ) -> tuple[float, bool, int]:
     """Solve the MCKP under one staircase and keep what beats the incumbent; returns (bound, closed, work)."""
-    left = budget - _stem_cost(packed, staircase)
-    goal = tree.floats[INCUMBENT] + gap
+    left = terms.budget - _stem_cost(packed, staircase)
+    goal = tree.floats[INCUMBENT] + terms.gap
     if left < 0.0:
         return -np.inf, True, 1
     _weigh(packed, scratch, staircase, staircase, 0.0)
@@ -627,13 +654,13 @@ def _try_staircase(
     work = passes * packed.start[-1]
     if bound <= goal:
         return bound, True, work
-    found, closed, more = _core(packed, scratch, left, lam, bound, goal, gap, capacity, tree.best)
+    found, closed, more = _core(packed, scratch, terms, left, lam, bound, goal, tree.best)
     if found > -np.inf:
         tree.floats[INCUMBENT] = found
     return bound, closed, work + more
 
 
-@_jit
+@_inner
 def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase) -> tuple[int, int]:
     """The segment k and rate index m at which to split a box into M[k] <= m and M[k] > m.
 
@@ -656,109 +683,103 @@ def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircas
     return best_k, lo[best_k]
 
 
-@_jit
+@_inner
 def _split(k: int, m: int, hi: Staircase, lo: Staircase) -> None:
-    """Turn a box's upper end into that of its part M[k] <= m, and its lower end into that of M[k] > m."""
+    """Turn a box's upper end into that of its part M[k] <= m, and its lower end into that of M[k] > m; k = 0: no cut."""
+    if k == 0:
+        return
     for d in range(k, len(hi)):
         hi[d] = min(hi[d], m)
     for d in range(1, k + 1):
         lo[d] = max(lo[d], m + 1)
 
 
-@_jit
+@_inner
 def _add_node(
-    packed: Packed,
-    scratch: Scratch,
-    tree: Tree,
-    lo: Staircase,
-    hi: Staircase,
-    bound: float,
-    lam: float,
-    budget: float,
-    gap: float,
-    share: float,
-    capacity: int,
+    packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, lo: Staircase, hi: Staircase, bound: float, lam: float
 ) -> int:
     """Bound a box, try the staircase its bound suggests, put it on the heap unless that closes it; returns work."""
     tree.counts[NODES] += 1
-    left = budget - _stem_cost(packed, lo)
+    left = terms.budget - _stem_cost(packed, lo)
     if left < 0.0:
         return 1
     slot = tree.heap[tree.counts[HEAP]]
-    if (lo == hi).all():
-        leaf_bound, closed, work = _try_staircase(packed, scratch, tree, lo, budget, gap, lam, capacity)
+    leaf = True
+    for k in range(1, len(lo)):
+        leaf = leaf and lo[k] == hi[k]
+    if leaf:
+        leaf_bound, closed, work = _try_staircase(packed, scratch, tree, terms, lo, lam)
         bound = min(bound, leaf_bound)
         if closed:
-            _close(tree, bound, gap)
+            _close(tree, terms, bound)
             return work
         tree.cut[slot, 0] = 0
     else:
-        goal = tree.floats[INCUMBENT] + gap
-        _weigh(packed, scratch, lo, hi, share)
+        goal = tree.floats[INCUMBENT] + terms.gap
+        _weigh(packed, scratch, lo, hi, terms.share)
         own_bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.02)
         work = passes * packed.start[-1]
         bound = min(bound, own_bound)
         if bound <= goal:
-            _close(tree, bound, gap)
+            _close(tree, terms, bound)
             return work
-        needed = scratch.needed
         for i in range(len(scratch.trial)):
             scratch.trial[i] = packed.cell[scratch.choice[i]]
-        found, closed, more = _core(
-            packed, scratch, left, lam, own_bound, goal, gap, min(capacity, 4096), scratch.trial
-        )
+        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 4096))
+        found, closed, more = _core(packed, scratch, brief, left, lam, own_bound, goal, scratch.trial)
         work += more
         if closed:
             # The box's relaxation is itself solved: sharper than its Lagrangian.
-            bound = min(bound, found + gap)
             if found == -np.inf:
-                _close(tree, goal, gap)
+                _close(tree, terms, bound)
                 return work
+            bound = min(bound, found + terms.gap)
+        needed = scratch.needed
         _staircase(scratch.trial, len(packed.rate), needed)
         tree.cut[slot, 0], tree.cut[slot, 1] = _where_to_cut(packed, lo, hi, needed)
         if not _seen(needed, tree):
-            _, _, more = _try_staircase(packed, scratch, tree, needed, budget, gap, lam, capacity)
+            _, _, more = _try_staircase(packed, scratch, tree, terms, needed, lam)
             work += more
-            if bound <= tree.floats[INCUMBENT] + gap:
-                _close(tree, bound, gap)
+            if bound <= tree.floats[INCUMBENT] + terms.gap:
+                _close(tree, terms, bound)
                 return work
-    tree.lo[slot] = lo
-    tree.hi[slot] = hi
+    _copy(lo, tree.lo[slot])
+    _copy(hi, tree.hi[slot])
     tree.bound[slot] = bound
     tree.lam[slot] = lam
     _push(tree)
     return work
 
 
-@_jit
+@_inner
 def _ruled_out(
-    packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, budget: float, lam: float, share: float, goal: float
+    packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, lo: Staircase, hi: Staircase
 ) -> tuple[bool, int]:
     """Whether the Lagrangian alone shows that a box holds nothing above the goal; (ruled out, work)."""
-    left = budget - _stem_cost(packed, lo)
+    goal = tree.floats[INCUMBENT] + terms.gap
+    left = terms.budget - _stem_cost(packed, lo)
     if left < 0.0:
         return True, 1
-    _weigh(packed, scratch, lo, hi, share)
-    bound, _, passes = _dual(packed, scratch, left, lam, goal, np.inf)
+    _weigh(packed, scratch, lo, hi, terms.share)
+    bound, _, passes = _dual(packed, scratch, left, tree.lam[tree.heap[0]], goal, np.inf)
+    if bound <= goal:
+        _close(tree, terms, bound)
     return bound <= goal, passes * packed.start[-1]
 
 
-@_jit
-def _probe(
-    packed: Packed, scratch: Scratch, tree: Tree, k: int, budget: float, gap: float, lam: float, share: float
-) -> int:
+@_inner
+def _probe(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, k: int) -> int:
     """Narrow the box of all staircases at segment k: halve what can be ruled out from either end; returns work."""
-    lo, hi = tree.box
-    goal = tree.floats[INCUMBENT] + gap
+    lo, hi = tree.box[0], tree.box[1]
     work = 0
     box = lo.copy()
     out, kept = lo[k] - 1, hi[k]
     while kept - out > 1:
         middle = (out + kept) // 2
-        box[:] = hi
+        _copy(hi, box)
         for d in range(k, len(hi)):
             box[d] = min(hi[d], middle)
-        gone, more = _ruled_out(packed, scratch, lo, box, budget, lam, share, goal)
+        gone, more = _ruled_out(packed, scratch, tree, terms, lo, box)
         work += more
         if gone:
             out = middle
@@ -769,10 +790,10 @@ def _probe(
     kept, out = lo[k], hi[k] + 1
     while out - kept > 1:
         middle = (out + kept) // 2
-        box[:] = lo
+        _copy(lo, box)
         for d in range(1, k + 1):
             box[d] = max(lo[d], middle)
-        gone, more = _ruled_out(packed, scratch, box, hi, budget, lam, share, goal)
+        gone, more = _ruled_out(packed, scratch, tree, terms, box, hi)
         work += more
         if gone:
             out = middle
@@ -780,27 +801,24 @@ def _probe(
             kept = middle
     for d in range(k, len(hi)):
         hi[d] = min(hi[d], kept)
-    if work > 0:
-        _close(tree, np.inf, gap)
     return work
 
 
-@_jit
-def _fix(
-    packed: Packed, scratch: Scratch, tree: Tree, budget: float, gap: float, lam: float, share: float
-) -> tuple[float, float, int]:
-    """Drop, in place, the options that no schedule above the goal can use; returns (bound, lam, work).
+@_inner
+def _fix(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms) -> int:
+    """Drop, in place, the options that no schedule above the goal can use; returns work.
 
     With all other apps at their best, an option of reduced cost r brings no more than bound - r.
     """
     start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
-    goal = tree.floats[INCUMBENT] + gap
-    lo, hi = tree.box
-    left = budget - _stem_cost(packed, lo)
-    work = start[-1]
-    _weigh(packed, scratch, lo, hi, share)
-    bound, lam, passes = _dual(packed, scratch, left, lam, -np.inf, 0.0)
+    goal = tree.floats[INCUMBENT] + terms.gap
+    lo, hi = tree.box[0], tree.box[1]
+    _weigh(packed, scratch, lo, hi, terms.share)
+    left = terms.budget - _stem_cost(packed, lo)
+    bound, lam, passes = _dual(packed, scratch, left, tree.lam[tree.heap[0]], -np.inf, 0.0)
+    work = (passes + 2) * start[-1]
     at = 0
+    dropped = -np.inf
     for i in range(len(start) - 1):
         top = -np.inf
         for o in range(start[i], start[i + 1]):
@@ -810,90 +828,83 @@ def _fix(
         start[i] = at
         for o in range(begin, start[i + 1]):
             w = weight[cell[o]]
-            if w < np.inf and bound - (top - (value[o] - lam * w)) > goal:
+            brings = bound - (top - (value[o] - lam * w)) if w < np.inf else -np.inf
+            if brings > goal:
                 value[at] = value[o]
                 cell[at] = cell[o]
                 at += 1
+            else:
+                dropped = max(dropped, brings)
     start[-1] = at
-    _close(tree, np.inf, gap)
-    return bound, lam, (passes + 1) * work
+    _close(tree, terms, dropped)
+    return work
+
+
+@_inner
+def _narrow(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, starts: Staircase, effort: int) -> int:
+    """What comes before the branching, step by step, for about `effort`: returns work.
+
+    The staircases `starts` are tried and the root is bounded; then, with an incumbent at hand, options are dropped
+    (which makes the rest quick), the box is narrowed segment by segment, and options are dropped once more.
+    """
+    counts = tree.counts
+    first = len(starts)
+    last = first + len(packed.tail) + 1
+    work = 0
+    while counts[PHASE] <= last and work <= effort:
+        phase = counts[PHASE]
+        counts[PHASE] += 1
+        if phase < first:
+            _, _, more = _try_staircase(packed, scratch, tree, terms, starts[phase], 0.0)
+            work += more
+        elif phase == first or (counts[HEAP] > 0 and (phase == first + 1 or phase == last)):
+            bound, lam = np.inf, 0.0
+            if phase > first:
+                bound, lam = tree.bound[tree.heap[0]], tree.lam[tree.heap[0]]
+                work += _fix(packed, scratch, tree, terms)
+                counts[HEAP] = 0
+            work += _add_node(packed, scratch, tree, terms, tree.box[0], tree.box[1], bound, lam)
+        elif counts[HEAP] > 0:
+            work += _probe(packed, scratch, tree, terms, phase - first - 1)
+    return work
 
 
 @_jit
-def search(
-    packed: Packed,
-    scratch: Scratch,
-    tree: Tree,
-    starts: Staircase,
-    budget: float,
-    gap: float,
-    share: float,
-    effort: int,
-) -> int:
-    """Begin or go on with a search, for about `effort` options looked at; returns a status code.
+def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, starts: Staircase, effort: int) -> int:
+    """Begin or go on with a search, best bound first, for about `effort` options looked at; returns a status code.
 
-    It tries the staircases in starts (S, D + 1), bounds the whole, narrows the box of all staircases segment by
-    segment and drops options with what it has by then, and branches, best bound first. tree.counts[PHASE] says how
-    far it is.
+    starts : (S, D + 1) staircases to try first
     """
     heap, counts = tree.heap, tree.counts
-    capacity = scratch.states.shape[1]
-    done = 0
-    while counts[PHASE] < len(starts):
-        _, _, work = _try_staircase(packed, scratch, tree, starts[counts[PHASE]], budget, gap, 0.0, capacity)
-        counts[PHASE] += 1
-        done += work
-        if done > effort:
+    work = _narrow(packed, scratch, tree, terms, starts, effort)
+    while counts[HEAP] > 0 or work > effort:
+        if work > effort:
             return RUNNING
-    depths = len(packed.tail)
-    if counts[PHASE] == len(starts):
-        done += _add_node(packed, scratch, tree, tree.box[0], tree.box[1], np.inf, 0.0, budget, gap, share, capacity)
-        counts[PHASE] += 1
-    while counts[HEAP] > 0 and counts[PHASE] < len(starts) + depths:
-        if done > effort:
-            return RUNNING
-        k = counts[PHASE] - len(starts)
-        done += _probe(packed, scratch, tree, k, budget, gap, tree.lam[heap[0]], share)
-        counts[PHASE] += 1
-    if counts[HEAP] > 0 and counts[PHASE] == len(starts) + depths:
-        bound, lam, work = _fix(packed, scratch, tree, budget, gap, tree.lam[heap[0]], share)
-        counts[HEAP] = 0
-        done += work + _add_node(
-            packed, scratch, tree, tree.box[0], tree.box[1], bound, lam, budget, gap, share, capacity
-        )
-        counts[PHASE] += 1
-    while counts[HEAP] > 0:
         if counts[HEAP] + 2 > len(heap):
             return NEED_SLOTS
-        if done > effort:
-            return RUNNING
         slot = _pop(tree)
-        bound = tree.bound[slot]
-        if bound <= tree.floats[INCUMBENT] + gap:
+        bound, lam = tree.bound[slot], tree.lam[slot]
+        if bound <= tree.floats[INCUMBENT] + terms.gap:
             # Best first: what is left is no better.
-            _close(tree, bound, gap)
+            _close(tree, terms, bound)
             counts[HEAP] = 0
             break
-        k = tree.cut[slot, 0]
-        m = tree.cut[slot, 1]
-        lam = tree.lam[slot]
-        lo = tree.lo[slot].copy()
-        hi = tree.hi[slot].copy()
-        if k == 0:
-            others = counts[HEAP]
-            done += _add_node(packed, scratch, tree, lo, hi, bound, lam, budget, gap, share, capacity)
-            if counts[HEAP] > others:
-                return NEED_STATES
-            continue
-        low = hi.copy()
-        high = lo.copy()
-        _split(k, m, low, high)
-        done += _add_node(packed, scratch, tree, lo, low, bound, lam, budget, gap, share, capacity)
-        done += _add_node(packed, scratch, tree, high, hi, bound, lam, budget, gap, share, capacity)
+        k, m = tree.cut[slot, 0], tree.cut[slot, 1]
+        others = counts[HEAP]
+        boxes = np.empty((2, 2, len(packed.tail)), np.int64)
+        for side in range(2):
+            _copy(tree.lo[slot], boxes[side, 0])
+            _copy(tree.hi[slot], boxes[side, 1])
+        _split(k, m, boxes[0, 1], boxes[1, 0])
+        # A leaf comes back when its knapsack needed more states than there are.
+        for side in range(2 if k > 0 else 1):
+            work += _add_node(packed, scratch, tree, terms, boxes[side, 0], boxes[side, 1], bound, lam)
+        if k == 0 and counts[HEAP] > others:
+            return NEED_STATES
     return DONE
 
 
-@_jit
+@_inner
 def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase, hi: Staircase, share: float) -> None:
     """As :func:`_add_node` when only cost counts: bounds and incumbent are costs with a minus sign."""
     tree.counts[NODES] += 1
@@ -911,13 +922,14 @@ def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase,
         cost += packed.tail[c // width] * packed.rate[c % width]
     if -cost > tree.floats[INCUMBENT]:
         tree.floats[INCUMBENT] = -cost
-        tree.best[:] = scratch.trial
+        for i in range(len(scratch.trial)):
+            tree.best[i] = scratch.trial[i]
     if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12):
         return
     slot = tree.heap[tree.counts[HEAP]]
     tree.cut[slot, 0], tree.cut[slot, 1] = _where_to_cut(packed, lo, hi, scratch.needed)
-    tree.lo[slot] = lo
-    tree.hi[slot] = hi
+    _copy(lo, tree.lo[slot])
+    _copy(hi, tree.hi[slot])
     tree.bound[slot] = bound
     _push(tree)
 
@@ -938,17 +950,13 @@ def cheapest(packed: Packed, scratch: Scratch, tree: Tree, share: float, enough:
         slot = _pop(tree)
         if tree.bound[slot] <= tree.floats[INCUMBENT] * (1.0 - 1e-12):
             break
-        k = tree.cut[slot, 0]
-        m = tree.cut[slot, 1]
-        lo = tree.lo[slot].copy()
-        hi = tree.hi[slot].copy()
-        if k == 0:
-            _add_cheap_node(packed, scratch, tree, lo, hi, share)
-        else:
-            low = hi.copy()
-            high = lo.copy()
-            _split(k, m, low, high)
-            _add_cheap_node(packed, scratch, tree, lo, low, share)
-            _add_cheap_node(packed, scratch, tree, high, hi, share)
+        k, m = tree.cut[slot, 0], tree.cut[slot, 1]
+        boxes = np.empty((2, 2, len(packed.tail)), np.int64)
+        for side in range(2):
+            _copy(tree.lo[slot], boxes[side, 0])
+            _copy(tree.hi[slot], boxes[side, 1])
+        _split(k, m, boxes[0, 1], boxes[1, 0])
+        for side in range(2 if k > 0 else 1):
+            _add_cheap_node(packed, scratch, tree, boxes[side, 0], boxes[side, 1], share)
         done += packed.start[-1]
     return DONE
