@@ -18,6 +18,8 @@ FEASIBLE_TOLERANCE: Final = 1e-9
 """A schedule fits when its cost is at most budget * (1 + this)."""
 _EFFORT: Final = 25_000_000
 """Options that the kernels look at between two returns to Python: about 50 ms."""
+_DIVE: Final = 8
+"""Nodes before the root is narrowed."""
 _FIRST_SLOTS: Final = 256
 _FIRST_STATES: Final = 1 << 16
 _MOST_STATES: Final = 1 << 25
@@ -164,14 +166,14 @@ class Search:
     def _search(self, budget: float, gap: float, starts: IntArray, ticker: _Ticker) -> bool:
         """Go on until the tree is empty; False when a limit ends it before."""
         while ticker.go_on():
-            terms = kernels.Terms(budget, gap, self._share, self.scratch.states.shape[1])
+            terms = kernels.Terms(budget, gap, self._share, self.scratch.states.shape[1], _DIVE)
             status = kernels.search(self.packed, self.scratch, self.tree, terms, starts, _EFFORT)
             if status == kernels.DONE:
                 return True
             if status == kernels.NEED_SLOTS:
                 self.tree = _more_slots(self.tree)
             elif status == kernels.NEED_STATES:
-                capacity = 2 * self.scratch.states.shape[1]
+                capacity = 4 * self.scratch.states.shape[1]
                 if capacity > _MOST_STATES:
                     return False
                 self.scratch = self.scratch._replace(

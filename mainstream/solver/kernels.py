@@ -70,6 +70,7 @@ class Terms(NamedTuple):
     gap: float  # a schedule that is better by no more than this is not looked for
     share: float  # of its own x that each app is charged: 1 / N
     capacity: int  # states of a core after which it gives up
+    dive: int  # nodes after which there is an incumbent worth narrowing the root with
 
 
 class Scratch(NamedTuple):
@@ -310,11 +311,12 @@ def _dual(
     best_lam = lam
     if bound <= stop:
         return bound, best_lam, passes
-    step = 1.3
+    # The first guess is mostly a good one, so the steps away from it begin small.
+    step = 1.02
     heavy_v = light_v = v
     heavy_w = light_w = w
     if w > budget:
-        for _ in range(6):
+        for _ in range(9):
             lam = lam * step if lam > 0.0 else v / budget
             step *= step
             v, w = _price(packed, scratch, lam)
@@ -650,7 +652,7 @@ def _try_staircase(
     if left < 0.0:
         return -np.inf, True, 1
     _weigh(packed, scratch, staircase, staircase, 0.0)
-    bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.0)
+    bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.01)
     work = passes * packed.start[-1]
     if bound <= goal:
         return bound, True, work
@@ -717,7 +719,7 @@ def _add_node(
     else:
         goal = tree.floats[INCUMBENT] + terms.gap
         _weigh(packed, scratch, lo, hi, terms.share)
-        own_bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.02)
+        own_bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.01)
         work = passes * packed.start[-1]
         bound = min(bound, own_bound)
         if bound <= goal:
@@ -725,7 +727,7 @@ def _add_node(
             return work
         for i in range(len(scratch.trial)):
             scratch.trial[i] = packed.cell[scratch.choice[i]]
-        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 4096))
+        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 4096), 0)
         found, closed, more = _core(packed, scratch, brief, left, lam, own_bound, goal, scratch.trial)
         work += more
         if closed:
@@ -841,32 +843,29 @@ def _fix(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms) -> int:
 
 
 @_inner
-def _narrow(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, starts: Staircase, effort: int) -> int:
-    """What comes before the branching, step by step, for about `effort`: returns work.
+def _narrow(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, starts: Staircase) -> int:
+    """The next step of what is not branching; tree.counts[PHASE] says which; returns work.
 
-    The staircases `starts` are tried and the root is bounded; then, with an incumbent at hand, options are dropped
-    (which makes the rest quick), the box is narrowed segment by segment, and options are dropped once more.
+    First the staircases `starts` are tried, then the root is bounded. Later, with an incumbent that the first nodes
+    have found, options are dropped (which makes the rest quick), the box of all staircases is narrowed segment by
+    segment, options are dropped once more, and the search begins again at the root.
     """
     counts = tree.counts
     first = len(starts)
-    last = first + len(packed.tail) + 1
-    work = 0
-    while counts[PHASE] <= last and work <= effort:
-        phase = counts[PHASE]
-        counts[PHASE] += 1
-        if phase < first:
-            _, _, more = _try_staircase(packed, scratch, tree, terms, starts[phase], 0.0)
-            work += more
-        elif phase == first or (counts[HEAP] > 0 and (phase == first + 1 or phase == last)):
-            bound, lam = np.inf, 0.0
-            if phase > first:
-                bound, lam = tree.bound[tree.heap[0]], tree.lam[tree.heap[0]]
-                work += _fix(packed, scratch, tree, terms)
-                counts[HEAP] = 0
-            work += _add_node(packed, scratch, tree, terms, tree.box[0], tree.box[1], bound, lam)
-        elif counts[HEAP] > 0:
-            work += _probe(packed, scratch, tree, terms, phase - first - 1)
-    return work
+    phase = counts[PHASE]
+    counts[PHASE] += 1
+    if phase < first:
+        _, _, work = _try_staircase(packed, scratch, tree, terms, starts[phase], 0.0)
+        return work
+    depth = phase - first - 1
+    if 0 < depth < len(packed.tail):
+        return _probe(packed, scratch, tree, terms, depth)
+    bound, lam, work = np.inf, 0.0, 0
+    if phase > first:
+        bound, lam = tree.bound[tree.heap[0]], tree.lam[tree.heap[0]]
+        work = _fix(packed, scratch, tree, terms)
+        counts[HEAP] = 0
+    return work + _add_node(packed, scratch, tree, terms, tree.box[0], tree.box[1], bound, lam)
 
 
 @_jit
@@ -876,10 +875,15 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, starts: S
     starts : (S, D + 1) staircases to try first
     """
     heap, counts = tree.heap, tree.counts
-    work = _narrow(packed, scratch, tree, terms, starts, effort)
-    while counts[HEAP] > 0 or work > effort:
+    root = len(starts)
+    last = root + len(packed.tail) + 1
+    work = 0
+    while counts[HEAP] > 0 or counts[PHASE] <= root:
         if work > effort:
             return RUNNING
+        if counts[PHASE] <= root or (counts[NODES] >= terms.dive and counts[PHASE] <= last):
+            work += _narrow(packed, scratch, tree, terms, starts)
+            continue
         if counts[HEAP] + 2 > len(heap):
             return NEED_SLOTS
         slot = _pop(tree)
