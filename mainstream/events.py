@@ -38,7 +38,7 @@ that they vectorise, which the recursion over frames cannot.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 import numpy as np
 from numba import njit
@@ -46,11 +46,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from mainstream.apps import Apps, BoolArray, IntArray
 from mainstream.errors import ProblemError
-from mainstream.problem import FloatArray
+from mainstream.problem import EventModel, FloatArray, Objective
 from mainstream.validation import one_of, shown
 
-EVENT_MODELS: Final = ("windowed", "paper", "released")
-METRICS: Final = ("f1", "recall", "precision")
+EVENT_MODELS: Final[tuple[str, ...]] = get_args(EventModel)
+METRICS: Final[tuple[str, ...]] = get_args(Objective)
 F1, RECALL, PRECISION = range(3)
 MOST_AUTO_VOTES: Final = 7
 """x_vote "auto" chooses among 1 and this many."""
@@ -59,6 +59,8 @@ MOST_VOTES: Final = 127
 
 MOST: Final = 1e300
 """Windows or frames without an event for each with one; infinitely many would compute as NaN."""
+CHEAP_STEPS: Final = 50.0
+"""About so many multiplications cost as much as a power."""
 UNDETECTED: Final = 1e-16
 """Once less than this is undetected, more frames change nothing."""
 SETTLED: Final = 1e-13
@@ -89,23 +91,41 @@ class Scratch(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
-def _detected_by_one(hit: FloatArray, freedom: float, frames: FloatArray, detected: FloatArray) -> None:
-    """Fill `detected` (M, R): share of the windows of `frames` (R,) frames with a hit."""
-    for lane in range(len(hit)):
-        p = hit[lane]
-        a = p * freedom
-        log_first = np.log1p(-p)
-        log_next = np.log1p(-a)
-        for t in range(len(frames)):
-            whole = np.floor(frames[t])
-            part = frames[t] - whole
-            if whole == 0.0:
-                detected[lane, t] = part * p
-                continue
-            # The first frame apart: (whole - 1) * log_next would be 0 * -inf where every frame hits.
-            log_miss = log_first if whole == 1.0 else log_first + (whole - 1.0) * log_next
-            share = -np.expm1(log_miss)
-            detected[lane, t] = share + part * a * (1.0 - share)
+def _share(total: float) -> float:
+    """`total` without the last digits by which a sum of many parts may pass 1; NaN stays."""
+    return 1.0 if total > 1.0 else total
+
+
+@njit(cache=True, error_model="numpy")
+def _detected_by_one(
+    hit: FloatArray, freedom: float, frames: FloatArray, scratch: Scratch, detected: FloatArray
+) -> None:
+    """Fill `detected` (M, R): share of the windows of `frames` (R,) frames, increasing, with a hit."""
+    after_miss, miss, total = scratch.after_miss, scratch.miss, scratch.total
+    lanes = len(hit)
+    for lane in range(lanes):
+        after_miss[lane] = hit[lane] * freedom
+        miss[lane] = 1.0 - hit[lane]
+        total[lane] = hit[lane]
+    frame = 1.0
+    for t in range(len(frames)):
+        whole = np.floor(frames[t])
+        part = frames[t] - whole
+        if whole - frame > CHEAP_STEPS:
+            for lane in range(lanes):
+                share = -np.expm1((whole - frame) * np.log1p(-after_miss[lane]))
+                total[lane] += share * miss[lane]
+                miss[lane] *= 1.0 - share
+            frame = whole
+        while frame < whole:
+            frame += 1.0
+            for lane in range(lanes):
+                gain = after_miss[lane] * miss[lane]
+                total[lane] += gain
+                miss[lane] *= 1.0 - after_miss[lane]
+        for lane in range(lanes):
+            more = total[lane] + part * after_miss[lane] * miss[lane]
+            detected[lane, t] = _share(more) if whole > 0.0 else part * hit[lane]
 
 
 @njit(cache=True, error_model="numpy")
@@ -152,7 +172,7 @@ def _detected_by_run(
         while t < rates and frames[t] < frame:
             part = max(0.0, frames[t] - (frame - 1))
             for lane in range(lanes):
-                detected[lane, t] = total[lane] + part * gain[lane]
+                detected[lane, t] = _share(total[lane] + part * gain[lane])
             t += 1
         row = frame % votes
         for lane in range(lanes):
@@ -164,7 +184,7 @@ def _detected_by_run(
         for lane in range(lanes):
             share = -np.expm1((whole - frame) * np.log1p(-hazard[lane]))
             share += (frames[i] - whole) * hazard[lane] * (1.0 - share)
-            detected[lane, i] = total[lane] + run[lane] * share
+            detected[lane, i] = _share(total[lane] + run[lane] * share)
 
 
 @njit(cache=True, error_model="numpy")
@@ -216,18 +236,19 @@ def _fill_values(
     values, best_votes = filled
     apps, columns = p.shape
     hit = np.empty(2 * columns)
+    best_of = 1 if metric == RECALL else MOST_AUTO_VOTES  # more votes never raise recall
     for i in range(apps):
         for c in range(columns):
             hit[c] = p[i, c]
             hit[columns + c] = q[i, c]
-        fewest, most = (1, MOST_AUTO_VOTES) if x_vote[i] < 0 else (x_vote[i], x_vote[i])
+        fewest, most = (x_vote[i], x_vote[i]) if x_vote[i] >= 0 else (1, best_of)
         for votes in range(fewest, most + 1):
             for side in range(1 if metric == RECALL else 2):
                 lanes = hit[side * columns : (side + 1) * columns]
                 shares = detected[side * columns : (side + 1) * columns]
                 seen = event_frames[i] if side == 0 else other_frames[i]
                 if votes <= 1:
-                    _detected_by_one(lanes, freedom[i], seen, shares)
+                    _detected_by_one(lanes, freedom[i], seen, scratch, shares)
                 else:
                     _detected_by_run(lanes, (freedom[i], correlation[i], votes), seen, scratch, shares)
             for c in range(columns):
