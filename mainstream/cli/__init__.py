@@ -22,7 +22,6 @@ INTERRUPTED: Final = 130
 app = typer.Typer(
     name="mainstream",
     help="Choose layer sharing and frame rates for many DNN applications on one camera.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -57,7 +56,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is escaped, not an error
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(standalone_mode=False) or 0
+        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except InfeasibleError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -14,36 +14,35 @@ if TYPE_CHECKING:
     from mainstream.schedule import Result
 
 
+def _option(words: str, *, metavar: str = "NUMBER", default: str | bool = False) -> Any:
+    """An option as text: :class:`~mainstream.io.Options` checks it as it checks the file's, with the same words."""
+    return typer.Option(metavar=metavar, help=words, show_default=default)
+
+
+def _one_of(allowed: object) -> str:
+    return "|".join(get_args(allowed))
+
+
 def command(
     problem: Annotated[
         Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
     ],
-    budget: Annotated[
-        float | None,
-        typer.Option(help="Compute a second, in the latencies' unit; else the file's.", show_default=False),
-    ] = None,
+    budget: Annotated[str | None, _option("Compute a second, in the latencies' unit; else the file's.")] = None,
     objective: Annotated[
-        Objective | None, typer.Option(help="What to maximise; else f1 where the apps allow it.", show_default=False)
+        str | None, _option("What to maximise; else f1 where the apps allow it.", metavar=_one_of(Objective))
     ] = None,
-    aggregate: Annotated[
-        Aggregate | None, typer.Option(help="Over the apps: their mean, or the smallest.", show_default="mean")
-    ] = None,
-    mode: Annotated[Mode | None, typer.Option(help="What may be shared.", show_default="mainstream")] = None,
+    aggregate: Annotated[str | None, _option("Over the apps.", metavar=_one_of(Aggregate), default="mean")] = None,
+    mode: Annotated[str | None, _option("What may be shared.", metavar=_one_of(Mode), default="mainstream")] = None,
     event_model: Annotated[
-        EventModel | None, typer.Option(help="How frames become events.", show_default="windowed")
+        str | None, _option("How frames become events.", metavar=_one_of(EventModel), default="windowed")
     ] = None,
-    method: Annotated[Method | None, typer.Option(help="How to search.", show_default="auto")] = None,
-    gap: Annotated[
-        float | None, typer.Option(help="Stop when bound less objective is this.", show_default="1e-06")
-    ] = None,
+    method: Annotated[str | None, _option("How to search.", metavar=_one_of(Method), default="auto")] = None,
+    gap: Annotated[str | None, _option("Stop when bound less objective is this.", default="1e-06")] = None,
     time_limit: Annotated[
-        float | None, typer.Option(help="Stop after so many seconds, with the best so far.", show_default="none")
+        str | None, _option("Stop after so many seconds, with the best so far.", default="none")
     ] = None,
     json: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Save the result as JSON; - is stdout, with nothing else on it.", show_default=False
-        ),
+        str | None, _option("Save the result as JSON; - is stdout, with nothing else on it.", metavar="FILE")
     ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print neither table nor progress nor warnings.")

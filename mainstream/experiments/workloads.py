@@ -24,8 +24,8 @@ from mainstream.solver import solve
 HARD: Final = 1.5
 """A hard budget, as a multiple of the smallest that has a schedule.
 
-At the smallest budget there is nothing to choose, and by twice that the objective has done most of its rise; midway
-both how much to share and how often to look are open for most apps.
+At the smallest budget there is nothing to choose. Here the mean objective has come about half of the way from there to
+its value at twice the smallest budget: 46 to 71 %, for 10 to 1,000 apps.
 """
 
 _SHORTEST_MS, _LONGEST_MS = 300.0, 20_000.0
