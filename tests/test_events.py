@@ -364,6 +364,12 @@ def test_rounding_of_the_mean_number_of_frames_does_not_matter(x_vote):
     np.testing.assert_allclose(got, got[1], rtol=1e-13)
 
 
+def test_no_share_passes_1_by_its_last_digits():
+    rng = np.random.default_rng(5)
+    got = shares(rng.random(20_000), rng.random(20_000), rng.uniform(0, 60, 20_000), rng.integers(0, 5, 20_000))
+    assert got.max() == 1
+
+
 def test_gaps_of_any_length():
     rare = TYPICAL | {"event_frequency": [1e-3, 1e-12, 1e-310]}
     for x_vote in (0, 2, 7):
