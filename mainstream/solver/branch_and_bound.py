@@ -133,6 +133,7 @@ class Search:
         """
         started = perf_counter() if started is None else started
         budget = budget * (1 + FEASIBLE_TOLERANCE)
+        gap = gap * (1 - 1e-6)  # so that sums in another order still keep to it
         smallest = self.cheapest(budget)
         if smallest > budget:
             raise InfeasibleError(
