@@ -38,6 +38,7 @@ that they vectorise, which the recursion over frames cannot.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, get_args
 
 import numpy as np
@@ -298,32 +299,16 @@ def event_metrics(
         An argument is out of its range, or the shapes do not broadcast.
     """
     one_of("event_model", event_model, EVENT_MODELS)
-    given = {
-        "accuracy": accuracy,
-        "false_positive_rate": false_positive_rate,
-        "event_length_ms": event_length_ms,
-        "event_frequency": event_frequency,
-        "correlation": correlation,
-        "stream_fps": stream_fps,
-        "target_fps": target_fps,
-        "x_vote": x_vote,
-    }
-    arrays = [_numbers(name, values) for name, values in given.items()]
-    try:
-        p, q, length, frequency, rho, stream, target, x = np.array(np.broadcast_arrays(*arrays))
-    except ValueError:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(given, arrays, strict=True) if array.ndim)
-        raise ProblemError(f"event_metrics: shapes do not broadcast: {shapes}") from None
-    _allowed("accuracy", p, (p >= 0) & (p <= 1), "[0, 1]")
-    _allowed("false_positive_rate", q, (q >= 0) & (q <= 1) | np.isnan(q), "[0, 1], NaN for none")
-    _allowed("event_length_ms", length, (length > 0) & np.isfinite(length), "a finite number above 0")
-    _allowed(
-        "event_frequency", frequency, (frequency > 0) & (frequency <= 1) | np.isnan(frequency), "(0, 1], NaN for none"
+    p, q, length, frequency, rho, stream, target, x = checked_parameters(
+        accuracy=accuracy,
+        false_positive_rate=false_positive_rate,
+        event_length_ms=event_length_ms,
+        event_frequency=event_frequency,
+        correlation=correlation,
+        stream_fps=stream_fps,
+        target_fps=target_fps,
+        x_vote=x_vote,
     )
-    _allowed("correlation", rho, (rho >= 0) & (rho <= 1), "[0, 1]")
-    _allowed("stream_fps", stream, (stream > 0) & np.isfinite(stream), "a finite number above 0")
-    _allowed("target_fps", target, (target > 0) & (target <= stream), "above 0, up to stream_fps")
-    _allowed("x_vote", x, (x >= 0) & (x <= MOST_VOTES) & (x == np.floor(x)), f"an integer, 0..{MOST_VOTES}")
     shape = p.shape
     p, q, target, stream = (array.reshape(-1, 1) for array in (p, q, target, stream))
     windows = _windows(event_model, length.ravel(), frequency.ravel(), rho.ravel(), x.ravel(), target, stream)
@@ -433,6 +418,39 @@ def _plain(array: FloatArray) -> FloatArray:
     return np.require(array, np.float64, ["C", "W"])
 
 
+def checked_parameters(**given: ArrayLike) -> FloatArray:
+    """The arrays that :func:`event_metrics` takes, broadcast.
+
+    Returns
+    -------
+    (8, ...) array
+        In the order in which they were given.
+
+    Raises
+    ------
+    ProblemError
+        One is out of its range, or the shapes do not broadcast.
+    """
+    arrays = {name: _numbers(name, values) for name, values in given.items()}
+    try:
+        together = np.array(np.broadcast_arrays(*arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items() if array.ndim)
+        raise ProblemError(f"shapes do not broadcast: {shapes}") from None
+    parameters = dict(zip(given, together, strict=True))
+    for name, values in parameters.items():
+        allowed, inside = _RANGES[name]
+        _allowed(name, values, inside(values), allowed)
+    stream, target = parameters["stream_fps"], parameters["target_fps"]
+    _allowed("target_fps", target, target <= stream, "above 0, up to stream_fps")
+    return together
+
+
+def _allowed(name: str, values: FloatArray, inside: BoolArray, allowed: str) -> None:
+    if not inside.all():
+        raise ProblemError(f"{name}: got {values[~inside][0]:g}; allowed is {allowed}")
+
+
 def _numbers(name: str, given: ArrayLike) -> FloatArray:
     try:
         return np.asarray(given, dtype=np.float64)
@@ -440,6 +458,21 @@ def _numbers(name: str, given: ArrayLike) -> FloatArray:
         raise ProblemError(f"{name}: got {shown(given)}; it has to be numbers") from None
 
 
-def _allowed(name: str, values: FloatArray, inside: BoolArray, allowed: str) -> None:
-    if not inside.all():
-        raise ProblemError(f"{name}: got {values[~inside][0]:g}; allowed is {allowed}")
+def _probability(values: FloatArray) -> BoolArray:
+    return (values >= 0) & (values <= 1)
+
+
+def _positive(values: FloatArray) -> BoolArray:
+    return (values > 0) & np.isfinite(values)
+
+
+_RANGES: Final[Mapping[str, tuple[str, Callable[[FloatArray], BoolArray]]]] = {
+    "accuracy": ("[0, 1]", _probability),
+    "false_positive_rate": ("[0, 1], NaN for none", lambda q: _probability(q) | np.isnan(q)),
+    "event_length_ms": ("a finite number above 0", _positive),
+    "event_frequency": ("(0, 1], NaN for none", lambda e: (e > 0) & (e <= 1) | np.isnan(e)),
+    "correlation": ("[0, 1]", _probability),
+    "stream_fps": ("a finite number above 0", _positive),
+    "target_fps": ("a finite number above 0", _positive),
+    "x_vote": (f"an integer, 0..{MOST_VOTES}", lambda x: (x >= 0) & (x <= MOST_VOTES) & (x == np.floor(x))),
+}
