@@ -157,6 +157,13 @@ class Description(BaseModel):
         made._fill(given, cls._label(given, where))
         return made
 
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        # pydantic's own compares everything stored, also the arrays that a cached property has left here.
+        keys = type(self).model_fields
+        return type(self) is type(other) and all(getattr(self, key) == getattr(other, key) for key in keys)
+
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, keys: dict[str, Any]) -> dict[str, Any]:

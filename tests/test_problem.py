@@ -126,6 +126,14 @@ def test_a_wrong_model_is_refused(changes: dict[str, Any], message: str) -> None
     assert message in str(refusal.value)
 
 
+def test_models_are_equal_when_their_values_are() -> None:
+    first, second = Model(**MODEL), Model(**MODEL)
+    assert first.prefix.tolist() == second.prefix.tolist() == [0, 1, 3, 6]
+    assert first == second
+    assert first != Model(**MODEL, unit="ms")
+    assert first != MODEL
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [

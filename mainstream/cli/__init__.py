@@ -58,6 +58,7 @@ def main() -> None:
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
+        print("mainstream: interrupted", file=sys.stderr)
         code = INTERRUPTED
     except InfeasibleError as error:
         code = _fail(error, INFEASIBLE)

@@ -1,0 +1,60 @@
+"""The README and the reference of the command line say what is so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mainstream.io import load_problem
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_reference_of_the_command_line_is_current() -> None:
+    script = ROOT / "docs" / "make_cli.py"
+    made = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
+    written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert made == written, "run: python docs/make_cli.py > docs/cli.md"
+
+
+def test_ci_finds_the_two_commands_of_the_readme() -> None:
+    pattern = re.search(r"sed -n '(.*)' README\.md", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    assert pattern
+    found = subprocess.run(
+        ["sed", "-n", pattern[1], str(ROOT / "README.md")], capture_output=True, text=True, check=True
+    )
+    first, second = found.stdout.splitlines()
+    assert first == "pip install -e . && mainstream solve data/problems/crossing.yaml"
+    assert second.startswith("pip install -e '.[") and second.endswith("]' && pytest")
+
+
+def test_the_call_in_the_readme_works(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks("python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert "mean f1 " in capsys.readouterr().out
+    assert names["result"].status == "optimal"
+    assert names["result"].cost > 0.5 * names["result"].budget
+
+
+def test_the_problem_file_in_the_readme_loads(tmp_path: Path) -> None:
+    (text,) = blocks("yaml")
+    (tmp_path / "problem.yaml").write_text(text.replace("../", f"{ROOT}/data/"), encoding="utf-8")
+    assert load_problem(tmp_path / "problem.yaml").given() == {"budget": 60}
+
+
+@pytest.mark.parametrize("file", ["README.md", "data/README.md", "CHANGELOG.md"])
+def test_files_that_are_named_exist(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert ((ROOT / file).parent / target).exists(), target
