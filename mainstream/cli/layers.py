@@ -34,32 +34,25 @@ def command(
 ) -> None:
     """List the layers of a network and where it can be cut.
 
-    A line for each layer: its number, name, output shape and parameters. In the last column stands the num_frozen of
-    the chokepoint right behind the layer, if there is one.
+    A line for each layer: its number, name, output shape and parameters; the num_frozen of the chokepoint right behind
+    it, if there is one; and an x where that is one of those to use.
     """
-    from rich.table import Table
-    from rich.text import Text
-
-    from mainstream.cli import screen
     from mainstream.trainer import chokepoints as points
     from mainstream.trainer.networks import network
 
     net = network(model, size=size, dense=dense)
     chosen = points.chokepoints(net, chokepoints)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("layer", justify="right", no_wrap=True)
-    table.add_column("name", no_wrap=True)
-    table.add_column("shape", no_wrap=True)
-    table.add_column("parameters", justify="right", no_wrap=True)
-    table.add_column("num_frozen", justify="right", no_wrap=True)
-    for number, layer in enumerate(net.layers):
+    rows = [("layer", "name", "shape", "parameters", "num_frozen", chokepoints)]
+    for k, layer in enumerate(net.layers, start=1):
         shape = " x ".join("?" if side is None else str(side) for side in layer.shape[1:])
-        cut = str(number + 1) if number + 1 in chosen else ""
-        cells = [str(number), layer.name, shape, f"{layer.parameters:,}", cut]
-        table.add_row(*(Text(cell) for cell in cells))
-    console = screen.console()
-    console.print(table)
-    console.print(
+        cut = str(k) if k in net.cuts else ""
+        rows.append((str(k - 1), layer.name, shape, f"{layer.parameters:,}", cut, "x" if k in chosen else ""))
+    # Lines as long as they have to be and not as wide as the terminal: they are for grep, too.
+    name_width, shape_width = (max(len(row[column]) for row in rows) for column in (1, 2))
+    for number, name, shape, parameters, cut, mark in rows:
+        line = f"{number:>5}  {name:<{name_width}}  {shape:<{shape_width}}  {parameters:>10}  {cut:>10}  {mark}"
+        typer.echo(line.rstrip())
+    typer.echo(
         f"{net.name}: {net.total_layers} layers, {sum(layer.parameters for layer in net.layers):,} parameters, "
-        f"{len(chosen)} chokepoints with 0 and {net.total_layers}"
+        f"{len(net.cuts)} chokepoints, {len(chosen)} to use, with 0 and {net.total_layers}"
     )

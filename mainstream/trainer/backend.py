@@ -50,7 +50,7 @@ def keras() -> Any:
 
 def brief(error: Exception) -> str:
     """The first sentence of a foreign error, on one line."""
-    text = " ".join(str(error).split()).replace("Exception encountered: ", "")
+    text = " ".join(str(error).split()).rsplit("Exception encountered: ", 1)[-1]  # Keras's way to name the cause
     sentence = text.split(". ", 1)[0].rstrip(".")
     return sentence if len(sentence) <= 200 else sentence[:197] + "..."
 

@@ -163,10 +163,8 @@ def load(path: str | Path) -> Any:
     try:
         return keras().models.load_model(path, compile=False)
     except Exception as error:  # Keras raises almost anything here
-        raise ProblemError(
-            f"{path} cannot be loaded: {brief(error)}; a custom layer has to be registered and its model given "
-            "as an object from Python"
-        ) from None
+        advice = "; register the class and give the model as an object" if "locate class" in str(error) else ""
+        raise ProblemError(f"{path} cannot be loaded: {brief(error)}{advice}") from None
 
 
 def _application(known: Known, **keywords: Any) -> Any:
@@ -218,7 +216,9 @@ def _load_weights(model: Any, base: Any, path: Path) -> None:
     reasons = []
     for target in (model, base):
         try:
-            target.load_weights(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Keras 3.15 says of each layer that its own bookkeeping is not saved
+                target.load_weights(path)
         except Exception as error:  # Keras raises almost anything here
             reasons.append(brief(error))
         else:

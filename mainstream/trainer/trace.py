@@ -249,6 +249,8 @@ def _calls(model: Any, path: Key, aliases: dict[Key, Key]) -> Iterator[tuple[Any
 def _frame(shape: tuple[int | None, ...], name: str, size: int | None) -> tuple[int, int, int]:
     if len(shape) != 4 or shape[3] is None:
         raise ProblemError(f"{name} takes {shape}; it has to take images (batch, height, width, channels)")
+    if size is not None and size < 1:
+        raise ProblemError(f"size: got {size}; it has to be at least 1")
     if size is None and None in shape[1:3]:
         raise ProblemError(f"{name} takes frames of any size; say which to use with --size")
     height, width = (size if own is None else own for own in shape[1:3])

@@ -1,0 +1,75 @@
+"""Small Keras models for the tests of networks, chokepoints, frozen graphs and profiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mainstream.trainer.backend import keras
+from mainstream.trainer.networks import KNOWN
+
+SIZES = {name: known.smallest for name, known in KNOWN.items()}
+"""The smallest frames: the graphs are the same, the tests are fast."""
+
+
+def plain(size: int = 16) -> Any:
+    """Nine layers in a row and around one bypass, with batch norm whose statistics are not the initial ones."""
+    layers = keras().layers
+    frame = keras().Input((size, size, 3), name="frame")
+    x = layers.Conv2D(8, 3, padding="same", name="first")(frame)
+    x = layers.BatchNormalization(name="first_bn")(x)
+    x = shortcut = layers.ReLU(name="first_relu")(x)
+    x = layers.Conv2D(8, 3, padding="same", name="second")(x)
+    x = layers.Add(name="add")([x, shortcut])
+    x = layers.MaxPooling2D(name="pool")(x)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    return shaken(keras().Model(frame, layers.Dense(4, activation="softmax", name="softmax")(x), name="plain"))
+
+
+PLAIN_CHOKEPOINTS = {
+    0: "frame",
+    2: "first",
+    3: "first_bn",
+    4: "first_relu",
+    6: "add",
+    7: "pool",
+    8: "gap",
+    9: "softmax",
+}
+
+
+def shaken(model: Any, seed: int = 0) -> Any:
+    """The model with every weight moved a little, so that no layer is at its initial, trivial values."""
+    rng = np.random.default_rng(seed)
+
+    def moved(array: NDArray[np.float32]) -> NDArray[np.float32]:
+        amount = 0.1 * np.abs(rng.standard_normal(array.shape)).astype(np.float32)
+        return array * (1 + amount) if array.ndim > 1 else array + amount
+
+    model.set_weights([moved(array) for array in model.get_weights()])
+    for layer in model.layers:
+        if isinstance(layer, keras().layers.Normalization):
+            layer.finalize_state()
+    return model
+
+
+def noise(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
+    """Frames of independent pixels, RGB 0-255."""
+    return np.random.default_rng(seed).uniform(0, 255, shape).astype(np.float32)
+
+
+def scenery(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
+    """Frames with the statistics of photographs: power falls with the square of the frequency, edges on top."""
+    rng = np.random.default_rng(seed)
+    batch, height, width, channels = shape
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    frequency[0, 0] = 1 / max(height, width)
+    spectrum = rng.standard_normal((batch, channels, *frequency.shape)) + 1j * rng.standard_normal(
+        (batch, channels, *frequency.shape)
+    )
+    picture = np.fft.irfft2(spectrum / frequency, (height, width)).transpose(0, 2, 3, 1)
+    picture = 128 + 50 * picture / picture.std()
+    picture[:, height // 3 : height // 2, width // 4 : width // 2] = rng.uniform(0, 255, channels)
+    return np.clip(np.round(picture), 0, 255).astype(np.float32)
