@@ -1,0 +1,173 @@
+"""Figures put together from the plots and saved as .png or .svg, without a display."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from numpy.typing import ArrayLike
+
+from mainstream.errors import ProblemError
+from mainstream.extras import require
+from mainstream.report.plots import draw_budget, draw_choices, draw_frontier
+from mainstream.report.staircase import draw_schedule
+from mainstream.schedule import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SUFFIXES: Final = (".png", ".svg")
+_DPI: Final = 110
+_LEFT: Final = 0.7
+_RIGHT: Final = 0.15
+_WIDTH: Final = 9.0
+
+
+class Frontier(NamedTuple):
+    """Best objective and bound for each budget, columns of one length; NaN where no schedule fits."""
+
+    budgets: ArrayLike
+    objectives: ArrayLike
+    bounds: ArrayLike
+
+
+def check_picture(path: str | os.PathLike[str]) -> Path:
+    """Whether a figure can be saved there, asked before the work that it is to show.
+
+    Raises
+    ------
+    ProblemError
+        The name ends in neither .png nor .svg.
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise ProblemError(f"{path}: a plot is saved as {' or '.join(SUFFIXES)}, by the end of the file's name")
+    require("matplotlib", "report")
+    return path
+
+
+def save_result_plot(
+    result: Result,
+    prefix: ArrayLike,
+    path: str | os.PathLike[str],
+    *,
+    title: str = "",
+    frontier: Frontier | None = None,
+) -> None:
+    """Save a picture of a result: its schedule, where the budget goes, rates against accuracies, a frontier.
+
+    Parameters
+    ----------
+    result : Result
+    prefix : (total_layers + 1,) array
+        Latency of the first k layers, as :attr:`mainstream.Model.prefix`.
+    path : path
+        Ends in .png or .svg.
+    title : str
+        Above the picture.
+    frontier : Frontier, optional
+        Best objectives at this and other budgets; drawn in the last row too.
+
+    Raises
+    ------
+    ProblemError
+        The name ends otherwise, or the file cannot be written.
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    path = check_picture(path)
+    schedule, unit = result.schedule, result.unit
+    page = _Page(8.3, title)
+    draw_schedule(page.axes(4.0, 3.75, right=2.75), schedule, prefix, unit=unit)
+    draw_budget(page.axes(3.0, 0.28), schedule, result.budget, unit=unit)
+    if frontier is None:
+        draw_choices(page.axes(0.5, 1.9), schedule)
+    else:
+        draw_choices(page.axes(0.5, 1.9, right=4.55), schedule)
+        axes = page.axes(0.5, 1.9, left=5.3)
+        draw_frontier(axes, *frontier, metric=_goal(result), unit=unit, chosen=result.budget)
+    page.save(path)
+
+
+def save_frontier_plot(
+    frontier: Frontier,
+    path: str | os.PathLike[str],
+    *,
+    metric: str = "objective",
+    unit: str | None = None,
+    title: str = "",
+) -> None:
+    """Save a picture of a frontier alone.
+
+    Parameters
+    ----------
+    frontier : Frontier
+    path : path
+        Ends in .png or .svg.
+    metric : str
+        What the objective is, such as "mean f1".
+    unit : str, optional
+        Unit of the latencies.
+    title : str
+        Above the picture.
+
+    Raises
+    ------
+    ProblemError
+        The name ends otherwise, the arrays differ in length, or the file cannot be written.
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    path = check_picture(path)
+    page = _Page(4.6, title)
+    draw_frontier(page.axes(0.55, 3.6), *frontier, metric=metric, unit=unit)
+    page.save(path)
+
+
+class _Page:
+    """A figure of :data:`_WIDTH` inches whose axes are put at places in inches: labels need to know their size."""
+
+    def __init__(self, height: float, title: str) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self._height = height
+        self.figure: Figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self.figure.text(
+            _LEFT / _WIDTH, 1.0 - 0.2 / height, " ".join(title.split()), va="center", fontsize=11, parse_math=False
+        )
+
+    def axes(self, bottom: float, height: float, *, left: float = _LEFT, right: float = _RIGHT) -> Axes:
+        """Axes with those margins, inches; `bottom` is measured from the page's."""
+        width = _WIDTH - left - right
+        return self.figure.add_axes((left / _WIDTH, bottom / self._height, width / _WIDTH, height / self._height))
+
+    def save(self, path: Path) -> None:
+        """Write the file whole, beside its place first; the same figure always gives the same file."""
+        import matplotlib as mpl
+
+        kind = path.suffix.lower().removeprefix(".")
+        drawn = BytesIO()
+        with mpl.rc_context({"svg.hashsalt": "mainstream"}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            self.figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            beside.write_bytes(drawn.getvalue())
+            beside.replace(path.resolve())
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise ProblemError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}") from None
+
+
+def _goal(result: Result) -> str:
+    return f"{'smallest' if result.aggregate == 'min' else 'mean'} {result.metric}"

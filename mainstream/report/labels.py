@@ -1,0 +1,147 @@
+"""What the plots share: the apps' words, colours and markers, and labels that keep clear of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from mainstream.problem import FloatArray
+from mainstream.schedule import Schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLUE: Final = "#0072B2"
+VERMILLION: Final = "#D55E00"
+SKY: Final = "#56B4E9"
+COLOURS: Final = (BLUE, VERMILLION, "#009E73", "#E69F00", "#CC79A7", SKY)
+"""Okabe and Ito's palette, which colour-blind readers tell apart, without the yellow, too faint on white."""
+PALE: Final = COLOURS[2:]
+"""Those on which black text is read better than white."""
+MARKERS: Final = "os^DvP"
+GREY: Final = "#666666"
+STEM: Final = "#BDBDBD"
+SMALL: Final = 8.0
+"""Size of the labels, points."""
+NAMED: Final = 16
+"""Up to so many apps, each has its own colour, marker and label."""
+
+_LONGEST_NAME: Final = 24
+_DISTANCES: Final = (6.0, 14.0, 24.0, 36.0, 54.0)
+_DIRECTIONS: Final = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+
+
+def style(i: int) -> tuple[str, str]:
+    """Colour and marker of the i-th app: neighbours differ in both, and the first 36 pairs are all different."""
+    rounds, place = divmod(i, len(COLOURS))
+    return COLOURS[place], MARKERS[(rounds + place) % len(MARKERS)]
+
+
+def label(schedule: Schedule, i: int) -> str:
+    """The i-th app's name, cut where it is long, or its number."""
+    name = " ".join((schedule.names[i] or "").split()) if schedule.names else ""
+    if not name:
+        return f"app {schedule.app_ids[i]}"
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1].rstrip()}…"
+
+
+def per(unit: str | None, what: str) -> str:
+    """A unit for an axis, such as "ms per second"."""
+    return f"{unit or 'model units'} per {what}"
+
+
+def point(axes: Axes) -> float:
+    """A typographic point in the display's coordinates."""
+    return axes.figure.dpi / 72.0
+
+
+def rows_beside(axes: Axes) -> int:
+    """How many lines of labels fit beside the axes."""
+    return max(1, int(axes.get_window_extent().height / _line(axes)))
+
+
+def spread(axes: Axes, wanted: FloatArray) -> FloatArray:
+    """Heights for lines of text beside the axes: as near to those `wanted` as can be, none over another.
+
+    Parameters
+    ----------
+    wanted : (K,) array
+        Heights as fractions of the axes, in falling order; at most :func:`rows_beside` of them.
+
+    Returns
+    -------
+    (K,) array
+        Fractions of the axes, in falling order.
+    """
+    apart = min(_line(axes) / axes.get_window_extent().height, 1.0 / len(wanted))
+    steps = apart * np.arange(len(wanted))
+    # Once the steps are taken off, what is left may not rise: least squares under that is the pooling of neighbours.
+    pools: list[tuple[float, int]] = []
+    for height in (wanted + steps).tolist():
+        pools.append((height, 1))
+        while len(pools) > 1 and pools[-1][0] > pools[-2][0]:
+            (upper, m), (lower, n) = pools[-2:]
+            pools[-2:] = [((upper * m + lower * n) / (m + n), m + n)]
+    level = np.repeat([height for height, _ in pools], [count for _, count in pools])
+    highest = 1.0 - apart / 2
+    lowest = apart / 2 + steps[-1]
+    heights: FloatArray = level.clip(min(lowest, highest), highest) - steps
+    return heights
+
+
+def place(axes: Axes, points: FloatArray, texts: Sequence[tuple[int, str]], radius: float) -> None:
+    """Write labels beside points; one that finds no free place near its point is left out.
+
+    Parameters
+    ----------
+    axes : Axes
+        With its limits set: the places are found for the size it has now.
+    points : (N, 2) array
+        In data coordinates; no label covers one.
+    texts : sequence of (int, str)
+        Row in `points` and what to write there; the first have first choice.
+    radius : float
+        Of the points' markers, typographic points.
+    """
+    scale = point(axes)
+    shown = axes.transData.transform(points)
+    taken = np.hstack([shown - radius * scale, shown + radius * scale])
+    frame = axes.get_window_extent()
+    for i, words in texts:
+        text = axes.annotate(
+            words,
+            (points[i, 0], points[i, 1]),
+            xytext=(0.0, 0.0),
+            textcoords="offset points",
+            fontsize=SMALL,
+            parse_math=False,
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 0, "shrinkB": radius},
+        )
+        size = text.get_window_extent()
+        for dx, dy, distance, box in _places(shown[i], (size.width, size.height), scale):
+            inside = frame.x0 <= box[0] and frame.y0 <= box[1] and box[2] <= frame.x1 and box[3] <= frame.y1
+            covers = (box[0] < taken[:, 2]) & (taken[:, 0] < box[2]) & (box[1] < taken[:, 3]) & (taken[:, 1] < box[3])
+            if inside and not covers.any():
+                text.xyann = (dx * distance, dy * distance)
+                text.set_horizontalalignment(("center", "left", "right")[dx])
+                text.set_verticalalignment(("center", "bottom", "top")[dy])
+                text.arrow_patch.set_visible(distance > _DISTANCES[0])
+                taken = np.vstack([taken, box])
+                break
+        else:
+            text.remove()
+
+
+def _places(at: FloatArray, size: tuple[float, float], scale: float) -> Iterator[tuple[int, int, float, FloatArray]]:
+    """Where a label of that size may stand, best first: direction, distance in points, box on the display."""
+    for distance in _DISTANCES:
+        for dx, dy in _DIRECTIONS:
+            left = at[0] + dx * distance * scale - size[0] * (1 - dx) / 2
+            bottom = at[1] + dy * distance * scale - size[1] * (1 - dy) / 2
+            yield dx, dy, distance, np.array([left, bottom, left + size[0], bottom + size[1]])
+
+
+def _line(axes: Axes) -> float:
+    return 1.3 * SMALL * point(axes)

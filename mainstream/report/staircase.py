@@ -1,0 +1,177 @@
+"""The plot of a schedule: the stem as a staircase, and where each app leaves it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mainstream.apps import IntArray
+from mainstream.problem import FloatArray
+from mainstream.report.labels import BLUE, GREY, NAMED, SMALL, STEM, label, per, rows_beside, spread, style
+from mainstream.schedule import Schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LANE: Final = 0.022
+"""Height between two branches of one rate, as a share of the axis."""
+
+
+class _Branch(NamedTuple):
+    """Where apps leave the stem: their rows in the schedule, latency up to there, rate, height of the line."""
+
+    rows: IntArray
+    start: float
+    fps: float
+    height: float
+
+
+def draw_schedule(axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: str | None = None) -> None:
+    """Draw the stem as a staircase and where each app branches off it.
+
+    The area of the staircase is the stem's compute a second. Branches of one rate hang below each other. The labels
+    stand to the right of the axes and take about 2.7 inches. Beyond :data:`NAMED` apps they count the apps of each
+    rate.
+
+    Parameters
+    ----------
+    axes : Axes
+    schedule : Schedule
+    prefix : (total_layers + 1,) array
+        Latency of the first k layers, in `unit`, as :attr:`mainstream.Model.prefix`.
+    unit : str, optional
+        Unit of the latencies.
+    """
+    latency = np.asarray(prefix, dtype=np.float64)
+    end = float(latency[-1])
+    running = np.flatnonzero(schedule.admitted)
+    top = max([1e-9, *(part.target_fps for part in schedule.stem), *schedule.target_fps[running].tolist()])
+    axes.set(xlim=(0.0, end), ylim=(0.0, 1.12 * top))
+    axes.set_xlabel(f"latency into the network ({per(unit, 'frame')})")
+    axes.set_ylabel("frames a second (fps)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(_headline(schedule), loc="left", fontsize=10, parse_math=False)
+
+    if schedule.stem:
+        edges = [0.0, *(float(latency[part.stop]) for part in schedule.stem)]
+        axes.stairs([part.target_fps for part in schedule.stem], edges, fill=True, color=STEM, alpha=0.45)
+        axes.stairs([part.target_fps for part in schedule.stem], edges, color=GREY, linewidth=1.2)
+        cost = sum(part.cost for part in schedule.stem)
+        axes.annotate(
+            f"stem: {cost:.4g} {per(unit, 'second')}",
+            (0.0, schedule.stem[0].target_fps),
+            xytext=(4.0, 3.0),
+            textcoords="offset points",
+            fontsize=SMALL,
+            color=GREY,
+        )
+    if not len(running):
+        return
+    room = rows_beside(axes)
+    if len(running) <= min(NAMED, room):
+        branches = _branches(schedule, latency, [np.array([i]) for i in running], 1.12 * top)
+        _name_branches(axes, schedule, branches, end)
+    else:
+        pairs = np.column_stack([schedule.num_frozen[running], schedule.target_fps[running]])
+        _, group = np.unique(pairs, axis=0, return_inverse=True)
+        order = np.argsort(group, kind="stable")
+        rows = np.split(running[order], np.flatnonzero(np.diff(group[order])) + 1)
+        _count_branches(axes, schedule, _branches(schedule, latency, rows, 1.12 * top), end, room)
+
+
+def _headline(schedule: Schedule) -> str:
+    out = np.flatnonzero(~schedule.admitted)
+    words = f"{len(schedule) - len(out):,} app{'s' if len(schedule) - len(out) != 1 else ''}"
+    if len(out):
+        few = ", ".join(label(schedule, i) for i in out[:3])
+        more = f" and {len(out) - 3:,} more" if len(out) > 3 else ""
+        words += f"; left out: {few}{more}"
+    return words if schedule.stem else f"{words}; nothing is shared"
+
+
+def _branches(schedule: Schedule, latency: FloatArray, groups: list[IntArray], top: float) -> list[_Branch]:
+    """Branches from the top down, the deepest of a rate first; those of one rate keep above the next lower rate."""
+    first = np.array([rows[0] for rows in groups])
+    frozen, fps = schedule.num_frozen[first], schedule.target_fps[first]
+    frozen = np.where(frozen > 1, frozen, 0) if schedule.stem else np.zeros_like(frozen)
+    rates, members = np.unique(fps, return_counts=True)
+    below = np.diff(rates, prepend=0.0)
+    branches: list[_Branch] = []
+    hanging = 0
+    for k in np.lexsort([-frozen, -fps]).tolist():
+        hanging = hanging + 1 if branches and branches[-1].fps == fps[k] else 0
+        rate = int(np.searchsorted(rates, fps[k]))
+        lane = min(_LANE * top, 0.75 * below[rate] / members[rate])
+        start = float(latency[frozen[k]])
+        branches.append(_Branch(groups[k], start, float(fps[k]), float(fps[k]) - hanging * lane))
+    return branches
+
+
+def _name_branches(axes: Axes, schedule: Schedule, branches: list[_Branch], end: float) -> None:
+    running = np.flatnonzero(schedule.admitted)
+    heights = spread(axes, np.array([branch.height for branch in branches]) / axes.get_ylim()[1])
+    for branch, height in zip(branches, heights.tolist(), strict=True):
+        i = int(branch.rows[0])
+        colour, marker = style(int(np.searchsorted(running, i)))
+        _draw_branch(axes, branch, end, colour, marker, 6.0)
+        shared = schedule.num_frozen[i] if branch.start else 0
+        words = f"{label(schedule, i)}: {branch.fps:g} fps"
+        _write_beside(axes, f"{words}, {shared} shared" if schedule.stem else words, end, branch.height, height)
+
+
+def _count_branches(axes: Axes, schedule: Schedule, branches: list[_Branch], end: float, room: int) -> None:
+    most = max(len(branch.rows) for branch in branches)
+    rates: dict[float, list[_Branch]] = {}
+    for branch in branches:
+        _draw_branch(axes, branch, end, BLUE, "o", 3.0 + 5.0 * (len(branch.rows) / most) ** 0.5)
+        rates.setdefault(branch.fps, []).append(branch)
+    counts = {fps: sum(len(branch.rows) for branch in members) for fps, members in rates.items()}
+    fullest = sorted(counts, key=lambda fps: -counts[fps])
+    kept = fullest if len(fullest) <= room else fullest[: room - 1]
+    lines = [(_counted(schedule, rates[fps], counts[fps]), fps, fps) for fps in sorted(kept, reverse=True)]
+    rest = sum(counts[fps] for fps in fullest[len(kept) :])
+    if rest:
+        lines.append((f"{rest:,} more at {len(fullest) - len(kept)} other rates", 0.0, 0.0))
+    heights = spread(axes, np.array([wanted for _, wanted, _ in lines]) / axes.get_ylim()[1])
+    for (words, _, fps), height in zip(lines, heights.tolist(), strict=True):
+        _write_beside(axes, words, end, fps, height)
+
+
+def _counted(schedule: Schedule, branches: list[_Branch], count: int) -> str:
+    words = f"{branches[0].fps:g} fps: {count:,} app{'s' if count > 1 else ''}"
+    if not schedule.stem:
+        return words
+    shared = [int(schedule.num_frozen[branch.rows[0]]) if branch.start else 0 for branch in branches]
+    span = f"{min(shared)}" if min(shared) == max(shared) else f"{min(shared)}-{max(shared)}"
+    return f"{words}, {span} shared"
+
+
+def _draw_branch(axes: Axes, branch: _Branch, end: float, colour: str, marker: str, size: float) -> None:
+    axes.plot([branch.start, end], [branch.height] * 2, color=colour, linewidth=1.4, zorder=2)
+    axes.plot(
+        branch.start,
+        branch.height,
+        marker,
+        color=colour,
+        markersize=size,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        clip_on=False,
+        zorder=3,
+    )
+
+
+def _write_beside(axes: Axes, words: str, end: float, start: float, height: float) -> None:
+    axes.annotate(
+        words,
+        (end, start),
+        xytext=(1.05, height),
+        textcoords="axes fraction",
+        fontsize=SMALL,
+        va="center",
+        parse_math=False,
+        annotation_clip=False,
+        arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 2, "shrinkB": 0},
+    )
