@@ -1,0 +1,334 @@
+"""Event simulation: draw traces frame by frame, sample and vote as the runtime does, score what it claims.
+
+What a trace is. Time is cut into windows of the event's length L. Each window holds an event with probability e,
+whatever the others hold: events last L, and the gaps between them are whole numbers of windows, geometrically
+distributed. Of the stream's S frames a second r are analysed, evenly spaced: frame j is due at (j + phase) / r, phase
+random, and is the stream frame of that moment. So a window holds floor or ceil of nbar = L/1000 r analysed frames, and
+nbar of them on average. Their outcomes are a two-state Markov chain that starts afresh in each window, with hit
+probability p in an event and q outside:
+
+    P(hit | hit) = p + (1-p) rho        P(hit | miss) = p (1-rho)        the first frame of a window hits with p
+
+A window in which X frames in a row hit is claimed to hold an event; a run of hits ends with its window. This is what
+event model "windowed" is the expectation of.
+
+Decay. Given a unit, the chain runs at the stream's rate and rho is the correlation of frames one unit apart, so that
+frames d apart correlate rho ** (d / unit); d is the stride between two analysed frames, floor or ceil of S/r. Frames
+that nobody analyses need not be drawn: a two-state chain that is looked at every d frames is again one.
+
+Scores. recall = found events / events, precision = found events / claims, F1 = 2 found / (events + claims) = 2 J / (1
++ J) with J = found / (events or claims), counted in windows. Windows are independent, so recall, precision and J are
+shares of independent trials; their 95 % intervals are Wilson's, and F1's is the image of J's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from mainstream.apps import Apps, IntArray
+from mainstream.errors import ProblemError
+from mainstream.events import EVENT_MODELS, METRICS, EventMetrics, checked_parameters, event_metrics
+from mainstream.problem import FloatArray, Video, canonical
+from mainstream.schedule import Result
+from mainstream.validation import shown
+
+Z95: Final = 1.959963984540054
+"""A normal variable stays within as many standard deviations 95 % of the time."""
+
+
+class Estimate(NamedTuple):
+    """What was observed, with the ends of an interval for what is behind it; NaN where nothing was tried."""
+
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Simulated:
+    """Counts of a simulation, arrays of one shape.
+
+    Attributes
+    ----------
+    windows, events, found, alarms : int
+        Windows, those with an event, those of them that were claimed, and those claimed without one.
+    frames : int
+        Analysed frames drawn.
+    has_precision : bool
+        Whether there was a false positive rate and an event frequency.
+    """
+
+    windows: IntArray
+    events: IntArray
+    found: IntArray
+    alarms: IntArray
+    frames: IntArray
+    has_precision: NDArray[np.bool_]
+
+    @property
+    def recall(self) -> Estimate:
+        """Share of the events found, with its 95 % interval."""
+        return share_interval(self.found, self.events)
+
+    @property
+    def precision(self) -> Estimate:
+        """Share of the claims that are right, with its 95 % interval."""
+        return self._where_defined(share_interval(self.found, self.found + self.alarms))
+
+    @property
+    def f1(self) -> Estimate:
+        """Harmonic mean of both, with its 95 % interval."""
+        return self._where_defined(f1_interval(self.found, self.events, self.found + self.alarms))
+
+    def _where_defined(self, estimate: Estimate) -> Estimate:
+        return Estimate(*(np.where(self.has_precision, part, np.nan) for part in estimate))
+
+
+def share_interval(count: ArrayLike, of: ArrayLike, z: float = Z95) -> Estimate:
+    """A share `count` / `of` of independent trials, and Wilson's interval of `z` standard deviations.
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
+    """
+    k, n = np.asarray(count, dtype=np.float64), np.asarray(of, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = k / n
+        middle = (k + z * z / 2) / (n + z * z)
+        half = z / (n + z * z) * np.sqrt(k * (n - k) / n + z * z / 4)
+    # At the ends of [0, 1] rounding must not cut the observed share off.
+    return Estimate(share, np.minimum(middle - half, share).clip(0, 1), np.maximum(middle + half, share).clip(0, 1))
+
+
+def f1_interval(found: ArrayLike, events: ArrayLike, claims: ArrayLike, z: float = Z95) -> Estimate:
+    """F1 from counts of windows, and its interval of `z` standard deviations: that of J = F1 / (2 - F1)."""
+    either = np.asarray(events) + np.asarray(claims) - np.asarray(found)
+    return Estimate(*(2 * part / (1 + part) for part in share_interval(found, either, z)))
+
+
+@njit(cache=True, error_model="numpy")
+def _replay(
+    random: np.random.Generator,
+    windows: int,
+    chances: tuple[float, float, float],
+    pace: tuple[float, float],
+    correlations: tuple[float, float],
+    votes: int,
+) -> tuple[int, int, int, int]:
+    """Events, found, alarms and frames of so many windows.
+
+    `chances`: p, q, e; `pace`: analysed frames a window, stream frames an analysed one; `correlations`: over the
+    shorter and the longer stride.
+    """
+    in_event, outside, frequency = chances
+    shorter, longer = correlations
+    frames_a_window, stride = pace
+    longer_part = stride - np.floor(stride)
+    events = found = alarms = frames = 0
+    phase = random.random()
+    drift = random.random()
+    for window in range(windows):
+        event = random.random() < frequency
+        p = in_event if event else outside
+        end = int(np.floor(phase + (window + 1) * frames_a_window))
+        claimed = False
+        hit = False
+        run = 0
+        for frame in range(frames, end):
+            drift += longer_part
+            correlation = shorter
+            if drift >= 1.0:
+                drift -= 1.0
+                correlation = longer
+            threshold = p
+            if frame > frames:
+                threshold = p + (1.0 - p) * correlation if hit else p * (1.0 - correlation)
+            hit = random.random() < threshold
+            run = run + 1 if hit else 0
+            claimed |= run >= votes
+        frames = end
+        events += event
+        found += event and claimed
+        alarms += claimed and not event
+    return events, found, alarms, frames
+
+
+def simulate(
+    accuracy: ArrayLike,
+    false_positive_rate: ArrayLike,
+    *,
+    event_length_ms: ArrayLike,
+    event_frequency: ArrayLike,
+    correlation: ArrayLike,
+    stream_fps: ArrayLike,
+    target_fps: ArrayLike,
+    x_vote: ArrayLike = 0,
+    windows: ArrayLike,
+    seed: int,
+    decay_unit: float | None = None,
+) -> Simulated:
+    """Draw a trace for each of the given apps, arrays that broadcast, and score it.
+
+    Parameters
+    ----------
+    accuracy, false_positive_rate, event_length_ms, event_frequency, correlation, stream_fps, target_fps, x_vote
+        As in :func:`mainstream.events.event_metrics`.
+    windows : int array
+        Length of the traces, in windows.
+    seed : int
+        The k-th app's trace depends on this, k and its own parameters only.
+    decay_unit : float, optional
+        Stream frames over which `correlation` holds; it then decays with their distance. Without it, the correlation
+        is that of successive analysed frames, whatever their distance.
+
+    Raises
+    ------
+    ProblemError
+        An argument is out of its range, or the shapes do not broadcast.
+    """
+    if decay_unit is not None and not 0 < decay_unit < np.inf:
+        raise ProblemError(f"decay_unit: got {decay_unit:g}; allowed is a finite number above 0")
+    if seed < 0:
+        raise ProblemError(f"seed: got {seed}; it has to be at least 0")
+    parameters = checked_parameters(
+        accuracy=accuracy,
+        false_positive_rate=false_positive_rate,
+        event_length_ms=event_length_ms,
+        event_frequency=event_frequency,
+        correlation=correlation,
+        stream_fps=stream_fps,
+        target_fps=target_fps,
+        x_vote=x_vote,
+    )
+    shape = parameters.shape[1:]
+    lengths = np.asarray(windows)
+    if lengths.dtype.kind not in "iu" or lengths.shape not in ((), shape) or (lengths < 1).any():
+        raise ProblemError(f"windows: got {shown(lengths.tolist())}; allowed are integers of at least 1")
+    lengths = np.broadcast_to(lengths, shape)
+    counts = np.empty((4, lengths.size), dtype=np.int64)
+    for k, (p, q, length, frequency, rho, stream, target, votes) in enumerate(parameters.reshape(8, -1).T):
+        stride = stream / target
+        distances = np.floor(stride) + np.array([0.0, 1.0])
+        over_strides = np.full(2, rho) if decay_unit is None else rho ** (distances / decay_unit)
+        counts[:, k] = _replay(
+            np.random.default_rng([seed, k]),
+            int(lengths.flat[k]),
+            (p, 0.0 if np.isnan(q) else q, 1.0 if np.isnan(frequency) else frequency),
+            (length / 1000 * target, stride),
+            (over_strides[0], over_strides[1]),
+            max(1, int(votes)),
+        )
+    events, found, alarms, frames = counts.reshape(4, *shape)
+    return Simulated(
+        windows=lengths.astype(np.int64),
+        events=events,
+        found=found,
+        alarms=alarms,
+        frames=frames,
+        has_precision=~np.isnan(parameters[1] + parameters[3]),
+    )
+
+
+class Off(NamedTuple):
+    """How far one event model's metric is from the simulated one, over the apps of a schedule."""
+
+    event_model: str
+    metric: str
+    mean: float
+    largest: float
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """A schedule's M admitted apps, predicted and simulated.
+
+    Attributes
+    ----------
+    app_ids, target_fps, x_vote : (M,) arrays
+    predicted : mapping of str to EventMetrics
+        By each event model; arrays (M,).
+    simulated : Simulated
+        Arrays (M,).
+    """
+
+    app_ids: IntArray
+    target_fps: FloatArray
+    x_vote: IntArray
+    predicted: Mapping[str, EventMetrics]
+    simulated: Simulated
+
+    def off(self) -> list[Off]:
+        """For each event model and each metric that some app has, how far the prediction is from the simulation."""
+        rows = []
+        for event_model, metric in ((model, metric) for model in self.predicted for metric in METRICS):
+            distance = np.abs(getattr(self.predicted[event_model], metric) - getattr(self.simulated, metric).value)
+            distance = distance[~np.isnan(distance)]
+            if distance.size:
+                rows.append(Off(event_model, metric, float(distance.mean()), float(distance.max())))
+        return rows
+
+
+def simulate_schedule(
+    result: Result, apps: Apps, video: Video, *, frames: int, seed: int, decay_unit: float | None = None
+) -> Replay:
+    """Simulate what a result chose for each app.
+
+    Parameters
+    ----------
+    result : Result
+    apps : Apps
+        Those that it was solved for.
+    video : Video
+    frames : int
+        Analysed frames to draw for each app, about; that many windows where a window has less than one.
+    seed, decay_unit
+        As in :func:`simulate`.
+
+    Raises
+    ------
+    ProblemError
+        The result has an app or a `num_frozen` that is not among the apps', or an argument is out of its range.
+    """
+    if frames < 1:
+        raise ProblemError(f"frames: got {frames}; it has to be at least 1")
+    schedule = result.schedule
+    chosen = np.flatnonzero(schedule.admitted)
+    rows, columns = _places(schedule.app_ids[chosen], schedule.num_frozen[chosen], apps)
+    length_ms = apps.event_length_ms[rows]
+    target_fps = schedule.target_fps[chosen]
+    parameters: dict[str, ArrayLike] = {
+        "accuracy": apps.accuracies[rows, columns],
+        "false_positive_rate": apps.false_positive_rates[rows, columns],
+        "event_length_ms": length_ms,
+        "event_frequency": apps.event_frequency[rows],
+        "correlation": apps.correlation[rows],
+        "stream_fps": video.stream_fps,
+        "target_fps": target_fps,
+        "x_vote": schedule.x_vote[chosen],
+    }
+    windows = np.ceil(frames / np.maximum(length_ms / 1000 * target_fps, 1.0)).astype(np.int64)
+    return Replay(
+        app_ids=schedule.app_ids[chosen],
+        target_fps=target_fps,
+        x_vote=schedule.x_vote[chosen],
+        predicted={event_model: event_metrics(**parameters, event_model=event_model) for event_model in EVENT_MODELS},
+        simulated=simulate(**parameters, windows=windows, seed=seed, decay_unit=decay_unit),
+    )
+
+
+def _places(app_ids: IntArray, num_frozen: IntArray, apps: Apps) -> tuple[list[int], list[int]]:
+    """Row and column of each choice in the apps' curves."""
+    row_of = {app_id: i for i, app_id in enumerate(apps.app_ids.tolist())}
+    column_of = {f: k for k, f in enumerate(apps.chokepoints.tolist())}
+    rows, columns = [], []
+    for app_id, f in zip(app_ids.tolist(), num_frozen.tolist(), strict=True):
+        row, column = row_of.get(app_id), column_of.get(canonical(f))
+        if row is None or column is None or np.isnan(apps.accuracies[row, column]):
+            raise ProblemError(f"result: app {app_id} with num_frozen {f} is not among the apps")
+        rows.append(row)
+        columns.append(column)
+    return rows, columns
