@@ -37,6 +37,10 @@ class MissingExtraError(MainstreamError, ImportError):
     """An optional package is not installed; the text names the extra that brings it."""
 
 
+class DeployError(MainstreamError):
+    """A net plan did not get to run, or what its runtime answered is no list of frame rates."""
+
+
 class InterruptedSearch(KeyboardInterrupt):
     """Ctrl-C during a search.
 

@@ -29,7 +29,7 @@ FloatArray = NDArray[np.float64]
 Objective = Literal["f1", "recall", "precision"]
 Aggregate = Literal["mean", "min"]
 Mode = Literal["mainstream", "no-sharing", "max-sharing"]
-Method = Literal["auto", "branch-and-bound"]
+Method = Literal["auto", "branch-and-bound", "cp-sat", "greedy", "greedy-released"]
 EventModel = Literal["windowed", "paper", "released"]
 
 
@@ -51,6 +51,16 @@ def _votes(given: Any) -> Any:
     if given is None or given == "auto" or (whole and 1 <= given <= 2**53):
         return given
     raise refuse("it has to be an integer of at least 1, or 'auto'; leave it out for no voting")
+
+
+def _class(given: Any) -> Any:
+    if given is None or (isinstance(given, str) and given) or (type(given) is int and 0 <= given <= 2**53):
+        return given
+    raise refuse("it has to be a whole number, 0 or more, or the name of a class")
+
+
+EventClass = Annotated[int | str | None, BeforeValidator(_class)]
+"""What a classifier calls the event: the number of its output, or a name."""
 
 
 def _pair(given: Any) -> Any:
@@ -97,7 +107,9 @@ class App(Description):
     name : str, optional
         For people.
     model_path : mapping of int to str, optional
-        `num_frozen` -> model file.
+        `num_frozen` -> model file, by the name that the runtime knows it by.
+    event_class : int or str, optional
+        Which of the classifier's outputs is the event, for a runtime that tells events.
 
     Raises
     ------
@@ -125,6 +137,7 @@ class App(Description):
     optional: bool = False
     name: str | None = None
     model_path: Annotated[Mapping[Whole, str], _each_once] = Field(default_factory=dict)
+    event_class: EventClass = None
 
     @classmethod
     def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:

@@ -1,0 +1,310 @@
+"""Net plans: a schedule as a tree of sub-networks, in the form that Streamer takes.
+
+The request is one JSON array with an object for each sub-network, parents before children; ``docs/deploy.md`` lists its
+keys. The stem is a chain: it ends a part at each chokepoint where some app branches off, and starts the next one there.
+Source of the form: the scheduler and Streamer released with Jiang et al., "Mainstream", USENIX ATC 2018.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Self
+
+from pydantic import Field, StrictBool, model_validator
+
+from mainstream.errors import ProblemError
+from mainstream.problem import App, EventClass, Model
+from mainstream.schedule import Choice, Result
+from mainstream.text import json_values, naming
+from mainstream.validation import Count, Description, Positive, Whole, refuse, says, shown
+
+NOBODY: Final = -1
+"""`app_id` of a shared part, and `parent_id` of one that the camera feeds."""
+
+_OrNobody = Annotated[int, Field(ge=NOBODY, le=2**53), says("a whole number, -1 or more")]
+
+
+class Subnet(Description):
+    """One sub-network of a net plan.
+
+    Parameters
+    ----------
+    net_id : int
+        Its place in the plan, from 0.
+    app_id : int
+        The app whose own part this is; -1 for a shared part.
+    parent_id : int
+        `net_id` of the part that feeds it; -1 for the camera.
+    input_layer, output_layer : str
+        Tensors at its two ends.
+    channels, height, width : int
+        Input size of the base network.
+    target_fps : float
+        Frames a second.
+    shared : bool
+        True for a part of the stem, False for an app's own.
+    model_path : str
+        Model file that holds these layers.
+    x_vote : int, optional
+        Consecutive positives that the app needs; never on a shared part.
+    event_class : int or str, optional
+        The output that is the app's event; never on a shared part.
+
+    Raises
+    ------
+    ProblemError
+        A key is unknown or missing, or a value is out of its range.
+    """
+
+    net_id: Whole
+    app_id: _OrNobody
+    parent_id: _OrNobody
+    input_layer: str
+    output_layer: str
+    channels: Count
+    height: Count
+    width: Count
+    target_fps: Positive
+    shared: StrictBool
+    model_path: str
+    x_vote: Count | None = None
+    event_class: EventClass = None
+
+    @classmethod
+    def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:
+        return where or f"net {shown(keys.get('net_id'))}"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.shared != (self.app_id == NOBODY):
+            raise refuse(f"app_id {self.app_id} with shared {self.shared}; a shared part has -1, an app's own part not")
+        if self.shared and not (self.x_vote is None and self.event_class is None):
+            raise refuse("x_vote and event_class are an app's; a shared part has neither")
+        return self
+
+    def wire(self) -> dict[str, Any]:
+        """The object to send: a whole rate as an integer, optional keys only when set."""
+        keys = self.model_dump(exclude_none=True)
+        if self.target_fps.is_integer():
+            keys["target_fps"] = int(self.target_fps)
+        return keys
+
+
+@dataclass(frozen=True)
+class NetPlan:
+    """A schedule as a tree of sub-networks.
+
+    Attributes
+    ----------
+    subnets : tuple of Subnet
+        Parents before children; number k has `net_id` k.
+
+    Raises
+    ------
+    ProblemError
+        They are no tree in that order, a part does not start where its parent ends, or an app has two.
+    """
+
+    subnets: tuple[Subnet, ...]
+
+    def __post_init__(self) -> None:
+        if not self.subnets:
+            raise ProblemError("net plan: it has no part; there has to be at least one")
+        apps = set()
+        for place, part in enumerate(self.subnets):
+            if part.net_id != place:
+                raise ProblemError(f"net plan: net_id {part.net_id} in place {place}; they have to be 0, 1, 2, ...")
+            if part.parent_id >= place:
+                raise ProblemError(f"net {place}: parent_id {part.parent_id}; parents have to come before children")
+            if part.parent_id != NOBODY:
+                parent = self.subnets[part.parent_id]
+                if not parent.shared:
+                    raise ProblemError(f"net {place}: parent_id {part.parent_id} is app {parent.app_id}'s own part")
+                if parent.output_layer != part.input_layer:
+                    raise ProblemError(
+                        f"net {place}: input_layer {shown(part.input_layer)}; net {part.parent_id}, which feeds it, "
+                        f"ends at {shown(parent.output_layer)}"
+                    )
+            if not part.shared and part.app_id in apps:
+                raise ProblemError(f"net {place}: app {part.app_id} has a part already; each app has one of its own")
+            apps.add(part.app_id)
+
+    def __str__(self) -> str:
+        return self.tree()
+
+    @property
+    def tails(self) -> tuple[Subnet, ...]:
+        """The apps' own parts, in the order of the answer's rates."""
+        return tuple(part for part in self.subnets if not part.shared)
+
+    @property
+    def target_fps(self) -> dict[int, float]:
+        """`app_id` -> frames a second that will run, in the order of the answer's rates."""
+        return {part.app_id: part.target_fps for part in self.tails}
+
+    def with_integer_fps(self) -> NetPlan:
+        """The same with whole rates, for a Streamer that reads `target_fps` as an integer: max(1, floor(r))."""
+        whole = ({"target_fps": float(max(1, math.floor(part.target_fps)))} for part in self.subnets)
+        return NetPlan(tuple(part.model_copy(update=new) for part, new in zip(self.subnets, whole, strict=True)))
+
+    def to_json(self) -> str:
+        """The request to send, an object a line; :meth:`from_json` reads it back, equal."""
+        return "[" + ",\n ".join(json.dumps(part.wire()) for part in self.subnets) + "]"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """A plan from a request.
+
+        Raises
+        ------
+        ProblemError
+            The text is no JSON array of sub-networks, or they are no plan.
+        """
+        with naming("net plan"):
+            given = json_values(text)
+        if not isinstance(given, list):
+            raise ProblemError(f"net plan: got {shown(given)}; it has to be a list of sub-networks")
+        return cls(tuple(Subnet.of(keys, where=f"net plan, place {place}") for place, keys in enumerate(given)))
+
+    def tree(self) -> str:
+        """The plan as text, a line a part, each below the part that feeds it."""
+        return "\n".join(["camera", *self._lines()])
+
+    def _lines(self) -> Iterator[str]:
+        children: dict[int, list[Subnet]] = {}
+        for part in self.subnets:
+            children.setdefault(part.parent_id, []).append(part)
+        # A stack and no recursion: a chain may be longer than Python calls may be deep.
+        todo = [(part, "") for part in reversed(children[NOBODY])]
+        while todo:
+            part, indent = todo.pop()
+            last = part is children[part.parent_id][-1]
+            yield f"{indent}{'└─' if last else '├─'} {_described(part)}"
+            below = indent + ("   " if last else "│  ")
+            todo += [(child, below) for child in reversed(children.get(part.net_id, []))]
+
+
+def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Model | Mapping[str, Any]) -> NetPlan:
+    """The net plan of a result.
+
+    Parameters
+    ----------
+    result : Result
+        Apps that it left out are not in the plan.
+    apps : list of App or mapping
+        Those that were solved for: their model files and event classes.
+    model : Model or mapping
+        The base network that was solved for: its tensors and its input size.
+
+    Returns
+    -------
+    NetPlan
+
+    Raises
+    ------
+    ProblemError
+        An app has no model file for its `num_frozen`, or no layer of its own; the model lacks the name of a tensor or
+        its input size; no app runs.
+    """
+    model = Model.of(model)
+    if isinstance(apps, Mapping | str) or not isinstance(apps, Iterable):
+        raise ProblemError(f"apps: got {shown(apps)}; a net plan needs a list of App objects or mappings")
+    described = {app.app_id: app for app in (App.of(app, where=f"apps[{i}]") for i, app in enumerate(apps))}
+    if not result.choices:
+        raise ProblemError("net plan: the result runs no app, all were left out; solve with a larger budget")
+    sharing = result.mode != "no-sharing"
+    size = {"channels": model.channels, **_frame(model)}
+    parts: list[Subnet] = []
+
+    def add(start: int, stop: int, parent_id: int, fps: float, choice: Choice, *, shared: bool) -> None:
+        app = _owner(choice, described)
+        own: dict[str, Any] = {} if shared else {"x_vote": choice.x_vote, "event_class": app.event_class}
+        parts.append(
+            Subnet(
+                net_id=len(parts),
+                app_id=NOBODY if shared else choice.app_id,
+                parent_id=parent_id,
+                input_layer=_layer(model, start, choice),
+                output_layer=_layer(model, stop, choice),
+                target_fps=fps,
+                shared=shared,
+                model_path=_model_path(app, choice),
+                **size,
+                **own,
+            )
+        )
+
+    for choice in result.choices:
+        if not sharing or choice.num_frozen <= 1:
+            add(0, model.total_layers, NOBODY, choice.target_fps, choice, shared=False)
+    behind = [choice for choice in result.choices if sharing and choice.num_frozen > 1]
+    start, parent_id = 0, NOBODY
+    for stop in sorted({choice.num_frozen for choice in behind}):
+        add(start, stop, parent_id, max(choice.target_fps for choice in behind), behind[0], shared=True)
+        start, parent_id = stop, len(parts) - 1
+        for choice in behind:
+            if choice.num_frozen == stop:
+                _has_own_layers(choice, model)
+                add(stop, model.total_layers, parent_id, choice.target_fps, choice, shared=False)
+        behind = [choice for choice in behind if choice.num_frozen > stop]
+    return NetPlan(tuple(parts))
+
+
+def _at(num_frozen: int, names: Mapping[int, str]) -> str | None:
+    """What `names` has for `num_frozen`; 0 and 1 are one and the same."""
+    keys = (num_frozen,) if num_frozen > 1 else (0, 1)
+    return next((names[key] for key in keys if key in names), None)
+
+
+def _layer(model: Model, cut: int, choice: Choice) -> str:
+    """The tensor behind the first `cut` layers, needed for the `choice`."""
+    name = _at(cut, model.frozen_layer_names)
+    if name is not None:
+        return name
+    if cut == model.total_layers:
+        lacking = f"{cut}, the network's output"
+    else:
+        lacking = "0 or 1, the network's input" if cut == 0 else f"{cut}, where app {choice.app_id} branches off"
+    raise ProblemError(f"model: frozen_layer_names has no {lacking}; it has {shown(sorted(model.frozen_layer_names))}")
+
+
+def _frame(model: Model) -> dict[str, int]:
+    if model.height is None or model.width is None:
+        missing = "height" if model.height is None else "width"
+        raise ProblemError(f"model: it has no {missing}; a net plan needs the input size of the network")
+    return {"height": model.height, "width": model.width}
+
+
+def _owner(choice: Choice, described: Mapping[int, App]) -> App:
+    if choice.app_id not in described:
+        raise ProblemError(f"app {choice.app_id} of the result is not among the apps; give those that were solved for")
+    return described[choice.app_id]
+
+
+def _model_path(app: App, choice: Choice) -> str:
+    path = _at(choice.num_frozen, app.model_path)
+    if path is not None:
+        return path
+    known = f"it has those for {shown(sorted(app.model_path))}" if app.model_path else "it has none"
+    raise ProblemError(f"app {app.app_id}: no model_path for num_frozen {choice.num_frozen}; {known}")
+
+
+def _has_own_layers(choice: Choice, model: Model) -> None:
+    if choice.num_frozen == model.total_layers:
+        raise ProblemError(
+            f"app {choice.app_id}: num_frozen {choice.num_frozen} is the whole network, which leaves the app no layers "
+            "of its own to run; take that num_frozen out of its accuracies"
+        )
+
+
+def _described(part: Subnet) -> str:
+    notes = [f"{part.target_fps:g} fps"]
+    if part.x_vote is not None:
+        notes.append(f"votes {part.x_vote}")
+    if part.event_class is not None:
+        notes.append(f"event {part.event_class}")
+    owner = "shared" if part.shared else f"app {part.app_id}"
+    return f"{owner}: {part.input_layer} -> {part.output_layer}, {', '.join(notes)}, {part.model_path}"
