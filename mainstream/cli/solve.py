@@ -44,6 +44,9 @@ def command(
     json: Annotated[
         str | None, _option("Save the result as JSON; - is stdout, with nothing else on it.", metavar="FILE")
     ] = None,
+    plot: Annotated[
+        str | None, _option("Save a picture of the schedule; needs matplotlib.", metavar="FILE.png|svg")
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print neither table nor progress nor warnings.")
     ] = False,
@@ -55,6 +58,7 @@ def command(
     """
     from mainstream.cli import screen
     from mainstream.io import Options, load_problem
+    from mainstream.report.figures import check_picture, result_figure, save_figure
     from mainstream.solver import solve
     from mainstream.text import naming
 
@@ -74,11 +78,16 @@ def command(
     if "budget" not in options:
         raise ProblemError(f"{problem}: no budget; give 'budget' there or --budget")
 
+    if plot is not None:
+        check_picture(plot)
+    title = f"{problem.name}: {len(described.apps)} apps on {described.model.name or 'the base network'}"
+
     def show(result: Result) -> None:
         if not quiet and json != "-":
-            title = f"{problem.name}: {len(described.apps)} apps on {described.model.name or 'the base network'}"
             screen.show_result(screen.console(), result, title)
         _save(result, json)
+        if plot is not None:
+            save_figure(result_figure(result, described.model.prefix, title=title), plot)
 
     errors = screen.console(stderr=True)
     screen.show_warnings(errors, quiet=quiet)

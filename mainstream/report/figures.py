@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 SUFFIXES: Final = (".png", ".svg")
 _DPI: Final = 110
-_LEFT: Final = 0.7
-_RIGHT: Final = 0.15
+_LEFT: Final = 0.85
+_RIGHT: Final = 0.2
 _WIDTH: Final = 9.0
 
 
@@ -53,64 +53,47 @@ def check_picture(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def save_result_plot(
-    result: Result,
-    prefix: ArrayLike,
-    path: str | os.PathLike[str],
-    *,
-    title: str = "",
-    frontier: Frontier | None = None,
-) -> None:
-    """Save a picture of a result: its schedule, where the budget goes, rates against accuracies, a frontier.
+def result_figure(result: Result, prefix: ArrayLike, *, title: str = "", frontier: Frontier | None = None) -> Figure:
+    """A picture of a result: its schedule, where the budget goes, rates against accuracies and, if given, a frontier.
 
     Parameters
     ----------
     result : Result
     prefix : (total_layers + 1,) array
         Latency of the first k layers, as :attr:`mainstream.Model.prefix`.
-    path : path
-        Ends in .png or .svg.
     title : str
         Above the picture.
     frontier : Frontier, optional
-        Best objectives at this and other budgets; drawn in the last row too.
+        What could be had for other budgets; the result's own is marked in it.
 
     Raises
     ------
     ProblemError
-        The name ends otherwise, or the file cannot be written.
+        The frontier's columns do not suit.
     MissingExtraError
         matplotlib is not installed.
     """
-    path = check_picture(path)
     schedule, unit = result.schedule, result.unit
-    page = _Page(8.3, title)
-    draw_schedule(page.axes(4.0, 3.75, right=2.75), schedule, prefix, unit=unit)
-    draw_budget(page.axes(3.0, 0.28), schedule, result.budget, unit=unit)
+    page = _Page(8.45, title)
+    draw_schedule(page.axes(4.15, 3.75, right=2.75), schedule, prefix, unit=unit)
+    draw_budget(page.axes(3.15, 0.28), schedule, result.budget, unit=unit)
     if frontier is None:
         draw_choices(page.axes(0.5, 1.9), schedule)
-    else:
-        draw_choices(page.axes(0.5, 1.9, right=4.55), schedule)
-        axes = page.axes(0.5, 1.9, left=5.3)
-        draw_frontier(axes, *frontier, metric=_goal(result), unit=unit, chosen=result.budget)
-    page.save(path)
+        return page.figure
+    draw_choices(page.axes(0.5, 1.9, right=4.5), schedule)
+    metric = f"{'smallest' if result.aggregate == 'min' else 'mean'} {result.metric}"
+    draw_frontier(page.axes(0.5, 1.9, left=5.45), *frontier, metric=metric, unit=unit, chosen=result.budget)
+    return page.figure
 
 
-def save_frontier_plot(
-    frontier: Frontier,
-    path: str | os.PathLike[str],
-    *,
-    metric: str = "objective",
-    unit: str | None = None,
-    title: str = "",
-) -> None:
-    """Save a picture of a frontier alone.
+def frontier_figure(
+    frontier: Frontier, *, metric: str = "objective", unit: str | None = None, title: str = ""
+) -> Figure:
+    """A picture of a frontier alone.
 
     Parameters
     ----------
     frontier : Frontier
-    path : path
-        Ends in .png or .svg.
     metric : str
         What the objective is, such as "mean f1".
     unit : str, optional
@@ -121,53 +104,56 @@ def save_frontier_plot(
     Raises
     ------
     ProblemError
-        The name ends otherwise, the arrays differ in length, or the file cannot be written.
+        The frontier's columns do not suit.
     MissingExtraError
         matplotlib is not installed.
     """
-    path = check_picture(path)
     page = _Page(4.6, title)
     draw_frontier(page.axes(0.55, 3.6), *frontier, metric=metric, unit=unit)
-    page.save(path)
+    return page.figure
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure whole, beside its place first; the same figure always gives the same file.
+
+    Raises
+    ------
+    ProblemError
+        The name ends in neither .png nor .svg, or the file cannot be written.
+    """
+    path = check_picture(path)
+    import matplotlib as mpl
+
+    kind = path.suffix.lower().removeprefix(".")
+    drawn = BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "mainstream"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(drawn.getvalue())
+        beside.replace(path.resolve())
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise ProblemError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}") from None
 
 
 class _Page:
-    """A figure of :data:`_WIDTH` inches whose axes are put at places in inches: labels need to know their size."""
+    """A figure whose axes are put at places in inches, so that labels know their size while they are placed."""
 
     def __init__(self, height: float, title: str) -> None:
+        require("matplotlib", "report")
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self._height = height
         self.figure: Figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
-        self.figure.text(
-            _LEFT / _WIDTH, 1.0 - 0.2 / height, " ".join(title.split()), va="center", fontsize=11, parse_math=False
-        )
+        words = " ".join(title.split())
+        self.figure.text(_LEFT / _WIDTH, 1.0 - 0.2 / height, words, va="center", fontsize=11, parse_math=False)
 
     def axes(self, bottom: float, height: float, *, left: float = _LEFT, right: float = _RIGHT) -> Axes:
-        """Axes with those margins, inches; `bottom` is measured from the page's."""
+        """Axes with those margins, inches."""
         width = _WIDTH - left - right
         return self.figure.add_axes((left / _WIDTH, bottom / self._height, width / _WIDTH, height / self._height))
-
-    def save(self, path: Path) -> None:
-        """Write the file whole, beside its place first; the same figure always gives the same file."""
-        import matplotlib as mpl
-
-        kind = path.suffix.lower().removeprefix(".")
-        drawn = BytesIO()
-        with mpl.rc_context({"svg.hashsalt": "mainstream"}), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")
-            self.figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            beside.write_bytes(drawn.getvalue())
-            beside.replace(path.resolve())
-        except OSError as error:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise ProblemError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}") from None
-
-
-def _goal(result: Result) -> str:
-    return f"{'smallest' if result.aggregate == 'min' else 'mean'} {result.metric}"

@@ -109,29 +109,28 @@ def place(axes: Axes, points: FloatArray, texts: Sequence[tuple[int, str]], radi
     shown = axes.transData.transform(points)
     taken = np.hstack([shown - radius * scale, shown + radius * scale])
     frame = axes.get_window_extent()
+    leader = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 0, "shrinkB": radius}
     for i, words in texts:
-        text = axes.annotate(
-            words,
-            (points[i, 0], points[i, 1]),
-            xytext=(0.0, 0.0),
-            textcoords="offset points",
-            fontsize=SMALL,
-            parse_math=False,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 0, "shrinkB": radius},
-        )
-        size = text.get_window_extent()
+        trial = axes.text(0.0, 0.0, words, fontsize=SMALL, parse_math=False)
+        size = trial.get_window_extent()
+        trial.remove()
         for dx, dy, distance, box in _places(shown[i], (size.width, size.height), scale):
             inside = frame.x0 <= box[0] and frame.y0 <= box[1] and box[2] <= frame.x1 and box[3] <= frame.y1
             covers = (box[0] < taken[:, 2]) & (taken[:, 0] < box[2]) & (box[1] < taken[:, 3]) & (taken[:, 1] < box[3])
             if inside and not covers.any():
-                text.xyann = (dx * distance, dy * distance)
-                text.set_horizontalalignment(("center", "left", "right")[dx])
-                text.set_verticalalignment(("center", "bottom", "top")[dy])
-                text.arrow_patch.set_visible(distance > _DISTANCES[0])
+                axes.annotate(
+                    words,
+                    (points[i, 0], points[i, 1]),
+                    xytext=(dx * distance, dy * distance),
+                    textcoords="offset points",
+                    ha=("center", "left", "right")[dx],
+                    va=("center", "bottom", "top")[dy],
+                    fontsize=SMALL,
+                    parse_math=False,
+                    arrowprops=leader if distance > _DISTANCES[0] else None,
+                )
                 taken = np.vstack([taken, box])
                 break
-        else:
-            text.remove()
 
 
 def _places(at: FloatArray, size: tuple[float, float], scale: float) -> Iterator[tuple[int, int, float, FloatArray]]:

@@ -116,7 +116,7 @@ def draw_choices(axes: Axes, schedule: Schedule) -> None:
     if not len(running):
         axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
         return
-    margin = max(0.01, 0.12 * float(np.ptp(accuracy)))
+    margin = max(0.03, 0.12 * float(np.ptp(accuracy)))
     axes.set(xlim=(0.0, 1.2 * float(fps.max())), ylim=(accuracy.min() - margin, accuracy.max() + margin))
     points = np.column_stack([fps, accuracy])
     if len(running) <= _SWARM:
@@ -170,14 +170,16 @@ def draw_frontier(
     Raises
     ------
     ProblemError
-        There is no budget, or the arrays differ in length.
+        There is no budget, or one is not finite, or the arrays differ in length.
     """
     columns = [np.atleast_1d(np.asarray(column, dtype=np.float64)) for column in (budgets, objectives, bounds)]
     if not len(columns[0]) or any(column.shape != (len(columns[0]),) for column in columns):
         shapes = ", ".join(str(column.shape) for column in columns)
         raise ProblemError(f"frontier: budgets, objectives, bounds of shapes {shapes}; they have to be of one length")
+    if not np.isfinite(columns[0]).all():
+        raise ProblemError("frontier: budgets have to be finite numbers")
     budget, objective, bound = (column[np.argsort(columns[0], kind="stable")] for column in columns)
-    nothing = np.isnan(objective) & np.isnan(bound)
+    nothing = np.isnan(objective)
     axes.set_xlabel(f"budget ({per(unit, 'second')})")
     axes.set_ylabel(metric)
     axes.spines[["top", "right"]].set_visible(False)
@@ -247,7 +249,8 @@ def _swarm(axes: Axes, points: FloatArray, radius: float) -> FloatArray:
     size = 2 * radius * point(axes)
     columns = np.unique(points[:, 0])
     places = axes.transData.transform(np.column_stack([columns, np.zeros(len(columns))]))[:, 0]
-    gap = float(np.diff(places).min()) if len(columns) > 1 else axes.get_window_extent().width
+    frame = axes.get_window_extent()
+    gap = float(min([2 * (places[0] - frame.x0), *np.diff(places), 2 * (frame.x1 - places[-1])]))
     for column in columns:
         rows = np.flatnonzero(points[:, 0] == column)
         last: list[float] = []

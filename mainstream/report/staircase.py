@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _LANE: Final = 0.022
 """Height between two branches of one rate, as a share of the axis."""
+_LONGEST_LIST: Final = 50
 
 
 class _Branch(NamedTuple):
@@ -47,7 +48,7 @@ def draw_schedule(axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: st
     latency = np.asarray(prefix, dtype=np.float64)
     end = float(latency[-1])
     running = np.flatnonzero(schedule.admitted)
-    top = max([1e-9, *(part.target_fps for part in schedule.stem), *schedule.target_fps[running].tolist()])
+    top = float(schedule.target_fps.max()) if len(running) else 1.0
     axes.set(xlim=(0.0, end), ylim=(0.0, 1.12 * top))
     axes.set_xlabel(f"latency into the network ({per(unit, 'frame')})")
     axes.set_ylabel("frames a second (fps)")
@@ -74,7 +75,7 @@ def draw_schedule(axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: st
         branches = _branches(schedule, latency, [np.array([i]) for i in running], 1.12 * top)
         _name_branches(axes, schedule, branches, end)
     else:
-        pairs = np.column_stack([schedule.num_frozen[running], schedule.target_fps[running]])
+        pairs = np.column_stack([_shared(schedule)[running], schedule.target_fps[running]])
         _, group = np.unique(pairs, axis=0, return_inverse=True)
         order = np.argsort(group, kind="stable")
         rows = np.split(running[order], np.flatnonzero(np.diff(group[order])) + 1)
@@ -83,42 +84,53 @@ def draw_schedule(axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: st
 
 def _headline(schedule: Schedule) -> str:
     out = np.flatnonzero(~schedule.admitted)
-    words = f"{len(schedule) - len(out):,} app{'s' if len(schedule) - len(out) != 1 else ''}"
+    running = len(schedule) - len(out)
+    words = [f"{running:,} app{'s' if running != 1 else ''}"]
+    if running and not schedule.stem:
+        words.append("nothing is shared")
     if len(out):
-        few = ", ".join(label(schedule, i) for i in out[:3])
-        more = f" and {len(out) - 3:,} more" if len(out) > 3 else ""
-        words += f"; left out: {few}{more}"
-    return words if schedule.stem else f"{words}; nothing is shared"
+        few = [label(schedule, i) for i in out[:3]]
+        while len(", ".join(few)) > _LONGEST_LIST:
+            few.pop()
+        more = f" and {len(out) - len(few):,} more" if len(out) > len(few) else ""
+        words.append(f"left out: {', '.join(few)}{more}")
+    return "; ".join(words)
+
+
+def _shared(schedule: Schedule) -> IntArray:
+    """How many layers each app shares: none in mode "no-sharing", whatever its `num_frozen`; shape (N,)."""
+    return np.where((schedule.num_frozen > 1) & bool(schedule.stem), schedule.num_frozen, 0)
 
 
 def _branches(schedule: Schedule, latency: FloatArray, groups: list[IntArray], top: float) -> list[_Branch]:
     """Branches from the top down, the deepest of a rate first; those of one rate keep above the next lower rate."""
     first = np.array([rows[0] for rows in groups])
-    frozen, fps = schedule.num_frozen[first], schedule.target_fps[first]
-    frozen = np.where(frozen > 1, frozen, 0) if schedule.stem else np.zeros_like(frozen)
+    shared, fps = _shared(schedule)[first], schedule.target_fps[first]
     rates, members = np.unique(fps, return_counts=True)
     below = np.diff(rates, prepend=0.0)
     branches: list[_Branch] = []
     hanging = 0
-    for k in np.lexsort([-frozen, -fps]).tolist():
+    for k in np.lexsort([-shared, -fps]).tolist():
         hanging = hanging + 1 if branches and branches[-1].fps == fps[k] else 0
         rate = int(np.searchsorted(rates, fps[k]))
         lane = min(_LANE * top, 0.75 * below[rate] / members[rate])
-        start = float(latency[frozen[k]])
+        start = float(latency[shared[k]])
         branches.append(_Branch(groups[k], start, float(fps[k]), float(fps[k]) - hanging * lane))
     return branches
 
 
 def _name_branches(axes: Axes, schedule: Schedule, branches: list[_Branch], end: float) -> None:
     running = np.flatnonzero(schedule.admitted)
+    shared = _shared(schedule)
     heights = spread(axes, np.array([branch.height for branch in branches]) / axes.get_ylim()[1])
     for branch, height in zip(branches, heights.tolist(), strict=True):
         i = int(branch.rows[0])
         colour, marker = style(int(np.searchsorted(running, i)))
         _draw_branch(axes, branch, end, colour, marker, 6.0)
-        shared = schedule.num_frozen[i] if branch.start else 0
         words = f"{label(schedule, i)}: {branch.fps:g} fps"
-        _write_beside(axes, f"{words}, {shared} shared" if schedule.stem else words, end, branch.height, height)
+        if schedule.stem:
+            words += f", {shared[i]} shared"
+        _write_beside(axes, words, end, branch.height, height)
 
 
 def _count_branches(axes: Axes, schedule: Schedule, branches: list[_Branch], end: float, room: int) -> None:
@@ -143,9 +155,9 @@ def _counted(schedule: Schedule, branches: list[_Branch], count: int) -> str:
     words = f"{branches[0].fps:g} fps: {count:,} app{'s' if count > 1 else ''}"
     if not schedule.stem:
         return words
-    shared = [int(schedule.num_frozen[branch.rows[0]]) if branch.start else 0 for branch in branches]
-    span = f"{min(shared)}" if min(shared) == max(shared) else f"{min(shared)}-{max(shared)}"
-    return f"{words}, {span} shared"
+    shared = _shared(schedule)[[branch.rows[0] for branch in branches]]
+    low, high = shared.min(), shared.max()
+    return f"{words}, {low if low == high else f'{low}-{high}'} shared"
 
 
 def _draw_branch(axes: Axes, branch: _Branch, end: float, colour: str, marker: str, size: float) -> None:
@@ -173,5 +185,5 @@ def _write_beside(axes: Axes, words: str, end: float, start: float, height: floa
         va="center",
         parse_math=False,
         annotation_clip=False,
-        arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 2, "shrinkB": 0},
+        arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 2, "shrinkB": 0},
     )
