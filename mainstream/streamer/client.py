@@ -1,0 +1,230 @@
+"""The sending half of Streamer's wire: one request with a net plan, one answer with the rates that were observed.
+
+ZeroMQ's REQ socket waits for ever where nobody answers, queues for a server that is not there, and takes no second
+request after a lost answer. So each attempt has a socket of its own, sends only once it is connected, watches the
+connection while it waits, and drops what is unsent when it ends.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+from mainstream.errors import DeployError, ProblemError
+from mainstream.extras import require
+from mainstream.streamer.plan import NetPlan
+from mainstream.validation import shown
+
+if TYPE_CHECKING:
+    import zmq
+
+DEFAULT_ADDRESS: Final = "tcp://localhost:5555"
+_ADDRESS: Final = re.compile(r"tcp://(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})|ipc://\S+")
+_CONNECT_S: Final = 5.0
+"""Seconds for a connection; a server that needs longer is not there."""
+_LONGEST_S: Final = 1e6
+"""ZeroMQ counts a timeout in milliseconds, in 31 bits."""
+_LONGEST_ANSWER: Final = 300
+"""Characters of a server's error message that are passed on."""
+_REFUSED: Final = "error: "
+
+
+class Observed(dict[int, float]):
+    """`app_id` -> frames a second that the app analysed while the runtime measured.
+
+    Attributes
+    ----------
+    plan : NetPlan
+        What ran; with ``integer_fps`` not quite what was given.
+
+    Raises
+    ------
+    DeployError
+        The apps are not those of the plan, or a rate is no finite number of at least 0.
+    """
+
+    def __init__(self, rates: Mapping[int, float], plan: NetPlan) -> None:
+        wanted = plan.target_fps
+        strange = [*(app for app in wanted if app not in rates), *(app for app in rates if app not in wanted)]
+        if strange:
+            which = "is not in the plan" if strange[0] in rates else "has no observed rate"
+            raise DeployError(f"app {strange[0]} {which}; there has to be one rate for each app of the plan")
+        for app, rate in rates.items():
+            if not 0 <= rate < math.inf:
+                raise DeployError(f"app {app}: observed rate {rate}; it has to be a finite number, 0 or more")
+        super().__init__({app: rates[app] for app in wanted})
+        self.plan = plan
+
+
+class Deployer(Protocol):
+    """Whatever can run a net plan and tell the frame rates that come of it."""
+
+    def deploy(self, plan: NetPlan) -> Mapping[int, float]:
+        """Run `plan`; return the observed frames a second of each app, an :class:`Observed` if another plan ran."""
+        ...
+
+
+class StreamerClient:
+    """Sends net plans to a Streamer; use it in a ``with`` block, or :meth:`close` it.
+
+    Parameters
+    ----------
+    address : str
+        ``tcp://HOST:PORT`` or ``ipc://PATH``.
+    timeout_s : float
+        Seconds that one attempt may take, the server's measuring window (30 s in Streamer) among them.
+    retries : int
+        How many times a plan may be sent again where no answer came. It may then run twice: a server that did not
+        answer may have got it.
+    integer_fps : bool
+        Send max(1, floor(rate)), for a Streamer that reads `target_fps` as an integer.
+
+    Raises
+    ------
+    MissingExtraError
+        ZeroMQ is not installed.
+    ProblemError
+        An argument is not what it has to be.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        timeout_s: float = 60,
+        retries: int = 0,
+        *,
+        integer_fps: bool = False,
+    ) -> None:
+        require("zmq", "run")
+        parts = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
+        if parts is None or not 1 <= int(parts["port"] or 1) <= 65535:
+            raise ProblemError(f"address: got {shown(address)}; it has to be 'tcp://HOST:PORT' or 'ipc://PATH'")
+        if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 < timeout_s <= _LONGEST_S:
+            raise ProblemError(
+                f"timeout_s: got {shown(timeout_s)}; it has to be a number of seconds above 0, up to 1e6"
+            )
+        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+            raise ProblemError(f"retries: got {shown(retries)}; it has to be a whole number, 0 or more")
+        self.address = address
+        self.timeout_s = timeout_s
+        self.retries = retries
+        self.integer_fps = integer_fps
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give ZeroMQ's thread back; a later :meth:`deploy` starts another."""
+        if self._context is not None:
+            self._context.term()
+            self._context = None
+
+    def deploy(self, plan: NetPlan) -> Observed:
+        """Send a plan and wait for the observed rates.
+
+        Parameters
+        ----------
+        plan : NetPlan
+
+        Returns
+        -------
+        Observed
+            `app_id` -> frames a second; its `plan` is what was sent.
+
+        Raises
+        ------
+        DeployError
+            Nothing listens, no answer came in time, the connection broke, or the answer is no list of rates.
+        """
+        if self.integer_fps:
+            plan = plan.with_integer_fps()
+        request = plan.to_json().encode()
+        for _ in range(self.retries):
+            try:
+                return self._read(self._ask(request), plan)
+            except _NoAnswerError:
+                continue
+        return self._read(self._ask(request), plan)
+
+    def _ask(self, request: bytes) -> list[bytes]:
+        """One attempt: the frames of the answer."""
+        import zmq
+        from zmq.utils.monitor import recv_monitor_message
+
+        if self._context is None:
+            self._context = zmq.Context()
+        deadline = monotonic() + self.timeout_s
+        connected_by = monotonic() + min(_CONNECT_S, self.timeout_s)
+        sent = False
+        events = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED
+        with self._context.socket(zmq.REQ) as socket, socket.get_monitor_socket(events) as monitor:
+            socket.linger = 0
+            socket.ipv6 = "[" in self.address
+            poller = zmq.Poller()
+            poller.register(socket, zmq.POLLIN)
+            poller.register(monitor, zmq.POLLIN)
+            try:
+                socket.connect(self.address)
+                while True:
+                    left = (deadline if sent else connected_by) - monotonic()
+                    ready = dict(poller.poll(max(0, math.ceil(1000 * left))))
+                    # The answer first: a server that answers and goes leaves both behind.
+                    if socket in ready or (monitor in ready and socket.poll(0)):
+                        return socket.recv_multipart()
+                    if monitor not in ready:
+                        raise self._silence(sent)
+                    if recv_monitor_message(monitor)["event"] == zmq.EVENT_DISCONNECTED:
+                        raise _NoAnswerError(
+                            f"{self.address}: the connection was closed before an answer came; look at the server"
+                        )
+                    socket.send(request, zmq.NOBLOCK)
+                    sent = True
+            except zmq.ZMQError as error:
+                raise _NoAnswerError(f"{self.address}: cannot send: {zmq.strerror(error.errno)}; correct the address") from None
+
+    def _silence(self, sent: bool) -> _NoAnswerError:
+        if sent:
+            return _NoAnswerError(
+                f"{self.address}: no answer within {self.timeout_s:g} s; the plan was sent and may run; "
+                "look at the server, or give it longer"
+            )
+        return _NoAnswerError(
+            f"{self.address}: no connection within {min(_CONNECT_S, self.timeout_s):g} s; "
+            "start the server, or correct the address"
+        )
+
+    def _read(self, frames: list[bytes], plan: NetPlan) -> Observed:
+        text = b"\n".join(frames).decode("utf-8", errors="backslashreplace").strip("\0 \t\r\n")
+        if text.startswith(_REFUSED):
+            reason = " ".join(text.removeprefix(_REFUSED).split())[:_LONGEST_ANSWER]
+            raise DeployError(f"{self.address}: the server refused the plan: {reason}")
+        try:
+            rates = [float(number) for number in text.split(",")]
+        except ValueError:
+            raise DeployError(
+                f"{self.address}: answered {shown(text)}; it has to be frame rates, separated by commas"
+            ) from None
+        apps = list(plan.target_fps)
+        if len(rates) != len(apps):
+            raise DeployError(
+                f"{self.address}: answered {len(rates)} rates for {len(apps)} apps: {shown(text)}; "
+                "there has to be one for each app"
+            )
+        try:
+            return Observed(dict(zip(apps, rates, strict=True)), plan)
+        except DeployError as error:
+            raise DeployError(f"{self.address}: {error}") from None
+
+
+class _NoAnswerError(DeployError):
+    """An attempt that ended without an answer, so that another may help."""
