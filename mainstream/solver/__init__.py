@@ -47,11 +47,12 @@ def solve(
         Compute a second: layer latency x frames a second, summed.
     objective : {"f1", "recall", "precision"}, optional
         Default: f1 when every app has false positive rates and an event frequency, recall when none has.
-    aggregate : {"mean"}
-        Weighted mean over the apps.
+    aggregate : {"mean", "min"}
+        Weighted mean over the apps; or their smallest value first, then the mean among the schedules that reach it.
     mode : {"mainstream", "no-sharing", "max-sharing"}
         What may be shared: a choice for each app, nothing, or as much as each app can. Pins override it.
-    method : {"auto", "branch-and-bound"}
+    method : {"auto", "branch-and-bound", "cp-sat", "greedy", "greedy-released"}
+        "auto" is branch and bound; a small case that meets the search's limits is handed on to CP-SAT.
     event_model : {"windowed", "paper", "released"}
         How frames become events, see :mod:`mainstream.events`.
     gap : float
@@ -85,36 +86,33 @@ def solve(
     from mainstream.solver.compilation import announced
 
     with announced():
-        from mainstream.solver.branch_and_bound import Search
+        from mainstream.solver.branch_and_bound import Limits
+        from mainstream.solver.methods import maximise
         from mainstream.solver.options import Options
 
         options = Options.build(columns, model, video, metric=metric, mode=mode, event_model=event_model)
-        search = Search(options.pack())
-        outcome = search.run(
-            budget,
-            gap=gap,
-            time_limit=time_limit,
-            staircases=options.staircases(warm_start),
-            progress=progress,
-            started=started,
-        )
+        limits = Limits(gap, math.inf if time_limit is None else time_limit, started, progress)
+        outcome = maximise(options, budget, limits, method, aggregate, options.staircases(warm_start))
     schedule = options.schedule(outcome.cells)
-    value = float(options.share @ schedule.value)
-    bound = max(value, outcome.bound)
+    mean = float(options.share @ schedule.value)
+    fair = aggregate == "min"
+    value = float(schedule.value.min()) if fair else mean
     result = Result(
         schedule=schedule,
         status="optimal" if outcome.finished else "feasible",
         objective=value,
-        bound=bound,
+        bound=max(value, outcome.bound),
         budget=float(budget),
         metric=metric,
         aggregate=aggregate,
         mode=mode,
         event_model=event_model,
-        method="branch-and-bound",
+        method=outcome.method,
         runtime_s=perf_counter() - started,
         nodes=outcome.nodes,
         unit=model.unit,
+        mean=mean if fair else None,
+        mean_bound=max(mean, outcome.mean_bound) if fair and outcome.mean_bound is not None else None,
     )
     if outcome.interrupted:
         raise InterruptedSearch(result)

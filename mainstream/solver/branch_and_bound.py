@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
@@ -53,14 +53,57 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)
+class Limits:
+    """How far a search is to go, and whom it tells.
+
+    Attributes
+    ----------
+    gap : float
+        It may stop once bound - objective is at most this.
+    time_limit : float
+        Seconds since `started`; infinite for none.
+    started : float
+        perf_counter() at which the clock began.
+    progress : callable, optional
+        Called with a :class:`Progress` about every 50 ms.
+    """
+
+    gap: float
+    time_limit: float = np.inf
+    started: float = field(default_factory=perf_counter)
+    progress: Callable[[Progress], None] | None = None
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left."""
+        return self.time_limit - (perf_counter() - self.started)
+
+
+@dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a search found: a cell for each app, what that is worth, and what nothing can surpass."""
+    """What a search found.
+
+    Attributes
+    ----------
+    cells : (N,) int
+        A cell for each app.
+    bound : float
+        Nothing is worth more.
+    nodes : int
+    finished, interrupted : bool
+        Whether the gap asked for is proven; whether Ctrl-C ended it.
+    method : str
+    mean_bound : float or None
+        With the smallest value as first aim: what no mean among the schedules that reach it surpasses.
+    """
 
     cells: CellArray
     bound: float
     nodes: int
     finished: bool
     interrupted: bool = False
+    method: str = "branch-and-bound"
+    mean_bound: float | None = None
 
 
 class Search:
@@ -85,64 +128,84 @@ class Search:
         )
         self.tree = _new_tree(n, depths, len(packed.rate) - 1)
 
-    def cheapest(self, enough: float) -> float:
-        """The cost of the cheapest schedule, or of one that costs at most `enough`; it becomes the incumbent's."""
+    def cheapest(self, enough: float, hopeless: float = np.inf) -> float:
+        """The cost of the cheapest schedule, which becomes the incumbent.
+
+        Parameters
+        ----------
+        enough : float
+            A schedule that costs no more than this will do.
+        hopeless : float
+            When there is none that costs at most this, any greater cost may come back.
+        """
         tree = self.tree
         tree.lo[0], tree.hi[0], tree.bound[0], tree.cut[0] = tree.box[0], tree.box[1], np.inf, 0
         tree.counts[kernels.HEAP] = 1
         while True:
-            status = kernels.cheapest(self.packed, self.scratch, self.tree, self._share, enough, _EFFORT)
+            status = kernels.cheapest(self.packed, self.scratch, self.tree, self._share, enough, hopeless, _EFFORT)
             if status == kernels.DONE:
                 break
             if status == kernels.NEED_SLOTS:
                 self.tree = _more_slots(self.tree)
         self.tree.counts[kernels.HEAP] = 0
+        self.tree.counts[kernels.NODES] = 0
         return -float(self.tree.floats[kernels.INCUMBENT])
 
-    def run(
-        self,
-        budget: float,
-        *,
-        gap: float,
-        time_limit: float | None = None,
-        staircases: IntArray | None = None,
-        progress: Callable[[Progress], None] | None = None,
-        started: float | None = None,
-    ) -> Outcome:
+    def feasible(self, budget: float) -> None:
+        """Make a schedule that fits the budget the incumbent.
+
+        Raises
+        ------
+        InfeasibleError
+            There is none; it carries the smallest budget that would do.
+        """
+        smallest = self.cheapest(budget * (1 + FEASIBLE_TOLERANCE))
+        if smallest > budget * (1 + FEASIBLE_TOLERANCE):
+            raise InfeasibleError(
+                f"no schedule fits the budget {budget:.6g}; the smallest budget that would do is {smallest:.6g}",
+                smallest,
+            )
+
+    def root_bound(self, budget: float, cells: CellArray) -> float:
+        """What no schedule within the budget surpasses, from the root of the tree alone.
+
+        Parameters
+        ----------
+        budget : float
+        cells : (N,) int
+            A schedule that fits, to begin with.
+        """
+        self.tree.best[:] = cells
+        self.tree.floats[kernels.INCUMBENT] = kernels.worth(self.packed, cells)
+        terms = kernels.Terms(budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES, _DIVE)
+        kernels.search(self.packed, self.scratch, self.tree, terms, np.zeros((0, len(self.packed.tail)), np.int64), 0)
+        return self.bound
+
+    def run(self, budget: float, limits: Limits, staircases: IntArray | None = None) -> Outcome:
         """Maximise the sum of the packed values within a budget.
 
         Parameters
         ----------
         budget : float
             Cost units a second.
-        gap : float
-            Stop once bound - objective is at most this.
-        time_limit : float, optional
-            Seconds since `started`.
+        limits : Limits
         staircases : (S, D + 1) int array, optional
             Stems to try first.
-        progress : callable, optional
-            Called with a :class:`Progress` at each return of the kernels.
-        started : float, optional
-            perf_counter() at which the clock began; default now.
 
         Raises
         ------
         InfeasibleError
             Nothing fits the budget.
         """
-        started = perf_counter() if started is None else started
+        self.feasible(budget)
         budget = budget * (1 + FEASIBLE_TOLERANCE)
-        gap = gap * (1 - 1e-6)  # so that sums in another order still keep to it
-        smallest = self.cheapest(budget)
-        if smallest > budget:
-            raise InfeasibleError(
-                f"no schedule fits the budget {budget:.6g}; the smallest budget that would do is {smallest:.6g}",
-                smallest,
-            )
+        gap = limits.gap * (1 - 1e-6)  # so that sums in another order still keep to it
+        # The search drops options in place.
+        packed = self.packed
+        self.packed = packed._replace(start=packed.start.copy(), value=packed.value.copy(), cell=packed.cell.copy())
         floats = self.tree.floats
         floats[kernels.INCUMBENT] = kernels.worth(self.packed, self.tree.best)
-        ticker = _Ticker(self, time_limit, progress, started)
+        ticker = _Ticker(self, limits)
         finished = interrupted = False
         starts = np.zeros((0, len(self.packed.tail)), np.int64) if staircases is None else staircases
         try:
@@ -161,6 +224,8 @@ class Search:
     def bound(self) -> float:
         """What no schedule surpasses, as far as the search has come."""
         floats, heap = self.tree.floats, self.tree.heap
+        if floats[kernels.CLOSED] == -np.inf and not self.tree.counts[kernels.NODES]:
+            return float(np.maximum.reduceat(self.packed.value, self.packed.start[:-1]).sum())
         still_open = self.tree.bound[heap[0]] if self.tree.counts[kernels.HEAP] else -np.inf
         return float(max(floats[kernels.INCUMBENT], floats[kernels.CLOSED], still_open))
 
@@ -190,29 +255,34 @@ class Search:
 class _Ticker:
     """Asked between two kernels: reports progress, and says whether there is time left."""
 
-    def __init__(
-        self, search: Search, time_limit: float | None, progress: Callable[[Progress], None] | None, started: float
-    ) -> None:
+    def __init__(self, search: Search, limits: Limits) -> None:
         self._search = search
-        self._time_limit = np.inf if time_limit is None else time_limit
-        self._progress = progress
-        self._started = started
-        self._reported = started
+        self._limits = limits
+        self._reported = limits.started
 
     def go_on(self) -> bool:
         now = perf_counter()
-        if self._progress is not None and now - self._reported >= _REPORT_EVERY_S:
+        if self._limits.progress is not None and now - self._reported >= _REPORT_EVERY_S:
             self._reported = now
             tree = self._search.tree
-            self._progress(
+            self._limits.progress(
                 Progress(
                     objective=float(tree.floats[kernels.INCUMBENT]),
                     bound=self._search.bound,
                     nodes=int(tree.counts[kernels.NODES]),
-                    runtime_s=now - self._started,
+                    runtime_s=now - self._limits.started,
                 )
             )
-        return now - self._started < self._time_limit
+        return self._limits.left_s > 0
+
+
+def schedule_cost(packed: kernels.Packed, cells: CellArray) -> float:
+    """The cost of one cell for each app, stem included."""
+    depth, rate = np.divmod(cells.astype(np.int64), len(packed.rate))
+    staircase = np.zeros(len(packed.seg))
+    np.maximum.at(staircase, depth, packed.rate[rate])
+    staircase = np.maximum.accumulate(staircase[::-1])[::-1]
+    return float(packed.seg @ staircase + packed.tail[depth] @ packed.rate[rate])
 
 
 def _new_tree(n: int, depths: int, rates: int) -> kernels.Tree:

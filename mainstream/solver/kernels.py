@@ -23,7 +23,7 @@ Numba's cache on disk sees changes in this file only: nothing here calls or read
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numba
 import numpy as np
@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 Cells = NDArray[np.int32]
 Staircase = NDArray[np.int64]
 
@@ -112,88 +111,9 @@ def _jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Ret
 
 def _inner(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
     # Called from jitted code only: without the way in from Python it compiles in half the time.
-    jitted: Callable[_Arguments, _Returned] = numba.njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(
-        function
-    )
+    options: dict[str, Any] = {"cache": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    jitted: Callable[_Arguments, _Returned] = numba.njit(**options)(function)
     return jitted
-
-
-@_jit
-def undominated(values: FloatArray, depths: IntArray, tail: FloatArray, rate: FloatArray, keep: BoolArray) -> int:
-    """Mark the options that no other option of their app makes superfluous; returns their number.
-
-    (d, j) is superfluous when some (d', j') with d' <= d, j' <= j and no larger tail cost is worth at least as much:
-    whatever staircase carries the one carries the other.
-
-    values : (N, F, R) float64, NaN where closed; the column R is rate[1..R]
-    depths : (F,) int64, depth of each column, increasing
-    keep : (N, F, R) bool, filled here
-    """
-    n, columns, rates = values.shape
-    # limit[e, c, j]: how many of the rates of column e < c cost no more than rate j at column c.
-    limit = np.zeros((columns, columns, rates), np.int64)
-    for e in range(columns):
-        for c in range(e, columns):
-            for j in range(rates):
-                cost = tail[depths[c]] * rate[j + 1] * (1 + 1e-12)
-                reach = 0
-                while reach <= j and tail[depths[e]] * rate[reach + 1] <= cost:
-                    reach += 1
-                limit[e, c, j] = reach
-    best = np.empty((columns, rates + 1))
-    kept = 0
-    for i in range(n):
-        for c in range(columns):
-            top = -np.inf
-            best[c, 0] = top
-            for j in range(rates):
-                v = values[i, c, j]
-                if np.isnan(v):
-                    keep[i, c, j] = False
-                else:
-                    alive = v > top
-                    e = 0
-                    while alive and e < c:
-                        alive = best[e, limit[e, c, j]] < v
-                        e += 1
-                    keep[i, c, j] = alive
-                    kept += alive
-                    top = max(top, v)
-                best[c, j + 1] = top
-    return kept
-
-
-@_jit
-def pack(
-    values: FloatArray,
-    keep: BoolArray,
-    depths: IntArray,
-    share: FloatArray,
-    optional: BoolArray,
-    start: IntArray,
-    value: FloatArray,
-    cell: Cells,
-) -> None:
-    """Write the kept options app by app: fills start (N + 1,), value (M,), cell (M,).
-
-    share : (N,) what an app's value counts in the objective
-    optional : (N,) bool, apps that may also stay out: cell 0 (depth 0, rate 0), value 0
-    """
-    n, columns, rates = values.shape
-    at = 0
-    for i in range(n):
-        start[i] = at
-        if optional[i]:
-            value[at] = 0.0
-            cell[at] = 0
-            at += 1
-        for c in range(columns):
-            for j in range(rates):
-                if keep[i, c, j]:
-                    value[at] = share[i] * values[i, c, j]
-                    cell[at] = depths[c] * (rates + 1) + j + 1
-                    at += 1
-    start[n] = at
 
 
 @_inner
@@ -474,7 +394,7 @@ def _core(
         for i in range(len(choice)):
             best[i] = cell[choice[i]]
     core, least, relief, pending = _find_core(packed, scratch, lam, bound - goal)
-    work = 5 * start[-1]
+    work: int = 5 * start[-1]
     patience = work + 100 * terms.capacity
     most = 1
     for i in core:
@@ -633,7 +553,7 @@ def _pop(tree: Tree) -> int:
             break
         heap[at], heap[down] = heap[down], heap[at]
         at = down
-    return heap[size]
+    return int(heap[size])
 
 
 @_inner
@@ -653,7 +573,7 @@ def _try_staircase(
         return -np.inf, True, 1
     _weigh(packed, scratch, staircase, staircase, 0.0)
     bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.01)
-    work = passes * packed.start[-1]
+    work: int = passes * packed.start[-1]
     if bound <= goal:
         return bound, True, work
     found, closed, more = _core(packed, scratch, terms, left, lam, bound, goal, tree.best)
@@ -666,28 +586,28 @@ def _try_staircase(
 def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase) -> tuple[int, int]:
     """The segment k and rate index m at which to split a box into M[k] <= m and M[k] > m.
 
-    That is where the staircase that the bound's choice needs is dearest above lo, at the middle; where it needs no
-    more than lo, right above lo at the dearest step.
+    That is at the corner of the needed staircase that adds most to the stem of lo, by itself, at the middle; where
+    no more than lo is needed, right above lo at the step that would add most.
     """
     seg, rate = packed.seg, packed.rate
-    best_k, best_cost = 0, 0.0
-    for k in range(1, len(lo)):
-        cost = seg[k] * (rate[needed[k]] - rate[lo[k]])
-        if needed[k] > lo[k] and (best_k == 0 or cost > best_cost):
-            best_k, best_cost = k, cost
-    if best_k > 0:
-        return best_k, (lo[best_k] + needed[best_k]) // 2
-    for k in range(1, len(lo)):
-        if hi[k] > lo[k]:
-            cost = seg[k] * (rate[lo[k] + 1] - rate[lo[k]])
-            if best_k == 0 or cost > best_cost:
-                best_k, best_cost = k, cost
-    return best_k, lo[best_k]
+    best_k, best_m, best_cost = 0, 0, -1.0
+    for above in range(2):
+        for k in range(1, len(lo)):
+            reach = needed[k] if above == 0 else lo[k] + 1
+            if reach > lo[k] and reach <= hi[k]:
+                cost = 0.0
+                for d in range(1, k + 1):
+                    cost += seg[d] * max(0.0, rate[reach] - rate[lo[d]])
+                if cost > best_cost:
+                    best_k, best_m, best_cost = k, (lo[k] + reach) // 2, cost
+        if best_k > 0:
+            break
+    return best_k, best_m
 
 
 @_inner
 def _split(k: int, m: int, hi: Staircase, lo: Staircase) -> None:
-    """Turn a box's upper end into that of its part M[k] <= m, and its lower end into that of M[k] > m; k = 0: no cut."""
+    """Turn a box's upper end into that of its part M[k] <= m, its lower end into that of M[k] > m; k = 0: no cut."""
     if k == 0:
         return
     for d in range(k, len(hi)):
@@ -720,7 +640,7 @@ def _add_node(
         goal = tree.floats[INCUMBENT] + terms.gap
         _weigh(packed, scratch, lo, hi, terms.share)
         own_bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.01)
-        work = passes * packed.start[-1]
+        work = int(passes * packed.start[-1])
         bound = min(bound, own_bound)
         if bound <= goal:
             _close(tree, terms, bound)
@@ -818,7 +738,7 @@ def _fix(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms) -> int:
     _weigh(packed, scratch, lo, hi, terms.share)
     left = terms.budget - _stem_cost(packed, lo)
     bound, lam, passes = _dual(packed, scratch, left, tree.lam[tree.heap[0]], -np.inf, 0.0)
-    work = (passes + 2) * start[-1]
+    work: int = (passes + 2) * start[-1]
     at = 0
     dropped = -np.inf
     for i in range(len(start) - 1):
@@ -939,10 +859,13 @@ def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase,
 
 
 @_jit
-def cheapest(packed: Packed, scratch: Scratch, tree: Tree, share: float, enough: float, effort: int) -> int:
+def cheapest(
+    packed: Packed, scratch: Scratch, tree: Tree, share: float, enough: float, hopeless: float, effort: int
+) -> int:
     """Look for the schedule of least cost, or for one of at most `enough`; returns a status code.
 
-    The heap holds the root box; tree.floats[INCUMBENT] comes back as minus the cost of tree.best.
+    It also ends when there is none of at most `hopeless`. The heap holds the root box; tree.floats[INCUMBENT] comes
+    back as minus the cost of tree.best.
     """
     heap, counts = tree.heap, tree.counts
     done = 0
@@ -952,7 +875,8 @@ def cheapest(packed: Packed, scratch: Scratch, tree: Tree, share: float, enough:
         if done > effort:
             return RUNNING
         slot = _pop(tree)
-        if tree.bound[slot] <= tree.floats[INCUMBENT] * (1.0 - 1e-12):
+        bound = tree.bound[slot]
+        if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12) or -bound > hopeless:
             break
         k, m = tree.cut[slot, 0], tree.cut[slot, 1]
         boxes = np.empty((2, 2, len(packed.tail)), np.int64)

@@ -15,7 +15,7 @@ from mainstream.errors import InfeasibleError
 from mainstream.events import event_metrics, option_values
 from mainstream.problem import FloatArray, Model, Video
 from mainstream.schedule import Choice, Result, Schedule
-from mainstream.solver import kernels
+from mainstream.solver import kernels, packing
 
 CellArray = NDArray[np.int32]
 
@@ -90,21 +90,12 @@ class Options:
             share=apps.weight / apps.weight.sum(),
         )
 
-    def pack(self, *, least: float = -np.inf, scale: FloatArray | None = None) -> kernels.Packed:
-        """The options worth looking at, as the kernels take them.
-
-        Parameters
-        ----------
-        least : float
-            Only options of at least this value (an app that may be left out stays out otherwise).
-        scale : (N,) array, optional
-            Factor of each app's values; default `share`.
-        """
+    def pack(self) -> kernels.Packed:
+        """The options worth looking at, as the kernels take them; values unweighted, see :func:`weighted`."""
         n, columns, count = self.values.shape
-        values = np.where(self.values >= least, self.values, np.nan) if least > -np.inf else self.values
         rate = np.concatenate([[0.0], self.rates])
         keep = np.empty((n, columns, count), np.bool_)
-        kept = kernels.undominated(values, self.depths, self.tail, rate, keep) + int(self.apps.optional.sum())
+        kept = packing.undominated(self.values, self.depths, self.tail, rate, keep) + int(self.apps.optional.sum())
         packed = kernels.Packed(
             start=np.empty(n + 1, np.int64),
             value=np.empty(kept),
@@ -113,16 +104,7 @@ class Options:
             seg=self.seg,
             rate=rate,
         )
-        kernels.pack(
-            values,
-            keep,
-            self.depths,
-            self.share if scale is None else scale,
-            self.apps.optional,
-            packed.start,
-            packed.value,
-            packed.cell,
-        )
+        packing.pack(self.values, keep, self.depths, self.apps.optional, packed.start, packed.value, packed.cell)
         return packed
 
     @cached_property
@@ -204,6 +186,18 @@ class Options:
             rate = int(np.searchsorted(self.rates, choice.target_fps, side="right"))
             staircase[1 : depth + 1] = np.maximum(staircase[1 : depth + 1], rate)
         return staircase[None, :]
+
+
+def weighted(packed: kernels.Packed, share: FloatArray) -> kernels.Packed:
+    """The same options, each app's values times its share."""
+    return packed._replace(value=packed.value * np.repeat(share, np.diff(packed.start)))
+
+
+def at_least(packed: kernels.Packed, least: float) -> kernels.Packed:
+    """The options of at least this value. What was dropped as dominated was so by one worth as much."""
+    keep = packed.value >= least
+    before = np.concatenate([[0], np.cumsum(keep)])
+    return packed._replace(start=before[packed.start], value=packed.value[keep], cell=packed.cell[keep])
 
 
 def _close_columns(values: FloatArray, apps: Apps, mode: str) -> None:

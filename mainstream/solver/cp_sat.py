@@ -1,0 +1,203 @@
+"""CP-SAT on the same packed options: an exact method that shares no code with the search.
+
+One Boolean for each option, one for each step of the staircase (segment k runs at rate j or more). CP-SAT works on
+integers. Costs are rounded down and values up, so that every schedule that fits is still there and looks no worse:
+its bound is a bound. A schedule that it finds is checked with the true costs; should the rounding have let one pass
+that does not fit, a second solve with costs rounded up finds one that does.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from mainstream.problem import FloatArray
+from mainstream.solver import kernels
+from mainstream.solver.branch_and_bound import FEASIBLE_TOLERANCE, Limits, Outcome, Progress, Search, schedule_cost
+from mainstream.solver.options import CellArray, at_least, weighted
+
+if TYPE_CHECKING:
+    from ortools.sat.python import cp_model
+
+WORKERS: Final = 2
+_UNITS: Final = 2**30
+"""Integer units that the budget, and an objective of 1, are divided into. From 2**36 on, CP-SAT 9.15 has returned
+schedules as optimal that were not."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    cells: CellArray | None
+    bound: float
+    nodes: int
+    proven: bool
+
+
+def cp_sat(
+    packed: kernels.Packed,
+    share: FloatArray,
+    budget: float,
+    limits: Limits,
+    *,
+    fair: bool = False,
+    hint: CellArray | None = None,
+) -> Outcome:
+    """Maximise the weighted mean (or first the smallest value) by CP-SAT.
+
+    Parameters
+    ----------
+    packed : Packed
+        Unweighted values.
+    share : (N,) array
+        What each app's value counts in the mean.
+    budget : float
+    limits : Limits
+    fair : bool
+        The smallest value first, then the mean among the schedules that reach it.
+    hint : (N,) int, optional
+        Cells to start from.
+
+    Raises
+    ------
+    InfeasibleError
+        Nothing fits the budget.
+    """
+    allowed = budget * (1 + FEASIBLE_TOLERANCE)
+    smallest_bound = None
+    closed = True
+    if fair:
+        stage = _solve(packed, allowed, limits, hint, fair=True)
+        floor = -np.inf if stage.cells is None else _smallest(packed, stage.cells)
+        smallest_bound = max(stage.bound, floor)
+        closed = smallest_bound - floor <= max(limits.gap, 1e-9)
+        packed = at_least(packed, floor - 1e-12)
+        hint = stage.cells
+    packed = weighted(packed, share)
+    found = _solve(packed, allowed, limits, hint)
+    cells = found.cells
+    if cells is None:
+        # Nothing in time, or nothing at all: the cheapest schedule tells.
+        search = Search(packed)
+        search.feasible(budget)
+        cells = search.tree.best
+    value = kernels.worth(packed, cells)
+    most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
+    bound = max(min(found.bound, most), value)
+    outcome = Outcome(
+        cells=cells,
+        bound=bound,
+        nodes=found.nodes,
+        finished=closed and found.proven and bound - value <= max(limits.gap, 1e-9),
+        method="cp-sat",
+    )
+    return outcome if smallest_bound is None else replace(outcome, bound=smallest_bound, mean_bound=bound)
+
+
+def _solve(
+    packed: kernels.Packed, allowed: float, limits: Limits, hint: CellArray | None, *, fair: bool = False
+) -> _Found:
+    """One solve, or two when the first one's schedule only fits in rounded costs."""
+    first = _solve_rounded(packed, allowed, limits, hint, fair=fair, round_cost=np.floor)
+    if first.cells is None or schedule_cost(packed, first.cells) <= allowed:
+        return first
+    second = _solve_rounded(packed, allowed, limits, hint, fair=fair, round_cost=np.ceil)
+    return replace(first, cells=second.cells, nodes=first.nodes + second.nodes)
+
+
+def _solve_rounded(
+    packed: kernels.Packed, allowed: float, limits: Limits, hint: CellArray | None, *, fair: bool, round_cost: Any
+) -> _Found:
+    from ortools.sat.python import cp_model
+
+    model, option = _formulate(packed, allowed, round_cost)
+    worth = [int(v) for v in np.ceil(packed.value * _UNITS)]
+    if fair:
+        smallest = model.new_int_var(min(worth), max(worth), "smallest")
+        for first, end in itertools.pairwise(packed.start.tolist()):
+            model.add(smallest <= cp_model.LinearExpr.weighted_sum(option[first:end], worth[first:end]))
+        model.maximize(smallest)
+    else:
+        model.maximize(cp_model.LinearExpr.weighted_sum(option, worth))
+    if hint is not None:
+        for literal, chosen in zip(option, packed.cell == np.repeat(hint, np.diff(packed.start)), strict=True):
+            model.add_hint(literal, bool(chosen))
+
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = WORKERS
+    solver.parameters.absolute_gap_limit = limits.gap * _UNITS
+    solver.parameters.relative_gap_limit = 0.0
+    if np.isfinite(limits.time_limit):
+        solver.parameters.max_time_in_seconds = max(limits.left_s, 1e-3)
+    status = solver.solve(model, None if limits.progress is None else _reporter(limits.started, limits.progress))
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return _Found(None, np.inf, int(solver.num_branches), status == cp_model.INFEASIBLE)
+    chosen = np.array([solver.boolean_value(literal) for literal in option])
+    return _Found(
+        cells=packed.cell[chosen],
+        bound=solver.best_objective_bound / _UNITS,
+        nodes=int(solver.num_branches),
+        proven=status == cp_model.OPTIMAL,
+    )
+
+
+def _formulate(packed: kernels.Packed, allowed: float, round_cost: Any) -> tuple[cp_model.CpModel, list[Any]]:
+    """One option for each app, the staircase that they need, and the budget; also the options' literals."""
+    from ortools.sat.python import cp_model
+
+    steps = range(len(packed.rate) - 1)
+    segments = range(1, len(packed.seg))
+    depth, rate = np.divmod(packed.cell.astype(np.int64), len(packed.rate))
+
+    def whole(cost: FloatArray) -> list[int]:
+        return [int(c) for c in round_cost(np.minimum(cost * (_UNITS / allowed), 4.0 * _UNITS))]
+
+    model = cp_model.CpModel()
+    option = [model.new_bool_var("") for _ in packed.cell]
+    runs = {(k, j): model.new_bool_var("") for k in segments for j in steps}
+    for (k, j), step in runs.items():
+        if k > 1:
+            model.add_implication(step, runs[k - 1, j])
+        if j > 0:
+            model.add_implication(step, runs[k, j - 1])
+    for first, end in itertools.pairwise(packed.start.tolist()):
+        own = range(first, end)
+        model.add_exactly_one(option[o] for o in own)
+        for (k, j), step in runs.items():
+            # All options that need this step, in one constraint: its relaxation is tighter than one for each.
+            need = [option[o] for o in own if depth[o] >= k and rate[o] > j]
+            if need:
+                model.add(sum(need) <= step)
+    tails = whole(packed.tail[depth] * packed.rate[rate])
+    stems = whole(np.outer(packed.seg[1:], np.diff(packed.rate)).ravel())
+    spent = cp_model.LinearExpr.weighted_sum([*option, *runs.values()], [*tails, *stems])
+    model.add(spent <= _UNITS)
+    return model, option
+
+
+def _reporter(started: float, progress: Callable[[Progress], None]) -> cp_model.CpSolverSolutionCallback:
+    """Progress at each schedule that CP-SAT finds."""
+    from ortools.sat.python import cp_model
+
+    class Reporter(cp_model.CpSolverSolutionCallback):
+        def on_solution_callback(self) -> None:
+            progress(
+                Progress(
+                    objective=self.objective_value / _UNITS,
+                    bound=self.best_objective_bound / _UNITS,
+                    nodes=int(self.num_branches),
+                    runtime_s=perf_counter() - started,
+                )
+            )
+
+    return Reporter()
+
+
+def _smallest(packed: kernels.Packed, cells: CellArray) -> float:
+    """The smallest value among one cell for each app."""
+    own = packed.cell == np.repeat(cells, np.diff(packed.start))
+    return float(packed.value[own].min())

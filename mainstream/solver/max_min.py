@@ -1,0 +1,61 @@
+"""Max-min fairness: the largest smallest value first, then the best mean among the schedules that reach it.
+
+A smallest value of t can be had when the cheapest schedule of the options worth at least t fits the budget. That is
+monotone in t, and t need only be tried at the options' own values, so it is halved. An optional app that is left out
+counts 0: it may stay out only where t is at most 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mainstream.errors import InterruptedSearch
+from mainstream.problem import FloatArray
+from mainstream.solver import kernels
+from mainstream.solver.branch_and_bound import FEASIBLE_TOLERANCE, Limits, Outcome, Search
+from mainstream.solver.options import at_least, weighted
+
+_SAME: float = 1e-12
+"""Values that differ by no more are one value to the second stage."""
+
+
+def max_min(packed: kernels.Packed, share: FloatArray, budget: float, limits: Limits) -> Outcome:
+    """Maximise the smallest value, then the weighted mean.
+
+    Parameters
+    ----------
+    packed : Packed
+        Unweighted values.
+    share : (N,) array
+        What each app's value counts in the mean.
+    budget : float
+    limits : Limits
+        The gap holds for the mean; the smallest value is exact unless the time runs out.
+
+    Returns
+    -------
+    Outcome
+        `bound` is the smallest value's, `mean_bound` that of the mean.
+
+    Raises
+    ------
+    InfeasibleError
+        Nothing fits the budget.
+    """
+    allowed = budget * (1 + FEASIBLE_TOLERANCE)
+    values = np.unique(packed.value)
+    # values[low] can be had, as far as anything can: run() below says if not even that.
+    low, high = 0, int(np.searchsorted(values, np.maximum.reduceat(packed.value, packed.start[:-1]).min()))
+    try:
+        while low < high and limits.left_s > 0:
+            middle = (low + high + 1) // 2
+            if Search(at_least(packed, values[middle])).cheapest(allowed, allowed) <= allowed:
+                low = middle
+            else:
+                high = middle - 1
+    except KeyboardInterrupt:
+        raise InterruptedSearch(None) from None
+    second = Search(weighted(at_least(packed, values[low] - _SAME), share)).run(budget, limits)
+    return replace(second, bound=float(values[high]), mean_bound=second.bound, finished=second.finished and low == high)
