@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +203,15 @@ def test_wilson_intervals(count: int, of: int, low: float, high: float) -> None:
     assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=5e-5)
 
 
+def test_an_interval_holds_what_was_observed() -> None:
+    of = np.arange(1, 3000)
+    for count in (0 * of, of // 2, of):
+        estimate = share_interval(count, of)
+        assert (estimate.low >= 0).all()
+        assert (estimate.high <= 1).all()
+        assert inside(estimate.value, estimate).all()
+
+
 def test_f1_interval_is_that_of_its_share() -> None:
     estimate = f1_interval(found=30, events=50, claims=40)
     share = share_interval(30, 60)
@@ -274,9 +286,10 @@ def test_how_far_each_event_model_is_off(crossing: tuple[Apps, Video, Result]) -
 
 
 def test_recall_alone_is_compared_alone() -> None:
-    app = App(app_id=1, accuracies={0: 0.8}, event_length_ms=700)
-    model = {"total_layers": 1, "layer_latencies": [1], "frozen_layer_names": {0: "in", 1: "out"}}
-    result = solve([app], model, {"stream_fps": 4}, budget=4)
+    app = App(app_id=1, accuracies={1: 0.8}, event_length_ms=700)
+    model = {"total_layers": 2, "layer_latencies": [1, 1], "frozen_layer_names": {1: "in", 2: "out"}}
+    result = solve([app], model, {"stream_fps": 4}, budget=8)
+    assert result.choices[0].num_frozen == 1
     replay = simulate_schedule(result, Apps.of([app]), Video(stream_fps=4), frames=100, seed=1)
     assert [off.metric for off in replay.off()] == ["recall"] * 3
 
@@ -288,3 +301,70 @@ def test_strange_results_are_refused(crossing: tuple[Apps, Video, Result]) -> No
         simulate_schedule(result, others, video, frames=100, seed=1)
     with pytest.raises(ProblemError, match="frames: got 0"):
         simulate_schedule(result, apps, video, frames=0, seed=1)
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = Path(sys.executable).with_name("mainstream")
+    return subprocess.run(
+        [command, "simulate", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "80"},
+        timeout=120,
+        check=False,
+    )
+
+
+def test_command_shows_what_the_library_computes(crossing: tuple[Apps, Video, Result]) -> None:
+    apps, video, result = crossing
+    done = run(PROBLEMS / "crossing.yaml", "--frames", 50_000, "--seed", 3)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    replay = simulate_schedule(result, apps, video, frames=50_000, seed=3)
+    assert lines[0] == f"crossing.yaml: {replay.simulated.frames.sum():,} frames drawn, seed 3"
+    assert len(lines) == 2 + 3 * len(result.choices) + 1
+    for k, choice in enumerate(result.choices):
+        for metric, line in zip(("recall", "precision", "f1"), lines[2 + 3 * k :], strict=False):
+            estimate = [float(part[k]) for part in getattr(replay.simulated, metric)]
+            shown = [getattr(choice, metric), *estimate]
+            assert re.findall(r"[01]\.\d{4}", line) == [f"{value:.4f}" for value in shown]
+            assert line.endswith("outside") == (not estimate[1] <= shown[0] <= estimate[2])
+    within, of = re.match(r"windowed: (\d+) of (\d+) predictions are in their interval", lines[-1]).groups()
+    assert int(of) == 30
+    assert int(within) == 30 - sum(line.endswith("outside") for line in lines)
+    assert int(within) >= 24
+
+
+def test_command_with_decay_says_how_far_each_event_model_is_off() -> None:
+    done = run(PROBLEMS / "tiny.yaml", "--frames", 100_000, "--decay", "--decay-unit", 2)
+    assert done.returncode == 0
+    rows = [line.split() for line in done.stdout.splitlines()[-9:]]
+    assert {(row[0], row[1]) for row in rows} == {(model, metric) for model in EVENT_MODELS for metric in METRICS}
+    windowed = next(row for row in rows if row[:2] == ["windowed", "f1"])
+    assert float(windowed[4]) < float(windowed[2])
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_command_counts_the_apps_that_it_does_not_list() -> None:
+    done = run(PROBLEMS / "district.yaml", "--frames", 1000)
+    assert done.returncode == 0
+    assert "... and 90 more apps" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.yaml"], "nowhere.yaml: "),
+        ([PROBLEMS / "tiny.yaml", "--frames", 0], "frames: got 0"),
+        ([PROBLEMS / "tiny.yaml", "--seed", -1], "seed: got -1"),
+        ([PROBLEMS / "tiny.yaml", "--decay", "--decay-unit", 0], "decay_unit: got 0"),
+        ([PROBLEMS / "tiny.yaml", "--budget", -1], "budget: got -1"),
+    ],
+)
+def test_command_refuses_in_one_line(arguments: list[object], message: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("mainstream: ") and done.stderr.count("\n") == 1
+    assert message in done.stderr

@@ -1,0 +1,132 @@
+"""``mainstream simulate``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mainstream.experiments.simulate import Replay
+    from mainstream.schedule import Result
+
+
+def command(
+    problem: Annotated[
+        Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
+    ],
+    budget: Annotated[
+        float | None,
+        typer.Option(help="Compute a second, in the latencies' unit; else the file's.", show_default=False),
+    ] = None,
+    frames: Annotated[int, typer.Option(help="Analysed frames to draw for each app, about.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same frames.")] = 0,
+    decay: Annotated[
+        bool, typer.Option("--decay", help="Let the correlation decay with the distance of frames.")
+    ] = False,
+    decay_unit: Annotated[
+        float, typer.Option(help="With --decay: over so many stream frames it is what the app says.")
+    ] = 1.0,
+) -> None:
+    """Solve a problem, then draw events frame by frame and compare what was predicted with what happens.
+
+    Each app's recall, precision and F1 as predicted and as simulated, with 95 % intervals. With --decay, frames d
+    stream frames apart correlate with the app's correlation to the power d / unit; a second table says how far each
+    event model is then off, and how far without decay. Precision is counted in windows of the event's length, which is
+    not how event model "paper" counts.
+    """
+    from mainstream.apps import Apps
+    from mainstream.cli import screen
+    from mainstream.experiments.simulate import simulate_schedule
+    from mainstream.io import Options, load_problem
+    from mainstream.solver import solve
+    from mainstream.text import naming
+
+    given = Options.of({"budget": budget}, where="command line").given()
+    described = load_problem(problem)
+    options = described.given() | given
+    if "budget" not in options:
+        raise ProblemError(f"{problem}: no budget; give 'budget' there or --budget")
+    errors = screen.console(stderr=True)
+    screen.show_warnings(errors, quiet=False)
+    with naming(problem), screen.Watch(errors) as watch:
+        result = solve(described.apps, described.model, described.video, **options, progress=watch)
+
+    apps = Apps.of(described.apps)
+    steady, *decayed = (
+        simulate_schedule(result, apps, described.video, frames=frames, seed=seed, decay_unit=unit)
+        for unit in ([None, decay_unit] if decay else [None])
+    )
+    shown = decayed[0] if decayed else steady
+    output = screen.console()
+    output.print(f"{problem.name}: {int(shown.simulated.frames.sum()):,} frames drawn, seed {seed}")
+    output.print(_apps(result, shown))
+    if len(result.choices) > _LISTED:
+        output.print(f"... and {len(result.choices) - _LISTED:,} more apps")
+    output.print(_agreement(result, shown))
+    if decayed:
+        output.print()
+        output.print(_distances(steady, decayed[0]))
+
+
+_LISTED = 10
+"""Apps that the table shows, three lines each."""
+
+
+def _columns(*headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for heading in headings:
+        left = heading in ("metric", "event model", "")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    return table
+
+
+def _apps(result: Result, replay: Replay) -> Table:
+    table = _columns("app", "fps", "votes", "metric", "predicted", "simulated", "95 % interval", "")
+    for k, choice in enumerate(result.choices[:_LISTED]):
+        first = (str(choice.app_id), f"{choice.target_fps:g}", "-" if choice.x_vote is None else str(choice.x_vote))
+        for metric in ("recall", "precision", "f1"):
+            predicted = getattr(choice, metric)
+            if predicted is None:
+                continue
+            value, low, high = (float(part[k]) for part in getattr(replay.simulated, metric))
+            interval = "nothing to count" if math.isnan(value) else f"{low:.4f} to {high:.4f}"
+            outside = "outside" if predicted < low or predicted > high else ""
+            table.add_row(
+                *(first if metric == "recall" else ("",) * 3),
+                metric,
+                f"{predicted:.4f}",
+                "-" if math.isnan(value) else f"{value:.4f}",
+                interval,
+                outside,
+            )
+    return table
+
+
+def _agreement(result: Result, replay: Replay) -> str:
+    within = of = 0
+    for metric in ("recall", "precision", "f1"):
+        predicted = getattr(replay.predicted[result.event_model], metric)
+        estimate = getattr(replay.simulated, metric)
+        of += len(estimate.value) - int(sum(map(math.isnan, estimate.value)))
+        within += int(((predicted >= estimate.low) & (predicted <= estimate.high)).sum())
+    return f"{result.event_model}: {within:,} of {of:,} predictions are in their interval"
+
+
+def _distances(steady: Replay, decayed: Replay) -> Table:
+    table = _columns("event model", "metric", "off, mean", "largest", "without decay, mean", "largest")
+    for now, before in zip(decayed.off(), steady.off(), strict=True):
+        table.add_row(
+            now.event_model,
+            now.metric,
+            *(f"{distance:.4f}" for distance in (now.mean, now.largest, before.mean, before.largest)),
+        )
+    return table
