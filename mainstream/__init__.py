@@ -1,15 +1,25 @@
 """Mainstream: choose, for each of many DNN applications on one camera, how much it shares and how often it looks."""
 
 from mainstream.apps import Apps
-from mainstream.errors import InfeasibleError, InterruptedSearch, MainstreamError, MissingExtraError, ProblemError
+from mainstream.errors import (
+    DeployError,
+    InfeasibleError,
+    InterruptedSearch,
+    MainstreamError,
+    MissingExtraError,
+    ProblemError,
+)
 from mainstream.problem import App, Model, Video
-from mainstream.schedule import Choice, Result, Schedule
-from mainstream.solver import solve
+from mainstream.schedule import Choice, Frontier, Result, Schedule
+from mainstream.scheduler import Scheduler
+from mainstream.solver import frontier, solve
 
 __all__ = [
     "App",
     "Apps",
     "Choice",
+    "Frontier",
+    "DeployError",
     "InfeasibleError",
     "InterruptedSearch",
     "MainstreamError",
@@ -18,6 +28,8 @@ __all__ = [
     "ProblemError",
     "Result",
     "Schedule",
+    "Scheduler",
     "Video",
+    "frontier",
     "solve",
 ]

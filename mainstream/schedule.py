@@ -245,6 +245,43 @@ class Result:
             raise ProblemError(f"result: not as saved: {error}") from None
 
 
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """The best that each of several budgets can pay for.
+
+    Attributes
+    ----------
+    budgets : (B,) float
+        Increasing, compute a second.
+    results : tuple of Result or None, length B
+        None where nothing fits.
+    """
+
+    budgets: FloatArray
+    results: tuple[Result | None, ...]
+
+    @property
+    def objectives(self) -> FloatArray:
+        """The best objective for each budget; NaN where nothing fits."""
+        return np.array([np.nan if result is None else result.objective for result in self.results])
+
+    @property
+    def bounds(self) -> FloatArray:
+        """What no schedule within each budget surpasses; NaN where nothing fits."""
+        return np.array([np.nan if result is None else result.bound for result in self.results])
+
+    def to_csv(self) -> str:
+        """One line for each budget; empty columns where nothing fits."""
+        lines = ["budget,objective,bound,gap,cost,status,runtime_s"]
+        for budget, result in zip(self.budgets.tolist(), self.results, strict=True):
+            if result is None:
+                lines.append(f"{budget!r},,,,,infeasible,")
+            else:
+                numbers = (budget, result.objective, result.bound, result.gap, result.cost)
+                lines.append(f"{','.join(repr(x) for x in numbers)},{result.status},{result.runtime_s:.6f}")
+        return "\n".join(lines) + "\n"
+
+
 def _from_rows(choices: list[Choice], left_out: list[int], stem: tuple[StemPart, ...]) -> Schedule:
     """Columns again; the apps that were left out come last."""
     rest = len(left_out)

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from mainstream.cli import freeze, generate, layers, profile, simulate, solve
+from mainstream.cli import freeze, frontier, generate, layers, methods, profile, simulate, solve
 from mainstream.errors import InfeasibleError, MainstreamError
 
 BAD_INPUT: Final = 2
@@ -27,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("solve")(solve.command)
+app.command("frontier")(frontier.command)
+app.command("methods")(methods.command)
 app.command("simulate")(simulate.command)
 app.command("generate")(generate.command)
 app.command("layers")(layers.command)

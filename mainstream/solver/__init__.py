@@ -1,4 +1,4 @@
-"""solve(): wires the parts together and holds no algorithm.
+"""solve() and frontier(): they wire the parts together and hold no algorithm.
 
 numba takes a third of a second to import, so everything that needs it is imported in the call.
 """
@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
+
 from mainstream.apps import Apps
-from mainstream.errors import InterruptedSearch, ProblemError
+from mainstream.errors import InfeasibleError, InterruptedSearch, ProblemError
 from mainstream.problem import Aggregate, App, EventModel, Method, Mode, Model, Objective, Video
-from mainstream.schedule import Choice, Result
+from mainstream.schedule import Choice, Frontier, Result
 from mainstream.validation import one_of, shown
 
 if TYPE_CHECKING:
-    from mainstream.solver.branch_and_bound import Progress
+    from mainstream.solver.branch_and_bound import Outcome, Progress
+    from mainstream.solver.options import Options
 
 
 def solve(
@@ -78,45 +81,145 @@ def solve(
         Ctrl-C; it carries the best schedule so far.
     """
     started = perf_counter()
-    _check(objective, aggregate, mode, method, event_model, budget, gap, time_limit)
-    columns, model, video = Apps.of(apps), Model.of(model), Video.of(video)
-    columns.check(model, video, mode)
-    metric = objective_of(columns, objective)
+    _check(aggregate, method, gap, time_limit)
+    _positive("budget", budget)
 
     from mainstream.solver.compilation import announced
 
     with announced():
-        from mainstream.solver.branch_and_bound import Limits
-        from mainstream.solver.methods import maximise
-        from mainstream.solver.options import Options
+        options = _options(apps, model, video, objective, mode, event_model)
+        outcome, result = _answer(
+            options, budget, method, aggregate, gap, time_limit, warm_start, progress, started=started
+        )
+    if outcome.interrupted:
+        raise InterruptedSearch(result)
+    return result
 
-        options = Options.build(columns, model, video, metric=metric, mode=mode, event_model=event_model)
-        limits = Limits(gap, math.inf if time_limit is None else time_limit, started, progress)
-        outcome = maximise(options, budget, limits, method, aggregate, options.staircases(warm_start))
+
+def frontier(
+    apps: Apps | Iterable[App | Mapping[str, Any]],
+    model: Model | Mapping[str, Any],
+    video: Video | Mapping[str, Any],
+    budgets: Iterable[float],
+    *,
+    objective: Objective | None = None,
+    aggregate: Aggregate = "mean",
+    mode: Mode = "mainstream",
+    method: Method = "auto",
+    event_model: EventModel = "windowed",
+    gap: float = 1e-6,
+    time_limit: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Frontier:
+    """The best schedule for each of several budgets; each search starts from its neighbour's stem.
+
+    Parameters
+    ----------
+    budgets : float iterable
+        Compute a second; taken in increasing order, each once.
+    time_limit : float, optional
+        Seconds for each budget.
+    apps, model, video, objective, aggregate, mode, method, event_model, gap, progress
+        As for :func:`solve`.
+
+    Returns
+    -------
+    Frontier
+
+    Raises
+    ------
+    ProblemError, InterruptedSearch
+        As :func:`solve`; a budget that nothing fits is no error, an app that no budget can satisfy is
+        :class:`InfeasibleError`.
+    """
+    _check(aggregate, method, gap, time_limit)
+    budgets = list(budgets)
+    if not budgets:
+        raise ProblemError("budgets: there is none; at least one is needed")
+    for budget in budgets:
+        _positive("budgets", budget)
+    budgets = sorted(set(budgets))
+
+    from mainstream.solver.compilation import announced
+
+    results: list[Result | None] = []
+    with announced():
+        options = _options(apps, model, video, objective, mode, event_model)
+        before: Result | None = None
+        for budget in budgets:
+            try:
+                outcome, result = _answer(options, budget, method, aggregate, gap, time_limit, before, progress)
+            except InfeasibleError:
+                results.append(None)
+                continue
+            if outcome.interrupted:
+                raise InterruptedSearch(result)
+            results.append(result)
+            before = result
+    return Frontier(np.array(budgets, dtype=np.float64), tuple(results))
+
+
+def _options(
+    apps: Apps | Iterable[App | Mapping[str, Any]],
+    model: Model | Mapping[str, Any],
+    video: Video | Mapping[str, Any],
+    objective: Objective | None,
+    mode: Mode,
+    event_model: EventModel,
+) -> Options:
+    """What each app may choose; everything that the user described is checked here."""
+    if objective is not None:
+        one_of("objective", objective, get_args(Objective))
+    one_of("mode", mode, get_args(Mode))
+    one_of("event_model", event_model, get_args(EventModel))
+    columns, model, video = Apps.of(apps), Model.of(model), Video.of(video)
+    columns.check(model, video, mode)
+    metric = objective_of(columns, objective)
+
+    from mainstream.solver.options import Options
+
+    return Options.build(columns, model, video, metric=metric, mode=mode, event_model=event_model)
+
+
+def _answer(
+    options: Options,
+    budget: float,
+    method: Method,
+    aggregate: Aggregate,
+    gap: float,
+    time_limit: float | None,
+    warm_start: Result | Iterable[Choice] | None,
+    progress: Callable[[Progress], None] | None,
+    started: float | None = None,
+) -> tuple[Outcome, Result]:
+    """Search, and put what was found in the user's words."""
+    from mainstream.solver.branch_and_bound import Limits
+    from mainstream.solver.methods import maximise
+
+    started = perf_counter() if started is None else started
+    limits = Limits(gap, math.inf if time_limit is None else time_limit, started, progress)
+    outcome = maximise(options, budget, limits, method, aggregate, options.staircases(warm_start))
     schedule = options.schedule(outcome.cells)
     mean = float(options.share @ schedule.value)
     fair = aggregate == "min"
     value = float(schedule.value.min()) if fair else mean
-    result = Result(
+    return outcome, Result(
         schedule=schedule,
         status="optimal" if outcome.finished else "feasible",
         objective=value,
         bound=max(value, outcome.bound),
         budget=float(budget),
-        metric=metric,
+        metric=options.metric,
         aggregate=aggregate,
-        mode=mode,
-        event_model=event_model,
+        mode=options.mode,
+        event_model=options.event_model,
         method=outcome.method,
         runtime_s=perf_counter() - started,
         nodes=outcome.nodes,
-        unit=model.unit,
+        unit=options.model.unit,
         mean=mean if fair else None,
         mean_bound=max(mean, outcome.mean_bound) if fair and outcome.mean_bound is not None else None,
     )
-    if outcome.interrupted:
-        raise InterruptedSearch(result)
-    return result
 
 
 def objective_of(apps: Apps, objective: Objective | None) -> Objective:
@@ -145,23 +248,9 @@ def objective_of(apps: Apps, objective: Objective | None) -> Objective:
     return objective
 
 
-def _check(
-    objective: str | None,
-    aggregate: str,
-    mode: str,
-    method: str,
-    event_model: str,
-    budget: float,
-    gap: float,
-    time_limit: float | None,
-) -> None:
-    if objective is not None:
-        one_of("objective", objective, get_args(Objective))
+def _check(aggregate: str, method: str, gap: float, time_limit: float | None) -> None:
     one_of("aggregate", aggregate, get_args(Aggregate))
-    one_of("mode", mode, get_args(Mode))
     one_of("method", method, get_args(Method))
-    one_of("event_model", event_model, get_args(EventModel))
-    _positive("budget", budget)
     if not _is_number(gap) or gap < 0:
         raise ProblemError(f"gap: got {shown(gap)}; it has to be a finite number, 0 or more")
     if time_limit is not None:
@@ -174,7 +263,5 @@ def _positive(name: str, given: float) -> None:
 
 
 def _is_number(given: object) -> bool:
-    import numpy as np
-
     real = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
     return real and math.isfinite(given)  # type: ignore[arg-type]

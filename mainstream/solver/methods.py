@@ -41,7 +41,7 @@ def maximise(
         Nothing fits the budget.
     """
     fair = aggregate == "min"
-    packed = options.pack()
+    packed = options.packed
     if method in ("greedy", "greedy-released"):
         if fair:
             raise ProblemError(f"method {method!r} only takes aggregate 'mean'; for 'min' use 'branch-and-bound'")

@@ -90,7 +90,8 @@ class Options:
             share=apps.weight / apps.weight.sum(),
         )
 
-    def pack(self) -> kernels.Packed:
+    @cached_property
+    def packed(self) -> kernels.Packed:
         """The options worth looking at, as the kernels take them; values unweighted, see :func:`weighted`."""
         n, columns, count = self.values.shape
         rate = np.concatenate([[0.0], self.rates])

@@ -1,0 +1,135 @@
+"""``mainstream frontier``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mainstream.errors import ProblemError
+from mainstream.problem import Aggregate, EventModel, Method, Mode, Objective
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mainstream.schedule import Frontier
+
+
+def command(
+    problem: Annotated[
+        Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
+    ],
+    budgets: Annotated[
+        str | None,
+        typer.Option(metavar="B,B,...", help="Budgets; else POINTS from the least to all.", show_default=False),
+    ] = None,
+    points: Annotated[int, typer.Option(help="How many budgets, when they are not given.", min=1)] = 20,
+    objective: Annotated[
+        Objective | None, typer.Option(help="What to maximise; else the file's.", show_default=False)
+    ] = None,
+    aggregate: Annotated[
+        Aggregate | None, typer.Option(help="Over the apps: their mean, or the smallest.", show_default="mean")
+    ] = None,
+    mode: Annotated[Mode | None, typer.Option(help="What may be shared.", show_default="mainstream")] = None,
+    event_model: Annotated[
+        EventModel | None, typer.Option(help="How frames become events.", show_default="windowed")
+    ] = None,
+    method: Annotated[Method | None, typer.Option(help="How to search.", show_default="auto")] = None,
+    csv: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Save as CSV; - is stdout, with nothing else on it.", show_default=False),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png|svg", help="Save as a picture.", show_default=False)
+    ] = None,
+) -> None:
+    """The best that each of several budgets can pay for.
+
+    Without --budgets they go, in equal steps, from the smallest that has a schedule to the one beyond which nothing is
+    gained.
+    """
+    from mainstream.cli import screen
+    from mainstream.io import Options, load_problem
+    from mainstream.report import figures
+    from mainstream.solver import frontier
+    from mainstream.text import naming, write_text
+
+    flags = {
+        "objective": objective,
+        "aggregate": aggregate,
+        "mode": mode,
+        "event_model": event_model,
+        "method": method,
+    }
+    given = Options.of(flags, where="command line").given()
+    described = load_problem(problem)
+    options = {key: value for key, value in (described.given() | given).items() if key != "budget"}
+    if plot is not None:
+        figures.check_picture(plot)
+    errors = screen.console(stderr=True)
+    screen.show_warnings(errors, quiet=False)
+    with naming(problem):
+        parts = (described.apps, described.model, described.video)
+        wanted = _useful(*parts, points, options) if budgets is None else _numbers(budgets)
+        with screen.Watch(errors) as watch:
+            found = frontier(*parts, wanted, **options, progress=watch)
+    unit = described.model.unit
+    metric = _metric(found)
+    if csv == "-":
+        typer.echo(found.to_csv(), nl=False)
+    else:
+        screen.console().print(_table(found, metric, f"{unit}/s" if unit else ""))
+        if csv is not None:
+            write_text(Path(csv), found.to_csv())
+    if plot is not None:
+        drawn = figures.Frontier(found.budgets, found.objectives, found.bounds)
+        title = f"{problem.name}: {len(described.apps)} apps"
+        figures.save_figure(figures.frontier_figure(drawn, metric=metric, unit=unit, title=title), plot)
+
+
+def _useful(apps: object, model: object, video: object, points: int, options: dict[str, object]) -> list[float]:
+    """Equal steps from the smallest budget that has a schedule to what the best schedule of all costs."""
+    import numpy as np
+
+    from mainstream.experiments.workloads import smallest_budget
+    from mainstream.solver import solve
+
+    least = smallest_budget(apps, model, video, **options)  # type: ignore[arg-type]
+    most = solve(apps, model, video, 1e12 * least, **options).cost  # type: ignore[arg-type]
+    return [float(budget) for budget in np.linspace(least * (1 + 1e-9), max(most, least * (1 + 1e-9)), points)]
+
+
+def _numbers(budgets: str) -> list[float]:
+    try:
+        return [float(word) for word in budgets.split(",")]
+    except ValueError:
+        raise ProblemError(f"--budgets: got {budgets!r}; it has to be numbers separated by commas") from None
+
+
+def _metric(found: Frontier) -> str:
+    for result in found.results:
+        if result is not None:
+            return f"{'smallest' if result.aggregate == 'min' else 'mean'} {result.metric}"
+    return "objective"
+
+
+def _table(found: Frontier, metric: str, unit: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for heading in (f"budget {unit}".strip(), metric, "bound", f"cost {unit}".strip(), "status", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for budget, result in zip(found.budgets.tolist(), found.results, strict=True):
+        if result is None:
+            table.add_row(f"{budget:.6g}", "-", "-", "-", "infeasible", "-")
+        else:
+            table.add_row(
+                f"{budget:.6g}",
+                f"{result.objective:.6f}",
+                f"{result.bound:.6f}",
+                f"{result.cost:.6g}",
+                result.status,
+                f"{result.runtime_s:.3g}",
+            )
+    return table
