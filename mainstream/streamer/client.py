@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from numbers import Real
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
@@ -48,15 +49,19 @@ class Observed(dict[int, float]):
     """
 
     def __init__(self, rates: Mapping[int, float], plan: NetPlan) -> None:
+        if not isinstance(rates, Mapping):
+            raise DeployError(
+                f"observed rates: got {shown(rates)}; it has to be a mapping of app_id to frames a second"
+            )
         wanted = plan.target_fps
         strange = [*(app for app in wanted if app not in rates), *(app for app in rates if app not in wanted)]
         if strange:
             which = "is not in the plan" if strange[0] in rates else "has no observed rate"
             raise DeployError(f"app {strange[0]} {which}; there has to be one rate for each app of the plan")
         for app, rate in rates.items():
-            if not 0 <= rate < math.inf:
-                raise DeployError(f"app {app}: observed rate {rate}; it has to be a finite number, 0 or more")
-        super().__init__({app: rates[app] for app in wanted})
+            if not isinstance(rate, Real) or not 0 <= rate < math.inf:
+                raise DeployError(f"app {app}: observed rate {shown(rate)}; it has to be a finite number, 0 or more")
+        super().__init__({app: float(rates[app]) for app in wanted})
         self.plan = plan
 
 
@@ -190,7 +195,9 @@ class StreamerClient:
                     socket.send(request, zmq.NOBLOCK)
                     sent = True
             except zmq.ZMQError as error:
-                raise _NoAnswerError(f"{self.address}: cannot send: {zmq.strerror(error.errno)}; correct the address") from None
+                raise DeployError(
+                    f"{self.address}: cannot send: {zmq.strerror(error.errno or 0)}; correct the address"
+                ) from None
 
     def _silence(self, sent: bool) -> _NoAnswerError:
         if sent:
