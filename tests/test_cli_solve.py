@@ -174,7 +174,7 @@ GOOD = TINY.read_text(encoding="utf-8").replace("../", f"{PROBLEMS.parent}/")
         ("budget: 20", "budget: -5", "budget: got -5; it has to be a finite number above 0"),
         ("budget: 20", "budget: .inf", "budget: got inf; it has to be a finite number above 0"),
         ("budget: 20", "budget: .nan", "budget: got nan; it has to be a finite number above 0"),
-        ("budget: 20", "gap: 0", "no budget; give 'budget' there or --budget"),
+        ("budget: 20", "gap: 0", "no budget; give 'budget' there, --budget or --utilisation"),
         ("apps:", "apps: []\nvideos:", "unknown key 'videos'; did you mean 'video'?"),
     ],
 )
@@ -216,6 +216,21 @@ def test_files_that_are_no_problem_are_one_line(tmp_path: Path) -> None:
     done = run(TINY, "--json", tmp_path / "missing" / "result.json")
     assert done.returncode == 2
     assert "result.json: cannot be written: no such file or directory" in done.stderr
+
+
+def test_a_stdout_that_takes_nothing_is_no_traceback() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [COMMAND, "solve", str(TINY)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "mainstream: [Errno 28] No space left on device\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as closed:
+        done = subprocess.run(
+            [COMMAND, "solve", str(TINY)], stdout=closed, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_version_and_help() -> None:

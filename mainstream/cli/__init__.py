@@ -67,9 +67,10 @@ def main() -> None:
         code = _fail(error, INFEASIBLE)
     except (MainstreamError, typer.TyperException) as error:
         code = _fail(error, BAD_INPUT)
-    except BrokenPipeError:  # as in `mainstream solve ... | head`; the interpreter's own flush must not fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+    except BrokenPipeError:  # as in `mainstream solve ... | head`
+        code = _cannot_print()
+    except OSError as error:
+        code = _fail(error, _cannot_print())
     sys.exit(code)
 
 
@@ -77,3 +78,8 @@ def _fail(error: Exception, code: int) -> int:
     text = error.format_message() if isinstance(error, typer.TyperException) else str(error)
     print(f"mainstream: {' '.join(text.split())}", file=sys.stderr)
     return code
+
+
+def _cannot_print() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter's own flush must not fail again
+    return 1
