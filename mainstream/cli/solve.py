@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from mainstream.errors import InterruptedSearch, ProblemError
-from mainstream.problem import Aggregate, EventModel, Method, Mode, Objective
+from mainstream.problem import Aggregate, EventModel, Method, Mode, Model, Objective
+from mainstream.validation import Description, Share
 
 if TYPE_CHECKING:
     from mainstream.schedule import Result
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
 def _option(words: str, *, metavar: str = "NUMBER", default: str | bool = False) -> Any:
     """An option as text: :class:`~mainstream.io.Options` checks it as it checks the file's, with the same words."""
     return typer.Option(metavar=metavar, help=words, show_default=default)
+
+
+class _Load(Description):
+    utilisation: Share
+
+
+def _budget(model: Model, utilisation: str) -> float:
+    """Milliseconds of compute a second that a share of the device's cores has."""
+    load = _Load.of({"utilisation": utilisation}, where="command line")
+    if model.cores is None or model.unit != "ms":
+        raise ProblemError("--utilisation: the profile has to say its cores and unit 'ms'; give --budget instead")
+    return 1000 * model.cores * load.utilisation
 
 
 def _one_of(allowed: object) -> str:
@@ -28,6 +41,9 @@ def command(
         Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
     ],
     budget: Annotated[str | None, _option("Compute a second, in the latencies' unit; else the file's.")] = None,
+    utilisation: Annotated[
+        str | None, _option("Instead of a budget: share of the profile's cores, with latencies in ms.")
+    ] = None,
     objective: Annotated[
         str | None, _option("What to maximise; else f1 where the apps allow it.", metavar=_one_of(Objective))
     ] = None,
@@ -75,6 +91,10 @@ def command(
     given = Options.of(flags, where="command line").given()
     described = load_problem(problem)
     options = described.given() | given
+    if utilisation is not None:
+        if budget is not None:
+            raise ProblemError("command line: --budget and --utilisation say the same; give one of them")
+        options["budget"] = _budget(described.model, utilisation)
     if "budget" not in options:
         raise ProblemError(f"{problem}: no budget; give 'budget' there or --budget")
 

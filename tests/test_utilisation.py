@@ -1,0 +1,52 @@
+"""``mainstream solve --utilisation``: the budget as a share of the cores that the profile was measured on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mainstream import App, Model, Result, Video
+from mainstream.cli import app
+from mainstream.errors import ProblemError
+from mainstream.io import Problem, save_problem
+
+APPS = (App(app_id=1, accuracies={0: 0.9, 2: 0.8}, event_length_ms=1000),)
+
+
+def solved(path: Path, *arguments: str, cores: int | None = 4, unit: str | None = "ms") -> Result:
+    layers: dict[str, Any] = {
+        "total_layers": 2,
+        "layer_latencies": (10.0, 30.0),
+        "frozen_layer_names": {0: "a", 2: "b"},
+    }
+    model = Model(**layers, cores=cores, unit=unit)
+    save_problem(Problem(apps=APPS, model=model, video=Video(stream_fps=10), budget=7), path)
+    done = CliRunner().invoke(app, ["solve", str(path), "--json", "-", *arguments], standalone_mode=False)
+    if done.exception:
+        raise done.exception
+    return Result.from_json(done.stdout)
+
+
+def test_the_budget_is_a_share_of_the_cores(tmp_path: Path) -> None:
+    assert solved(tmp_path / "p.yaml", "--utilisation", "0.8").budget == pytest.approx(1000 * 4 * 0.8)
+    assert solved(tmp_path / "p.yaml", "--utilisation", "1", cores=1).budget == 1000
+
+
+@pytest.mark.parametrize("share", ["0", "1.01", "-1", "nan", "most"])
+def test_it_is_a_share(tmp_path: Path, share: str) -> None:
+    with pytest.raises(ProblemError, match="command line: utilisation: got "):
+        solved(tmp_path / "p.yaml", "--utilisation", share)
+
+
+def test_it_is_instead_of_a_budget(tmp_path: Path) -> None:
+    with pytest.raises(ProblemError, match="say the same; give one of them"):
+        solved(tmp_path / "p.yaml", "--utilisation", "0.8", "--budget", "10")
+
+
+@pytest.mark.parametrize(("cores", "unit"), [(None, "ms"), (4, "MFLOP"), (4, None)])
+def test_the_profile_has_to_say_what_a_share_is_of(tmp_path: Path, cores: int | None, unit: str | None) -> None:
+    with pytest.raises(ProblemError, match="has to say its cores and unit 'ms'; give --budget instead"):
+        solved(tmp_path / "p.yaml", "--utilisation", "0.8", cores=cores, unit=unit)
