@@ -10,7 +10,14 @@ EXTRAS = {
     "report": ["matplotlib>=3.9"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})
-EXTRAS["test"] = ["pytest>=8", "hypothesis>=6.100", "pytest-xdist>=3.6", "pytest-benchmark>=5", "highspy>=1.9"]
+EXTRAS["test"] = [
+    *EXTRAS["all"],
+    "highspy>=1.9",
+    "hypothesis>=6.100",
+    "pytest>=8",
+    "pytest-benchmark>=5",
+    "pytest-xdist>=3.6",
+]
 EXTRAS["dev"] = [*EXTRAS["test"], "ruff>=0.9", "mypy>=1.14", "types-PyYAML>=6"]
 
 setup(

@@ -296,7 +296,7 @@ def test_a_time_limit_returns_the_best_so_far() -> None:
 
 
 def test_modes_are_nested() -> None:
-    apps, model, video, smallest = generated(12, 9)
+    apps, model, _, smallest = generated(12, 9)
     best = {}
     for mode in ("mainstream", "max-sharing", "no-sharing"):
         try:
