@@ -113,9 +113,9 @@ def test_dropout_and_batch_norm_are_in_inference_mode_whatever_the_model_says() 
 def test_names_that_a_graph_cannot_hold_are_changed() -> None:
     layers = keras().layers
     frame = keras().Input((8, 8, 3), name="frame")
-    x = layers.Conv2D(2, 1, name="Top")(layers.Conv2D(2, 1, name="a layer: one")(frame))
-    net = network(keras().Model(frame, layers.Conv2D(2, 1, name="top")(x)))
-    assert [layer.name for layer in net.layers] == ["frame", "a_layer__one", "Top", "top_1"]
+    x = layers.Conv2D(2, 1, name="top")(layers.Conv2D(2, 1, name="a layer: one")(frame))
+    net = network(keras().Model(frame, layers.Conv2D(2, 1, name="Top")(x)))
+    assert [layer.name for layer in net.layers] == ["frame", "a_layer__one", "top", "Top_1"]
 
 
 def weights_of(form: str, folder: Path) -> tuple[Path, Any]:
