@@ -95,6 +95,15 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
         Part(tmp_path / "net.pb", "frame", "top")
 
 
+def test_a_graph_that_does_not_say_its_shape_takes_any(tmp_path: Path) -> None:
+    with tf.Graph().as_default() as graph:
+        tf.multiply(tf.compat.v1.placeholder(tf.float32, name="any"), 2.0, name="double")
+    (tmp_path / "net.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    part = Part(tmp_path / "net.pb", "any", "double")
+    assert part.input_shape is None
+    np.testing.assert_array_equal(part([1.0, 2.0]), [2.0, 4.0])
+
+
 def test_a_batch_of_another_shape_is_refused(graph: Path) -> None:
     with pytest.raises(ProblemError, match=r"shape \(2, 2, 3\); this part takes \(None, 2, 2, 3\)"):
         Part(graph, "frame", "double")(np.zeros((2, 2, 3)))

@@ -214,7 +214,7 @@ def subclassed() -> Any:
         (lambda: keras().Sequential([keras().Input((7,)), keras().layers.Dense(2)]), "it has to take images"),
         (
             lambda: keras().Sequential([keras().Input((None, None, 3)), keras().layers.Conv2D(2, 1)]),
-            "frames of any size; say which",
+            "frames of any size; give one with --size, or build it",
         ),
         (lambda: 7, "model: got int; it has to be a Keras model"),
     ],

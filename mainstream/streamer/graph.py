@@ -27,8 +27,8 @@ class Part:
 
     Attributes
     ----------
-    input_shape : tuple of (int or None)
-        What it takes; None where any number will do, such as the batch.
+    input_shape : tuple of (int or None), or None
+        What it takes; None where any number will do, such as the batch, or all where the graph does not say.
 
     Raises
     ------
@@ -49,7 +49,7 @@ class Part:
                 between, input_map={feed.name: tensor}, return_elements=[fetch.name], name="part"
             )[0]
 
-        self.input_shape: tuple[int | None, ...] = tuple(feed.shape)
+        self.input_shape: tuple[int | None, ...] | None = None if feed.shape.rank is None else tuple(feed.shape)
         self._dtype = feed.dtype.as_numpy_dtype
         self._constant = tf.constant
         self._function = tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec(feed.shape, feed.dtype))
@@ -71,13 +71,14 @@ class Part:
             The batch is not of that shape.
         """
         tensor = np.asarray(batch, self._dtype)
-        fits = tensor.ndim == len(self.input_shape) and all(
-            own in (None, given) for own, given in zip(self.input_shape, tensor.shape, strict=True)
-        )
-        if not fits:
+        if self.input_shape is not None and not _fits(tensor.shape, self.input_shape):
             raise ProblemError(f"a batch of shape {tensor.shape}; this part takes {self.input_shape}")
         result: NDArray[Any] = self._function(self._constant(tensor)).numpy()
         return result
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(own in (None, given) for own, given in zip(wanted, shape, strict=True))
 
 
 def _tensorflow() -> Any:

@@ -72,11 +72,6 @@ class Layer:
     parameters: int
     calls: tuple[Call, ...]
 
-    @property
-    def kind(self) -> str:
-        """Name of the layer's class."""
-        return type(self.layer).__name__
-
 
 @dataclass(frozen=True)
 class Network:
@@ -252,7 +247,7 @@ def _frame(shape: tuple[int | None, ...], name: str, size: int | None) -> tuple[
     if size is not None and size < 1:
         raise ProblemError(f"size: got {size}; it has to be at least 1")
     if size is None and None in shape[1:3]:
-        raise ProblemError(f"{name} takes frames of any size; say which to use with --size")
+        raise ProblemError(f"{name} takes frames of any size; give one with --size, or build it with one")
     height, width = (size if own is None else own for own in shape[1:3])
     if size is not None and (height, width) != (size, size):
         raise ProblemError(f"{name} takes frames of {height} x {width}, not {size} x {size}")
