@@ -81,6 +81,17 @@ def test_every_and_block_of_a_small_network() -> None:
     assert list(chokepoints(net)) == [0, 4, 6, 7, 8, 9]
 
 
+def test_a_block_ends_where_a_bypass_begins_though_nothing_is_computed_there() -> None:
+    layers = keras().layers
+    frame = keras().Input((8, 8, 3))
+    begin = layers.Conv2D(3, 1, name="begin")(frame)
+    x = layers.Conv2D(3, 1)(layers.ReLU()(layers.BatchNormalization()(begin)))
+    model = keras().Model(
+        frame, layers.Flatten(name="end")(layers.ReLU(name="relu")(layers.Add(name="add")([x, begin])))
+    )
+    assert list(chokepoints(trace(model, "preactivated")).values())[1:] == ["begin", "relu", "end"]
+
+
 def test_blocks_of_mobilenetv2_are_those_of_the_measured_profile(mobilenetv2: Network) -> None:
     measured = json.loads(MEASURED.read_text())["frozen_layer_names"]
     assert chokepoints(mobilenetv2) == {int(k): name for k, name in measured.items()}
