@@ -315,25 +315,30 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_command_shows_what_the_library_computes(crossing: tuple[Apps, Video, Result]) -> None:
+@pytest.mark.parametrize(("flags", "decay_unit"), [([], None), (["--decay"], 1.0)])
+def test_command_shows_what_the_library_computes(
+    crossing: tuple[Apps, Video, Result], flags: list[str], decay_unit: float | None
+) -> None:
     apps, video, result = crossing
-    done = run(PROBLEMS / "crossing.yaml", "--frames", 50_000, "--seed", 3)
+    done = run(PROBLEMS / "crossing.yaml", "--frames", 50_000, "--seed", 3, *flags)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    replay = simulate_schedule(result, apps, video, frames=50_000, seed=3)
+    replay = simulate_schedule(result, apps, video, frames=50_000, seed=3, decay_unit=decay_unit)
     assert lines[0] == f"crossing.yaml: {replay.simulated.frames.sum():,} frames drawn, seed 3"
-    assert len(lines) == 2 + 3 * len(result.choices) + 1
+    sides = set()
     for k, choice in enumerate(result.choices):
         for metric, line in zip(("recall", "precision", "f1"), lines[2 + 3 * k :], strict=False):
             estimate = [float(part[k]) for part in getattr(replay.simulated, metric)]
             shown = [getattr(choice, metric), *estimate]
             assert re.findall(r"[01]\.\d{4}", line) == [f"{value:.4f}" for value in shown]
+            sides.add(-1 if shown[0] < estimate[1] else 1 if shown[0] > estimate[2] else 0)
             assert line.endswith("outside") == (not estimate[1] <= shown[0] <= estimate[2])
-    within, of = re.match(r"windowed: (\d+) of (\d+) predictions are in their interval", lines[-1]).groups()
+    last = lines[2 + 3 * len(result.choices)]
+    within, of = re.match(r"windowed: (\d+) of (\d+) predictions are in their interval", last).groups()
     assert int(of) == 30
     assert int(within) == 30 - sum(line.endswith("outside") for line in lines)
-    assert int(within) >= 24
+    assert int(within) >= 24 if decay_unit is None else sides == {-1, 0, 1}
 
 
 def test_command_with_decay_says_how_far_each_event_model_is_off() -> None:
@@ -350,6 +355,7 @@ def test_command_counts_the_apps_that_it_does_not_list() -> None:
     done = run(PROBLEMS / "district.yaml", "--frames", 1000)
     assert done.returncode == 0
     assert "... and 90 more apps" in done.stdout
+    assert len(done.stdout.splitlines()) == 2 + 3 * 10 + 2
 
 
 @pytest.mark.parametrize(
