@@ -259,9 +259,9 @@ def test_the_input_may_stand_under_0_or_1() -> None:
 @pytest.mark.parametrize(
     ("given", "paths", "message"),
     [
-        ([(4, 5)], {}, "app 1: no model_path for num_frozen 4; it has none"),
-        ([(4, 5)], {0: "a", 8: "b"}, "app 1: no model_path for num_frozen 4; it has those for [0, 8]"),
-        ([(0, 5)], {8: "b"}, "app 1: no model_path for num_frozen 0; it has those for [8]"),
+        ([(4, 5)], {}, "app 1: no model_path for num_frozen 4; it has none; add that file"),
+        ([(4, 5)], {0: "a", 8: "b"}, "app 1: no model_path for num_frozen 4; it has those for [0, 8]; add that file"),
+        ([(0, 5)], {8: "b"}, "app 1: no model_path for num_frozen 0; it has those for [8]; add that file"),
         (
             [(10, 5)],
             {10: "a"},

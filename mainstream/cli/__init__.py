@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from mainstream.cli import freeze, frontier, generate, layers, methods, profile, simulate, solve
+from mainstream.cli import deploy, freeze, frontier, generate, layers, methods, plan, profile, simulate, solve
 from mainstream.errors import InfeasibleError, MainstreamError
 
 BAD_INPUT: Final = 2
@@ -29,6 +29,8 @@ app = typer.Typer(
 app.command("solve")(solve.command)
 app.command("frontier")(frontier.command)
 app.command("methods")(methods.command)
+app.command("plan")(plan.command)
+app.command("deploy")(deploy.command)
 app.command("simulate")(simulate.command)
 app.command("generate")(generate.command)
 app.command("layers")(layers.command)

@@ -289,7 +289,7 @@ def _model_path(app: App, choice: Choice) -> str:
     if path is not None:
         return path
     known = f"it has those for {shown(sorted(app.model_path))}" if app.model_path else "it has none"
-    raise ProblemError(f"app {app.app_id}: no model_path for num_frozen {choice.num_frozen}; {known}")
+    raise ProblemError(f"app {app.app_id}: no model_path for num_frozen {choice.num_frozen}; {known}; add that file")
 
 
 def _has_own_layers(choice: Choice, model: Model) -> None:

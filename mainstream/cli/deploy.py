@@ -1,0 +1,181 @@
+"""``mainstream deploy``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mainstream.cli.plan import Budget, IntegerFps, load, plan_of_problem
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.spinner import Spinner
+    from rich.table import Table
+
+    from mainstream.scheduler import Observation, Round
+    from mainstream.streamer import NetPlan, Observed, StreamerClient
+
+
+def command(
+    problem: Annotated[
+        Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
+    ],
+    streamer: Annotated[
+        str, typer.Option(metavar="tcp://HOST:PORT", help="Where Streamer listens.")
+    ] = "tcp://localhost:5555",
+    budget: Budget = None,
+    once: Annotated[bool, typer.Option("--once", help="One round, whatever rates are observed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the first plan as JSON and send nothing.")] = False,
+    json: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Save the rounds as JSON; - is stdout, with nothing else on it.", show_default=False
+        ),
+    ] = None,
+    integer_fps: IntegerFps = False,
+    window: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long Streamer measures, for the countdown.")
+    ] = 30,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for an answer.")] = 60,
+    retries: Annotated[
+        int, typer.Option(metavar="N", help="Send a plan without an answer so often again; it may run twice.")
+    ] = 0,
+) -> None:
+    """Solve, run the plan on a Streamer, solve again with what the observed rates cost.
+
+    Ends when target and observed cost differ by less than a fifth of the target, after 10 rounds, or when going on is
+    of no use; the last line says which.
+    """
+    if dry_run:
+        if json is not None:
+            raise ProblemError("command line: --dry-run prints the plan and has no rounds to save; leave --json out")
+        plan = plan_of_problem(problem, budget)
+        typer.echo((plan.with_integer_fps() if integer_fps else plan).to_json())
+        return
+
+    from mainstream.cli import screen
+    from mainstream.scheduler import Scheduler
+    from mainstream.streamer import StreamerClient
+    from mainstream.text import naming, write_text
+
+    described, options = load(problem, budget)
+    first_budget = options.pop("budget")
+    errors = screen.console(stderr=True)
+    screen.show_warnings(errors, quiet=False)
+    unit = f" {described.model.unit}/s" if described.model.unit else ""
+    with naming("command line"):
+        client = StreamerClient(streamer, timeout, retries, integer_fps=integer_fps)
+    with client:
+        shown = _Shown(client, None if json == "-" else screen.console(), errors, window, unit)
+        with naming(problem):
+            scheduler = Scheduler(
+                described.apps,
+                described.video,
+                described.model,
+                deployer=shown,
+                max_rounds=1 if once else 10,
+                **options,
+            )
+            history = scheduler.run(first_budget, progress=shown.round)
+    if json == "-":
+        typer.echo(history.to_json())
+        return
+    if not once:
+        typer.echo(f"ended      {history.reason}, after {len(history)} round{'' if len(history) == 1 else 's'}")
+    if json is not None:
+        write_text(Path(json), history.to_json() + "\n")
+
+
+class _Shown:
+    """A deployer that shows each plan, the wait for its rates, and the round that came of it.
+
+    Parameters
+    ----------
+    out : Console or None
+        None shows the wait only.
+    """
+
+    def __init__(self, client: StreamerClient, out: Console | None, errors: Console, window: float, unit: str) -> None:
+        self._client = client
+        self._out = out
+        self._errors = errors
+        self._window = window
+        self._unit = unit
+        self._rounds = 0
+
+    def deploy(self, plan: NetPlan) -> Observed:
+        self._rounds += 1
+        if self._client.integer_fps:
+            plan = plan.with_integer_fps()
+        if self._out is not None:
+            self._out.print(f"round {self._rounds}")
+            self._out.print(plan.tree())
+        with self._waiting():
+            return self._client.deploy(plan)
+
+    def round(self, one: Round) -> None:
+        if self._out is None:
+            return
+        from mainstream.cli.screen import LISTED
+
+        self._out.print(_table(one, one.apps[:LISTED], self._out.width))
+        if len(one.apps) > LISTED:
+            self._out.print(f"... and {len(one.apps) - LISTED:,} more apps")
+        if one.result.left_out:
+            self._out.print(f"left out   {len(one.result.left_out):,} optional apps")
+        self._out.print(
+            f"cost       target {one.target_cost:.6g}, observed {one.observed_cost:.6g}{self._unit} "
+            f"({one.deviation:+.1%}), budget {one.budget:.6g}"
+        )
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        if not self._errors.is_terminal:
+            self._errors.print(f"waiting for the observed rates, about {self._window:g} s")
+            yield
+            return
+        started = monotonic()
+        spinner = Spinner("line")
+
+        def look() -> Spinner:
+            left = self._window - (monotonic() - started)
+            spinner.update(text=f"measuring, {math.ceil(left)} s left" if left > 0 else "waiting for the answer")
+            return spinner
+
+        with Live(console=self._errors, get_renderable=look, transient=True, refresh_per_second=8):
+            yield
+
+
+def _table(one: Round, listed: tuple[Observation, ...], width: int) -> Table:
+    """Target against observed for the `listed` apps; names are cut to keep within `width` columns, numbers never."""
+    from rich.table import Table
+    from rich.text import Text
+
+    metric = one.result.metric
+    headings = ["app", "target fps", "observed", f"{metric} at target", "observed"]
+    choices = {choice.app_id: choice for choice in one.result.choices}
+    rows = [_cells(seen, getattr(choices[seen.app_id], metric), getattr(seen, metric)) for seen in listed]
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for heading, needed in zip(headings, widths, strict=True):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=needed)
+        if heading == "app":
+            left = max(8, width - sum(widths) - len(widths))
+            table.add_column("name", max_width=left, no_wrap=True, overflow="ellipsis")
+    for seen, (app_id, *numbers) in zip(listed, rows, strict=True):
+        table.add_row(app_id, Text(seen.name or ""), *numbers)
+    return table
+
+
+def _cells(seen: Observation, target: float, observed: float) -> list[str]:
+    return [str(seen.app_id), f"{seen.target_fps:g}", f"{seen.observed_fps:.4g}", f"{target:.4f}", f"{observed:.4f}"]

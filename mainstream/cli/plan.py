@@ -1,0 +1,119 @@
+"""``mainstream plan``, and what it shares with ``mainstream deploy``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from mainstream.io import Problem
+    from mainstream.schedule import Result
+    from mainstream.streamer import NetPlan
+
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER", help="Compute a second, in the latencies' unit; else the file's.", show_default=False
+    ),
+]
+IntegerFps = Annotated[
+    bool, typer.Option("--integer-fps", help="Whole rates, max(1, floor(rate)), for a Streamer that takes no others.")
+]
+
+
+def command(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PROBLEM.yaml|RESULT.json",
+            help="A problem to solve, or a result saved by solve --json.",
+            show_default=False,
+        ),
+    ],
+    problem: Annotated[
+        Path | None,
+        typer.Option(metavar="PROBLEM.yaml", help="The problem that a RESULT.json answers.", show_default=False),
+    ] = None,
+    budget: Budget = None,
+    tree: Annotated[bool, typer.Option("--tree", help="As a tree, for people.")] = False,
+    integer_fps: IntegerFps = False,
+) -> None:
+    """Print the net plan of a schedule: the request that Streamer takes, as JSON.
+
+    A result holds choices only; the model files of the apps and the layer names are in the problem that it answers.
+    """
+    if _is_result(file):
+        if problem is None:
+            raise ProblemError(f"{file} is a result; give the problem that it answers, too: --problem PROBLEM.yaml")
+        if budget is not None:
+            raise ProblemError(f"{file} is a result, solved with its own budget; leave --budget out")
+        plan = _plan_of_result(file, problem)
+    else:
+        if problem is not None:
+            raise ProblemError(f"{file} is no result, so --problem has no use; leave it out")
+        plan = plan_of_problem(file, budget)
+    if integer_fps:
+        plan = plan.with_integer_fps()
+    typer.echo(plan.tree() if tree else plan.to_json())
+
+
+def load(file: Path, budget: str | None) -> tuple[Problem, dict[str, Any]]:
+    """A problem and the options to solve it with, `budget` among them.
+
+    Raises
+    ------
+    ProblemError
+        The file or the budget is not what it has to be, or there is no budget.
+    """
+    from mainstream.io import Options, load_problem
+
+    flags = Options.of({"budget": budget}, where="command line").given()
+    described = load_problem(file)
+    options = described.given() | flags
+    if "budget" not in options:
+        raise ProblemError(f"{file}: no budget; give 'budget' there or --budget")
+    return described, options
+
+
+def plan_of_problem(file: Path, budget: str | None) -> NetPlan:
+    """The net plan of a problem, which is solved first."""
+    from mainstream.cli import screen
+    from mainstream.solver import solve
+    from mainstream.text import naming
+
+    described, options = load(file, budget)
+    errors = screen.console(stderr=True)
+    screen.show_warnings(errors, quiet=False)
+    with naming(file), screen.Watch(errors) as watch:
+        result = solve(described.apps, described.model, described.video, **options, progress=watch)
+        return _plan(result, described)
+
+
+def _plan_of_result(file: Path, problem: Path) -> NetPlan:
+    from mainstream.io import load_problem, load_result
+    from mainstream.text import naming
+
+    result = load_result(file)
+    described = load_problem(problem)
+    with naming(problem):
+        return _plan(result, described)
+
+
+def _plan(result: Result, described: Problem) -> NetPlan:
+    from mainstream.streamer import net_plan
+
+    return net_plan(result, described.apps, described.model)
+
+
+def _is_result(file: Path) -> bool:
+    """Whether a file holds a result and no problem, which may be JSON, too."""
+    from mainstream.text import parse
+
+    if file.suffix.lower() != ".json":
+        return False
+    content = parse(file)
+    return isinstance(content, dict) and "format" in content
