@@ -1,0 +1,78 @@
+"""One measured figure, the issue's figure for it, and how the two compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_UNITS_OF_TIME: Final = ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (0.0, 1e6, "µs"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Attributes
+    ----------
+    what : str
+    reached : float or None
+        Median, or what the line says; None when it could not be measured.
+    unit : str
+        "s" is shown as ms or µs where that reads better.
+    worst : float or None
+        The worst seed, where there are several.
+    figure : float, str or None
+        What the issue asks for; words where it is no number.
+    at_least : bool
+        Whether more is better.
+    verdict : str
+        Instead of the comparison of `reached` with `figure`.
+    notes : str
+    """
+
+    what: str
+    reached: float | None
+    unit: str
+    worst: float | None = None
+    figure: float | str | None = None
+    at_least: bool = False
+    verdict: str = ""
+    notes: str = ""
+
+    @property
+    def against(self) -> str:
+        """Met or missed, and by which factor; the worst seed too where only it misses."""
+        if self.verdict or not isinstance(self.figure, float | int):
+            return self.verdict
+        factor = self._factor(self.reached)
+        if factor is None:
+            return "not measured"
+        words = f"met, {factor:.3g}x" if factor >= 1 else f"missed, {1 / factor:.3g}x"
+        worst = self._factor(self.worst)
+        return f"{words}; worst missed, {1 / worst:.3g}x" if worst is not None and worst < 1 <= factor else words
+
+    def _factor(self, measured: float | None) -> float | None:
+        """How many times better than the figure."""
+        if measured is None or not isinstance(self.figure, float | int):
+            return None
+        better, than = (measured, self.figure) if self.at_least else (self.figure, measured)
+        return better / than if than else float("inf")
+
+    def shown(self, value: float | str | None) -> str:
+        """A value in the row's unit; words as they are."""
+        if value is None or isinstance(value, str):
+            return value or ""
+        if self.unit == "s":
+            return duration(value)
+        if self.unit == "x":
+            return f"{value:,.0f}x" if value >= 100 else f"{value:.3g}x"
+        number = f"{value:.2e}" if abs(value) >= 1e6 else f"{value:.3g}"
+        return f"{number} {self.unit}".strip()
+
+
+def duration(seconds: float) -> str:
+    """Three digits of it, in s, ms or µs."""
+    for least, scale, unit in _UNITS_OF_TIME:
+        if seconds >= least:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds:.3g} s"
