@@ -36,7 +36,8 @@ WARM_UP: Final = 3
 LEAST_ROUNDS: Final = 20
 _VISIT_S: Final = 0.012
 _WAITED: Final = 0.1
-"""A visit that spent more than this share of its time waiting for a core tells of other programs; not counted."""
+"""A call that spent more than this share of its time waiting for a core tells of other programs; not counted."""
+_ENOUGH: Final = 5
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Timing:
     spread : float
         Half the width of the median's 95 % interval, as a share of the median.
     visits : int
-        Visits that count: those that hardly had to wait for a core.
+        Visits that count: those with calls that hardly had to wait for a core.
     """
 
     median_ms: float
@@ -227,9 +228,9 @@ def timing(times: FloatArray, clean: NDArray[np.bool_]) -> Timing:
     times : (n,) array
         Milliseconds.
     clean : (n,) array
-        Whether the visit hardly waited for a core; where fewer than half are so, all count.
+        Whether it is of calls that hardly waited for a core; where fewer than 5 are, all count.
     """
-    counted = np.sort(times[clean] if 2 * clean.sum() >= len(clean) else times)
+    counted = np.sort(times[clean] if clean.sum() >= _ENOUGH else times)
     n = len(counted)
     # The median's 95 % interval by order statistics: no shape of the noise is assumed.
     margin = 0.98 * np.sqrt(n)
@@ -260,7 +261,7 @@ def visit(function: Function, argument: ArrayLike) -> tuple[float, bool]:
     Returns
     -------
     float, bool
-        Median time of a call in milliseconds, and whether the calls hardly ever waited for a core.
+        Median milliseconds of the calls that hardly waited for a core, and whether there are any; else of all calls.
     """
     calls = 1
     start = time.perf_counter()
@@ -268,13 +269,14 @@ def visit(function: Function, argument: ArrayLike) -> tuple[float, bool]:
     while time.perf_counter() - start < _VISIT_S / 2:
         function(argument)
         calls += 1
-    ticks = [time.perf_counter()]
-    busy = time.process_time()
-    for _ in range(calls):
+    walls, waits = np.empty(calls), np.empty(calls)
+    for call in range(calls):
+        wall, busy = time.perf_counter(), time.process_time()
         function(argument)
-        ticks.append(time.perf_counter())
-    busy = time.process_time() - busy
-    return 1000 * float(np.median(np.diff(ticks))), ticks[-1] - ticks[0] - busy <= _WAITED * (ticks[-1] - ticks[0])
+        walls[call] = time.perf_counter() - wall
+        waits[call] = walls[call] - (time.process_time() - busy)
+    clean = waits <= _WAITED * walls
+    return 1000 * float(np.median(walls[clean] if clean.any() else walls)), bool(clean.any())
 
 
 def _measure(
