@@ -21,6 +21,8 @@ class Row:
         "s" is shown as ms or µs where that reads better.
     worst : float or None
         The worst seed, where there are several.
+    cpu : float or None
+        Seconds computed, for a row of elapsed seconds: what other processes do to the machine shows less in it.
     figure : float, str or None
         What the issue asks for; words where it is no number.
     at_least : bool
@@ -34,6 +36,7 @@ class Row:
     reached: float | None
     unit: str
     worst: float | None = None
+    cpu: float | None = None
     figure: float | str | None = None
     at_least: bool = False
     verdict: str = ""

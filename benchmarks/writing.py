@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.row import Row
+from benchmarks.row import Row, duration
 
 Results = Mapping[str, tuple[str, Sequence[Row]]]
 """By the part's name: its title and rows."""
 
-_COLUMNS: Final = ("part", "what", "reached", "worst", "unit", "figure", "better", "against", "notes")
-_HEADING: Final = ("what", "reached", "worst", "issue's figure", "against it", "notes")
+_COLUMNS: Final = ("part", "what", "reached", "worst", "unit", "cpu_s", "figure", "better", "against", "notes")
+_HEADING: Final = ("what", "reached", "worst", "CPU", "issue's figure", "against it", "notes")
 _LEGEND: Final = """\
 "Reached" is the median over the seeds (of each seed's median), "worst" the worst seed. "met, 2x" is better than the
-issue's figure by a factor of 2, "missed, 2x" worse by one."""
+issue's figure by a factor of 2, "missed, 2x" worse by one. "CPU" is the median of the seconds computed: where it is well
+below "reached", other processes had the machine."""
 
 
 def write(results: Results, about: Mapping[str, str], stem: Path) -> None:
@@ -28,7 +29,9 @@ def write(results: Results, about: Mapping[str, str], stem: Path) -> None:
         for part, (_, rows) in results.items():
             for row in rows:
                 better = "" if row.figure is None else "more" if row.at_least else "less"
-                values = ("" if value is None else value for value in (row.reached, row.worst, row.unit, row.figure))
+                values = (
+                    "" if value is None else value for value in (row.reached, row.worst, row.unit, row.cpu, row.figure)
+                )
                 table.writerow([part, row.what, *values, better, row.against, row.notes])
     stem.with_suffix(".md").write_text(markdown(results, about), encoding="utf-8")
 
@@ -41,7 +44,17 @@ def markdown(results: Results, about: Mapping[str, str]) -> str:
     for title, rows in results.values():
         lines += ["", f"## {title}", "", _line(_HEADING), _line(["---"] * len(_HEADING))]
         lines += [
-            _line([row.what, row.shown(row.reached), row.shown(row.worst), _figure(row), row.against, row.notes])
+            _line(
+                [
+                    row.what,
+                    row.shown(row.reached),
+                    row.shown(row.worst),
+                    "" if row.cpu is None else duration(row.cpu),
+                    _figure(row),
+                    row.against,
+                    row.notes,
+                ]
+            )
             for row in rows
         ]
     return "\n".join([*lines, ""])

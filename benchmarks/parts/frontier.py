@@ -42,6 +42,7 @@ def rows(quick: bool) -> Iterator[Row]:
         median(seconds),
         "s",
         worst=max(seconds),
+        cpu=median(times.median_cpu(seed) for seed in instances),
         figure=2.0,
         verdict=f"missed: {open_still} not proven" if open_still else "",
         notes=f"{seeds} seeds x {rounds}; nodes of a budget {median(nodes):.0f}, at most {max(nodes)}",

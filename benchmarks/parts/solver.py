@@ -89,9 +89,10 @@ def _row(
         median(wall),
         "s",
         worst=max(wall),
+        cpu=median(cpu),
         figure=FIGURES_S[n],
         verdict=f"missed: {unproven} not proven" if unproven else "",
-        notes=f"{len(wall)} seeds x {rounds}; CPU {duration(median(cpu))}, at most {duration(max(cpu))}; nodes "
+        notes=f"{len(wall)} seeds x {rounds}; CPU at most {duration(max(cpu))}; nodes "
         f"{median(nodes):.0f}, at most {max(nodes)}",
     )
 

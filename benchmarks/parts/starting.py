@@ -50,9 +50,8 @@ def _first(command: list[str], times: int) -> Row:
 
 
 def _whole(what: str, runs: list[Process], figure: float, notes: str) -> Row:
-    seconds, computed = [run.wall for run in runs], median(run.cpu for run in runs)
-    cpu = f"CPU {duration(computed)}; "
-    return Row(what, median(seconds), "s", worst=max(seconds), figure=figure, notes=cpu + notes)
+    wall, cpu = [run.wall for run in runs], median(run.cpu for run in runs)
+    return Row(what, median(wall), "s", worst=max(wall), cpu=cpu, figure=figure, notes=notes)
 
 
 def _installed() -> list[str]:

@@ -42,9 +42,11 @@ def rows(quick: bool) -> Iterator[Row]:
             "x",
             worst=max(found),
             figure=_FIGURE,
-            notes=f"{seeds} seeds x {rounds}; by CPU time {median(by_cpu[change]):.3g}x; over both changes: cold {duration(median(seconds['cold']))} and "
-            f"{median(nodes['cold']):.0f} nodes, warm {duration(median(seconds['warm']))} and "
-            f"{median(nodes['warm']):.0f} nodes",
+            notes=f"{seeds} seeds x {rounds}; by CPU time {median(by_cpu[change]):.3g}x; over both changes: "
+            + ", ".join(
+                f"{start} {duration(median(medians))} and {median(nodes[start]):.0f} nodes"
+                for start, medians in seconds.items()
+            ),
         )
 
 
