@@ -16,7 +16,7 @@ Plan = list[dict[str, Any]]
 Answer = Callable[[Plan], str | None]
 
 
-def share(part: float) -> Answer:
+def share(part: float) -> Callable[[Plan], str]:
     """An answer of `part` of each app's rate."""
     return lambda plan: ",".join(str(part * net["target_fps"]) for net in plan if not net["shared"])
 

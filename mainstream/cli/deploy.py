@@ -83,7 +83,13 @@ def command(
                 max_rounds=1 if once else 10,
                 **options,
             )
-            history = scheduler.run(first_budget, progress=shown.round)
+            try:
+                history = scheduler.run(first_budget, progress=shown.round)
+            except KeyboardInterrupt:
+                from mainstream.cli import INTERRUPTED
+
+                errors.print(f"mainstream: interrupted{'; the last plan may go on running' if shown.rounds else ''}")
+                raise typer.Exit(INTERRUPTED) from None
     if json == "-":
         typer.echo(history.to_json())
         return
@@ -108,14 +114,14 @@ class _Shown:
         self._errors = errors
         self._window = window
         self._unit = unit
-        self._rounds = 0
+        self.rounds = 0
 
     def deploy(self, plan: NetPlan) -> Observed:
-        self._rounds += 1
+        self.rounds += 1
         if self._client.integer_fps:
             plan = plan.with_integer_fps()
         if self._out is not None:
-            self._out.print(f"round {self._rounds}")
+            self._out.print(f"round {self.rounds}")
             self._out.print(plan.tree())
         with self._waiting():
             return self._client.deploy(plan)

@@ -28,7 +28,9 @@ _ADDRESS: Final = re.compile(r"tcp://(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:]+\]):(?P<port
 _CONNECT_S: Final = 5.0
 """Seconds for a connection; a server that needs longer is not there."""
 _LONGEST_S: Final = 1e6
-"""ZeroMQ counts a timeout in milliseconds, in 31 bits."""
+"""Beyond any window that a server may measure."""
+_LOOK_S: Final = 0.25
+"""A Ctrl-C that comes right before a wait begins does not end it: so no wait is longer than this."""
 _LONGEST_ANSWER: Final = 300
 """Characters of a server's error message that are passed on."""
 _REFUSED: Final = "error: "
@@ -182,12 +184,14 @@ class StreamerClient:
                 socket.connect(self.address)
                 while True:
                     left = (deadline if sent else connected_by) - monotonic()
-                    ready = dict(poller.poll(max(0, math.ceil(1000 * left))))
+                    ready = dict(poller.poll(max(0, math.ceil(1000 * min(left, _LOOK_S)))))
                     # The answer first: a server that answers and goes leaves both behind.
                     if socket in ready or (monitor in ready and socket.poll(0)):
                         return socket.recv_multipart()
                     if monitor not in ready:
-                        raise self._silence(sent)
+                        if left <= 0:
+                            raise self._silence(sent)
+                        continue
                     if recv_monitor_message(monitor)["event"] == zmq.EVENT_DISCONNECTED:
                         raise _NoAnswerError(
                             f"{self.address}: the connection was closed before an answer came; look at the server"
