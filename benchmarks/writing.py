@@ -16,8 +16,8 @@ _COLUMNS: Final = ("part", "what", "reached", "worst", "unit", "cpu_s", "figure"
 _HEADING: Final = ("what", "reached", "worst", "CPU", "issue's figure", "against it", "notes")
 _LEGEND: Final = """\
 "Reached" is the median over the seeds (of each seed's median), "worst" the worst seed. "met, 2x" is better than the
-issue's figure by a factor of 2, "missed, 2x" worse by one. "CPU" is the median of the seconds computed: where it is well
-below "reached", other processes had the machine."""
+issue's figure by a factor of 2, "missed, 2x" worse by one. "CPU" is the median of the seconds computed: where it is
+well below "reached", other processes had the machine."""
 
 
 def write(results: Results, about: Mapping[str, str], stem: Path) -> None:
