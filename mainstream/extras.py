@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from mainstream.errors import MissingExtraError
 
@@ -19,3 +25,33 @@ def require(package: str, extra: str) -> None:
     """
     if find_spec(package) is None:
         raise MissingExtraError(f"{package} is not installed; pip install 'mainstream[{extra}]'")
+
+
+def load_quietly(package: str, extra: str) -> Any:
+    """The module `package`, imported on first use, without what its libraries print while they are loaded.
+
+    Parameters
+    ----------
+    package, extra : str
+        As for :func:`require`, whose error this raises, too.
+    """
+    if package in sys.modules:
+        return sys.modules[package]
+    require(package, extra)
+    with _silence():
+        return import_module(package)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    # The libraries write to file descriptor 2 itself, before any log level counts.
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from mainstream.streamer.graph import Part
 
 def test_without_tensorflow_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mainstream.extras.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     with pytest.raises(MissingExtraError, match=r"^tensorflow is not installed; pip install 'mainstream\[run\]'$"):
         Part("net.pb", "frame", "softmax")
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 from mainstream.errors import ProblemError
-from mainstream.extras import require
+from mainstream.extras import load_quietly
 
 
 def tensorflow() -> Any:
@@ -21,12 +17,8 @@ def tensorflow() -> Any:
     MissingExtraError
         It is not installed.
     """
-    if "tensorflow" in sys.modules:
-        return sys.modules["tensorflow"]
-    require("tensorflow", "train")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_start():
-        return import_module("tensorflow")
+    return load_quietly("tensorflow", "train")
 
 
 def keras() -> Any:
@@ -40,9 +32,8 @@ def keras() -> Any:
         It is set up to run on something else.
     """
     tensorflow()
-    require("keras", "train")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    module = import_module("keras")
+    module = load_quietly("keras", "train")
     if module.config.backend() != "tensorflow":
         raise ProblemError(f"Keras runs on {module.config.backend()} here; set KERAS_BACKEND=tensorflow")
     return module
@@ -53,18 +44,3 @@ def brief(error: Exception) -> str:
     text = " ".join(str(error).split()).rsplit("Exception encountered: ", 1)[-1]  # Keras's way to name the cause
     sentence = text.split(". ", 1)[0].rstrip(".")
     return sentence if len(sentence) <= 200 else sentence[:197] + "..."
-
-
-@contextmanager
-def _silent_start() -> Iterator[None]:
-    # While they are loaded, the libraries write to file descriptor 2 itself, before any log level counts.
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
