@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
 from typing import Final
 
@@ -18,8 +19,6 @@ FEASIBLE_TOLERANCE: Final = 1e-9
 """A schedule fits when its cost is at most budget * (1 + this)."""
 _EFFORT: Final = 25_000_000
 """Options that the kernels look at between two returns to Python: about 50 ms."""
-_DIVE: Final = 8
-"""Nodes before the root is narrowed."""
 _FIRST_SLOTS: Final = 256
 _FIRST_STATES: Final = 1 << 16
 _MOST_STATES: Final = 1 << 25
@@ -120,13 +119,13 @@ class Search:
             spare=np.empty(n, np.int64),
             order=np.empty(n, np.int64),
             top=np.empty(n),
-            near=np.empty(n),
+            near=np.empty(n + 1),
             states=np.empty((2, _FIRST_STATES)),
             links=np.empty((2, _FIRST_STATES), np.int64),
             needed=np.zeros(depths, np.int64),
             trial=np.zeros(n, np.int32),
         )
-        self.tree = _new_tree(n, depths, len(packed.rate) - 1)
+        self.tree = _new_tree(n, depths)
 
     def cheapest(self, enough: float, hopeless: float = np.inf) -> float:
         """The cost of the cheapest schedule, which becomes the incumbent.
@@ -138,9 +137,7 @@ class Search:
         hopeless : float
             When there is none that costs at most this, any greater cost may come back.
         """
-        tree = self.tree
-        tree.lo[0], tree.hi[0], tree.bound[0], tree.cut[0] = tree.box[0], tree.box[1], np.inf, 0
-        tree.counts[kernels.HEAP] = 1
+        self._open_root()
         while True:
             status = kernels.cheapest(self.packed, self.scratch, self.tree, self._share, enough, hopeless, _EFFORT)
             if status == kernels.DONE:
@@ -177,8 +174,9 @@ class Search:
         """
         self.tree.best[:] = cells
         self.tree.floats[kernels.INCUMBENT] = kernels.worth(self.packed, cells)
-        terms = kernels.Terms(budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES, _DIVE)
-        kernels.search(self.packed, self.scratch, self.tree, terms, np.zeros((0, len(self.packed.tail)), np.int64), 0)
+        self._open_root()
+        terms = kernels.Terms(budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES)
+        kernels.search(self.packed, self.scratch, self.tree, terms, 0)
         return self.bound
 
     def run(self, budget: float, limits: Limits, staircases: IntArray | None = None) -> Outcome:
@@ -200,16 +198,15 @@ class Search:
         self.feasible(budget)
         budget = budget * (1 + FEASIBLE_TOLERANCE)
         gap = limits.gap * (1 - 1e-6)  # so that sums in another order still keep to it
-        # The search drops options in place.
-        packed = self.packed
-        self.packed = packed._replace(start=packed.start.copy(), value=packed.value.copy(), cell=packed.cell.copy())
         floats = self.tree.floats
         floats[kernels.INCUMBENT] = kernels.worth(self.packed, self.tree.best)
         ticker = _Ticker(self, limits)
         finished = interrupted = False
-        starts = np.zeros((0, len(self.packed.tail)), np.int64) if staircases is None else staircases
+        for staircase in [] if staircases is None else staircases:
+            self._open(staircase, staircase, np.inf)
+        self._open_root()
         try:
-            finished = self._search(budget, gap, starts, ticker)
+            finished = self._search(budget, gap, ticker)
         except KeyboardInterrupt:
             interrupted = True
         return Outcome(
@@ -224,16 +221,33 @@ class Search:
     def bound(self) -> float:
         """What no schedule surpasses, as far as the search has come."""
         floats, heap = self.tree.floats, self.tree.heap
-        if floats[kernels.CLOSED] == -np.inf and not self.tree.counts[kernels.NODES]:
-            return float(np.maximum.reduceat(self.packed.value, self.packed.start[:-1]).sum())
         still_open = self.tree.bound[heap[0]] if self.tree.counts[kernels.HEAP] else -np.inf
-        return float(max(floats[kernels.INCUMBENT], floats[kernels.CLOSED], still_open))
+        return float(max(floats[kernels.INCUMBENT], min(self._most, max(floats[kernels.CLOSED], still_open))))
 
-    def _search(self, budget: float, gap: float, starts: IntArray, ticker: _Ticker) -> bool:
+    @cached_property
+    def _most(self) -> float:
+        """Every app at its best."""
+        return float(np.maximum.reduceat(self.packed.value, self.packed.start[:-1]).sum())
+
+    def _open_root(self) -> None:
+        """Put the box of all staircases on the heap; what is there already comes first."""
+        highest = np.full(len(self.packed.tail), len(self.packed.rate) - 1)
+        highest[0] = 0  # depth 0 has no segment
+        self._open(np.zeros(len(highest), np.int64), highest, self._most)
+
+    def _open(self, lo: IntArray, hi: IntArray, bound: float) -> None:
+        """Put a box at the end of the heap; no bound there may be smaller."""
+        tree = self.tree
+        slot = tree.heap[tree.counts[kernels.HEAP]]
+        tree.lo[slot], tree.hi[slot], tree.bound[slot], tree.lam[slot] = lo, hi, bound, 0.0
+        tree.cut[slot] = kernels.NEW
+        tree.counts[kernels.HEAP] += 1
+
+    def _search(self, budget: float, gap: float, ticker: _Ticker) -> bool:
         """Go on until the tree is empty; False when a limit ends it before."""
         while ticker.go_on():
-            terms = kernels.Terms(budget, gap, self._share, self.scratch.states.shape[1], _DIVE)
-            status = kernels.search(self.packed, self.scratch, self.tree, terms, starts, _EFFORT)
+            terms = kernels.Terms(budget, gap, self._share, self.scratch.states.shape[1])
+            status = kernels.search(self.packed, self.scratch, self.tree, terms, _EFFORT)
             if status == kernels.DONE:
                 return True
             if status == kernels.NEED_SLOTS:
@@ -285,20 +299,17 @@ def schedule_cost(packed: kernels.Packed, cells: CellArray) -> float:
     return float(packed.seg @ staircase + packed.tail[depth] @ packed.rate[rate])
 
 
-def _new_tree(n: int, depths: int, rates: int) -> kernels.Tree:
-    box = np.zeros((2, depths), np.int64)
-    box[1, 1:] = rates  # depth 0 has no segment
+def _new_tree(n: int, depths: int) -> kernels.Tree:
     return kernels.Tree(
         best=np.zeros(n, np.int32),
         floats=np.full(2, -np.inf),
-        counts=np.zeros(4, np.int64),
+        counts=np.zeros(3, np.int64),
         heap=np.arange(_FIRST_SLOTS),
         bound=np.empty(_FIRST_SLOTS),
         lam=np.zeros(_FIRST_SLOTS),
         lo=np.zeros((_FIRST_SLOTS, depths), np.int64),
         hi=np.zeros((_FIRST_SLOTS, depths), np.int64),
         cut=np.zeros((_FIRST_SLOTS, 2), np.int64),
-        box=box,
         visited=np.zeros(_VISITED, np.uint64),
     )
 

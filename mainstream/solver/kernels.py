@@ -48,7 +48,11 @@ CLOSED = 1
 NODES = 0
 HEAP = 1
 VISITED = 2
-PHASE = 3
+
+
+# Marks of a box that is not to be split: not looked at yet, or one staircase whose knapsack is not closed yet.
+NEW = -1
+LEAF = 0
 
 
 class Packed(NamedTuple):
@@ -69,7 +73,6 @@ class Terms(NamedTuple):
     gap: float  # a schedule that is better by no more than this is not looked for
     share: float  # of its own x that each app is charged: 1 / N
     capacity: int  # states of a core after which it gives up
-    dive: int  # nodes after which there is an incumbent worth narrowing the root with
 
 
 class Scratch(NamedTuple):
@@ -81,7 +84,7 @@ class Scratch(NamedTuple):
     spare: NDArray[np.int64]  # (N,) options
     order: NDArray[np.int64]  # (N,) apps
     top: NDArray[np.float64]  # (N,) best score of each app
-    near: NDArray[np.float64]  # (N,) smallest reduced costs
+    near: NDArray[np.float64]  # (N + 1,) smallest reduced costs
     states: NDArray[np.float64]  # (2, capacity) weight and loss of the core's states
     links: NDArray[np.int64]  # (2, capacity) their predecessor and option
     needed: NDArray[np.int64]  # (D + 1,) a staircase
@@ -93,14 +96,13 @@ class Tree(NamedTuple):
 
     best: NDArray[np.int32]  # (N,) cells of the incumbent
     floats: NDArray[np.float64]  # INCUMBENT, CLOSED
-    counts: NDArray[np.int64]  # NODES, HEAP, VISITED, PHASE
+    counts: NDArray[np.int64]  # NODES, HEAP, VISITED
     heap: NDArray[np.int64]  # (slots,) slots in heap order by bound, then the free ones
     bound: NDArray[np.float64]  # (slots,)
     lam: NDArray[np.float64]  # (slots,)
     lo: NDArray[np.int64]  # (slots, D + 1)
     hi: NDArray[np.int64]  # (slots, D + 1)
-    cut: NDArray[np.int64]  # (slots, 2) segment and rate index to split at; segment 0: a leaf not yet closed
-    box: NDArray[np.int64]  # (2, D + 1) lowest and highest staircase that still counts
+    cut: NDArray[np.int64]  # (slots, 2) segment and rate index to split at, or NEW or LEAF
     visited: NDArray[np.uint64]  # (a power of 2,) hashes of the staircases tried
 
 
@@ -111,7 +113,7 @@ def _jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Ret
 
 def _inner(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
     # Called from jitted code only: without the way in from Python it compiles in half the time.
-    options: dict[str, Any] = {"cache": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     jitted: Callable[_Arguments, _Returned] = numba.njit(**options)(function)
     return jitted
 
@@ -327,6 +329,23 @@ def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> tuple[
 
 
 @_inner
+def _sort(keys: FloatArray, items: IntArray) -> None:
+    # Shell's: NumPy's argsort takes a second to compile.
+    step = 1
+    while step < len(items) // 3:
+        step = 3 * step + 1
+    while step > 0:
+        for a in range(step, len(items)):
+            key, item = keys[a], items[a]
+            b = a
+            while b >= step and keys[b - step] > key:
+                keys[b], items[b] = keys[b - step], items[b - step]
+                b -= step
+            keys[b], items[b] = key, item
+        step //= 3
+
+
+@_inner
 def _find_core(
     packed: Packed, scratch: Scratch, lam: float, limit: float
 ) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
@@ -349,9 +368,9 @@ def _find_core(
             scratch.near[size] = smallest
             scratch.order[size] = i
             size += 1
-    rank = np.argsort(scratch.near[:size])
-    core = scratch.order[:size][rank]
-    least = np.append(scratch.near[:size][rank], np.inf)
+    core, least = scratch.order[:size], scratch.near[: size + 1]
+    least[size] = np.inf
+    _sort(least, core)
     relief = np.zeros(size + 1)
     pending = np.zeros(size + 1)
     for t in range(size - 1, -1, -1):
@@ -607,8 +626,8 @@ def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircas
 
 @_inner
 def _split(k: int, m: int, hi: Staircase, lo: Staircase) -> None:
-    """Turn a box's upper end into that of its part M[k] <= m, its lower end into that of M[k] > m; k = 0: no cut."""
-    if k == 0:
+    """Turn a box's upper end into that of its part M[k] <= m, its lower end into that of M[k] > m; k <= 0: no cut."""
+    if k <= 0:
         return
     for d in range(k, len(hi)):
         hi[d] = min(hi[d], m)
@@ -635,7 +654,7 @@ def _add_node(
         if closed:
             _close(tree, terms, bound)
             return work
-        tree.cut[slot, 0] = 0
+        tree.cut[slot, 0] = LEAF
     else:
         goal = tree.floats[INCUMBENT] + terms.gap
         _weigh(packed, scratch, lo, hi, terms.share)
@@ -647,7 +666,7 @@ def _add_node(
             return work
         for i in range(len(scratch.trial)):
             scratch.trial[i] = packed.cell[scratch.choice[i]]
-        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 4096), 0)
+        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 4096))
         found, closed, more = _core(packed, scratch, brief, left, lam, own_bound, goal, scratch.trial)
         work += more
         if closed:
@@ -673,137 +692,14 @@ def _add_node(
     return work
 
 
-@_inner
-def _ruled_out(
-    packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, lo: Staircase, hi: Staircase
-) -> tuple[bool, int]:
-    """Whether the Lagrangian alone shows that a box holds nothing above the goal; (ruled out, work)."""
-    goal = tree.floats[INCUMBENT] + terms.gap
-    left = terms.budget - _stem_cost(packed, lo)
-    if left < 0.0:
-        return True, 1
-    _weigh(packed, scratch, lo, hi, terms.share)
-    bound, _, passes = _dual(packed, scratch, left, tree.lam[tree.heap[0]], goal, np.inf)
-    if bound <= goal:
-        _close(tree, terms, bound)
-    return bound <= goal, passes * packed.start[-1]
-
-
-@_inner
-def _probe(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, k: int) -> int:
-    """Narrow the box of all staircases at segment k: halve what can be ruled out from either end; returns work."""
-    lo, hi = tree.box[0], tree.box[1]
-    work = 0
-    box = lo.copy()
-    out, kept = lo[k] - 1, hi[k]
-    while kept - out > 1:
-        middle = (out + kept) // 2
-        _copy(hi, box)
-        for d in range(k, len(hi)):
-            box[d] = min(hi[d], middle)
-        gone, more = _ruled_out(packed, scratch, tree, terms, lo, box)
-        work += more
-        if gone:
-            out = middle
-        else:
-            kept = middle
-    for d in range(1, k + 1):
-        lo[d] = max(lo[d], kept)
-    kept, out = lo[k], hi[k] + 1
-    while out - kept > 1:
-        middle = (out + kept) // 2
-        _copy(lo, box)
-        for d in range(1, k + 1):
-            box[d] = max(lo[d], middle)
-        gone, more = _ruled_out(packed, scratch, tree, terms, box, hi)
-        work += more
-        if gone:
-            out = middle
-        else:
-            kept = middle
-    for d in range(k, len(hi)):
-        hi[d] = min(hi[d], kept)
-    return work
-
-
-@_inner
-def _fix(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms) -> int:
-    """Drop, in place, the options that no schedule above the goal can use; returns work.
-
-    With all other apps at their best, an option of reduced cost r brings no more than bound - r.
-    """
-    start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
-    goal = tree.floats[INCUMBENT] + terms.gap
-    lo, hi = tree.box[0], tree.box[1]
-    _weigh(packed, scratch, lo, hi, terms.share)
-    left = terms.budget - _stem_cost(packed, lo)
-    bound, lam, passes = _dual(packed, scratch, left, tree.lam[tree.heap[0]], -np.inf, 0.0)
-    work: int = (passes + 2) * start[-1]
-    at = 0
-    dropped = -np.inf
-    for i in range(len(start) - 1):
-        top = -np.inf
-        for o in range(start[i], start[i + 1]):
-            if weight[cell[o]] < np.inf:
-                top = max(top, value[o] - lam * weight[cell[o]])
-        begin = start[i]
-        start[i] = at
-        for o in range(begin, start[i + 1]):
-            w = weight[cell[o]]
-            brings = bound - (top - (value[o] - lam * w)) if w < np.inf else -np.inf
-            if brings > goal:
-                value[at] = value[o]
-                cell[at] = cell[o]
-                at += 1
-            else:
-                dropped = max(dropped, brings)
-    start[-1] = at
-    _close(tree, terms, dropped)
-    return work
-
-
-@_inner
-def _narrow(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, starts: Staircase) -> int:
-    """The next step of what is not branching; tree.counts[PHASE] says which; returns work.
-
-    First the staircases `starts` are tried, then the root is bounded. Later, with an incumbent that the first nodes
-    have found, options are dropped (which makes the rest quick), the box of all staircases is narrowed segment by
-    segment, options are dropped once more, and the search begins again at the root.
-    """
-    counts = tree.counts
-    first = len(starts)
-    phase = counts[PHASE]
-    counts[PHASE] += 1
-    if phase < first:
-        _, _, work = _try_staircase(packed, scratch, tree, terms, starts[phase], 0.0)
-        return work
-    depth = phase - first - 1
-    if 0 < depth < len(packed.tail):
-        return _probe(packed, scratch, tree, terms, depth)
-    bound, lam, work = np.inf, 0.0, 0
-    if phase > first:
-        bound, lam = tree.bound[tree.heap[0]], tree.lam[tree.heap[0]]
-        work = _fix(packed, scratch, tree, terms)
-        counts[HEAP] = 0
-    return work + _add_node(packed, scratch, tree, terms, tree.box[0], tree.box[1], bound, lam)
-
-
 @_jit
-def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, starts: Staircase, effort: int) -> int:
-    """Begin or go on with a search, best bound first, for about `effort` options looked at; returns a status code.
-
-    starts : (S, D + 1) staircases to try first
-    """
+def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, effort: int) -> int:
+    """Go on with a search, best bound first, for about `effort` options looked at; returns a status code."""
     heap, counts = tree.heap, tree.counts
-    root = len(starts)
-    last = root + len(packed.tail) + 1
     work = 0
-    while counts[HEAP] > 0 or counts[PHASE] <= root:
+    while counts[HEAP] > 0:
         if work > effort:
             return RUNNING
-        if counts[PHASE] <= root or (counts[NODES] >= terms.dive and counts[PHASE] <= last):
-            work += _narrow(packed, scratch, tree, terms, starts)
-            continue
         if counts[HEAP] + 2 > len(heap):
             return NEED_SLOTS
         slot = _pop(tree)
@@ -823,7 +719,7 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, starts: S
         # A leaf comes back when its knapsack needed more states than there are.
         for side in range(2 if k > 0 else 1):
             work += _add_node(packed, scratch, tree, terms, boxes[side, 0], boxes[side, 1], bound, lam)
-        if k == 0 and counts[HEAP] > others:
+        if k == LEAF and counts[HEAP] > others:
             return NEED_STATES
     return DONE
 
