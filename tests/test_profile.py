@@ -74,18 +74,27 @@ def test_the_spread_is_the_medians_interval() -> None:
 
 
 def test_a_visit_calls_as_often_again_as_it_took_to_warm_up() -> None:
-    calls: list[object] = []
-    milliseconds, _ = visit(calls.append, 7)
-    assert set(calls) == {7}
-    assert len(calls) % 2 == 0
-    assert milliseconds > 0
+    seen: list[object] = []
 
-    def slow(argument: object) -> None:
-        calls.append(argument)
+    def first(value: object) -> str:
+        seen.append(value)
+        return "of the first"
+
+    milliseconds, _ = visit([first, seen.append], "frame")
+    assert seen == ["frame", "of the first"] * (len(seen) // 2)
+    assert len(seen) % 4 == 0
+    assert milliseconds.shape == (2,)
+    assert (milliseconds > 0).all()
+
+
+def test_a_visit_tells_when_it_had_to_wait() -> None:
+    calls: list[object] = []
+
+    def slow(value: object) -> None:
+        calls.append(value)
         time.sleep(0.01)
 
-    calls.clear()
-    _, alone = visit(slow, 7)
+    _, alone = visit([slow], "frame")
     assert len(calls) == 2
     assert not alone  # it slept: it did not have a core to itself
 
@@ -106,7 +115,7 @@ def test_a_profile_is_the_model_that_solve_takes() -> None:
     shares: list[float] = []
     found = profiles.profile(network(plain()), Part, spread=10.0, progress=shares.append)
     model = found.model
-    assert found.rounds == profiles.LEAST_ROUNDS
+    assert len(shares) == profiles.LEAST_ROUNDS
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert dict(model.frozen_layer_names) == {0: "frame", 4: "first_relu", 6: "add", 7: "pool", 8: "gap", 9: "softmax"}
@@ -123,7 +132,7 @@ def test_a_profile_is_the_model_that_solve_takes() -> None:
 def test_measuring_ends_in_time() -> None:
     found = profiles.profile(network(plain()), Part, spread=1e-9, seconds=0.5)
     assert found.spread > 1e-9
-    assert found.rounds >= 1
+    assert found.whole.visits >= 1
 
 
 @pytest.mark.parametrize(("spread", "seconds"), [(0, 1), (1, 0)])

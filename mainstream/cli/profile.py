@@ -100,7 +100,5 @@ def _show(measured: Profile, path: Path) -> None:
     console.print(table)
     whole = measured.whole
     console.print(f"whole      {whole.median_ms:.3f} ms, fastest {whole.fastest_ms:.3f}, spread {whole.spread:.1%}")
-    console.print(
-        f"measured   {measured.rounds} rounds, {measured.model.threads} threads, {measured.model.measured_on}"
-    )
+    console.print(f"measured   {whole.visits} rounds, {measured.model.threads} threads, {measured.model.measured_on}")
     console.print(f"written    {path}")

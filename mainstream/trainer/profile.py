@@ -1,17 +1,19 @@
 """Profiles: a base network measured on this device, as the cost model needs it.
 
 What is timed is what will run: for each chokepoint the whole stem (input to chokepoint) and the whole tail (chokepoint
-to output) of the frozen graph, one function each, one frame a call. Layers are not timed one by one: cut into pieces,
-a network takes longer than in one. The latencies of the layers are the differences of the tails, so that the cost
-model's T(f) is the measured one.
+to output) of the frozen graph, one function each, one after the other, one frame a call. Layers are not timed one by
+one: cut into pieces, a network takes longer than in one. Nor is a tail timed by itself: what it needs would then stay
+in the caches, and it would seem a tenth faster than it is behind its stem. The latencies of the layers are the
+differences of the tails, so that the cost model's T(f) is the measured one.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -32,7 +34,7 @@ Function = Callable[[ArrayLike], NDArray[Any]]
 Cut = Callable[[Path, str, str], Function]
 """Frozen graph, names of two tensors in it -> the layers between them; :class:`mainstream.streamer.graph.Part`."""
 
-WARM_UP: Final = 3
+WARM_UP: Final = 1
 LEAST_ROUNDS: Final = 20
 _VISIT_S: Final = 0.012
 _WAITED: Final = 0.1
@@ -71,15 +73,12 @@ class Profile:
         The network in one piece.
     stems, tails : mapping of int to Timing
         Chokepoint between the ends -> the layers before it, the layers after it.
-    rounds : int
-        How often each was visited.
     """
 
     model: Model
     whole: Timing
     stems: Mapping[int, Timing]
     tails: Mapping[int, Timing]
-    rounds: int
 
     @property
     def spread(self) -> float:
@@ -162,13 +161,12 @@ def profile(
     with TemporaryDirectory() as folder:
         path = Path(folder) / "network.pb"
         path.write_bytes(frozen_graph(network, names).SerializeToString())
-        calls = _calls(path, names, frame.astype(np.float32), cut)
-    samples = _measure(calls, spread, seconds, progress)
-    timings = {span: timing(np.array(times), np.array(clean)) for span, (times, clean) in samples.items()}
+        calls = _calls(path, names, cut)
+    timings = _measure(calls, frame.astype(np.float32), spread, seconds, progress)
     total = network.total_layers
     inner = [k for k in names if 0 < k < total]
-    whole = timings[0, total]
-    tails = {k: timings[k, total] for k in inner}
+    (whole,) = timings[0]
+    tails = {k: timings[k][1] for k in inner}
     model = Model(
         name=network.name,
         total_layers=total,
@@ -184,8 +182,7 @@ def profile(
         measured_on=f"{_processor()}, TensorFlow {tensorflow().__version__} CPU, {date.today().isoformat()}",
         whole_network_ms=round(whole.median_ms, 6),
     )
-    stems = {k: timings[0, k] for k in inner}
-    return Profile(model, whole, stems, tails, len(samples[0, total][0]))
+    return Profile(model, whole, {k: timings[k][0] for k in inner}, tails)
 
 
 def latencies(tails: Mapping[int, float], total_layers: int) -> tuple[float, ...]:
@@ -239,76 +236,83 @@ def timing(times: FloatArray, clean: NDArray[np.bool_]) -> Timing:
     return Timing(median, float(counted[0]), float(high - low) / 2 / median, n)
 
 
-def _calls(
-    path: Path, names: Mapping[int, str], frame: NDArray[np.float32], cut: Cut
-) -> dict[tuple[int, int], tuple[Function, NDArray[Any]]]:
-    """First and last cut of each stretch to time -> the function, and what to call it on."""
+def _calls(path: Path, names: Mapping[int, str], cut: Cut) -> dict[int, tuple[Function, ...]]:
+    """Chokepoint -> its stem and its tail; 0 -> the network in one piece."""
     total = max(names)
-    calls = {(0, total): (cut(path, names[0], names[total]), frame)}
+    calls: dict[int, tuple[Function, ...]] = {0: (cut(path, names[0], names[total]),)}
     for k in names:
         if 0 < k < total:
-            stem = cut(path, names[0], names[k])
-            calls[0, k] = stem, frame
-            calls[k, total] = cut(path, names[k], names[total]), stem(frame)
+            calls[k] = cut(path, names[0], names[k]), cut(path, names[k], names[total])
     return calls
 
 
-def visit(function: Function, argument: ArrayLike) -> tuple[float, bool]:
-    """Call a function for some 10 ms, at least twice, and time the second half of the calls.
+def visit(functions: Sequence[Function], frame: ArrayLike) -> tuple[FloatArray, bool]:
+    """Call functions one after the other, each on what the one before gave, and time each of them.
 
-    The first half fills the caches again, which other functions have left full of their own.
+    That is repeated for some 10 ms, at least twice, and the second half counts: the first fills the caches again, which
+    other functions have left full of their own.
 
     Returns
     -------
-    float, bool
-        Median milliseconds of the calls that hardly waited for a core, and whether there are any; else of all calls.
+    (len(functions),) array
+        Median milliseconds of each.
+    bool
+        Whether only those repetitions count that hardly waited for a core; else there were none.
     """
-    calls = 1
+    repetitions = 0
     start = time.perf_counter()
-    function(argument)
-    while time.perf_counter() - start < _VISIT_S / 2:
-        function(argument)
-        calls += 1
-    walls, waits = np.empty(calls), np.empty(calls)
-    for call in range(calls):
-        wall, busy = time.perf_counter(), time.process_time()
-        function(argument)
-        walls[call] = time.perf_counter() - wall
-        waits[call] = walls[call] - (time.process_time() - busy)
-    clean = waits <= _WAITED * walls
-    return 1000 * float(np.median(walls[clean] if clean.any() else walls)), bool(clean.any())
+    while repetitions == 0 or time.perf_counter() - start < _VISIT_S / 2:
+        value: Any = frame
+        for function in functions:
+            value = function(value)
+        repetitions += 1
+    walls = np.empty((repetitions, len(functions)))
+    waits = np.empty(repetitions)
+    for repetition in range(repetitions):
+        value = frame
+        busy = time.process_time()
+        for place, function in enumerate(functions):
+            begun = time.perf_counter()
+            value = function(value)
+            walls[repetition, place] = time.perf_counter() - begun
+        waits[repetition] = walls[repetition].sum() - (time.process_time() - busy)
+    clean = waits <= _WAITED * walls.sum(axis=1)
+    return 1000 * np.median(walls[clean] if clean.any() else walls, axis=0), bool(clean.any())
 
 
 def _measure(
-    calls: Mapping[tuple[int, int], tuple[Function, NDArray[Any]]],
+    calls: Mapping[int, tuple[Function, ...]],
+    frame: ArrayLike,
     spread: float,
     seconds: float,
     progress: Callable[[float], None] | None,
-) -> dict[tuple[int, int], tuple[list[float], list[bool]]]:
-    """What each visit of each function found, in rounds of random order."""
-    for function, argument in calls.values():
-        for _ in range(WARM_UP):
-            function(argument)
-    samples: dict[tuple[int, int], tuple[list[float], list[bool]]] = {span: ([], []) for span in calls}
-    spans = list(calls)
+) -> dict[int, list[Timing]]:
+    """A timing for each function, from visits in rounds of random order."""
+    found: dict[int, tuple[list[FloatArray], list[bool]]] = {k: ([], []) for k in calls}
+    cuts = list(calls)
     shuffle = np.random.default_rng(0).permutation
     start = time.monotonic()
-    rounds = 0
-    while True:
-        for index in shuffle(len(spans)):
-            times, clean = samples[spans[index]]
-            milliseconds, alone = visit(*calls[spans[index]])
-            times.append(milliseconds)
-            clean.append(alone)
-        rounds += 1
+    for rounds in itertools.count():
+        for index in shuffle(len(cuts)):
+            milliseconds, alone = visit(calls[cuts[index]], frame)
+            if rounds >= WARM_UP:
+                found[cuts[index]][0].append(milliseconds)
+                found[cuts[index]][1].append(alone)
+        if rounds < WARM_UP:
+            continue
+        timings = {
+            k: [timing(times, np.array(clean)) for times in np.transpose(visits)]
+            for k, (visits, clean) in found.items()
+        }
         spent = (time.monotonic() - start) / seconds
-        worst = max(timing(np.array(times), np.array(clean)).spread for times, clean in samples.values())
+        worst = max(one.spread for both in timings.values() for one in both)
         # The spread falls with the root of the rounds: so far along is the way to the wanted one.
-        done = max(min((spread / max(worst, spread)) ** 2, rounds / LEAST_ROUNDS), spent)
+        done = max(min((spread / max(worst, spread)) ** 2, (rounds + 1 - WARM_UP) / LEAST_ROUNDS), spent)
         if progress is not None:
             progress(min(done, 1.0))
         if done >= 1:
-            return samples
+            return timings
+    raise AssertionError("rounds do not end by themselves")
 
 
 def _processor() -> str:
