@@ -8,7 +8,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import zmq
+import pytest
+
+zmq = pytest.importorskip("zmq", reason="needs the extra run")
 
 Plan = list[dict[str, Any]]
 

@@ -74,11 +74,9 @@ def plan_here(path: Path, **changes: Any) -> NetPlan:
 
 
 def test_plan_prints_the_request_and_nothing_else(deployable: Path) -> None:
-    expected = plan_here(deployable)
-    assert printed("plan", deployable) == expected.to_json() + "\n"
-    assert printed("plan", deployable, "--tree") == str(expected) + "\n"
+    assert printed("plan", deployable, "--tree") == str(plan_here(deployable)) + "\n"
     assert printed("plan", deployable, "--budget", 12) == plan_here(deployable, budget=12).to_json() + "\n"
-    assert json.loads(printed("plan", deployable)) == json.loads(printed("deploy", deployable, "--dry-run"))
+    assert printed("deploy", deployable, "--dry-run") == plan_here(deployable).to_json() + "\n"
 
 
 def test_plan_prints_that_of_a_saved_result(deployable: Path, tmp_path: Path) -> None:
@@ -95,7 +93,7 @@ def test_a_problem_may_be_json_too(deployable: Path, tmp_path: Path) -> None:
     problem = load_problem(deployable)
     path = tmp_path / "problem.json"
     path.write_text(json.dumps(problem.model_dump(mode="json", exclude_defaults=True)))
-    assert printed("plan", path) == printed("plan", deployable)
+    assert NetPlan.from_json(printed("plan", path)) == plan_here(deployable)
 
 
 def test_whole_rates_in_the_plan(deployable: Path) -> None:
@@ -104,8 +102,7 @@ def test_whole_rates_in_the_plan(deployable: Path) -> None:
     path = deployable.with_name("fractions.yaml")
     save_problem(problem.model_copy(update={"video": video}), path)
     for command in (["plan", path], ["deploy", path, "--dry-run"]):
-        assert {part["target_fps"] for part in json.loads(printed(*command))} <= {0.5, 2.5}
-        assert {part["target_fps"] for part in json.loads(printed(*command, "--integer-fps"))} <= {1, 2}
+        assert printed(*command, "--integer-fps") == plan_here(path).with_integer_fps().to_json() + "\n"
 
 
 def test_deploy_shows_the_rounds_until_target_and_observed_agree(deployable: Path) -> None:
@@ -146,40 +143,31 @@ def test_deploy_shows_the_rounds_until_target_and_observed_agree(deployable: Pat
         )
 
 
-@pytest.mark.parametrize(
-    ("part", "reason"),
-    [
-        (1.0, "converged, after 1 round"),
-        (0.05, "observed cost is below the cheapest schedule's, after 1 round"),
-        (0.0, "observed cost is 0, after 1 round"),
-    ],
-)
-def test_deploy_says_why_it_ended(deployable: Path, part: float, reason: str) -> None:
-    with OldStreamer(share(part)) as server:
-        assert printed("deploy", deployable, "--streamer", server.address).splitlines()[-1] == f"ended      {reason}"
+def test_deploy_says_why_it_ended(deployable: Path) -> None:
+    with OldStreamer(share(0.05)) as server:
+        lines = printed("deploy", deployable, "--streamer", server.address).splitlines()
+    assert lines[-1] == "ended      observed cost is below the cheapest schedule's, after 1 round"
     assert len(server.plans) == 1
 
 
-def test_once_is_one_round(deployable: Path) -> None:
-    with OldStreamer(share(0.6)) as server:
-        lines = printed("deploy", deployable, "--streamer", server.address, "--once").splitlines()
-    assert len(server.plans) == 1
-    assert "(-40.0%)" in lines[-1]
-
-
-def test_json_is_the_rounds(deployable: Path, tmp_path: Path) -> None:
+def test_once_is_one_round_and_json_saves_it(deployable: Path, tmp_path: Path) -> None:
     saved = tmp_path / "rounds.json"
+    with OldStreamer(share(0.6)) as server:
+        shown = printed("deploy", deployable, "--streamer", server.address, "--once", "--json", saved).splitlines()
+    assert len(server.plans) == 1
+    assert "(-40.0%)" in shown[-1]
+    history = json.loads(saved.read_text())
+    assert [one["budget"] for one in history["rounds"]] == [20]
+
+
+def test_json_on_stdout_is_alone_there(deployable: Path) -> None:
     with OldStreamer() as server:
-        alone = printed("deploy", deployable, "--streamer", server.address, "--json", "-", "--budget", 12)
-        shown = printed("deploy", deployable, "--streamer", server.address, "--json", saved)
-    history = json.loads(alone)
+        history = json.loads(printed("deploy", deployable, "--streamer", server.address, "--json", "-", "--budget", 12))
     assert (history["reason"], len(history["rounds"])) == ("converged", 1)
     assert history["rounds"][0]["budget"] == 12
     assert [app["observed_fps"] for app in history["rounds"][0]["apps"]] == [
         choice["target_fps"] for choice in history["rounds"][0]["result"]["choices"]
     ]
-    assert "round 1" in shown
-    assert json.loads(saved.read_text())["rounds"][0]["budget"] == 20
 
 
 def test_what_the_problem_says_about_solving_holds(deployable: Path) -> None:
@@ -235,13 +223,16 @@ def test_wrong_arguments_are_one_line(deployable: Path, arguments: list[str], me
 
 
 @pytest.mark.parametrize("command", ["plan", "deploy"])
-def test_problems_that_cannot_be_deployed_are_one_line(command: str, deployable: Path, tmp_path: Path) -> None:
+def test_problems_that_cannot_be_deployed_are_one_line(command: str) -> None:
     message = refused(command, TINY)
     assert re.fullmatch(f"{TINY}: app 1: no model_path for num_frozen \\d+; it has none; add that file", message)
-    assert "smallest" in refused(command, deployable, "--budget", 0.01, code=3)
+
+
+def test_budgets_that_will_not_do_are_one_line(deployable: Path, tmp_path: Path) -> None:
+    assert "smallest" in refused("deploy", deployable, "--budget", 0.01, code=3)
     path = tmp_path / "no-budget.yaml"
     save_problem(load_problem(deployable).model_copy(update={"budget": None}), path)
-    assert refused(command, path) == f"{path}: no budget; give 'budget' there or --budget"
+    assert refused("plan", path) == f"{path}: no budget; give 'budget' there or --budget"
 
 
 def on_terminal(
