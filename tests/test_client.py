@@ -135,6 +135,29 @@ def test_a_server_that_answers_and_goes_has_answered() -> None:
             thread.join()
 
 
+def test_an_answer_is_seen_even_when_the_end_of_the_connection_is_seen_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    class EndFirst(zmq.Poller):
+        def poll(self, timeout: int | None = None) -> list[Any]:
+            time.sleep(0.05)
+            ready = super().poll(timeout)
+            return [pair for pair in ready if pair[0].type != zmq.REQ] if len(ready) > 1 else ready
+
+    monkeypatch.setattr(zmq, "Poller", EndFirst)
+    with zmq.Context() as context, context.socket(zmq.REP) as socket:
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+
+        def serve() -> None:
+            socket.recv()
+            socket.send(b"1,2,3")
+            socket.close(linger=1000)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with StreamerClient(f"tcp://127.0.0.1:{port}", LONG_S) as client:
+            assert client.deploy(plan_of()) == {2: 1, 1: 2, 3: 3}
+        thread.join()
+
+
 def test_a_server_that_dies_after_its_answer_fails_the_next_plan_only() -> None:
     server = OldStreamer()
     with StreamerClient(server.address, SHORT_S) as client:
@@ -161,6 +184,15 @@ def test_a_port_that_speaks_something_else() -> None:
         with StreamerClient(f"tcp://127.0.0.1:{listening.getsockname()[1]}", LONG_S) as client:
             assert failed(client) == "the connection was closed before an answer came; look at the server"
         thread.join()
+
+
+def test_a_port_that_says_nothing_does_not_hold_the_client_back() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+        with StreamerClient(address, SHORT_S) as client:
+            assert failed(client).startswith("no answer within 0.3 s")
 
 
 @pytest.mark.parametrize(

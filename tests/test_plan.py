@@ -96,7 +96,7 @@ def test_without_sharing_every_app_is_one_whole_part_from_its_own_file() -> None
     ]
 
 
-def random_schedule(draw: random.Random) -> tuple[Model, Given, Result]:
+def random_schedule(draw: random.Random) -> tuple[Model, Result]:
     total = draw.randint(2, 24)
     inner = sorted(draw.sample(range(2, total), draw.randint(0, min(6, total - 2))))
     model = Model(
@@ -110,14 +110,14 @@ def random_schedule(draw: random.Random) -> tuple[Model, Given, Result]:
     given: Given = [(draw.choice([0, 1, *inner, *inner]), draw.choice([*rates, 0])) for _ in range(draw.randint(1, 12))]
     given.append((draw.choice([0, *inner]), draw.choice(rates)))
     mode = draw.choice(["mainstream", "mainstream", "no-sharing"])
-    return model, given, result_of(model, given, mode=mode, x_vote=draw.choice([0, 3]))
+    return model, result_of(model, given, mode=mode, x_vote=draw.choice([0, 3]))
 
 
 def test_a_plan_costs_what_its_schedule_costs_and_runs_each_app_through_every_layer_once() -> None:
     draw = random.Random(4)
     apps = apps_for([(0, 1)] * 13, (0, *range(2, 24)))
     for _ in range(2000):
-        model, given, result = random_schedule(draw)
+        model, result = random_schedule(draw)
         plan = net_plan(result, apps, model)
         place = {name: (0 if k == 1 else k) for k, name in model.frozen_layer_names.items()}
         spans = [(place[part.input_layer], place[part.output_layer]) for part in plan.subnets]
@@ -201,6 +201,17 @@ def test_the_tree_shows_who_feeds_whom() -> None:
         "   ├─ app 1: cut4 -> cut10, 0.5 fps, votes 2, app1-4.pb",
         "   └─ shared: cut4 -> cut8, 2 fps, app2-8.pb",
         "      └─ app 2: cut8 -> cut10, 2 fps, votes 2, app2-8.pb",
+    ]
+
+
+def test_the_tree_of_two_stems() -> None:
+    second = {**STEM, "net_id": 2}
+    plan = NetPlan.from_json(json.dumps([STEM, TAIL, second, {**TAIL, "net_id": 3, "parent_id": 2, "app_id": 4}]))
+    assert plan.tree().splitlines()[1:] == [
+        "├─ shared: a -> b, 2 fps, m.pb",
+        "│  └─ app 3: b -> c, 2 fps, m.pb",
+        "└─ shared: a -> b, 2 fps, m.pb",
+        "   └─ app 4: b -> c, 2 fps, m.pb",
     ]
 
 

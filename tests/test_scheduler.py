@@ -158,7 +158,7 @@ class Swings(Device):
             sum(LATENCIES[layer[part.input_layer] : layer[part.output_layer]]) * part.target_fps
             for part in plan.subnets
         )
-        part = 0.6 if len(self.plans) % 2 else self._budget / cost
+        part = 0.6 if len(self.plans) % 2 else self._budget / cost * (1 + 1e-13)
         return {app_id: part * rate for app_id, rate in plan.target_fps.items()}
 
 
@@ -221,9 +221,9 @@ def test_without_false_positive_rates_there_is_recall_only(rate: float) -> None:
 
 def test_keys_0_and_1_are_one_and_the_same() -> None:
     keys = {
-        "accuracies": {0: 0.9, 2: 0.8},
-        "false_positive_rates": {1: 0.1, 2: 0.2},
-        "pinned": (1, 5),
+        "accuracies": {1: 0.9, 2: 0.8},
+        "false_positive_rates": {0: 0.1, 2: 0.2},
+        "pinned": (0, 5),
         "model_path": {1: "a.pb"},
     }
     seen = scheduler(always(1.0), [app(1, 0.9, **keys)]).run(BUDGET)[0]
@@ -232,12 +232,14 @@ def test_keys_0_and_1_are_one_and_the_same() -> None:
 
 @pytest.mark.parametrize("mode", ["no-sharing", "max-sharing"])
 def test_modes_reach_solver_and_costs(mode: Any) -> None:
-    history = scheduler(Device([0.6, 1.0]), mode=mode, event_model="paper", objective="recall").run(BUDGET)
+    apps = [*APPS, app(4, 0.9, pinned=(4, 2))]
+    history = scheduler(Device([0.6, 1.0]), apps, mode=mode, event_model="paper", objective="recall").run(2 * BUDGET)
     assert history.reason == "converged"
     for one, part in zip(history, [0.6, 1.0], strict=True):
         assert (one.result.mode, one.result.event_model, one.result.metric) == (mode, "paper", "recall")
         assert one.target_cost == pytest.approx(one.result.cost)
         assert one.observed_cost == pytest.approx(part * one.result.cost)
+    assert [seen.f1 for seen in history[-1].apps] == pytest.approx([choice.f1 for choice in history[-1].result.choices])
 
 
 def test_whole_rates_are_the_target_where_they_are_what_ran() -> None:
