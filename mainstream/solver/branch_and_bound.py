@@ -159,7 +159,7 @@ class Search:
         smallest = self.cheapest(budget * (1 + FEASIBLE_TOLERANCE))
         if smallest > budget * (1 + FEASIBLE_TOLERANCE):
             raise InfeasibleError(
-                f"no schedule fits the budget {budget:.6g}; the smallest budget that would do is {smallest:.6g}",
+                f"no schedule fits the budget {budget:.12g}; the smallest budget that would do is {smallest:.12g}",
                 smallest,
             )
 

@@ -293,9 +293,10 @@ def _dual(
 
 @_inner
 def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> tuple[float, float, float]:
-    """Take what costs nothing: ties with an app's best score that make use of the budget that the choice leaves.
+    """Bring each app of the choice to its best score at lam, as far as the budget that the choice leaves will go.
 
-    Also fills scratch.top at lam; returns (value, weight, loss) of the choice.
+    The choice fits, as one made for a somewhat larger lam does; of equal scores the heavier uses up more. Also fills
+    scratch.top, each app's best score; returns (value, weight, loss) of the choice.
     """
     choice, weight = scratch.choice, scratch.weight
     start, value, cell = packed.start, packed.value, packed.cell
@@ -307,24 +308,27 @@ def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> tuple[
     total_weight = 0.0
     loss = 0.0
     for i in range(n):
-        best = -np.inf
+        base = choice[i]
+        base_weight = weight[cell[base]]
+        score = value[base] - lam * base_weight
+        best = score
         for o in range(start[i], start[i + 1]):
             w = weight[cell[o]]
             if w < np.inf:
-                best = max(best, value[o] - lam * w)
-        base = choice[i]
-        base_weight = weight[cell[base]]
-        for o in range(start[i], start[i + 1]):
-            w = weight[cell[o]]
-            if value[o] > value[base] and w <= base_weight + slack and value[o] - lam * w >= best - 1e-13:
-                slack -= w - base_weight
-                base = o
-                base_weight = w
+                own = value[o] - lam * w
+                best = max(best, own)
+                if w <= base_weight + slack and (
+                    own > score + 1e-13 or (own >= score - 1e-13 and value[o] > value[base])
+                ):
+                    slack -= w - base_weight
+                    base = o
+                    base_weight = w
+                    score = own
         choice[i] = base
         scratch.top[i] = best
         total_value += value[base]
         total_weight += base_weight
-        loss += best - (value[base] - lam * base_weight)
+        loss += best - score
     return total_value, total_weight, loss
 
 
@@ -605,22 +609,23 @@ def _try_staircase(
 def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase) -> tuple[int, int]:
     """The segment k and rate index m at which to split a box into M[k] <= m and M[k] > m.
 
-    That is at the corner of the needed staircase that adds most to the stem of lo, by itself, at the middle; where
-    no more than lo is needed, right above lo at the step that would add most.
+    That is at the corner of the needed staircase that adds most to the stem of lo, by itself, at the middle. Where no
+    more than lo is needed, right above lo at the first segment that is open: the part below is then often lo alone.
     """
     seg, rate = packed.seg, packed.rate
     best_k, best_m, best_cost = 0, 0, -1.0
-    for above in range(2):
-        for k in range(1, len(lo)):
-            reach = needed[k] if above == 0 else lo[k] + 1
-            if reach > lo[k] and reach <= hi[k]:
-                cost = 0.0
-                for d in range(1, k + 1):
-                    cost += seg[d] * max(0.0, rate[reach] - rate[lo[d]])
-                if cost > best_cost:
-                    best_k, best_m, best_cost = k, (lo[k] + reach) // 2, cost
-        if best_k > 0:
-            break
+    first = 0
+    for k in range(len(lo) - 1, 0, -1):
+        if hi[k] > lo[k]:
+            first = k
+        if needed[k] > lo[k]:
+            cost = 0.0
+            for d in range(1, k + 1):
+                cost += seg[d] * max(0.0, rate[needed[k]] - rate[lo[d]])
+            if cost >= best_cost:
+                best_k, best_m, best_cost = k, (lo[k] + needed[k]) // 2, cost
+    if best_k == 0:
+        return first, lo[first]
     return best_k, best_m
 
 
