@@ -19,7 +19,7 @@ class _Notice(event.Listener):
     def on_start(self, event: Any) -> None:
         if not self._said:
             self._said = True
-            _log.warning("compiling the search for this machine: about 10 s, this once")
+            _log.warning("compiling the search for this machine: 10 to 15 s, this once")
 
     def on_end(self, event: Any) -> None:
         """Nothing to say: the answer follows."""
