@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,30 @@ def test_branch_and_bound_against_cp_sat(seed: int) -> None:
     assert tree.bound >= other.objective - 1e-12
     if other.status == "optimal":
         assert other.objective == pytest.approx(tree.objective, abs=2.1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["tensorflow", "highspy"])
+def test_cp_sat_beside_what_it_crashes_with(library: str) -> None:
+    made, budget = middling(5)
+    code = f"""
+import {library}
+from mainstream import InfeasibleError, solve
+from mainstream.experiments import workloads
+made = workloads.workload({len(made.apps)}, seed=5, chokepoints=5, rates=5)
+result = solve(made.apps, made.model, made.video, {budget!r}, method="cp-sat", time_limit=60)
+print(result.status, result.method, repr(result.objective))
+try:
+    solve(made.apps, made.model, made.video, 1e-3, method="cp-sat")
+except InfeasibleError as error:
+    print(repr(error.smallest_budget))
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    status, method, objective, smallest = answer.stdout.split()
+    assert (status, method) == ("optimal", "cp-sat")
+    assert float(objective) == pytest.approx(solve(made.apps, made.model, made.video, budget).objective, abs=2.1e-6)
+    assert float(smallest) == pytest.approx(workloads.smallest_budget(made.apps, made.model, made.video))
 
 
 @pytest.mark.parametrize("seed", range(30))

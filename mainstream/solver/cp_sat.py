@@ -18,6 +18,7 @@ import numpy as np
 
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
+from mainstream.solver.apart import cp_sat_apart, would_crash
 from mainstream.solver.branch_and_bound import FEASIBLE_TOLERANCE, Limits, Outcome, Progress, Search, schedule_cost
 from mainstream.solver.options import CellArray, at_least, weighted
 
@@ -67,6 +68,8 @@ def cp_sat(
     InfeasibleError
         Nothing fits the budget.
     """
+    if would_crash():
+        return cp_sat_apart(packed, share, budget, limits, fair=fair, hint=hint)
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
     smallest_bound = None
     closed = True
