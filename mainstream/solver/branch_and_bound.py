@@ -21,7 +21,7 @@ _EFFORT: Final = 25_000_000
 """Options that the kernels look at between two returns to Python: about 50 ms."""
 _FIRST_SLOTS: Final = 256
 _FIRST_STATES: Final = 1 << 16
-_MOST_STATES: Final = 1 << 25
+_MOST_STATES: Final = 1 << 24
 """States of one knapsack's core, 32 bytes each, after which the search ends unfinished."""
 _VISITED: Final = 1 << 12
 _REPORT_EVERY_S: Final = 0.05

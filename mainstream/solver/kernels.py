@@ -239,7 +239,7 @@ def _dual(
     heavy_w = light_w = w
     if w > budget:
         for _ in range(9):
-            lam = lam * step if lam > 0.0 else v / budget
+            lam = lam * step if lam > 0.0 else (v / budget if budget > 0.0 else 1.0)
             step *= step
             v, w = _price(packed, scratch, lam)
             passes += 1
@@ -292,22 +292,18 @@ def _dual(
 
 
 @_inner
-def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> tuple[float, float, float]:
-    """Bring each app of the choice to its best score at lam, as far as the budget that the choice leaves will go.
+def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> float:
+    """Bring each app of the choice to its best score at lam, as far as the budget goes; returns what is left of it.
 
     The choice fits, as one made for a somewhat larger lam does; of equal scores the heavier uses up more. Also fills
-    scratch.top, each app's best score; returns (value, weight, loss) of the choice.
+    scratch.top, each app's best score.
     """
     choice, weight = scratch.choice, scratch.weight
     start, value, cell = packed.start, packed.value, packed.cell
-    n = len(start) - 1
     slack = budget
-    for i in range(n):
+    for i in range(len(choice)):
         slack -= weight[cell[choice[i]]]
-    total_value = 0.0
-    total_weight = 0.0
-    loss = 0.0
-    for i in range(n):
+    for i in range(len(choice)):
         base = choice[i]
         base_weight = weight[cell[base]]
         score = value[base] - lam * base_weight
@@ -317,19 +313,28 @@ def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> tuple[
             if w < np.inf:
                 own = value[o] - lam * w
                 best = max(best, own)
-                if w <= base_weight + slack and (
-                    own > score + 1e-13 or (own >= score - 1e-13 and value[o] > value[base])
-                ):
+                better = own > score + 1e-13 or (own >= score - 1e-13 and value[o] > value[base])
+                if better and w <= base_weight + slack:
                     slack -= w - base_weight
                     base = o
                     base_weight = w
                     score = own
         choice[i] = base
         scratch.top[i] = best
-        total_value += value[base]
-        total_weight += base_weight
-        loss += best - score
-    return total_value, total_weight, loss
+    return slack
+
+
+@_inner
+def _total(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float, float]:
+    """The value, weight and loss of the choice."""
+    value, weight, loss = 0.0, 0.0, 0.0
+    for i in range(len(scratch.choice)):
+        o = scratch.choice[i]
+        w = scratch.weight[packed.cell[o]]
+        value += packed.value[o]
+        weight += w
+        loss += scratch.top[i] - (packed.value[o] - lam * w)
+    return value, weight, loss
 
 
 @_inner
@@ -347,6 +352,37 @@ def _sort(keys: FloatArray, items: IntArray) -> None:
                 b -= step
             keys[b], items[b] = key, item
         step //= 3
+
+
+@_inner
+def _spend(packed: Packed, scratch: Scratch, lam: float, slack: float) -> None:
+    """Spend the budget that the choice leaves on moves to heavier, better options, those of least loss at lam first.
+
+    Where many apps are alike, the choices on both sides of the best lam lie far apart and the budget in between.
+    """
+    start, value, cell = packed.start, packed.value, packed.cell
+    choice, weight = scratch.choice, scratch.weight
+    size = 0
+    for i in range(len(choice)):
+        base = choice[i]
+        base_weight = weight[cell[base]]
+        least = np.inf
+        for o in range(start[i], start[i + 1]):
+            extra = weight[cell[o]] - base_weight
+            gain = value[o] - value[base]
+            if gain > 0.0 and extra <= slack and lam * extra - gain < least:
+                least = lam * extra - gain
+                scratch.spare[i] = o
+        if least < np.inf:
+            scratch.near[size] = least
+            scratch.order[size] = i
+            size += 1
+    _sort(scratch.near[:size], scratch.order[:size])
+    for i in scratch.order[:size]:
+        extra = weight[cell[scratch.spare[i]]] - weight[cell[choice[i]]]
+        if extra <= slack:
+            slack -= extra
+            choice[i] = scratch.spare[i]
 
 
 @_inner
@@ -410,7 +446,10 @@ def _core(
     choice, weight, top = scratch.choice, scratch.weight, scratch.top
     states, links = scratch.states, scratch.links
     found = -np.inf
-    total, total_weight, loss = _fill(packed, scratch, budget, lam)
+    slack = _fill(packed, scratch, budget, lam)
+    if lam * slack > terms.gap:
+        _spend(packed, scratch, lam, slack)
+    total, total_weight, loss = _total(packed, scratch, lam)
     if total > goal:
         goal = total + terms.gap
         found = total
