@@ -171,7 +171,12 @@ class Apps:
         f = _numbers("chokepoints", chokepoints)
         if f.shape != (columns,):
             raise ProblemError(f"chokepoints: shape {f.shape}; accuracies has {columns} columns")
-        if (f != np.floor(f)).any() or (f < 0).any() or (np.diff(f) <= 0).any() or (f <= 1).sum() > 1:
+        if (
+            not ((f >= 0) & (f <= 2**31)).all()
+            or (f != np.floor(f)).any()
+            or (np.diff(f) <= 0).any()
+            or (f <= 1).sum() > 1
+        ):
             raise ProblemError("chokepoints: they have to be increasing integers, 0 or 1 at most once")
         q = (
             np.full_like(p, np.nan)
@@ -196,11 +201,23 @@ class Apps:
             return np.broadcast_to(values, (n,)).copy()
 
         votes = _vote_code(x_vote) if x_vote is None or isinstance(x_vote, str) else x_vote
-        whole_votes = column("x_vote", votes, AUTO_VOTE, np.inf)
+        whole_votes = column("x_vote", votes, AUTO_VOTE, 2**31)
         if (whole_votes != np.floor(whole_votes)).any():
             raise ProblemError("x_vote: it has to be whole numbers: votes, 0 for none, -1 for 'auto'")
+        may_stay_out = np.asarray(optional)
+        if may_stay_out.dtype != np.bool_ or may_stay_out.shape not in ((), (n,)):
+            raise ProblemError(
+                f"optional: got {shown(optional)}; it has to be ({n},) or a single one, of True and False"
+            )
+        slowest, fastest = column("min_fps", min_fps, 0, np.inf), column("max_fps", max_fps, 0, np.inf, low_open=True)
+        if (slowest > fastest).any():
+            i = int((slowest > fastest).argmax())
+            raise ProblemError(f"min_fps: row {i} has {slowest[i]:g}, above its max_fps {fastest[i]:g}")
+        ids = np.arange(n) if app_ids is None else np.asarray(app_ids)
+        if ids.dtype.kind not in "iu" or ids.shape != (n,) or (ids < 0).any():
+            raise ProblemError(f"app_ids: got {shown(app_ids)}; it has to be ({n},) whole numbers, 0 or more")
         made = cls(
-            app_ids=np.arange(n) if app_ids is None else column("app_ids", app_ids, 0, np.inf).astype(np.int64),
+            app_ids=ids.astype(np.int64),
             chokepoints=np.array([canonical(int(k)) for k in f]),
             accuracies=p,
             false_positive_rates=q,
@@ -216,10 +233,10 @@ class Apps:
             unshared_key=np.full(n, int(f[0] == 1)),
             pinned_num_frozen=np.full(n, NO_PIN),
             pinned_fps=np.full(n, np.nan),
-            min_fps=column("min_fps", min_fps, 0, np.inf),
-            max_fps=column("max_fps", max_fps, 0, np.inf, low_open=True),
+            min_fps=slowest,
+            max_fps=fastest,
             min_value=column("min_value", min_value, -np.inf, 1),
-            optional=np.broadcast_to(np.asarray(optional, dtype=bool), (n,)).copy(),
+            optional=np.broadcast_to(may_stay_out, (n,)).copy(),
         )
         made._unique_ids()
         return made

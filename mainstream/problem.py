@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,11 @@ _each_once = WrapValidator(_different_keys)
 
 Curve = Annotated[Mapping[Whole, Probability], Field(min_length=1), _each_once]
 """`num_frozen` -> a per-frame rate."""
+
+
+_LARGEST: Final = 1e100
+"""Costs stay well inside what a float can hold."""
+_MOST_RATES: Final = 1000
 
 
 def _votes(given: Any) -> Any:
@@ -211,6 +216,8 @@ class Model(Description):
                 f"layer_latencies has {len(self.layer_latencies)} values, total_layers is {self.total_layers}; "
                 "there has to be one for each layer"
             )
+        if not sum(self.layer_latencies) < _LARGEST:
+            raise refuse(f"layer_latencies add up to {sum(self.layer_latencies):g}; less than {_LARGEST:g} is allowed")
         if not sum(self.layer_latencies) > 0:
             raise refuse("layer_latencies are all 0; at least one layer has to take time")
         beyond = [f for f in self.frozen_layer_names if f > self.total_layers]
@@ -241,13 +248,17 @@ class Video(Description):
         (`stream_fps` itself when that is below 1).
     """
 
-    stream_fps: Positive
+    stream_fps: Annotated[Positive, Field(le=1e6)]
     fps_options: tuple[Positive, ...] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.fps_options is None:
+            if self.stream_fps > _MOST_RATES:
+                raise refuse(f"stream_fps {self.stream_fps:g} would offer every whole rate up to it; give fps_options")
             return self
+        if len(self.fps_options) > _MOST_RATES:
+            raise refuse(f"fps_options has {len(self.fps_options)} rates; at most {_MOST_RATES} are allowed")
         if not self.fps_options:
             raise refuse("fps_options is empty; leave it out for 1..stream_fps")
         if any(b <= a for a, b in zip(self.fps_options, self.fps_options[1:], strict=False)):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from mainstream.errors import ProblemError
+from mainstream.errors import InfeasibleError, ProblemError
 from mainstream.validation import shown
 
 try:
@@ -29,11 +29,13 @@ _MOST_REPEATED: Final = 1_000_000
 
 @contextmanager
 def naming(where: object) -> Iterator[None]:
-    """Put `where`, such as a file, in front of what a :class:`ProblemError` says."""
+    """Put `where`, such as a file, in front of what a ProblemError or InfeasibleError says."""
     try:
         yield
     except ProblemError as error:
         raise ProblemError(f"{where}: {error}") from None
+    except InfeasibleError as error:
+        raise InfeasibleError(f"{where}: {error}", error.smallest_budget) from None
 
 
 def read_text(path: Path) -> str:
@@ -57,6 +59,20 @@ def read_text(path: Path) -> str:
     return text
 
 
+def check_target(path: Path) -> None:
+    """Find out before the work is done that its result cannot be written there.
+
+    Raises
+    ------
+    ProblemError
+        The path is a folder, or its folder does not exist.
+    """
+    if path.is_dir():
+        raise ProblemError(f"{path}: cannot be written: is a directory; name a file")
+    if not path.parent.is_dir():
+        raise ProblemError(f"{path}: cannot be written: there is no folder {path.parent}")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file whole: beside it first, then renamed, so that no reader ever sees half of it.
 
@@ -65,6 +81,7 @@ def write_text(path: Path, text: str) -> None:
     ProblemError
         It cannot be written.
     """
+    check_target(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if path.exists() and not path.is_file():  # /dev/stdout and its like cannot be replaced

@@ -346,7 +346,7 @@ def test_writing_replaces_the_file_whole_or_not_at_all(tmp_path: Path, monkeypat
     assert link.is_symlink()
     assert load_curve(target) == curve
     save_curve(curve, "/dev/null")
-    with pytest.raises(ProblemError, match="cannot be written: no such file or directory"):
+    with pytest.raises(ProblemError, match="cannot be written: there is no folder"):
         save_curve(curve, tmp_path / "missing" / "curve.csv")
     with pytest.raises(ProblemError, match="cannot be written: is a directory"):
         save_curve(curve, tmp_path)

@@ -257,3 +257,36 @@ def test_advice_and_shown_values_stay_short() -> None:
     for value in ("x" * 1000, "a\nb", nested, {"a": nested}, 10**3000, 10**6000, np.arange(10**6)):
         assert len(shown(value)) <= 60
         assert "\n" not in shown(value)
+
+
+def test_sizes_that_would_not_end_are_refused() -> None:
+    with pytest.raises(ProblemError, match="stream_fps 5000 would offer every whole rate up to it; give fps_options"):
+        Video(stream_fps=5000)
+    assert Video(stream_fps=5000, fps_options=[1, 4000]).rates("mainstream").tolist() == [1, 4000]
+    with pytest.raises(ProblemError, match="fps_options has 1001 rates; at most 1000 are allowed"):
+        Video(stream_fps=5000, fps_options=range(1, 1002))
+    with pytest.raises(ProblemError, match="layer_latencies add up to inf"):
+        Model(total_layers=2, layer_latencies=[1e308, 1e308], frozen_layer_names={0: "in"})
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"chokepoints": [0, np.inf]}, "increasing integers"),
+        ({"x_vote": 1e30}, "x_vote: got 1e\\+30"),
+        ({"app_ids": [1.2, 1.7]}, "app_ids: got .*whole numbers"),
+        ({"optional": [True] * 3}, "optional: got .*it has to be"),
+        ({"optional": "no"}, "optional: got 'no'"),
+        ({"min_fps": 5, "max_fps": [9, 3]}, "min_fps: row 1 has 5, above its max_fps 3"),
+    ],
+)
+def test_columns_that_do_not_suit(columns: dict[str, Any], message: str) -> None:
+    keys: dict[str, Any] = {"chokepoints": [0, 4], "event_length_ms": 100} | columns
+    with pytest.raises(ProblemError, match=message):
+        Apps.from_arrays(np.full((2, 2), 0.5), None, **keys)
+
+
+def test_app_ids_are_exact() -> None:
+    ids = [2**53, 2**53 + 1]
+    apps = Apps.from_arrays(np.full((2, 1), 0.5), None, [0], event_length_ms=100, app_ids=ids)
+    assert apps.app_ids.tolist() == ids

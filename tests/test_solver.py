@@ -156,16 +156,33 @@ def test_apps_worth_nothing_are_scheduled_all_the_same() -> None:
     assert result.objective == 0 and len(result.choices) == 3 and result.cost <= 40
 
 
-def test_identical_apps_in_great_number() -> None:
+@pytest.mark.parametrize("scatter", [0.0, 1e-6])
+@pytest.mark.parametrize("each", [1.2, 1.7, 2.7, 3.3, 5.1])
+def test_apps_that_are_alike_in_great_number(each: float, scatter: float) -> None:
+    # The two best options of all of them have to be mixed: no price of compute alone tells them apart.
     n = 20_000
-    apps = Apps.from_arrays(np.tile([0.9, 0.8, 0.6], (n, 1)), None, [0, 4, 8], event_length_ms=400, correlation=0.1)
-    model = {
-        "total_layers": 10,
-        "layer_latencies": [1.0] * 10,
-        "frozen_layer_names": {0: "in", 4: "a", 8: "b", 10: "c"},
-    }
-    result = solve(apps, model, {"stream_fps": 5}, 2.0 * n * 2.7)
+    accuracies = np.tile([0.95, 0.9, 0.85, 0.8, 0.7], (n, 1)) + scatter * np.random.default_rng(0).random((n, 5))
+    apps = Apps.from_arrays(
+        accuracies, np.full((n, 5), 0.04), [0, 3, 5, 8, 9], event_length_ms=700, event_frequency=0.1, correlation=0.3
+    )
+    names = {f: f"layer{f}" for f in (0, 3, 5, 8, 9, 10)}
+    model = {"total_layers": 10, "layer_latencies": [1.0] * 10, "frozen_layer_names": names}
+    result = solve(apps, model, {"stream_fps": 6}, each * n)
     assert result.status == "optimal" and result.gap <= 1e-6
+
+
+def test_a_budget_that_the_stem_uses_up_to_the_last_digit() -> None:
+    apps = [{"app_id": i, "accuracies": {0: 0.9, 4: 0.8}, "event_length_ms": 1000} for i in range(2)]
+    model = {"total_layers": 4, "layer_latencies": [1.0] * 4, "frozen_layer_names": {0: "a", 2: "b", 4: "c"}}
+    result = solve(apps, model, {"stream_fps": 10, "fps_options": [1, 4, 10]}, 40 / (1 + 1e-9))
+    assert result.status == "optimal" and [c.target_fps for c in result.choices] == [10, 10]
+
+
+def test_weights_whose_sum_is_too_large_for_a_float() -> None:
+    apps = [{**published(), "app_id": i, "weight": 1e308} for i in range(3)]
+    plain = [{**published(), "app_id": i} for i in range(3)]
+    heavy = solve(apps, PUBLISHED_MODEL, {"stream_fps": 30}, 700)
+    assert heavy.objective == pytest.approx(solve(plain, PUBLISHED_MODEL, {"stream_fps": 30}, 700).objective)
 
 
 def published(frequency: float | None = None) -> dict[str, Any]:
@@ -241,6 +258,9 @@ def test_the_objective_follows_from_what_the_apps_have() -> None:
         ("budget", float("nan"), "budget: got nan"),
         ("budget", float("inf"), "budget: got inf"),
         ("budget", "700", "budget: got '700'"),
+        ("budget", 10**400, "budget: got 1000"),
+        ("warm_start", "x", "warm_start: got 'x' in the list; it has to hold Choice objects"),
+        ("warm_start", 5, "warm_start: got 5; it has to be a Result or a list of Choice"),
         ("gap", -1e-6, "gap: got -1e-06; it has to be a finite number, 0 or more"),
         ("time_limit", 0, "time_limit: got 0"),
         ("objective", "f2", "objective: 'f2' is not known; known: f1, recall, precision"),

@@ -24,7 +24,7 @@ def command(
         str | None,
         typer.Option(metavar="B,B,...", help="Budgets; else POINTS from the least to all.", show_default=False),
     ] = None,
-    points: Annotated[int, typer.Option(help="How many budgets, when they are not given.", min=1)] = 20,
+    points: Annotated[int, typer.Option(help="How many budgets, when they are not given.", min=1, max=100_000)] = 20,
     objective: Annotated[
         Objective | None, typer.Option(help="What to maximise; else the file's.", show_default=False)
     ] = None,
@@ -36,6 +36,12 @@ def command(
         EventModel | None, typer.Option(help="How frames become events.", show_default="windowed")
     ] = None,
     method: Annotated[Method | None, typer.Option(help="How to search.", show_default="auto")] = None,
+    gap: Annotated[
+        float | None, typer.Option(help="Stop when bound less objective is this.", show_default="1e-06")
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds for each budget, then the best so far.", show_default="none")
+    ] = None,
     csv: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Save as CSV; - is stdout, with nothing else on it.", show_default=False),
@@ -53,7 +59,7 @@ def command(
     from mainstream.io import Options, load_problem
     from mainstream.report import figures
     from mainstream.solver import frontier
-    from mainstream.text import naming, write_text
+    from mainstream.text import check_target, naming, write_text
 
     flags = {
         "objective": objective,
@@ -61,12 +67,16 @@ def command(
         "mode": mode,
         "event_model": event_model,
         "method": method,
+        "gap": gap,
+        "time_limit": time_limit,
     }
     given = Options.of(flags, where="command line").given()
     described = load_problem(problem)
     options = {key: value for key, value in (described.given() | given).items() if key != "budget"}
     if plot is not None:
-        figures.check_picture(plot)
+        check_target(figures.check_picture(plot))
+    if csv not in (None, "-"):
+        check_target(Path(str(csv)))
     errors = screen.console(stderr=True)
     screen.show_warnings(errors, quiet=False)
     with naming(problem):

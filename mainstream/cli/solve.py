@@ -76,7 +76,7 @@ def command(
     from mainstream.io import Options, load_problem
     from mainstream.report.figures import check_picture, result_figure, save_figure
     from mainstream.solver import solve
-    from mainstream.text import naming
+    from mainstream.text import check_target, naming
 
     flags = {
         "budget": budget,
@@ -99,7 +99,9 @@ def command(
         raise ProblemError(f"{problem}: no budget; give 'budget' there or --budget")
 
     if plot is not None:
-        check_picture(plot)
+        check_target(check_picture(plot))
+    if json not in (None, "-"):
+        check_target(Path(str(json)))
     title = f"{problem.name}: {len(described.apps)} apps on {described.model.name or 'the base network'}"
 
     def show(result: Result) -> None:

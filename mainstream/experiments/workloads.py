@@ -21,6 +21,7 @@ from mainstream.io import Curve
 from mainstream.problem import App, FloatArray, Model, Video
 from mainstream.solver import solve
 
+_MOST_POINTS: Final = 1000
 HARD: Final = 1.5
 """A hard budget, as a multiple of the smallest that has a schedule.
 
@@ -103,6 +104,8 @@ def workload(
     for name, value, least in (("n", n, 1), ("seed", seed, 0), ("chokepoints", chokepoints, 2), ("rates", rates, 1)):
         if value < least:
             raise ProblemError(f"{name}: got {value}; it has to be at least {least}")
+        if name in ("chokepoints", "rates") and value > _MOST_POINTS:
+            raise ProblemError(f"{name}: got {value}; it has to be at most {_MOST_POINTS}")
     if not 0 <= voting <= 1:
         raise ProblemError(f"voting: got {voting}; it has to be a number in [0, 1]")
     random = np.random.default_rng([seed, n])

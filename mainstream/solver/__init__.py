@@ -6,6 +6,7 @@ numba takes a third of a second to import, so everything that needs it is import
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, get_args
@@ -264,4 +265,4 @@ def _positive(name: str, given: float) -> None:
 
 def _is_number(given: object) -> bool:
     real = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
-    return real and math.isfinite(given)  # type: ignore[arg-type]
+    return real and abs(given) <= sys.float_info.max  # type: ignore[arg-type]

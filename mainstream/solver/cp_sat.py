@@ -132,7 +132,8 @@ def _solve_rounded(
 
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = WORKERS
-    solver.parameters.absolute_gap_limit = limits.gap * _UNITS
+    # Each app's value is rounded up by less than a unit.
+    solver.parameters.absolute_gap_limit = max(0.0, limits.gap * _UNITS - (len(packed.start) - 1))
     solver.parameters.relative_gap_limit = 0.0
     if np.isfinite(limits.time_limit):
         solver.parameters.max_time_in_seconds = max(limits.left_s, 1e-3)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray
 from mainstream.costs import stem_parts, tail_costs
-from mainstream.errors import InfeasibleError
+from mainstream.errors import InfeasibleError, ProblemError
 from mainstream.events import event_metrics, option_values
 from mainstream.problem import FloatArray, Model, Video
 from mainstream.schedule import Choice, Result, Schedule
 from mainstream.solver import kernels, packing
+from mainstream.validation import shown
 
 CellArray = NDArray[np.int32]
 
@@ -87,7 +88,7 @@ class Options:
             depths=np.searchsorted(ends, apps.chokepoints) if sharing else np.zeros(len(apps.chokepoints), np.int64),
             tail=model.prefix[-1] - model.prefix[ends],
             seg=np.concatenate([[0.0], np.diff(model.prefix[ends])]),
-            share=apps.weight / apps.weight.sum(),
+            share=_shares(apps.weight),
         )
 
     @cached_property
@@ -178,7 +179,12 @@ class Options:
         """
         if warm_start is None:
             return np.zeros((0, len(self.tail)), np.int64)
+        if not isinstance(warm_start, Result | Iterable):
+            raise ProblemError(f"warm_start: got {shown(warm_start)}; it has to be a Result or a list of Choice")
         choices = warm_start.choices if isinstance(warm_start, Result) else tuple(warm_start)
+        for choice in choices:
+            if not isinstance(choice, Choice):
+                raise ProblemError(f"warm_start: got {shown(choice)} in the list; it has to hold Choice objects")
         ends = np.concatenate([[0], self.apps.chokepoints[self.apps.chokepoints > 0]])
         staircase = np.zeros(len(self.tail), np.int64)
         for choice in choices:
@@ -187,6 +193,13 @@ class Options:
             rate = int(np.searchsorted(self.rates, choice.target_fps, side="right"))
             staircase[1 : depth + 1] = np.maximum(staircase[1 : depth + 1], rate)
         return staircase[None, :]
+
+
+def _shares(weight: FloatArray) -> FloatArray:
+    """Weights scaled to a sum of 1; by the largest first, as their plain sum may be infinite."""
+    scaled = weight / weight.max()
+    shares: FloatArray = scaled / scaled.sum()
+    return shares
 
 
 def weighted(packed: kernels.Packed, share: FloatArray) -> kernels.Packed:

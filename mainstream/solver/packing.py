@@ -31,9 +31,9 @@ def undominated(values: FloatArray, depths: IntArray, tail: FloatArray, rate: Fl
     limit = np.zeros((columns, columns, rates), np.int64)
     for e in range(columns):
         for c in range(e, columns):
+            reach = 0
             for j in range(rates):
                 cost = tail[depths[c]] * rate[j + 1] * (1 + 1e-12)
-                reach = 0
                 while reach <= j and tail[depths[e]] * rate[reach + 1] <= cost:
                     reach += 1
                 limit[e, c, j] = reach
