@@ -244,6 +244,13 @@ class Apps:
     def check(self, model: Model, video: Video, mode: str) -> None:
         """Check what only apps, model and video together can tell.
 
+        Parameters
+        ----------
+        model : Model
+        video : Video
+        mode : str
+            As for :func:`mainstream.solve`; it has a say in the frame rates on offer.
+
         Raises
         ------
         ProblemError

@@ -95,3 +95,14 @@ def test_the_command_methods() -> None:
     assert max(exact) - min(exact) <= 2e-6
     assert all(float(row[1]) <= float(row[2]) and float(row[3]) >= 0 for row in lines.values())
     assert run("methods", str(PROBLEMS / "tiny.yaml"), "--budget", "0.001").returncode == 3
+
+
+def test_the_command_frontier_where_every_app_may_be_left_out(tmp_path: Path) -> None:
+    text = (PROBLEMS / "tiny.yaml").read_text().replace("../", f"{PROBLEMS.parent}/")
+    optional = text.replace("- {app_id:", "- {optional: true, app_id:")
+    assert optional.count("optional: true") == 3
+    (tmp_path / "optional.yaml").write_text(optional)
+    answer = run("frontier", str(tmp_path / "optional.yaml"), "--points", "4", "--csv", "-")
+    assert answer.returncode == 0, answer.stderr
+    rows = list(csv.DictReader(io.StringIO(answer.stdout)))
+    assert [row["status"] for row in rows] == ["optimal"] * 4

@@ -106,8 +106,10 @@ def _useful(apps: object, model: object, video: object, points: int, options: di
     from mainstream.solver import solve
 
     least = smallest_budget(apps, model, video, **options)  # type: ignore[arg-type]
-    most = solve(apps, model, video, 1e12 * least, **options).cost  # type: ignore[arg-type]
-    return [float(budget) for budget in np.linspace(least * (1 + 1e-9), max(most, least * (1 + 1e-9)), points)]
+    most = solve(apps, model, video, 1e12 * max(least, 1.0), **options).cost  # type: ignore[arg-type]
+    # Where every app may be left out the least is nothing, which is no budget.
+    first = least * (1 + 1e-9) if least > 0 else most / points
+    return [float(budget) for budget in np.linspace(first, max(most, first), points)]
 
 
 def _numbers(budgets: str) -> list[float]:

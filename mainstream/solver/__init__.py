@@ -226,6 +226,12 @@ def _answer(
 def objective_of(apps: Apps, objective: Objective | None) -> Objective:
     """What to maximise when the caller leaves it open, or whether the apps have what the asked one needs.
 
+    Parameters
+    ----------
+    apps : Apps
+    objective : {"f1", "recall", "precision"}, optional
+        What was asked for.
+
     Raises
     ------
     ProblemError

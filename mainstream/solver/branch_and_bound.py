@@ -291,7 +291,14 @@ class _Ticker:
 
 
 def schedule_cost(packed: kernels.Packed, cells: CellArray) -> float:
-    """The cost of one cell for each app, stem included."""
+    """Compute a second of one cell for each app, stem included.
+
+    Parameters
+    ----------
+    packed : Packed
+    cells : (N,) int
+        depth * (R + 1) + rate index, as in :class:`~mainstream.solver.kernels.Packed`.
+    """
     depth, rate = np.divmod(cells.astype(np.int64), len(packed.rate))
     staircase = np.zeros(len(packed.seg))
     np.maximum.at(staircase, depth, packed.rate[rate])

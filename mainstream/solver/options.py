@@ -58,6 +58,16 @@ class Options:
     def build(cls, apps: Apps, model: Model, video: Video, *, metric: str, mode: str, event_model: str) -> Options:
         """All options that mode, pins and constraints allow.
 
+        Parameters
+        ----------
+        apps : Apps
+            Checked against model and video.
+        model : Model
+        video : Video
+        metric : {"f1", "recall", "precision"}
+        mode, event_model : str
+            As for :func:`mainstream.solve`.
+
         Raises
         ------
         InfeasibleError
@@ -203,12 +213,26 @@ def _shares(weight: FloatArray) -> FloatArray:
 
 
 def weighted(packed: kernels.Packed, share: FloatArray) -> kernels.Packed:
-    """The same options, each app's values times its share."""
+    """The same options, each app's values times its share.
+
+    Parameters
+    ----------
+    packed : Packed
+        M options of N apps.
+    share : (N,) array
+    """
     return packed._replace(value=packed.value * np.repeat(share, np.diff(packed.start)))
 
 
 def at_least(packed: kernels.Packed, least: float) -> kernels.Packed:
-    """The options of at least this value. What was dropped as dominated was so by one worth as much."""
+    """The options of at least a value. What was dropped as dominated was so by one worth as much.
+
+    Parameters
+    ----------
+    packed : Packed
+    least : float
+        In units of `packed.value`.
+    """
     keep = packed.value >= least
     before = np.concatenate([[0], np.cumsum(keep)])
     return packed._replace(start=before[packed.start], value=packed.value[keep], cell=packed.cell[keep])
