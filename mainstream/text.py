@@ -74,6 +74,15 @@ def check_target(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 as :func:`write_bytes` does, with the same errors."""
+    try:
+        content = text.encode("utf-8")
+    except ValueError as error:
+        raise ProblemError(f"{path}: cannot be written: {_reason(error)}") from None
+    write_bytes(path, content)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole: beside it first, then renamed, so that no reader ever sees half of it.
 
     Raises
@@ -85,9 +94,9 @@ def write_text(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if path.exists() and not path.is_file():  # /dev/stdout and its like cannot be replaced
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
             return
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content)
         beside.replace(path.resolve())
     except (OSError, ValueError) as error:
         with suppress(OSError, ValueError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,6 +15,7 @@ from mainstream.extras import require
 from mainstream.report.plots import draw_budget, draw_choices, draw_frontier
 from mainstream.report.staircase import draw_schedule
 from mainstream.schedule import Result
+from mainstream.text import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,14 +129,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     with mpl.rc_context({"svg.hashsalt": "mainstream"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(drawn, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(drawn.getvalue())
-        beside.replace(path.resolve())
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise ProblemError(f"{path}: cannot be written: {(error.strerror or str(error)).lower()}") from None
+    write_bytes(path, drawn.getvalue())
 
 
 class _Page:

@@ -669,14 +669,20 @@ def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircas
 
 
 @_inner
-def _split(k: int, m: int, hi: Staircase, lo: Staircase) -> None:
-    """Turn a box's upper end into that of its part M[k] <= m, its lower end into that of M[k] > m; k <= 0: no cut."""
-    if k <= 0:
-        return
-    for d in range(k, len(hi)):
-        hi[d] = min(hi[d], m)
-    for d in range(1, k + 1):
-        lo[d] = max(lo[d], m + 1)
+def _halves(tree: Tree, slot: int) -> IntArray:
+    """The boxes (side, lo and hi, D + 1) to go on with: the part M[k] <= m and that of M[k] > m, or the box alone."""
+    k, m = tree.cut[slot, 0], tree.cut[slot, 1]
+    depths = tree.lo.shape[1]
+    boxes = np.empty((2 if k > 0 else 1, 2, depths), np.int64)
+    for side in range(len(boxes)):
+        _copy(tree.lo[slot], boxes[side, 0])
+        _copy(tree.hi[slot], boxes[side, 1])
+    if k > 0:
+        for d in range(k, depths):
+            boxes[0, 1, d] = min(boxes[0, 1, d], m)
+        for d in range(1, k + 1):
+            boxes[1, 0, d] = max(boxes[1, 0, d], m + 1)
+    return boxes
 
 
 @_inner
@@ -753,17 +759,13 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, effort: i
             _close(tree, terms, bound)
             counts[HEAP] = 0
             break
-        k, m = tree.cut[slot, 0], tree.cut[slot, 1]
+        leaf = tree.cut[slot, 0] == LEAF
         others = counts[HEAP]
-        boxes = np.empty((2, 2, len(packed.tail)), np.int64)
-        for side in range(2):
-            _copy(tree.lo[slot], boxes[side, 0])
-            _copy(tree.hi[slot], boxes[side, 1])
-        _split(k, m, boxes[0, 1], boxes[1, 0])
+        boxes = _halves(tree, slot)
         # A leaf comes back when its knapsack needed more states than there are.
-        for side in range(2 if k > 0 else 1):
+        for side in range(len(boxes)):
             work += _add_node(packed, scratch, tree, terms, boxes[side, 0], boxes[side, 1], bound, lam)
-        if k == LEAF and counts[HEAP] > others:
+        if leaf and counts[HEAP] > others:
             return NEED_STATES
     return DONE
 
@@ -818,13 +820,8 @@ def cheapest(
         bound = tree.bound[slot]
         if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12) or -bound > hopeless:
             break
-        k, m = tree.cut[slot, 0], tree.cut[slot, 1]
-        boxes = np.empty((2, 2, len(packed.tail)), np.int64)
-        for side in range(2):
-            _copy(tree.lo[slot], boxes[side, 0])
-            _copy(tree.hi[slot], boxes[side, 1])
-        _split(k, m, boxes[0, 1], boxes[1, 0])
-        for side in range(2 if k > 0 else 1):
+        boxes = _halves(tree, slot)
+        for side in range(len(boxes)):
             _add_cheap_node(packed, scratch, tree, boxes[side, 0], boxes[side, 1], share)
         done += packed.start[-1]
     return DONE
