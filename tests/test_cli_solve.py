@@ -215,7 +215,7 @@ def test_files_that_are_no_problem_are_one_line(tmp_path: Path) -> None:
         assert refused(path).startswith(f"{path}: {message}")
     done = run(TINY, "--json", tmp_path / "missing" / "result.json")
     assert done.returncode == 2
-    assert "result.json: cannot be written: no such file or directory" in done.stderr
+    assert "result.json: cannot be written: there is no folder" in done.stderr
 
 
 def test_a_stdout_that_takes_nothing_is_no_traceback() -> None:

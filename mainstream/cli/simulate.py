@@ -26,7 +26,7 @@ def command(
         typer.Option(help="Compute a second, in the latencies' unit; else the file's.", show_default=False),
     ] = None,
     frames: Annotated[
-        int, typer.Option(help="Analysed frames to draw for each app, about.", min=1, max=10**12)
+        int, typer.Option(help="Analysed frames to draw for each app, about.", max=10**12)
     ] = 1_000_000,
     seed: Annotated[int, typer.Option(help="The same seed draws the same frames.")] = 0,
     decay: Annotated[
