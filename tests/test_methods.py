@@ -77,7 +77,7 @@ def middling(seed: int) -> tuple[Any, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(200))
 def test_branch_and_bound_against_cp_sat(seed: int) -> None:
     made, budget = middling(seed)
     tree = solve(made.apps, made.model, made.video, budget, method="branch-and-bound")
