@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mainstream.errors import ProblemError
-from mainstream.problem import Aggregate, EventModel, Method, Mode, Objective
+from mainstream.problem import Aggregate, App, EventModel, Method, Mode, Model, Objective, Video
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -98,15 +99,15 @@ def command(
         figures.save_figure(figures.frontier_figure(drawn, metric=metric, unit=unit, title=title), plot)
 
 
-def _useful(apps: object, model: object, video: object, points: int, options: dict[str, object]) -> list[float]:
+def _useful(apps: Sequence[App], model: Model, video: Video, points: int, options: dict[str, Any]) -> list[float]:
     """Equal steps from the smallest budget that has a schedule to what the best schedule of all costs."""
     import numpy as np
 
     from mainstream.experiments.workloads import smallest_budget
     from mainstream.solver import solve
 
-    least = smallest_budget(apps, model, video, **options)  # type: ignore[arg-type]
-    most = solve(apps, model, video, 1e12 * max(least, 1.0), **options).cost  # type: ignore[arg-type]
+    least = smallest_budget(apps, model, video, **options)
+    most = solve(apps, model, video, 1e12 * max(least, 1.0), **options).cost
     # Where every app may be left out the least is nothing, which is no budget.
     first = least * (1 + 1e-9) if least > 0 else most / points
     return [float(budget) for budget in np.linspace(first, max(most, first), points)]

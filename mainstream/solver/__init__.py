@@ -269,6 +269,6 @@ def _positive(name: str, given: float) -> None:
         raise ProblemError(f"{name}: got {shown(given)}; it has to be a finite number greater than 0")
 
 
-def _is_number(given: object) -> bool:
+def _is_number(given: Any) -> bool:
     real = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
-    return real and abs(given) <= sys.float_info.max  # type: ignore[arg-type]
+    return real and bool(abs(given) <= sys.float_info.max)

@@ -47,12 +47,9 @@ def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
     InfeasibleError
         Nothing fits the budget.
     """
-    allowed = budget * (1 + FEASIBLE_TOLERANCE)
     chosen = np.empty(len(packed.start) - 1, np.int64)
-    _begin(packed.start, packed.cell, len(packed.rate), chosen)
-    if schedule_cost(packed, packed.cell[chosen]) > allowed:
-        _place(packed.start, packed.cell, _cheapest_cells(packed, budget), chosen)
-    moves = _climb(*packed, allowed, chosen)
+    _place(packed.start, packed.cell, _first_cells(packed, budget), chosen)
+    moves = _climb(*packed, budget * (1 + FEASIBLE_TOLERANCE), chosen)
     cells = packed.cell[chosen]
     bound = Search(packed).root_bound(budget, cells)
     value = float(packed.value[chosen].sum())
@@ -85,11 +82,7 @@ def greedy_released(options: Options, packed: kernels.Packed, budget: float, lim
         Nothing fits the budget.
     """
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
-    chosen = np.empty(len(packed.start) - 1, np.int64)
-    _begin(packed.start, packed.cell, len(packed.rate), chosen)
-    cells = packed.cell[chosen]
-    if schedule_cost(packed, cells) > allowed:
-        cells = _cheapest_cells(packed, budget)
+    cells = _first_cells(packed, budget)
     moves = _released(options.values, options.depths, packed.tail, packed.seg, packed.rate, allowed, cells)
     value = float(options.schedule(cells).value @ options.share)
     bound = Search(packed).root_bound(budget, cells)
@@ -102,11 +95,16 @@ def greedy_released(options: Options, packed: kernels.Packed, budget: float, lim
     )
 
 
-def _cheapest_cells(packed: kernels.Packed, budget: float) -> CellArray:
-    """The cells of a schedule that fits; :class:`InfeasibleError` when there is none."""
-    search = Search(packed)
-    search.feasible(budget)
-    return search.tree.best
+def _first_cells(packed: kernels.Packed, budget: float) -> CellArray:
+    """Where both greedies begin: most sharing and least fps, or, where that does not fit, the cheapest schedule."""
+    chosen = np.empty(len(packed.start) - 1, np.int64)
+    _begin(packed.start, packed.cell, len(packed.rate), chosen)
+    cells = packed.cell[chosen]
+    if schedule_cost(packed, cells) > budget * (1 + FEASIBLE_TOLERANCE):
+        search = Search(packed)
+        search.feasible(budget)
+        return search.tree.best
+    return cells
 
 
 @_jit
