@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream.graphs.frozen import frozen_graph
+from mainstream.graphs.part import Part
 from mainstream.io import load_profile
-from mainstream.streamer.graph import Part
-from mainstream.trainer.freeze import frozen_graph
 from mainstream.trainer.networks import network
 from mainstream.trainer.profile import timing, use_threads, visit
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mainstream.trainer.backend import keras
+from mainstream.graphs.backend import keras
 from mainstream.trainer.networks import KNOWN
 
 SIZES = {name: known.smallest for name, known in KNOWN.items()}

@@ -15,10 +15,10 @@ pytest.importorskip("tensorflow", reason="needs the extra train", exc_type=Impor
 from keras_models import PLAIN_CHOKEPOINTS, SIZES, plain
 
 from mainstream.errors import ProblemError
-from mainstream.trainer.backend import keras
+from mainstream.graphs.backend import keras
+from mainstream.graphs.trace import Network, trace
 from mainstream.trainer.chokepoints import PUBLISHED, chokepoints
 from mainstream.trainer.networks import network
-from mainstream.trainer.trace import Network, trace
 
 MEASURED = Path(__file__).parents[1] / "data" / "profiles" / "mobilenetv2-96.json"
 

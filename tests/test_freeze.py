@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 
 from mainstream.cli import app
 from mainstream.errors import ProblemError
-from mainstream.streamer.graph import Part
-from mainstream.trainer.backend import keras, tensorflow
+from mainstream.graphs.backend import keras, tensorflow
+from mainstream.graphs.part import Part
+from mainstream.graphs.trace import trace
 from mainstream.trainer.chokepoints import chokepoints
 from mainstream.trainer.freeze import Frozen, freeze
 from mainstream.trainer.networks import KNOWN, build
-from mainstream.trainer.trace import trace
 
 FRAMES = noise((2, 16, 16, 3))
 

@@ -21,6 +21,7 @@ LAYERS = [
     {"scheduler"},
     {"solver", "streamer", "trainer", "report"},
     {"io"},
+    {"graphs"},
     {"text"},
     {"events", "costs", "schedule"},
     {"apps"},
@@ -34,8 +35,8 @@ ALLOWED_BESIDE = {("schedule", "costs")}
 
 OWNERS = {
     "ortools": ["solver/cp_sat.py"],
-    "tensorflow": ["trainer/", "streamer/"],
-    "keras": ["trainer/", "streamer/"],
+    "tensorflow": ["graphs/", "trainer/"],
+    "keras": ["graphs/", "trainer/"],
     "zmq": ["streamer/"],
     "matplotlib": ["report/"],
     "av": ["streamer/", "trainer/"],

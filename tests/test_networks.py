@@ -14,10 +14,10 @@ pytest.importorskip("tensorflow", reason="needs the extra train", exc_type=Impor
 from keras_models import SIZES, noise, plain, shaken
 
 from mainstream.errors import MissingExtraError, ProblemError
+from mainstream.graphs.backend import keras, tensorflow
+from mainstream.graphs.trace import trace
 from mainstream.trainer import networks
-from mainstream.trainer.backend import keras, tensorflow
 from mainstream.trainer.networks import KNOWN, build, network
-from mainstream.trainer.trace import trace
 
 
 def test_without_tensorflow_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,6 @@ from mainstream.costs import tail_costs
 from mainstream.errors import ProblemError
 from mainstream.io import load_profile
 from mainstream.problem import Model
-from mainstream.streamer.graph import Part
 from mainstream.trainer import profile as profiles
 from mainstream.trainer.networks import network
 from mainstream.trainer.profile import latencies, timing, visit
@@ -113,7 +112,7 @@ def any_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("any_threads")
 def test_a_profile_is_the_model_that_solve_takes() -> None:
     shares: list[float] = []
-    found = profiles.profile(network(plain()), Part, spread=10.0, progress=shares.append)
+    found = profiles.profile(network(plain()), spread=10.0, progress=shares.append)
     model = found.model
     assert len(shares) == profiles.LEAST_ROUNDS
     assert shares == sorted(shares)
@@ -130,7 +129,7 @@ def test_a_profile_is_the_model_that_solve_takes() -> None:
 
 @pytest.mark.usefixtures("any_threads")
 def test_measuring_ends_in_time() -> None:
-    found = profiles.profile(network(plain()), Part, spread=1e-9, seconds=0.5)
+    found = profiles.profile(network(plain()), spread=1e-9, seconds=0.5)
     assert found.spread > 1e-9
     assert found.whole.visits >= 1
 
@@ -138,7 +137,7 @@ def test_measuring_ends_in_time() -> None:
 @pytest.mark.parametrize(("spread", "seconds"), [(0, 1), (1, 0)])
 def test_limits_have_to_be_positive(spread: float, seconds: float) -> None:
     with pytest.raises(ProblemError, match="have to be positive"):
-        profiles.profile(network(plain()), Part, spread=spread, seconds=seconds)
+        profiles.profile(network(plain()), spread=spread, seconds=seconds)
 
 
 def test_another_number_of_threads_in_one_process_is_refused() -> None:

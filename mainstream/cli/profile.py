@@ -45,7 +45,6 @@ def command(
 
     from mainstream.cli import screen
     from mainstream.io import save_profile
-    from mainstream.streamer.graph import Part
     from mainstream.trainer.networks import network
     from mainstream.trainer.profile import profile, use_threads
 
@@ -57,7 +56,6 @@ def command(
         base = network(net, size=size, weights=weights, classes=classes, dense=dense)
         measured = profile(
             base,
-            Part,
             which=chokepoints,
             threads=threads,
             spread=spread,

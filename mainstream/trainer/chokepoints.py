@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from mainstream.errors import ProblemError
-from mainstream.trainer.backend import keras
-from mainstream.trainer.trace import Layer, Network
+from mainstream.graphs.backend import keras
+from mainstream.graphs.trace import Layer, Network
 from mainstream.validation import nearest
 
 _RESNET_BLOCKS = tuple(
@@ -81,7 +81,7 @@ def chokepoints(network: Network, which: str | int = "block") -> dict[int, str]:
         inner = every
     else:
         raise ProblemError(f"chokepoints {which!r} are not known; {nearest(which, ['block', 'every', *PUBLISHED])}")
-    return {k: network.layers[max(k - 1, 0)].name for k in (0, *inner, total)}
+    return {k: network.tensor_names[k] for k in (0, *inner, total)}
 
 
 def _steps(network: Network, last: int) -> list[int]:

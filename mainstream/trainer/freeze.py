@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mainstream.errors import ProblemError
-from mainstream.trainer.backend import brief, tensorflow
-from mainstream.trainer.chokepoints import chokepoints
-from mainstream.trainer.networks import load
+from mainstream.graphs.frozen import frozen_graph, load
+from mainstream.graphs.trace import trace
 from mainstream.trainer.savedforms import from_checkpoint, from_json, from_saved_model
-from mainstream.trainer.trace import Network, trace
 
 
 @dataclass(frozen=True)
@@ -78,42 +76,9 @@ def freeze(source: str | Path | Any, out: str | Path | None = None, *, output: s
     )
 
 
-def frozen_graph(network: Network, names: Mapping[int, str]) -> Any:
-    """The graph of a network without variables.
-
-    Parameters
-    ----------
-    network : Network
-    names : mapping of int to str
-        Chokepoint -> name of its tensor, the two ends included.
-
-    Returns
-    -------
-    GraphDef
-        From the placeholder ``names[0]``, (batch, height, width, channels) float32, to ``names[total_layers]``.
-
-    Raises
-    ------
-    ProblemError
-        The network does not take frames of its size.
-    """
-    tf = tensorflow()
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    spec = tf.TensorSpec((None, network.height, network.width, network.channels), tf.float32, name=names[0])
-    function = tf.function(lambda frame: network.run(frame, names=names), autograph=False)
-    try:
-        traced = function.get_concrete_function(spec)
-    except (ValueError, TypeError, tf.errors.OpError) as error:
-        raise ProblemError(
-            f"{network.name} does not take frames of {network.height} x {network.width}: {brief(error)}"
-        ) from None
-    return convert_variables_to_constants_v2(traced).graph.as_graph_def()
-
-
 def _freeze_model(model: Any, name: str, out: Path) -> Frozen:
     network = trace(model, name)
-    names = chokepoints(network, "every")
+    names = network.tensor_names
     return _save(frozen_graph(network, names), names[0], names[network.total_layers], out, names)
 
 

@@ -18,8 +18,9 @@ from typing import Any, Final
 import numpy as np
 
 from mainstream.errors import ProblemError
-from mainstream.trainer.backend import brief, keras
-from mainstream.trainer.trace import Network, trace
+from mainstream.graphs.backend import brief, keras
+from mainstream.graphs.frozen import load
+from mainstream.graphs.trace import Network, trace
 from mainstream.validation import nearest
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -147,24 +148,6 @@ def build(
     if known.preprocessing == "own":
         _normalise(model)
     return model
-
-
-def load(path: str | Path) -> Any:
-    """The model in a Keras file.
-
-    Raises
-    ------
-    ProblemError
-        There is no such file, or it cannot be loaded.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ProblemError(f"{path}: no such file")
-    try:
-        return keras().models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises almost anything here
-        advice = "; register the class and give the model as an object" if "locate class" in str(error) else ""
-        raise ProblemError(f"{path} cannot be loaded: {brief(error)}{advice}") from None
 
 
 def _application(known: Known, **keywords: Any) -> Any:

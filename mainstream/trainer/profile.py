@@ -24,15 +24,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mainstream.errors import ProblemError
+from mainstream.graphs.backend import tensorflow
+from mainstream.graphs.frozen import frozen_graph
+from mainstream.graphs.part import Part
+from mainstream.graphs.trace import Network
 from mainstream.problem import FloatArray, Model
-from mainstream.trainer.backend import tensorflow
 from mainstream.trainer.chokepoints import chokepoints
-from mainstream.trainer.freeze import frozen_graph
-from mainstream.trainer.trace import Network
 
 Function = Callable[[ArrayLike], NDArray[Any]]
-Cut = Callable[[Path, str, str], Function]
-"""Frozen graph, names of two tensors in it -> the layers between them; :class:`mainstream.streamer.graph.Part`."""
 
 WARM_UP: Final = 1
 LEAST_ROUNDS: Final = 20
@@ -118,7 +117,6 @@ def use_threads(threads: int) -> None:
 
 def profile(
     network: Network,
-    cut: Cut,
     *,
     which: str | int = "block",
     threads: int = 1,
@@ -131,8 +129,6 @@ def profile(
     Parameters
     ----------
     network : Network
-    cut : callable
-        Makes the functions that are timed: :class:`mainstream.streamer.graph.Part`.
     which : str or int
         The chokepoints, as for :func:`mainstream.trainer.chokepoints.chokepoints`.
     threads : int
@@ -161,7 +157,7 @@ def profile(
     with TemporaryDirectory() as folder:
         path = Path(folder) / "network.pb"
         path.write_bytes(frozen_graph(network, names).SerializeToString())
-        calls = _calls(path, names, cut)
+        calls = _calls(path, names)
     timings = _measure(calls, frame.astype(np.float32), spread, seconds, progress)
     total = network.total_layers
     inner = [k for k in names if 0 < k < total]
@@ -236,13 +232,13 @@ def timing(times: FloatArray, clean: NDArray[np.bool_]) -> Timing:
     return Timing(median, float(counted[0]), float(high - low) / 2 / median, n)
 
 
-def _calls(path: Path, names: Mapping[int, str], cut: Cut) -> dict[int, tuple[Function, ...]]:
+def _calls(path: Path, names: Mapping[int, str]) -> dict[int, tuple[Part, ...]]:
     """Chokepoint -> its stem and its tail; 0 -> the network in one piece."""
     total = max(names)
-    calls: dict[int, tuple[Function, ...]] = {0: (cut(path, names[0], names[total]),)}
+    calls: dict[int, tuple[Part, ...]] = {0: (Part(path, names[0], names[total]),)}
     for k in names:
         if 0 < k < total:
-            calls[k] = cut(path, names[0], names[k]), cut(path, names[k], names[total])
+            calls[k] = Part(path, names[0], names[k]), Part(path, names[k], names[total])
     return calls
 
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from mainstream.errors import ProblemError
-from mainstream.trainer.backend import brief, keras, tensorflow
-from mainstream.trainer.networks import load
+from mainstream.graphs.backend import brief, keras, tensorflow
+from mainstream.graphs.frozen import load
 
 _VARIABLES: Final = {"Variable", "VariableV2", "VarHandleOp"}
 _NO_RESULTS: Final = {"NoOp", "Assign", "AssignVariableOp", "SaveV2", "RestoreV2", "Assert", "Placeholder", "Const"}

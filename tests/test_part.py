@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mainstream.errors import MissingExtraError, ProblemError
-from mainstream.streamer.graph import Part
+from mainstream.graphs.part import Part
 
 
 def test_without_tensorflow_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +104,23 @@ def test_a_graph_that_does_not_say_its_shape_takes_any(tmp_path: Path) -> None:
     part = Part(tmp_path / "net.pb", "any", "double")
     assert part.input_shape is None
     np.testing.assert_array_equal(part([1.0, 2.0]), [2.0, 4.0])
+
+
+def test_a_keras_model_is_cut_where_its_frozen_graph_is(tmp_path: Path) -> None:
+    from keras_models import noise, plain
+
+    from mainstream.trainer.freeze import freeze
+
+    model = plain()
+    model.save(tmp_path / "net.keras")
+    freeze(tmp_path / "net.keras", tmp_path / "net.pb")
+    stem, tail = (Part(tmp_path / "net.keras", *ends) for ends in (("frame", "add"), ("add", "softmax")))
+    assert tail.output_shape == (None, 4)
+    frames = noise((2, 16, 16, 3))
+    np.testing.assert_array_equal(stem(frames), Part(tmp_path / "net.pb", "frame", "add")(frames))
+    np.testing.assert_allclose(tail(stem(frames)), model(frames), atol=1e-6)
+    with pytest.raises(ProblemError, match=r"has no tensor 'ad'; did you mean 'add'"):
+        Part(tmp_path / "net.keras", "frame", "ad")
 
 
 def test_a_batch_of_another_shape_is_refused(graph: Path) -> None:

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from mainstream.errors import ProblemError
-from mainstream.trainer.backend import keras, tensorflow
+from mainstream.graphs.backend import keras, tensorflow
 
 Key = tuple[Any, ...]
 """One symbolic tensor: where its model is nested (one id a level), then its own id."""
@@ -117,6 +117,12 @@ class Network:
             if k > 1 and len(alive) == 1:
                 found[k] = next(iter(alive))
         return found
+
+    @cached_property
+    def tensor_names(self) -> Mapping[int, str]:
+        """Chokepoint -> name of the tensor there in frozen graphs; 1 is 0, and the end is one always."""
+        ends = sorted({0, *self.cuts, self.total_layers} - {1})
+        return {k: self.layers[max(k - 1, 0)].name for k in ends}
 
     def run(
         self, tensor: Any, start: int = 0, stop: int | None = None, *, names: Mapping[int, str] | None = None

@@ -1,4 +1,4 @@
-"""A part of a frozen graph: from one tensor to another, as one function."""
+"""A part of a model file: from one tensor to another, as one function."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from numpy.typing import ArrayLike, NDArray
 
 from mainstream.errors import ProblemError
 from mainstream.extras import load_quietly
+from mainstream.graphs.frozen import frozen_graph, load
+from mainstream.graphs.trace import trace
 from mainstream.validation import nearest
 
 
 class Part:
-    """The layers between two tensors of a frozen graph.
+    """The layers between two tensors of a model.
 
     A call runs in the thread that makes it; several threads may call.
 
     Parameters
     ----------
     path : str or Path
-        A frozen graph, ``.pb``; read once, here.
+        A frozen graph, ``.pb``, or a Keras model, ``.keras``; read once, here.
     input_layer, output_layer : str
         Names of the tensors at its two ends; the profile's ``frozen_layer_names``.
 
     Attributes
     ----------
-    input_shape : tuple of (int or None), or None
-        What it takes; None where any number will do, such as the batch, or all where the graph does not say.
+    input_shape, output_shape : tuple of (int or None), or None
+        What it takes and gives; None where any number will do, such as the batch, or all where the graph does not say.
 
     Raises
     ------
     MissingExtraError
         TensorFlow is not installed.
     ProblemError
-        The file is no frozen graph, has no such tensor, or no way from the one to the other.
+        The file is no such model, has no such tensor, or no way from the one to the other.
     """
 
     def __init__(self, path: str | Path, input_layer: str, output_layer: str) -> None:
@@ -52,7 +54,7 @@ class Part:
         config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=-1)
         session = tf.compat.v1.Session(graph=own, config=config)
         self._run = session.make_callable(fetch.name, feed_list=[feed.name])
-        self.input_shape: tuple[int | None, ...] | None = None if feed.shape.rank is None else tuple(feed.shape)
+        self.input_shape, self.output_shape = _shape(feed), _shape(fetch)
         self._dtype = feed.dtype.as_numpy_dtype
 
     def __call__(self, batch: ArrayLike) -> NDArray[Any]:
@@ -78,6 +80,10 @@ class Part:
         return result
 
 
+def _shape(tensor: Any) -> tuple[int | None, ...] | None:
+    return None if tensor.shape.rank is None else tuple(tensor.shape)
+
+
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     return len(shape) == len(wanted) and all(own in (None, given) for own, given in zip(wanted, shape, strict=True))
 
@@ -99,17 +105,33 @@ def _load(path: Path) -> tuple[Any, Any]:
 def _read(path: Path, modified: int, size: int) -> tuple[Any, Any]:
     """A file's graph and its definition; `modified` and `size` tell one version of the file from the next."""
     tf = _tensorflow()
-    definition = tf.compat.v1.GraphDef()
+    if path.suffix == ".keras":
+        network = trace(load(path), path.stem)
+        definition = frozen_graph(network, network.tensor_names)
+    else:
+        definition = _parsed(path)
+    try:
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(definition, name="")
+    except ValueError:
+        raise _no_graph(path) from None
+    return graph, definition
+
+
+def _parsed(path: Path) -> Any:
+    definition = _tensorflow().compat.v1.GraphDef()
     content = path.read_bytes()
     try:
         definition.ParseFromString(content)
-        with tf.Graph().as_default() as graph:
-            tf.import_graph_def(definition, name="")
-    except Exception:  # protobuf's and TensorFlow's errors on a damaged file have no common class
-        raise ProblemError(f"{path} is no frozen graph, or only a piece of one; freeze the model again") from None
+    except Exception:  # protobuf's errors have no public class
+        raise _no_graph(path) from None
     if not definition.node:
         raise ProblemError(f"{path} is an empty graph; freeze the model again")
-    return graph, definition
+    return definition
+
+
+def _no_graph(path: Path) -> ProblemError:
+    return ProblemError(f"{path} is no frozen graph, or only a piece of one; freeze the model again")
 
 
 def _tensor(graph: Any, name: str, path: str | Path) -> Any:

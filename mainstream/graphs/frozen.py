@@ -1,0 +1,62 @@
+"""Keras files, and the frozen graph of a network: variables as constants, named tensors where it can be cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mainstream.errors import ProblemError
+from mainstream.graphs.backend import brief, keras, tensorflow
+from mainstream.graphs.trace import Network
+
+
+def load(path: str | Path) -> Any:
+    """The model in a Keras file.
+
+    Raises
+    ------
+    ProblemError
+        There is no such file, or it cannot be loaded.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ProblemError(f"{path}: no such file")
+    try:
+        return keras().models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises almost anything here
+        advice = "; register the class and give the model as an object" if "locate class" in str(error) else ""
+        raise ProblemError(f"{path} cannot be loaded: {brief(error)}{advice}") from None
+
+
+def frozen_graph(network: Network, names: Mapping[int, str]) -> Any:
+    """The graph of a network without variables.
+
+    Parameters
+    ----------
+    network : Network
+    names : mapping of int to str
+        Chokepoint -> name of its tensor, the two ends included.
+
+    Returns
+    -------
+    GraphDef
+        From the placeholder ``names[0]``, (batch, height, width, channels) float32, to ``names[total_layers]``.
+
+    Raises
+    ------
+    ProblemError
+        The network does not take frames of its size.
+    """
+    tf = tensorflow()
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    spec = tf.TensorSpec((None, network.height, network.width, network.channels), tf.float32, name=names[0])
+    function = tf.function(lambda frame: network.run(frame, names=names), autograph=False)
+    try:
+        traced = function.get_concrete_function(spec)
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise ProblemError(
+            f"{network.name} does not take frames of {network.height} x {network.width}: {brief(error)}"
+        ) from None
+    return convert_variables_to_constants_v2(traced).graph.as_graph_def()
