@@ -22,7 +22,8 @@ from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.part import Part
 from mainstream.io import load_profile
 from mainstream.trainer.networks import network
-from mainstream.trainer.profile import timing, use_threads, visit
+from mainstream.graphs.backend import use_threads
+from mainstream.trainer.profile import timing, visit
 
 
 def main() -> None:

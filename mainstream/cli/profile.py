@@ -46,7 +46,8 @@ def command(
     from mainstream.cli import screen
     from mainstream.io import save_profile
     from mainstream.trainer.networks import network
-    from mainstream.trainer.profile import profile, use_threads
+    from mainstream.graphs.backend import use_threads
+    from mainstream.trainer.profile import profile
 
     errors = screen.console(stderr=True)
     use_threads(threads)

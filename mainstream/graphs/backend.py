@@ -39,6 +39,31 @@ def keras() -> Any:
     return module
 
 
+def use_threads(threads: int) -> None:
+    """Let TensorFlow use so many threads; to be called before the first network is built in this process.
+
+    Raises
+    ------
+    ProblemError
+        `threads` is below 1, or TensorFlow already runs with another number.
+    """
+    if threads < 1:
+        raise ProblemError(f"threads: got {threads}; it has to be at least 1")
+    setting = tensorflow().config.threading
+    for get, put in (
+        (setting.get_intra_op_parallelism_threads, setting.set_intra_op_parallelism_threads),
+        (setting.get_inter_op_parallelism_threads, setting.set_inter_op_parallelism_threads),
+    ):
+        if get() != threads:
+            try:
+                put(threads)
+            except RuntimeError:
+                raise ProblemError(
+                    f"TensorFlow already runs with {get() or 'all'} threads in this process, not with {threads}; "
+                    "call use_threads() before any network is built"
+                ) from None
+
+
 def brief(error: Exception) -> str:
     """The first sentence of a foreign error, on one line."""
     text = " ".join(str(error).split()).rsplit("Exception encountered: ", 1)[-1]  # Keras's way to name the cause

@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mainstream.errors import ProblemError
 from mainstream.extras import load_quietly
+from mainstream.graphs.backend import brief
 from mainstream.graphs.frozen import frozen_graph, load
 from mainstream.graphs.trace import trace
+from mainstream.text import naming
 from mainstream.validation import nearest
 
 
@@ -44,8 +46,11 @@ class Part:
 
     def __init__(self, path: str | Path, input_layer: str, output_layer: str) -> None:
         tf = _tensorflow()
-        graph, definition = _load(Path(path))
-        feed, fetch = (_tensor(graph, name, path) for name in (input_layer, output_layer))
+        graph, definition = read_graph(path)
+        with naming("input_layer"):
+            feed = _tensor(graph, input_layer, path)
+        with naming("output_layer"):
+            fetch = _tensor(graph, output_layer, path)
         between = _between(tf, definition, feed, fetch, f"{path}: from {input_layer!r} to {output_layer!r}")
         with tf.Graph().as_default() as own:
             tf.import_graph_def(between, name="")
@@ -71,12 +76,15 @@ class Part:
         Raises
         ------
         ProblemError
-            The batch is not of that shape.
+            The batch is not of that shape, or TensorFlow cannot run the layers on it.
         """
         tensor = np.asarray(batch, self._dtype)
         if self.input_shape is not None and not _fits(tensor.shape, self.input_shape):
             raise ProblemError(f"a batch of shape {tensor.shape}; this part takes {self.input_shape}")
-        result: NDArray[Any] = self._run(tensor)
+        try:
+            result: NDArray[Any] = self._run(tensor)
+        except _tensorflow().errors.OpError as error:
+            raise ProblemError(f"it cannot be run: {brief(error)}") from None
         return result
 
 
@@ -93,7 +101,17 @@ def _tensorflow() -> Any:
     return load_quietly("tensorflow", "run")
 
 
-def _load(path: Path) -> tuple[Any, Any]:
+def read_graph(path: str | Path) -> tuple[Any, Any]:
+    """The tf.Graph and the GraphDef of a model file; the one read last is kept.
+
+    Raises
+    ------
+    MissingExtraError
+        TensorFlow is not installed.
+    ProblemError
+        The file cannot be read or is no model.
+    """
+    path = Path(path)
     try:
         state = path.stat()
         return _read(path, state.st_mtime_ns, state.st_size)

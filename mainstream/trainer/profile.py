@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mainstream.errors import ProblemError
-from mainstream.graphs.backend import tensorflow
+from mainstream.graphs.backend import tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.part import Part
 from mainstream.graphs.trace import Network
@@ -88,31 +88,6 @@ class Profile:
         """What it costs to cut the network there: stem and tail less the whole, milliseconds."""
         parts = self.stems[num_frozen].median_ms + self.tails[num_frozen].median_ms
         return parts - self.whole.median_ms
-
-
-def use_threads(threads: int) -> None:
-    """Let TensorFlow use so many threads; to be called before the first network is built in this process.
-
-    Raises
-    ------
-    ProblemError
-        `threads` is below 1, or TensorFlow already runs with another number.
-    """
-    if threads < 1:
-        raise ProblemError(f"threads: got {threads}; it has to be at least 1")
-    setting = tensorflow().config.threading
-    for get, put in (
-        (setting.get_intra_op_parallelism_threads, setting.set_intra_op_parallelism_threads),
-        (setting.get_inter_op_parallelism_threads, setting.set_inter_op_parallelism_threads),
-    ):
-        if get() != threads:
-            try:
-                put(threads)
-            except RuntimeError:
-                raise ProblemError(
-                    f"TensorFlow already runs with {get() or 'all'} threads in this process, not with {threads}; "
-                    "call use_threads() before any network is built"
-                ) from None
 
 
 def profile(
