@@ -41,11 +41,11 @@ class Call:
     inputs: Mapping[int, Key]
     outputs: tuple[Key, ...]
 
-    def run(self, values: dict[Key, Any]) -> None:
-        """Call it on the `values` so far, in inference mode, and add its outputs to them."""
+    def run(self, values: dict[Key, Any], *, training: bool = False) -> None:
+        """Call it on the `values` so far, in inference or in training mode, and add its outputs to them."""
         arguments, keywords = self.arguments.fill_in({one: values[key] for one, key in self.inputs.items()})
         if "training" in inspect.signature(self.operation.call).parameters:
-            keywords = {**keywords, "training": False}
+            keywords = {**keywords, "training": training}
         results = keras().tree.flatten(self.operation(*arguments, **keywords))
         values.update(zip(self.outputs, results, strict=True))
 

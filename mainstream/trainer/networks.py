@@ -76,17 +76,25 @@ def network(
     ProblemError
         There is no such network, or it is not one image in, one tensor out.
     """
+    return with_model(model, size=size, weights=weights, classes=classes, dense=dense)[1]
+
+
+def with_model(
+    model: Any, *, size: int | None = None, weights: str | Path = "none", classes: int = 2, dense: bool = False
+) -> tuple[Any, Network]:
+    """The Keras model itself and what :func:`network` makes of it, with its arguments and errors."""
     if not isinstance(model, str | Path):
-        return trace(model, getattr(model, "name", "model"), size)
+        return model, trace(model, getattr(model, "name", "model"), size)
     name = canonical(model)
     if name in KNOWN:
         built = build(name, size=size, weights=weights, classes=classes, dense=dense)
-        return trace(built, f"{name}-{built.input_shape[1]}")
+        return built, trace(built, f"{name}-{built.input_shape[1]}")
     if Path(model).suffix not in {".keras", ".h5"}:
         raise ProblemError(f"network {str(model)!r} is not known; {nearest(name, KNOWN)}; or give a .keras file")
     if str(weights) != "none" or dense:
         raise ProblemError(f"{model} brings its own weights and head; leave out --weights and --dense")
-    return trace(load(model), Path(model).stem, size)
+    loaded = load(model)
+    return loaded, trace(loaded, Path(model).stem, size)
 
 
 def canonical(name: str | Path) -> str:
