@@ -44,9 +44,9 @@ def command(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from mainstream.cli import screen
+    from mainstream.graphs.backend import use_threads
     from mainstream.io import save_profile
     from mainstream.trainer.networks import network
-    from mainstream.graphs.backend import use_threads
     from mainstream.trainer.profile import profile
 
     errors = screen.console(stderr=True)
