@@ -6,23 +6,35 @@ written beside their place and renamed, so that none is ever half written.
 
 from __future__ import annotations
 
-import csv
 import json
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import yaml
 from pydantic import Field
 
 from mainstream.apps import Apps
+from mainstream.curve import Curve, load_curve, save_curve
 from mainstream.errors import ProblemError
 from mainstream.problem import Aggregate, App, EventModel, Method, Mode, Model, Objective, Video
 from mainstream.schedule import Result
 from mainstream.text import naming, parse, read_text, write_text
-from mainstream.validation import Description, NonNegative, Positive, Probability, Whole, nearest, shown
+from mainstream.validation import Description, NonNegative, Positive, nearest, shown
 
-CURVE_COLUMNS: Final = ("num_frozen", "accuracy", "false_positive_rate")
+__all__ = [
+    "Curve",
+    "Options",
+    "Problem",
+    "load_curve",
+    "load_problem",
+    "load_profile",
+    "load_result",
+    "save_curve",
+    "save_problem",
+    "save_profile",
+    "save_result",
+]
 
 _WIDTH: Final = 110
 
@@ -70,13 +82,6 @@ class Problem(Options):
     apps: Annotated[tuple[App, ...], Field(min_length=1)]
     model: Model
     video: Video
-
-
-class Curve(NamedTuple):
-    """An accuracy curve: `num_frozen` -> per-frame rates; `false_positive_rates` is None where not measured."""
-
-    accuracies: dict[int, float]
-    false_positive_rates: dict[int, float] | None
 
 
 def load_problem(path: Name) -> Problem:
@@ -131,29 +136,6 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
         width=_WIDTH,
     )
     write_text(Path(path), "".join(f"# {line}\n" for line in comment.splitlines()) + body)
-
-
-def load_curve(path: Name) -> Curve:
-    """An accuracy curve from CSV with the columns num_frozen, accuracy and, where measured, false_positive_rate.
-
-    Raises
-    ------
-    ProblemError
-        The file cannot be read, or a column or a value is not what it has to be.
-    """
-    path = Path(path)
-    lines = read_text(path).splitlines()
-    with naming(path):
-        return _curve(lines)
-
-
-def save_curve(curve: Curve, path: Name) -> None:
-    """Write an accuracy curve as CSV; :func:`load_curve` reads it back, equal."""
-    rates = curve.false_positive_rates
-    rows = [",".join(CURVE_COLUMNS if rates is not None else CURVE_COLUMNS[:2])]
-    for f in sorted(curve.accuracies):
-        rows.append(f"{f},{curve.accuracies[f]!r}" + (f",{rates[f]!r}" if rates is not None else ""))
-    write_text(Path(path), "\n".join(rows) + "\n")
 
 
 def load_profile(path: Name) -> Model:
@@ -221,39 +203,3 @@ def _with_curve(app: Any, folder: Path, curves: dict[str, Curve], where: str) ->
         if App.other_names.get(key, key) in filled:
             raise ProblemError(f"{where}: curve brings {key!r} along; give one of them")
     return {key: value for key, value in app.items() if key != "curve"} | filled
-
-
-class _Row(Description):
-    """One line of a curve file."""
-
-    num_frozen: Whole
-    accuracy: Probability
-    false_positive_rate: Probability | None = None
-
-
-def _curve(lines: list[str]) -> Curve:
-    reader = csv.DictReader(lines, strict=True, skipinitialspace=True)
-    rows: dict[int, _Row] = {}
-    try:
-        columns = reader.fieldnames or []
-        for column in columns:
-            if column not in CURVE_COLUMNS:
-                raise ProblemError(f"unknown column {shown(column)}; {nearest(column, CURVE_COLUMNS)}")
-        if len(set(columns)) < len(columns) or not {*CURVE_COLUMNS[:2]} <= {*columns}:
-            raise ProblemError(f"columns {', '.join(columns)}; needed: {', '.join(CURVE_COLUMNS)} (the last optional)")
-        for row in reader:
-            where = f"line {reader.line_num}"
-            if None in row or None in row.values():
-                raise ProblemError(f"{where}: it has to have {len(columns)} values: {', '.join(columns)}")
-            made = _Row.of(row, where=where)
-            if made.num_frozen in rows:
-                raise ProblemError(f"{where}: num_frozen {made.num_frozen} stands twice")
-            rows[made.num_frozen] = made
-    except csv.Error as error:
-        raise ProblemError(f"no CSV: {error}") from None
-    if not rows:
-        raise ProblemError("it has no rows below its header")
-    return Curve(
-        {f: row.accuracy for f, row in rows.items()},
-        {f: row.false_positive_rate for f, row in rows.items() if row.false_positive_rate is not None} or None,
-    )

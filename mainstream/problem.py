@@ -13,16 +13,20 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import (
-    BeforeValidator,
-    Field,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from mainstream.validation import Count, Description, NonNegative, Positive, Probability, Share, Whole, refuse, shown
+from mainstream.validation import (
+    Count,
+    Description,
+    NonNegative,
+    Positive,
+    Probability,
+    Share,
+    Whole,
+    each_once,
+    refuse,
+    shown,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -33,16 +37,7 @@ Method = Literal["auto", "branch-and-bound", "cp-sat", "greedy", "greedy-release
 EventModel = Literal["windowed", "paper", "released"]
 
 
-def _different_keys(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    checked = handler(given)
-    if len(checked) < len(given):  # 10 and "10", of which only one would be kept
-        raise refuse("the same num_frozen stands twice")
-    return checked
-
-
-_each_once = WrapValidator(_different_keys)
-
-Curve = Annotated[Mapping[Whole, Probability], Field(min_length=1), _each_once]
+Curve = Annotated[Mapping[Whole, Probability], Field(min_length=1), each_once]
 """`num_frozen` -> a per-frame rate."""
 
 
@@ -141,7 +136,7 @@ class App(Description):
     min_value: Probability | None = None
     optional: bool = False
     name: str | None = None
-    model_path: Annotated[Mapping[Whole, str], _each_once] = Field(default_factory=dict)
+    model_path: Annotated[Mapping[Whole, str], each_once] = Field(default_factory=dict)
     event_class: EventClass = None
 
     @classmethod
@@ -197,7 +192,7 @@ class Model(Description):
 
     total_layers: Count
     layer_latencies: tuple[NonNegative, ...]
-    frozen_layer_names: Annotated[Mapping[Whole, str], Field(min_length=1), _each_once]
+    frozen_layer_names: Annotated[Mapping[Whole, str], Field(min_length=1), each_once]
     channels: Count = 3
     height: Count | None = None
     width: Count | None = None

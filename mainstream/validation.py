@@ -52,6 +52,16 @@ def says(allowed: str) -> WrapValidator:
     return WrapValidator(check)
 
 
+def _different_keys(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    checked = handler(given)
+    if len(checked) < len(given):  # 10 and "10", of which only one would be kept
+        raise refuse("the same num_frozen stands twice")
+    return checked
+
+
+each_once = WrapValidator(_different_keys)
+"""For a mapping from `num_frozen`."""
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), says("a finite number above 0")]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), says("a finite number, 0 or more")]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), says("a number in [0, 1]")]

@@ -21,6 +21,8 @@ LAYERS = [
     {"scheduler"},
     {"solver", "streamer", "trainer", "report"},
     {"io"},
+    {"package"},
+    {"curve"},
     {"graphs"},
     {"text"},
     {"events", "costs", "schedule"},
