@@ -1,0 +1,300 @@
+"""A net plan, loaded: on which frames each part runs, and the running of them.
+
+A part runs on an evenly spaced subset of its parent's frames. With q = its rate over its parent's, at most 1, it runs
+on the parent's frame j when floor(j q + phase) is not floor((j - 1) q + phase); in integers, so that 4 of 10 frames are
+4 of 10 for ever. A frame that was dropped is made up for by the next one that comes. Parts fed by the same parent have
+different phases, by the golden ratio: else all tails would come due on the same frames, and a box that can do the
+work of a second could not do it within those frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from time import thread_time
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mainstream.errors import ProblemError
+from mainstream.graphs.part import Part, read_graph
+from mainstream.package import PACKAGE, read_package
+from mainstream.streamer.plan import NOBODY, NetPlan, Subnet
+from mainstream.text import naming
+from mainstream.validation import nearest, shown
+
+Tensor = NDArray[Any]
+Pixels = Callable[[int, int, int], NDArray[np.uint8]]
+"""Height, width, channels -> the frame at that size, shape (height, width, channels)."""
+
+_GOLDEN: Final = (5**0.5 - 1) / 2
+_LARGEST_SIDE: Final = 8192
+_FINEST: Final = 10**6
+"""Largest denominator of a rate: 29.97 is 30000/1001."""
+
+
+class Key(NamedTuple):
+    """What a loaded part is known by from one plan to the next: its file as it was read, and its two ends."""
+
+    path: Path
+    modified: int
+    size: int
+    input_layer: str
+    output_layer: str
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One part of a plan, loaded.
+
+    Attributes
+    ----------
+    subnet : Subnet
+    part : Part
+    key : Key
+    step, period, phase : int
+        It runs on `step` of `period` frames of its parent, shifted by `phase`.
+    event_class : int or None
+        Number of the output that is the app's event.
+    """
+
+    subnet: Subnet
+    part: Part
+    key: Key
+    step: int
+    period: int
+    phase: int
+    event_class: int | None = None
+
+    def reached(self, frames: int) -> int:
+        """How many of the first `frames` frames of its parent are its own."""
+        return ((frames - 1) * self.step + self.phase) // self.period - (self.phase - self.step) // self.period
+
+
+class Due(NamedTuple):
+    """A part that has to run on a frame, and how many of its frames were dropped since it last ran."""
+
+    branch: Branch
+    dropped: int
+
+
+class Engine:
+    """A net plan, loaded and warm.
+
+    Parameters
+    ----------
+    plan : NetPlan
+    model_dir : Path
+        Folder that all model files have to lie in.
+    stream_fps : float
+        Frames a second that the camera gives; a part that is to run faster runs on every frame.
+    loaded : mapping of Key to Part, optional
+        Parts of the plan before, which need not be loaded again.
+
+    Raises
+    ------
+    ProblemError
+        A model file is missing, damaged or outside `model_dir`; it has no such layer; shapes do not fit; an event class
+        is not known. The message names net and key.
+    """
+
+    def __init__(
+        self, plan: NetPlan, model_dir: Path, stream_fps: float, loaded: Mapping[Key, Part] | None = None
+    ) -> None:
+        self.plan = plan
+        parts = _load(plan, model_dir.resolve(), loaded or {})
+        _check_shapes(plan, [part for _, part in parts])
+        phased = zip(plan.subnets, parts, _phases(plan, stream_fps), strict=True)
+        branches = [Branch(subnet, part, key, *phase) for subnet, (key, part), phase in phased]
+        self.branches = _warm(branches)
+        self._first: int | None = None
+        self._reached = [0] * len(self.branches)
+
+    @property
+    def loaded(self) -> dict[Key, Part]:
+        """The parts, for the next plan."""
+        return {branch.key: branch.part for branch in self.branches}
+
+    def due(self, number: int) -> list[Due]:
+        """The parts that have to run on the stream's frame `number`, parents first.
+
+        Numbers have to rise from call to call; those left out were dropped. The first call's is the plan's first frame.
+        """
+        if self._first is None:
+            self._first = number
+        due = []
+        before, self._reached = self._reached, []
+        for branch, done in zip(self.branches, before, strict=True):
+            parent = branch.subnet.parent_id
+            reached = branch.reached(number - self._first + 1 if parent == NOBODY else self._reached[parent])
+            self._reached.append(reached)
+            if reached > done:
+                due.append(Due(branch, reached - done - 1))
+        return due
+
+
+def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], dict[int, float]]:
+    """Run parts on one frame.
+
+    Parameters
+    ----------
+    branches : iterable of Branch
+        Parents first; with each part its parent.
+    pixels : callable
+        Gives the frame at a size; called once for each size.
+
+    Returns
+    -------
+    dict of int to array
+        `net_id` -> output of the part, shape (1, ...).
+    dict of int to float
+        `net_id` -> seconds of a core that it took.
+
+    Raises
+    ------
+    ProblemError
+        A part fails; the message names the net.
+    """
+    frames: dict[tuple[int, int, int], Tensor] = {}
+    outputs: dict[int, Tensor] = {}
+    seconds: dict[int, float] = {}
+    for branch in branches:
+        subnet = branch.subnet
+        if subnet.parent_id == NOBODY:
+            size = subnet.height, subnet.width, subnet.channels
+            if size not in frames:
+                frames[size] = pixels(*size)[None].astype(np.float32)
+            tensor = frames[size]
+        else:
+            tensor = outputs[subnet.parent_id]
+        begun = thread_time()
+        try:
+            outputs[subnet.net_id] = branch.part(tensor)
+        except ProblemError as error:
+            raise ProblemError(f"net {subnet.net_id}: {error}") from None
+        seconds[subnet.net_id] = thread_time() - begun
+    return outputs, seconds
+
+
+def _load(plan: NetPlan, model_dir: Path, loaded: Mapping[Key, Part]) -> list[tuple[Key, Part]]:
+    """The parts of a plan; those of one file one after the other, so that each file is read once."""
+    found: dict[int, tuple[Key, Part]] = {}
+    known = dict(loaded)
+    for subnet in sorted(plan.subnets, key=lambda subnet: subnet.model_path):
+        with naming(f"net {subnet.net_id}"):
+            path = _inside(model_dir, subnet.model_path)
+            with naming("model_path"):
+                read_graph(path)
+            state = path.stat()
+            key = Key(path, state.st_mtime_ns, state.st_size, subnet.input_layer, subnet.output_layer)
+            if key not in known:
+                known[key] = Part(path, subnet.input_layer, subnet.output_layer)
+            found[subnet.net_id] = key, known[key]
+    return [found[subnet.net_id] for subnet in plan.subnets]
+
+
+def _inside(model_dir: Path, model_path: str) -> Path:
+    try:
+        path = (model_dir / model_path).resolve()
+    except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links
+        raise ProblemError(f"model_path: {shown(model_path)} is no path") from None
+    if not path.is_relative_to(model_dir):
+        raise ProblemError(f"model_path: {shown(model_path)} lies outside the folder of the models")
+    if not path.is_file():
+        raise ProblemError(f"model_path: there is no file {shown(model_path)} in the folder of the models")
+    return path
+
+
+def _check_shapes(plan: NetPlan, parts: list[Part]) -> None:
+    for subnet, part in zip(plan.subnets, parts, strict=True):
+        size = subnet.height, subnet.width, subnet.channels
+        where = f"net {subnet.net_id}"
+        if subnet.channels not in (1, 3):
+            raise ProblemError(f"{where}: channels: got {subnet.channels}; it has to be 3 (RGB) or 1 (grey)")
+        for side in ("height", "width"):
+            if getattr(subnet, side) > _LARGEST_SIDE:
+                raise ProblemError(f"{where}: {side}: got {getattr(subnet, side)}; at most {_LARGEST_SIDE} is allowed")
+        if subnet.parent_id == NOBODY:
+            given: tuple[int | None, ...] | None = (1, *size)
+            source = f"height, width, channels {size} make"
+        else:
+            parent = plan.subnets[subnet.parent_id]
+            if size != (parent.height, parent.width, parent.channels):
+                raise ProblemError(f"{where}: height, width, channels {size} are not those of its parent_id's net")
+            given = parts[subnet.parent_id].output_shape
+            source = f"net {parent.net_id}, its parent_id, gives"
+        if not _may_fit(given, part.input_shape):
+            raise ProblemError(
+                f"{where}: input_layer {shown(subnet.input_layer)} of {shown(subnet.model_path)} takes "
+                f"{part.input_shape}; {source} {given}"
+            )
+
+
+def _may_fit(given: tuple[int | None, ...] | None, wanted: tuple[int | None, ...] | None) -> bool:
+    if given is None or wanted is None:
+        return True
+    return len(given) == len(wanted) and all(
+        None in (one, other) or one == other for one, other in zip(given, wanted, strict=True)
+    )
+
+
+def _phases(plan: NetPlan, stream_fps: float) -> list[tuple[int, int, int]]:
+    """Step, period and phase of each part."""
+    found = []
+    rates: list[Fraction] = []
+    thinned: dict[int, int] = {}
+    for subnet in plan.subnets:
+        fed_at = _fraction(stream_fps) if subnet.parent_id == NOBODY else rates[subnet.parent_id]
+        rates.append(min(_fraction(subnet.target_fps), fed_at))
+        share = rates[-1] / fed_at
+        place = thinned.get(subnet.parent_id, 0)
+        thinned[subnet.parent_id] = place + (share < 1)
+        found.append((share.numerator, share.denominator, int(place * _GOLDEN % 1 * share.denominator)))
+    return found
+
+
+def _fraction(fps: float) -> Fraction:
+    return max(Fraction(fps).limit_denominator(_FINEST), Fraction(1, _FINEST))
+
+
+def _warm(branches: list[Branch]) -> list[Branch]:
+    """The branches, run once on a black frame and with the numbers of their event classes.
+
+    TensorFlow prepares a graph when it first runs, and some errors come to light only then.
+    """
+    outputs, _ = run(branches, lambda height, width, channels: np.zeros((height, width, channels), np.uint8))
+    warm = []
+    for branch in branches:
+        subnet, event_class = branch.subnet, None
+        if not subnet.shared:
+            shape = outputs[subnet.net_id].shape
+            with naming(f"net {subnet.net_id}"):
+                if len(shape) != 2:
+                    raise ProblemError(
+                        f"output_layer {shown(subnet.output_layer)} gives {shape} for one frame; an app's own part has "
+                        "to end in class scores, (1, classes)"
+                    )
+                event_class = _event_class(subnet.event_class, shape[1], branch.key.path)
+        warm.append(replace(branch, event_class=event_class))
+    return warm
+
+
+def _event_class(given: int | str | None, classes: int, model: Path) -> int | None:
+    """The number of the output that is the event; names are those of the M-Package that the model lies in."""
+    if isinstance(given, str):
+        folder = model.parent.parent
+        if not (folder / PACKAGE).is_file():
+            raise ProblemError(
+                f"event_class: got {shown(given)}; {model.name} lies in no M-Package, which would name its classes; "
+                f"give a number, 0 to {classes - 1}"
+            )
+        package, _ = read_package(folder)
+        if given not in package.classes:
+            raise ProblemError(f"event_class: {shown(given)} is no class; {nearest(given, package.classes)}")
+        given = package.classes.index(given)
+    if given is not None and given >= classes:
+        raise ProblemError(f"event_class: got {given}; the model has classes 0 to {classes - 1}")
+    return given
