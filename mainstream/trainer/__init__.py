@@ -1,1 +1,5 @@
-"""Plug-in, extra ``train``: what the scheduler must know of a network, and the files that the runtime executes."""
+"""Plug-in, extra ``train``: from labelled images to M-Packages; profiles of networks; frozen graphs."""
+
+from mainstream.trainer.training import Training, train
+
+__all__ = ["Training", "train"]

@@ -1,0 +1,164 @@
+"""``mainstream train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mainstream.trainer.training import Progress, Training
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the app and its package.", show_default=False)],
+    images: Annotated[
+        Path, typer.Option(metavar="DIR", help="A subfolder of JPEG and PNG files for each class.", show_default=False)
+    ],
+    model_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the package's folder, NAME, goes.", show_default=False)
+    ],
+    log_dir: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Where NAME-accuracy, the history and the cache go.", show_default=False),
+    ],
+    test_images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Images to measure on; else a fifth of --images.", show_default=False),
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", help="Lines of image,group: a group stays on one side of a split.", show_default=False
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Settings: INI with [finetune-config], or YAML. Options go first.", show_default=False
+        ),
+    ] = None,
+    chokepoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mobilenets|inception|resnet|auto|N|K,K,...",
+            help="Where to train: a published list, each block's end, every 5th layer up to N, or these num_frozen.",
+            show_default=False,
+        ),
+    ] = None,
+    net: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|MODEL.keras", help="The base network; mobilenetv2 where none is named.", show_default=False
+        ),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Height and width of the frame; else the network's own.", show_default=False)
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="imagenet|none|FILE",
+            help="Weights of a named network; imagenet where none are named.",
+            show_default=False,
+        ),
+    ] = None,
+    event_class: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Measure this class's true and false positive rates.", show_default=False),
+    ] = None,
+    batch_norm: Annotated[
+        bool | None,
+        typer.Option("--batch-norm", help="Train batch norm, too, behind the chokepoint.", show_default=False),
+    ] = None,
+    cold: Annotated[bool, typer.Option("--cold", help="Begin each tail from the base network.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same curve.", show_default=False)] = None,
+    cache_gb: Annotated[float, typer.Option(help="Disk that activations may take; others are computed anew.")] = 8,
+    keep_all: Annotated[
+        bool, typer.Option("--keep-all", help="Keep models that share less than a more accurate one, too.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
+) -> None:
+    """Train an app from labelled images at each chokepoint: its accuracy curve and its M-Package.
+
+    A model for each num_frozen: the layers before it stay as in the base network, the others are fine-tuned, with early
+    stopping on a part of the images, and measured once on the test images.
+    """
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    from mainstream.cli import screen
+    from mainstream.trainer.settings import load_settings
+    from mainstream.trainer.training import train
+
+    given: dict[str, Any] = {
+        "chokepoints": chokepoints,
+        "net": net,
+        "n": size,
+        "weights": weights,
+        "event_class": event_class,
+        "batch_norm": batch_norm,
+        "warm_start": False if cold else None,
+        "seed": seed,
+    }
+    settings = load_settings(config) if config is not None else {}
+    settings |= {key: value for key, value in given.items() if value is not None}
+    errors = screen.console(stderr=True)
+    screen.show_warnings(errors, quiet=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
+    with Bars(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(progress: Progress) -> None:
+            if progress.stage not in tasks:
+                tasks[progress.stage] = bars.add_task(progress.stage, total=1.0, last="")
+            last, text = "", progress.stage
+            if progress.epoch is not None:
+                text = f"num_frozen {progress.num_frozen}, epoch {progress.epoch.epoch}"
+                last = f"validation {progress.epoch.validation_accuracy:.3f}"
+            bars.update(tasks[progress.stage], completed=progress.done, description=text, last=last)
+
+        done = train(
+            name,
+            images,
+            model_dir=model_dir,
+            log_dir=log_dir,
+            test_images=test_images,
+            groups=groups,
+            settings=settings,
+            cache_gb=cache_gb,
+            keep_all=keep_all,
+            resume=resume,
+            progress=show,
+        )
+    _show(screen.console(), done)
+
+
+def _show(console: Console, done: Training) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("num_frozen", justify="right", no_wrap=True)
+    rate = "true positive" if done.package.event_class is not None else "accuracy"
+    for heading in (rate, "false positive", "epochs", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("model", no_wrap=True)
+    rates = done.curve.false_positive_rates or {}
+    for k in sorted(done.curve.accuracies):
+        history = done.histories[k]
+        cells = [
+            str(k),
+            f"{done.curve.accuracies[k]:.4f}",
+            f"{rates[k]:.4f}",
+            str(history[-1].epoch),
+            f"{sum(epoch.seconds for epoch in history):.1f}",
+            done.package.models.get(k, "-"),
+        ]
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
+    console.print(f"classes    {', '.join(done.package.classes)}")
+    console.print(f"package    {done.folder}")

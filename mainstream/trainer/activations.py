@@ -1,0 +1,192 @@
+"""What the trained part is fed: frames and the frozen part's activations, computed once and kept in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mainstream.errors import ProblemError
+from mainstream.graphs.backend import tensorflow
+from mainstream.graphs.trace import Network
+from mainstream.trainer.forward import forward
+from mainstream.trainer.splits import Rows
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the batches at one chokepoint come from.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of one row.
+    dtype : type
+    batch : callable
+        Rows -> the batch of them.
+    """
+
+    shape: tuple[int, ...]
+    dtype: type
+    batch: Callable[[Rows], Any]
+
+
+BATCH: Final = 64
+"""Frames that go through a network at a time where no gradient is taken."""
+
+
+class RowFile:
+    """Arrays of one shape in a file: appended, then memory-mapped.
+
+    It is written and not mapped while it grows: a full disk is an error then, and would be a crash on a mapped page.
+
+    Parameters
+    ----------
+    path : Path
+    shape : tuple of int
+        Of one row.
+    dtype : type
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: type) -> None:
+        self.path = path
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self.count = 0
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Go on adding rows after :meth:`mapped`."""
+        self._file = self.path.open("ab")
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows at the end.
+
+        Raises
+        ------
+        ProblemError
+            The disk is full.
+        """
+        try:
+            self._file.write(np.ascontiguousarray(rows, self.dtype).tobytes())
+        except OSError as error:
+            raise self._full(error) from None
+        self.count += len(rows)
+
+    def mapped(self) -> NDArray[Any]:
+        """The rows so far, memory-mapped.
+
+        Raises
+        ------
+        ProblemError
+            The disk is full.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._full(error) from None
+        return np.memmap(self.path, self.dtype, "r", shape=(self.count, *self.shape))
+
+    def _full(self, error: OSError) -> ProblemError:
+        return ProblemError(
+            f"{self.path.parent}: cannot be written while caching: {(error.strerror or '').lower()}; "
+            "give less with --cache-gb, or a --log-dir with more space; what was trained so far is kept"
+        )
+
+
+class Activations:
+    """The tensors at a network's chokepoints, of all frames.
+
+    The frames go through the frozen layers once for all chokepoints together: what one chokepoint's file gets is
+    computed from what the one before has got. Files are kept for the deepest chokepoints first, which save the most
+    and are the smallest, as long as they fit; the others' activations are computed again each time.
+
+    Parameters
+    ----------
+    network : Network
+        With the base network's weights; they are read here and whenever activations are computed again.
+    frames : (n, height, width, channels) array of uint8
+    chokepoints : sequence of int
+    folder : Path
+        Where the files are written.
+    limit : float
+        Bytes that they may take together.
+    progress : callable
+        Called with the share of the frames that has been done.
+
+    Attributes
+    ----------
+    cached : tuple of int
+        The chokepoints that have a file.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        frames: NDArray[np.uint8],
+        chokepoints: Sequence[int],
+        folder: Path,
+        limit: float,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> None:
+        self._network = network
+        self._frames = frames
+        self._files: dict[int, NDArray[Any]] = {}
+        self._shapes = self._found_shapes(sorted(k for k in chokepoints if k > 0))
+        self.cached = _fitting({k: 4 * len(frames) * prod(shape) for k, shape in self._shapes.items()}, limit)
+        if self.cached:
+            files = {k: RowFile(folder / f"{k}.activations", self._shapes[k], np.float32) for k in self.cached}
+            self._compute(files, progress)
+
+    def at(self, num_frozen: int) -> Source:
+        """What reads, or computes, the activations at a chokepoint."""
+        frames = self._frames
+        if num_frozen == 0:
+            return Source(frames.shape[1:], np.uint8, lambda rows: frames[rows])
+        if num_frozen in self.cached:
+            file = self._files[num_frozen]
+            return Source(file.shape[1:], np.float32, lambda rows: file[rows])
+        stem = self._through([num_frozen])
+        return Source(self._shapes[num_frozen], np.float32, lambda rows: stem(frames[rows])[0])
+
+    def _through(self, chokepoints: Sequence[int]) -> Any:
+        """Frames -> the tensors at some chokepoints, increasing."""
+        tf = tensorflow()
+
+        def run(frames: Any) -> list[Any]:
+            tensors = [tf.cast(frames, tf.float32)]
+            for start, stop in zip((0, *chokepoints), chokepoints, strict=False):
+                tensors.append(forward(self._network, tensors[-1], start, stop))
+            return tensors[1:]
+
+        return tf.function(run, [tf.TensorSpec((None, *self._frames.shape[1:]), tf.uint8)], autograph=False)
+
+    def _found_shapes(self, chokepoints: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        if not chokepoints:
+            return {}
+        outputs = self._through(chokepoints).get_concrete_function().structured_outputs
+        return {k: tuple(output.shape[1:]) for k, output in zip(chokepoints, outputs, strict=True)}
+
+    def _compute(self, files: dict[int, RowFile], progress: Callable[[float], None]) -> None:
+        run = self._through(sorted(files))
+        for first in range(0, len(self._frames), BATCH):
+            batch = self._frames[first : first + BATCH]
+            for k, tensor in zip(sorted(files), run(batch), strict=True):
+                files[k].append(tensor.numpy())
+            progress((first + len(batch)) / len(self._frames))
+        self._files = {k: file.mapped() for k, file in files.items()}
+
+
+def _fitting(sizes: dict[int, int], limit: float) -> tuple[int, ...]:
+    """The chokepoints whose files fit, the deepest first."""
+    chosen: list[int] = []
+    for k in sorted(sizes, reverse=True):
+        if sizes[k] <= limit:
+            chosen.append(k)
+            limit -= sizes[k]
+    return tuple(sorted(chosen))

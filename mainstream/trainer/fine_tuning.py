@@ -1,0 +1,199 @@
+"""Fine-tuning of the layers behind one chokepoint, and the rates of what comes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mainstream.errors import ProblemError
+from mainstream.graphs.backend import keras, tensorflow
+from mainstream.graphs.trace import Network
+from mainstream.trainer.activations import BATCH, Source
+from mainstream.trainer.base import trained_variables, unfrozen
+from mainstream.trainer.forward import forward
+from mainstream.trainer.samples import Samples
+from mainstream.trainer.settings import Settings
+from mainstream.trainer.splits import Rows
+
+
+class Epoch(NamedTuple):
+    """How training stood after an epoch; epoch 0 is before the first one and has no loss."""
+
+    epoch: int
+    loss: float | None
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+class Tail:
+    """The layers behind one chokepoint, to be trained.
+
+    Parameters
+    ----------
+    network : Network
+        Traced from the model whose weights are trained, in place.
+    num_frozen : int
+    source : Source
+        Of the tensors at that chokepoint.
+    settings : Settings
+
+    Attributes
+    ----------
+    trained : list of keras.Variable
+        What training changes by its gradient.
+    """
+
+    def __init__(self, network: Network, num_frozen: int, source: Source, settings: Settings) -> None:
+        tf = tensorflow()
+        self.num_frozen = num_frozen
+        self.trained = trained_variables(network, num_frozen)
+        self._weights = [variable for layer in unfrozen(network, num_frozen) for variable in layer.weights]
+        self._settings = settings
+
+        def run(batch: Any, training: bool) -> Any:
+            tensor = tf.cast(batch, tf.float32)
+            end = network.total_layers
+            return forward(network, tensor, num_frozen, end, training=training, batch_norm=settings.batch_norm)
+
+        batch = tf.TensorSpec((None, *source.shape), source.dtype)
+        labels = tf.TensorSpec((None,), tf.int64)
+        self._batch = source.batch
+        self._predict = tf.function(lambda batch: run(batch, False), [batch], autograph=False)
+        self._step = tf.function(self._training_step(run), [batch, labels], autograph=False)
+
+    def _training_step(self, run: Callable[[Any, bool], Any]) -> Callable[[Any, Any], Any]:
+        tf = tensorflow()
+        optimizer = self._optimizer()
+        optimizer.build(self.trained)
+        values = [variable.value for variable in self.trained]
+
+        def step(batch: Any, labels: Any) -> Any:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(values)
+                loss = tf.reduce_mean(_losses(labels, run(batch, True)))
+            optimizer.apply(tape.gradient(loss, values), self.trained)
+            return loss
+
+        return step
+
+    def _optimizer(self) -> Any:
+        rate: Any = self._settings.learning_rate
+        if rate is None:
+            head = all(len(variable.shape) <= 2 for variable in self.trained)
+            rate = 1e-3 if head else 1e-4
+        if self._settings.decay > 0:
+            rate = keras().optimizers.schedules.InverseTimeDecay(rate, 1, self._settings.decay)
+        optimizer = keras().optimizers.get(self._settings.optimizer)
+        optimizer.learning_rate = rate
+        return optimizer
+
+    def train(self, samples: Samples, on_epoch: Callable[[Epoch], None]) -> list[Epoch]:
+        """Train until the validation loss has not fallen for `patience` epochs, or all epochs are run.
+
+        Parameters
+        ----------
+        samples : Samples
+        on_epoch : callable
+            Called after each epoch.
+
+        Returns
+        -------
+        list of Epoch
+
+        Raises
+        ------
+        ProblemError
+            The loss is no finite number any more.
+        """
+        settings = self._settings
+        history: list[Epoch] = []
+        best, kept = 0, self._copy()
+        for epoch in range(settings.max_nb_epoch + 1):
+            start = time.perf_counter()
+            loss = self._epoch(epoch, samples) if epoch > 0 else None
+            history.append(Epoch(epoch, loss, *self._validate(samples), time.perf_counter() - start))
+            if not np.isfinite([loss or 0, history[-1].validation_loss]).all():
+                raise ProblemError(
+                    f"num_frozen {self.num_frozen}, epoch {epoch}: the loss is no finite number any more; "
+                    "give a smaller learning-rate; what was trained before is kept"
+                )
+            on_epoch(history[-1])
+            if not settings.early_stop:
+                continue
+            if history[-1].validation_loss < history[best].validation_loss:
+                best, kept = epoch, self._copy()
+            elif epoch - best >= settings.patience:
+                break
+        if settings.early_stop:
+            for variable, value in zip(self._weights, kept, strict=True):
+                variable.assign(value)
+        return history
+
+    def _copy(self) -> list[NDArray[Any]]:
+        return [np.array(variable) for variable in self._weights]
+
+    def _epoch(self, epoch: int, samples: Samples) -> float:
+        """Mean loss over one epoch."""
+        rows = samples.passes[(epoch - 1) % len(samples.passes)]
+        # From what the epoch is, not from what was drawn before: so that a run that is resumed draws the same.
+        shuffled = np.random.default_rng([self._settings.seed, self.num_frozen, epoch]).permutation(rows)
+        losses = [
+            self._step(self._batch(batch), samples.labels[batch])
+            for batch in _batches(shuffled, self._settings.batch_size)
+        ]
+        return float(np.mean(losses))
+
+    def _validate(self, samples: Samples) -> tuple[float, float]:
+        probabilities = self.predict(samples.validation)
+        labels = samples.labels[samples.validation]
+        accuracy = float(np.mean(probabilities.argmax(axis=1) == labels))
+        return float(np.mean(_losses(labels, probabilities))), accuracy
+
+    def predict(self, rows: Rows) -> NDArray[np.float32]:
+        """Probabilities of the classes.
+
+        Returns
+        -------
+        (rows, classes) array
+        """
+        return np.concatenate([np.asarray(self._predict(self._batch(batch))) for batch in _batches(rows, BATCH)])
+
+
+def _losses(labels: Any, probabilities: Any) -> Any:
+    return keras().losses.sparse_categorical_crossentropy(labels, probabilities)
+
+
+def _batches(rows: Rows, size: int) -> Iterator[Rows]:
+    return (rows[first : first + size] for first in range(0, len(rows), size))
+
+
+def rates(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int, event: int | None = None
+) -> tuple[float, float]:
+    """What a point of an accuracy curve is made of.
+
+    Parameters
+    ----------
+    labels, predicted : (n,) arrays
+        Class of each sample, true and predicted; each class has a sample.
+    classes : int
+    event : int, optional
+        The class that the two rates are of.
+
+    Returns
+    -------
+    accuracy : float
+        Share of the samples that are predicted right; with `event`, of that class's samples.
+    false_positive_rate : float
+        Share of the samples of other classes that are predicted to be of class c: the mean over all c; with `event`,
+        that class's.
+    """
+    false = [float(np.mean(predicted[labels != c] == c)) for c in range(classes)]
+    if event is None:
+        return float(np.mean(predicted == labels)), float(np.mean(false))
+    return float(np.mean(predicted[labels == event] == event)), false[event]

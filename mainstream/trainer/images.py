@@ -1,0 +1,166 @@
+"""Labelled images: one folder for each class, read once, at the network's size."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mainstream.errors import ProblemError
+from mainstream.extras import require
+
+SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
+
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What is in a folder of images.
+
+    Attributes
+    ----------
+    path : Path
+    classes : tuple of str
+        Names of its subfolders, sorted: the classes in the order of a network's outputs.
+    files : tuple of str
+        The images, relative to `path`, sorted.
+    labels : tuple of int
+        The class of each.
+    """
+
+    path: Path
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+
+    def without(self, broken: Mapping[str, str]) -> Folder:
+        """The same without the files in `broken`.
+
+        Raises
+        ------
+        ProblemError
+            A class has none left.
+        """
+        kept = [(file, label) for file, label in zip(self.files, self.labels, strict=True) if file not in broken]
+        left = {label for _, label in kept}
+        for label, name in enumerate(self.classes):
+            if label not in left:
+                first = next(file for file in broken if file.startswith(f"{name}/"))
+                raise ProblemError(
+                    f"{self.path / name}: none of its images can be read ({self.path / first}: {broken[first]})"
+                )
+        return Folder(self.path, self.classes, tuple(file for file, _ in kept), tuple(label for _, label in kept))
+
+    def digest(self) -> str:
+        """What tells this list of files from another: names and sizes."""
+        listed = "".join(f"{file} {(self.path / file).stat().st_size}\n" for file in self.files)
+        return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def find(path: Path, classes: tuple[str, ...] | None = None) -> Folder:
+    """The images in the subfolders of a folder; hidden files and files that are no JPEG or PNG by name do not count.
+
+    Parameters
+    ----------
+    path : Path
+    classes : tuple of str, optional
+        The subfolders that it has to have; default: it has to have two or more.
+
+    Raises
+    ------
+    ProblemError
+        There is no such folder, it has other classes, or one of them holds no image.
+    """
+    try:
+        folders = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise ProblemError(f"{path}: no folder of images: {(error.strerror or '').lower()}") from None
+    if classes is not None and tuple(folders) != classes:
+        differing = sorted({*folders} ^ {*classes})
+        raise ProblemError(
+            f"{path}: it has to have a subfolder for each class of the training images; "
+            f"only one of the two has {', '.join(map(repr, differing))}"
+        )
+    if not folders:
+        raise ProblemError(f"{path}: no classes; it has to have a subfolder of images for each class")
+    if len(folders) == 1:
+        raise ProblemError(f"{path}: one class only, {folders[0]!r}; it has to have two subfolders or more")
+    files: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(folders):
+        found = sorted(
+            f"{name}/{entry.name}"
+            for entry in (path / name).iterdir()
+            if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+        )
+        if not found:
+            raise ProblemError(f"{path / name}: no JPEG or PNG in this class's folder")
+        files += found
+        labels += [label] * len(found)
+    return Folder(path, tuple(folders), tuple(files), tuple(labels))
+
+
+def read(
+    folder: Folder,
+    height: int,
+    width: int,
+    add: Callable[[Frames], None],
+    progress: Callable[[float], None],
+) -> dict[str, str]:
+    """Read the images and hand them over one by one.
+
+    Parameters
+    ----------
+    folder : Folder
+    height, width : int
+        Size that they are brought to, whatever their own proportions: as the camera's frames are.
+    add : callable
+        Takes one picture, (height, width, 3), RGB 0-255; called in the order of the folder's files.
+    progress : callable
+        Called with the share of the files that has been read.
+
+    Returns
+    -------
+    dict of str to str
+        The files that could not be read -> why; `add` was not called for them.
+    """
+    broken = {}
+    for count, (file, picture) in enumerate(_pictures(folder, height, width), start=1):
+        if isinstance(picture, str):
+            broken[file] = picture
+        else:
+            add(picture)
+        progress(count / len(folder.files))
+    return broken
+
+
+def _pictures(folder: Folder, height: int, width: int) -> Iterator[tuple[str, Frames | str]]:
+    require("PIL", "train")
+    from PIL import Image, ImageOps
+
+    for file in folder.files:
+        try:
+            with warnings.catch_warnings(), Image.open(folder.path / file) as opened:
+                warnings.simplefilter("ignore")  # Pillow's notes on odd files that it can read all the same
+                picture = _opaque(ImageOps.exif_transpose(opened))
+                yield file, np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3))
+        except Exception as error:  # Pillow raises almost anything on damaged files
+            reason = " ".join(str(error).split()) or type(error).__name__
+            yield file, "no image" if "cannot identify" in reason else reason[:80]
+
+
+def _opaque(picture: Any) -> Any:
+    """As people see it: what is transparent is white."""
+    from PIL import Image
+
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")

@@ -1,0 +1,284 @@
+"""From labelled images to an M-Package: a model for each chokepoint, and the accuracy curve.
+
+The frozen layers have the base network's weights whatever the chokepoint, so that all frames go through them once,
+before anything is trained. Then the chokepoints are trained from the deepest to the shallowest, so that each tail can
+begin from the trained tail of the one before.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from math import prod
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mainstream.curve import Curve
+from mainstream.errors import ProblemError
+from mainstream.graphs.backend import brief, tensorflow
+from mainstream.graphs.frozen import load
+from mainstream.package import MODELS, PACKAGE, Package, pareto, read_package, save_package
+from mainstream.trainer import samples
+from mainstream.trainer.activations import Activations
+from mainstream.trainer.base import Base
+from mainstream.trainer.fine_tuning import Epoch, Tail, rates
+from mainstream.trainer.freeze import freeze
+from mainstream.trainer.networks import KNOWN, canonical
+from mainstream.trainer.record import Record, same_settings
+from mainstream.trainer.settings import Settings
+from mainstream.validation import nearest, shown
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    Attributes
+    ----------
+    stage : str
+        "reading" the images, the "stem", "training".
+    done : float
+        Share of the stage that is done, about as time goes.
+    num_frozen : int, optional
+        What is being trained.
+    epoch : Epoch, optional
+        The last one.
+    """
+
+    stage: str
+    done: float
+    num_frozen: int | None = None
+    epoch: Epoch | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came out of a training.
+
+    Attributes
+    ----------
+    package : Package
+    curve : Curve
+        Of all chokepoints, as measured.
+    histories : mapping of int to list of Epoch
+    folder : Path
+        The M-Package.
+    """
+
+    package: Package
+    curve: Curve
+    histories: Mapping[int, list[Epoch]]
+    folder: Path
+
+
+def train(
+    name: str,
+    images: str | Path,
+    *,
+    model_dir: str | Path,
+    log_dir: str | Path,
+    test_images: str | Path | None = None,
+    groups: str | Path | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
+    cache_gb: float = 8.0,
+    keep_all: bool = False,
+    resume: bool = False,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Training:
+    """Train one app at all chokepoints.
+
+    Parameters
+    ----------
+    name : str
+        Of the app; its package is the folder ``model_dir/name``.
+    images : path
+        Folder with one subfolder of JPEG and PNG files for each class.
+    model_dir, log_dir : path
+        Where the package and the record go; made where they do not exist.
+    test_images : path, optional
+        Another such folder, to measure on; default: a fifth of `images`, the same share of each class.
+    groups : path, optional
+        CSV of image (its path below `images`) and group: images of one group stay on one side of each split.
+    settings : Settings or mapping, optional
+    cache_gb : float
+        Size that activations may take on disk, below `log_dir`, in 1e9 bytes; beyond it they are computed anew each
+        epoch. The frames themselves come on top.
+    keep_all : bool
+        Keep the models, too, that are more specialised and not more accurate than another.
+    resume : bool
+        Go on with a training that was interrupted.
+    progress : callable, optional
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    ProblemError
+        Images, settings, network or folders are not what they have to be, the disk is full, or there is a training of
+        that name already. What was trained so far is kept.
+    """
+    chosen = Settings.of(settings or {})
+    folder, logs = _folders(name, Path(model_dir), Path(log_dir))
+    given = samples.Images.of(Path(images), _path(test_images), _path(groups))
+    record = Record(logs, name, {**chosen.model_dump(mode="json"), "images": given.digest()})
+    _check(record, folder, resume)
+    if resume:
+        record.resume()
+    event = _event(chosen.event_class, given.train.classes)
+    base = Base(chosen, len(given.train.classes))
+    todo = [k for k in sorted(base.chokepoints, reverse=True)[1:] if k not in record.accuracies]
+    if todo:
+        with TemporaryDirectory(prefix=f".{name}-cache-", dir=logs) as cache:
+            size = base.network.height, base.network.width
+            data = samples.load(given, chosen, size, Path(cache), lambda done: progress(Progress("reading", done)))
+            activations = Activations(
+                base.network,
+                data.frames,
+                todo,
+                Path(cache),
+                1e9 * cache_gb,
+                lambda done: progress(Progress("stem", done)),
+            )
+            _train(base, todo, activations, data, record, chosen, event, folder / MODELS, progress)
+    return _finish(base, record, folder, given.train.classes, chosen, keep_all)
+
+
+def _train(
+    base: Base,
+    todo: list[int],
+    activations: Activations,
+    data: samples.Samples,
+    record: Record,
+    settings: Settings,
+    event: int | None,
+    models: Path,
+    progress: Callable[[Progress], None],
+) -> None:
+    """Train at the chokepoints in `todo`, in this order, and keep each when it is done."""
+    work = {k: _work(base, k) for k in todo}
+    done = 0.0
+    carried = None
+    if settings.warm_start and record.accuracies:
+        carried = load(models / f"{min(record.accuracies)}.keras").get_weights()
+    for k in todo:
+
+        def on_epoch(epoch: Epoch, k: int = k, done: float = done) -> None:
+            share = (done + work[k] * epoch.epoch / settings.max_nb_epoch) / sum(work.values())
+            progress(Progress("training", share, k, epoch))
+
+        base.restore(carried)
+        tail = Tail(base.network, k, activations.at(k), settings)
+        history = tail.train(data, on_epoch)
+        predicted = tail.predict(data.test).argmax(axis=1)
+        measured = rates(data.labels[data.test], predicted, base.classes, event)
+        _save(base.model, models / f"{k}.keras")
+        record.add(k, *measured, history)
+        if settings.warm_start:
+            carried = base.model.get_weights()
+        done += work[k]
+
+
+def _work(base: Base, num_frozen: int) -> float:
+    """How long training there takes, relative to other chokepoints: about as many numbers as its layers give."""
+    return float(sum(prod(side or 1 for side in layer.shape) for layer in base.network.layers[num_frozen:]))
+
+
+def _save(model: Any, path: Path) -> None:
+    partial = path.with_name(f".{path.stem}.partial.keras")
+    try:
+        model.save(partial)
+        os.replace(partial, path)
+    except Exception as error:  # Keras raises almost anything here
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise ProblemError(f"{path}: cannot be written: {brief(error)}; what was trained before is kept") from None
+
+
+def _finish(
+    base: Base, record: Record, folder: Path, classes: tuple[str, ...], settings: Settings, keep_all: bool
+) -> Training:
+    """Freeze the models that are kept, remove the others, and write what the package is."""
+    kept = sorted(record.accuracies) if keep_all else pareto(record.curve)
+    models = folder / MODELS
+    for k in record.accuracies:
+        saved, frozen = models / f"{k}.keras", models / f"{k}.pb"
+        if k not in kept:
+            saved.unlink(missing_ok=True)
+            frozen.unlink(missing_ok=True)
+        elif not frozen.exists():
+            freeze(saved)
+    before = read_package(folder)[0] if (folder / PACKAGE).exists() else None
+    package = Package(
+        name=record.name,
+        network=canonical(settings.net) if canonical(settings.net) in KNOWN else base.network.name,
+        weights_digest=base.digest,
+        channels=base.network.channels,
+        height=base.network.height,
+        width=base.network.width,
+        total_layers=base.network.total_layers,
+        classes=classes,
+        event_class=settings.event_class,
+        chokepoints=base.chokepoints,
+        models={k: f"{MODELS}/{k}.pb" for k in kept},
+        events=before.events if before is not None else None,
+        training=record.settings,
+        versions=_versions(),
+    )
+    save_package(package, record.curve, folder)
+    return Training(package, record.curve, record.histories, folder)
+
+
+def _versions() -> dict[str, str]:
+    versions = {name: version(name) for name in ("mainstream", "keras")}
+    return {**versions, "tensorflow": tensorflow().__version__, "python": platform.python_version()}
+
+
+def _folders(name: str, model_dir: Path, log_dir: Path) -> tuple[Path, Path]:
+    """The package's folder and the log folder, made and found to be writable."""
+    if not re.fullmatch(r"[\w-][\w.-]*", name):
+        raise ProblemError(f"name {shown(name)}: it has to be letters, digits, '_', '-' and '.', as it names files")
+    folder = model_dir / name
+    for path in (folder / MODELS, log_dir):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=path):
+                pass
+        except OSError as error:
+            raise ProblemError(f"{path}: cannot be written: {(error.strerror or '').lower()}") from None
+    return folder, log_dir
+
+
+def _check(record: Record, folder: Path, resume: bool) -> None:
+    """Refuse to train over what is there, and to go on with what was trained in another way."""
+    if (folder / PACKAGE).exists():
+        same_settings(record.settings, read_package(folder)[0].training, str(folder / PACKAGE))
+    record.check()
+    if not resume and record.exists():
+        raise ProblemError(
+            f"{record.path}: there is a training of this name with these settings; --resume goes on with it, "
+            "or give another name or folder"
+        )
+    if (folder / PACKAGE).exists() and not record.exists():
+        raise ProblemError(
+            f"{folder / PACKAGE} is there already, but not {record.path} to go on from; give another name or folder"
+        )
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _event(name: str | None, classes: tuple[str, ...]) -> int | None:
+    if name is None:
+        return None
+    if name not in classes:
+        raise ProblemError(f"event class {shown(name)} is none of the classes; {nearest(name, classes)}")
+    return classes.index(name)
