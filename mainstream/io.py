@@ -1,4 +1,4 @@
-"""Files <-> objects: problem YAML or JSON, curve CSV, profile JSON, result JSON.
+"""Files <-> objects: problem YAML or JSON, M-Packages as apps, profile JSON, result JSON.
 
 What is wrong with a file is one :class:`~mainstream.errors.ProblemError` that begins with the file's name. Files are
 written beside their place and renamed, so that none is ever half written.
@@ -17,6 +17,7 @@ from pydantic import Field
 from mainstream.apps import Apps
 from mainstream.curve import Curve, load_curve, save_curve
 from mainstream.errors import ProblemError
+from mainstream.package import Package, check_fit, pareto, read_package
 from mainstream.problem import Aggregate, App, EventModel, Method, Mode, Model, Objective, Video
 from mainstream.schedule import Result
 from mainstream.text import naming, parse, read_text, write_text
@@ -27,6 +28,7 @@ __all__ = [
     "Options",
     "Problem",
     "load_curve",
+    "load_package",
     "load_problem",
     "load_profile",
     "load_result",
@@ -87,13 +89,15 @@ class Problem(Options):
 def load_problem(path: Name) -> Problem:
     """The problem in a YAML file, or a JSON file when its name ends in .json.
 
-    An app may give ``curve: FILE.csv`` in place of `accuracies` and `false_positive_rates`, and `model` may be the name
-    of a profile; both are relative to the problem file.
+    An app may give ``curve: FILE.csv`` in place of `accuracies` and `false_positive_rates`, or ``package: FOLDER``, an
+    M-Package, with what :func:`load_package` takes beside it; its `app_id` is then by default its place in the list,
+    counted from 1. `model` may be the name of a profile. All names are relative to the problem file.
 
     Raises
     ------
     ProblemError
-        This file or one that it names is missing, of another form, or holds a wrong key or value.
+        This file or one that it names is missing, of another form, or holds a wrong key or value; packages do not fit
+        together or do not fit the model.
     """
     path = Path(path)
     keys = _mapping(path)
@@ -101,12 +105,15 @@ def load_problem(path: Name) -> Problem:
         for key in keys:
             if key not in Problem.model_fields:
                 raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), Problem.model_fields)}")
+        packages: dict[str, Package] = {}
         if isinstance(keys.get("apps"), list):
-            keys["apps"] = _apps(keys["apps"], path.parent)
+            keys["apps"] = _apps(keys["apps"], path.parent, packages)
         if isinstance(keys.get("model"), str):
             keys["model"] = load_profile(path.parent / keys["model"])
         elif "model" in keys:
             keys["model"] = Model.of(keys["model"])
+        if packages and "model" in keys:
+            check_fit(packages, keys["model"])
         if "video" in keys:
             keys["video"] = Video.of(keys["video"])
     return Problem.of(keys, where=str(path))
@@ -136,6 +143,31 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
         width=_WIDTH,
     )
     write_text(Path(path), "".join(f"# {line}\n" for line in comment.splitlines()) + body)
+
+
+def load_package(folder: Name, app_id: int = 1, **keys: Any) -> App:
+    """The app of an M-Package.
+
+    Its curve is what :func:`~mainstream.package.pareto` keeps, its event parameters are the calibrated ones, its event
+    class the number of an output, and its model files absolute, so that a runtime on this machine finds them.
+
+    Parameters
+    ----------
+    folder : path
+    app_id : int
+    **keys
+        Any other key of :class:`~mainstream.problem.App`; wins over what the package says. `accuracies` win over both
+        halves of the package's curve.
+
+    Raises
+    ------
+    ProblemError
+        There is no such package, it is not calibrated and no `event_length_ms` is given, or a key or value is wrong.
+    """
+    folder = Path(folder)
+    package, curve = read_package(folder)
+    with naming(folder):
+        return _app(folder, package, curve, {"app_id": app_id, **keys})
 
 
 def load_profile(path: Name) -> Model:
@@ -181,25 +213,71 @@ def _mapping(path: Path) -> dict[Any, Any]:
     return values
 
 
-def _apps(given: list[Any], folder: Path) -> tuple[App, ...]:
-    curves: dict[str, Curve] = {}
-    apps = [App.of(_with_curve(app, folder, curves, f"apps[{i}]"), where=f"apps[{i}]") for i, app in enumerate(given)]
+def _apps(given: list[Any], folder: Path, packages: dict[str, Package]) -> tuple[App, ...]:
+    """The apps, with the files that they name; `packages` gets those of them, by app."""
+    curves: dict[Path, Curve] = {}
+    read: dict[Path, tuple[Package, Curve]] = {}
+    apps = []
+    for i, app in enumerate(given):
+        where = f"apps[{i}]"
+        keys = _with_curve(app, folder, curves, where)
+        if not isinstance(keys, dict) or "package" not in keys:
+            apps.append(App.of(keys, where=where))
+            continue
+        path = _named("package", keys.pop("package"), "a folder", folder, where)
+        with naming(f"{where}: package"):
+            if path not in read:
+                read[path] = read_package(path)
+            packages[where], curve = read[path]
+        with naming(where):
+            apps.append(_app(path, packages[where], curve, {"app_id": i + 1, **keys}))
     if apps:
         Apps.of(apps)
     return tuple(apps)
 
 
-def _with_curve(app: Any, folder: Path, curves: dict[str, Curve], where: str) -> Any:
-    if not isinstance(app, dict) or "curve" not in app:
-        return app
-    name = app["curve"]
+def _named(key: str, name: object, kind: str, folder: Path, where: str) -> Path:
     if not isinstance(name, str):
-        raise ProblemError(f"{where}: curve: got {shown(name)}; it has to be the name of a CSV file")
-    if name not in curves:
+        raise ProblemError(f"{where}: {key}: got {shown(name)}; it has to be the name of {kind}")
+    return folder / name
+
+
+def _with_curve(app: Any, folder: Path, curves: dict[Path, Curve], where: str) -> Any:
+    """A copy of the app's keys, the rates of its curve in place of the name."""
+    if not isinstance(app, dict):
+        return app
+    keys = dict(app)
+    if "curve" not in keys:
+        return keys
+    path = _named("curve", keys.pop("curve"), "a CSV file", folder, where)
+    if path not in curves:
         with naming(f"{where}: curve"):
-            curves[name] = load_curve(folder / name)
-    filled = {key: rates for key, rates in curves[name]._asdict().items() if rates is not None}
-    for key in app:
+            curves[path] = load_curve(path)
+    filled = {key: rates for key, rates in curves[path]._asdict().items() if rates is not None}
+    for key in keys:
         if App.other_names.get(key, key) in filled:
             raise ProblemError(f"{where}: curve brings {key!r} along; give one of them")
-    return {key: value for key, value in app.items() if key != "curve"} | filled
+    return keys | filled
+
+
+def _app(folder: Path, package: Package, curve: Curve, keys: dict[str, Any]) -> App:
+    given = {App.other_names.get(key, key) for key in keys}
+    kept = pareto(curve)
+    rates = curve.false_positive_rates
+    own: dict[str, Any] = {
+        "name": package.name,
+        "accuracies": {f: curve.accuracies[f] for f in kept},
+        "model_path": {f: str((folder / file).absolute()) for f, file in package.models.items()},
+        "event_class": package.event_output,
+    }
+    if rates is not None and "accuracies" not in given:
+        own["false_positive_rates"] = {f: rates[f] for f in kept}
+    for key in ("event_length_ms", "event_frequency", "correlation"):
+        estimate = getattr(package.events, key, None)
+        if estimate is not None:
+            own[key] = estimate.value
+    if "event_length_ms" not in given | own.keys():
+        raise ProblemError(
+            f"{package.name} has no event length; give event_length_ms, or measure it: mainstream calibrate {folder}"
+        )
+    return App.of({key: value for key, value in own.items() if key not in given} | keys)

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from mainstream.curve import Curve, load_curve, save_curve
 from mainstream.errors import ProblemError
-from mainstream.problem import canonical
+from mainstream.problem import Model, canonical
 from mainstream.text import naming, parse, write_text
 from mainstream.validation import (
     Count,
@@ -198,6 +198,11 @@ class Package(Description):
         return frozenset(canonical(f) for f in self.chokepoints if f < self.total_layers)
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a frame."""
+        return self.height, self.width, self.channels
+
+    @property
     def event_output(self) -> int | None:
         """The number of the output that is the event."""
         return None if self.event_class is None else self.classes.index(self.event_class)
@@ -260,6 +265,47 @@ def read_package(folder: str | PathLike[str]) -> tuple[Package, Curve]:
     with naming(folder / CURVE):
         _fits(package, curve)
     return package, curve
+
+
+def check_fit(packages: Mapping[str, Package], model: Model) -> None:
+    """Check that packages can share a stem, and that a profile is that of their network.
+
+    Parameters
+    ----------
+    packages : mapping of str to Package
+        What to call each in a message -> the package.
+    model : Model
+
+    Raises
+    ------
+    ProblemError
+        They are not fine-tuned from the same weights, or differ in input size, layers or the names of tensors.
+    """
+    first, *_ = packages
+    of_shape, shape = first, packages[first].shape
+    if model.height is not None and model.width is not None:
+        of_shape, shape = "the model", (model.height, model.width, model.channels)
+    for where, package in packages.items():
+        if package.weights_digest != packages[first].weights_digest:
+            raise ProblemError(
+                f"{where}: its base network has the weights {package.weights_digest[:19]}, that of {first} "
+                f"{packages[first].weights_digest[:19]}; apps can share layers of the same network only"
+            )
+        if package.shape != shape:
+            raise ProblemError(f"{where}: takes frames of {_size(package.shape)}, {of_shape} those of {_size(shape)}")
+        if package.total_layers != model.total_layers:
+            raise ProblemError(
+                f"{where}: its network has {package.total_layers} layers, the model {model.total_layers}"
+            )
+        names = {canonical(f): name for f, name in package.chokepoints.items()}
+        for f, name in model.frozen_layer_names.items():
+            ours = names.get(canonical(f), name)
+            if ours != name:
+                raise ProblemError(f"{where}: chokepoint {f} is {shown(ours)}, in the model it is {shown(name)}")
+
+
+def _size(shape: tuple[int, int, int]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _fits(package: Package, curve: Curve) -> None:

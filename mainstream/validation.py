@@ -111,6 +111,8 @@ def _one_line(error: ValidationError, where: str) -> str:
         text = f"{place} is empty"
     elif first["type"] == "mainstream" and not place:
         text = first["msg"]
+    elif first["type"] == "value_error":  # a description within this one, which says it already
+        text = f"{place}: {first['msg'].partition(': ')[2]}"
     else:
         message = _PLAIN_WORDS.get(first["type"], first["msg"].replace("Input should be", "it has to be"))
         text = f"{place}: {'key' if of_key else 'got'} {shown(first['input'])}; {message}"

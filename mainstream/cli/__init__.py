@@ -12,7 +12,20 @@ from typing import Annotated, Final
 
 import typer
 
-from mainstream.cli import deploy, freeze, frontier, generate, layers, methods, plan, profile, simulate, solve
+from mainstream.cli import (
+    deploy,
+    freeze,
+    frontier,
+    generate,
+    layers,
+    methods,
+    package,
+    plan,
+    profile,
+    simulate,
+    solve,
+    train,
+)
 from mainstream.errors import InfeasibleError, MainstreamError
 
 BAD_INPUT: Final = 2
@@ -36,6 +49,8 @@ app.command("generate")(generate.command)
 app.command("layers")(layers.command)
 app.command("profile")(profile.command)
 app.command("freeze")(freeze.command)
+app.add_typer(package.app, name="package")
+app.command("train")(train.command)
 
 
 def _print_version(wanted: bool) -> None:
