@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,50 +34,62 @@ class Epoch(NamedTuple):
 class Tail:
     """The layers behind one chokepoint, to be trained.
 
+    While they are trained their weights are one long vector: the optimizers work number by number, and some hundred
+    small variables would take them longer than the sums.
+
     Parameters
     ----------
     network : Network
-        Traced from the model whose weights are trained, in place.
+        Traced from the model whose weights are trained.
     num_frozen : int
     source : Source
         Of the tensors at that chokepoint.
     settings : Settings
-
-    Attributes
-    ----------
-    trained : list of keras.Variable
-        What training changes by its gradient.
     """
 
     def __init__(self, network: Network, num_frozen: int, source: Source, settings: Settings) -> None:
         tf = tensorflow()
         self.num_frozen = num_frozen
-        self.trained = trained_variables(network, num_frozen)
-        self._weights = [variable for layer in unfrozen(network, num_frozen) for variable in layer.weights]
         self._settings = settings
-
-        def run(batch: Any, training: bool) -> Any:
-            tensor = tf.cast(batch, tf.float32)
-            end = network.total_layers
-            return forward(network, tensor, num_frozen, end, training=training, batch_norm=settings.batch_norm)
-
-        batch = tf.TensorSpec((None, *source.shape), source.dtype)
-        labels = tf.TensorSpec((None,), tf.int64)
+        self._network = network
+        self._trained = trained_variables(network, num_frozen)
+        ids = {id(variable) for variable in self._trained}
+        layers = unfrozen(network, num_frozen)
+        self._others = [one for layer in layers for one in layer.variables if id(one) not in ids]
+        flat = np.concatenate([np.ravel(variable) for variable in self._trained])
+        self._vector = keras().Variable(flat, dtype="float32")
+        batch, labels = tf.TensorSpec((None, *source.shape), source.dtype), tf.TensorSpec((None,), tf.int64)
         self._batch = source.batch
-        self._predict = tf.function(lambda batch: run(batch, False), [batch], autograph=False)
-        self._step = tf.function(self._training_step(run), [batch, labels], autograph=False)
+        self._predict = tf.function(lambda batch: self._run(batch, False), [batch], autograph=False)
+        self._step = tf.function(self._training_step(), [batch, labels], autograph=False)
 
-    def _training_step(self, run: Callable[[Any, bool], Any]) -> Callable[[Any, Any], Any]:
+    def _run(self, batch: Any, training: bool) -> Any:
+        tensor = tensorflow().cast(batch, "float32")
+        start, stop, batch_norm = self.num_frozen, self._network.total_layers, self._settings.batch_norm
+        with keras().StatelessScope(state_mapping=list(zip(self._trained, self._pieces(), strict=True))) as scope:
+            result = forward(self._network, tensor, start, stop, training=training, batch_norm=batch_norm)
+        for variable in self._others:  # batch norm's statistics, and what random layers draw next
+            value = scope.get_current_value(variable)
+            if value is not None:
+                variable.assign(value)
+        return result
+
+    def _pieces(self) -> list[Any]:
+        """The vector, cut into the variables."""
+        tf = tensorflow()
+        shapes = [tuple(variable.shape) for variable in self._trained]
+        pieces = tf.split(self._vector.value, [prod(shape) for shape in shapes])
+        return [tf.reshape(piece, shape) for piece, shape in zip(pieces, shapes, strict=True)]
+
+    def _training_step(self) -> Callable[[Any, Any], Any]:
         tf = tensorflow()
         optimizer = self._optimizer()
-        optimizer.build(self.trained)
-        values = [variable.value for variable in self.trained]
+        optimizer.build([self._vector])
 
         def step(batch: Any, labels: Any) -> Any:
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(values)
-                loss = tf.reduce_mean(_losses(labels, run(batch, True)))
-            optimizer.apply(tape.gradient(loss, values), self.trained)
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(_losses(labels, self._run(batch, True)))
+            optimizer.apply([tape.gradient(loss, self._vector.value)], [self._vector])
             return loss
 
         return step
@@ -84,7 +97,7 @@ class Tail:
     def _optimizer(self) -> Any:
         rate: Any = self._settings.learning_rate
         if rate is None:
-            head = all(len(variable.shape) <= 2 for variable in self.trained)
+            head = all(len(variable.shape) <= 2 for variable in self._trained)
             rate = 1e-3 if head else 1e-4
         if self._settings.decay > 0:
             rate = keras().optimizers.schedules.InverseTimeDecay(rate, 1, self._settings.decay)
@@ -94,6 +107,8 @@ class Tail:
 
     def train(self, samples: Samples, on_epoch: Callable[[Epoch], None]) -> list[Epoch]:
         """Train until the validation loss has not fallen for `patience` epochs, or all epochs are run.
+
+        The model's variables get what comes out at the end.
 
         Parameters
         ----------
@@ -130,12 +145,14 @@ class Tail:
             elif epoch - best >= settings.patience:
                 break
         if settings.early_stop:
-            for variable, value in zip(self._weights, kept, strict=True):
+            for variable, value in zip((self._vector, *self._others), kept, strict=True):
                 variable.assign(value)
+        for variable, value in zip(self._trained, self._pieces(), strict=True):
+            variable.assign(value)
         return history
 
     def _copy(self) -> list[NDArray[Any]]:
-        return [np.array(variable) for variable in self._weights]
+        return [np.array(variable) for variable in (self._vector, *self._others)]
 
     def _epoch(self, epoch: int, samples: Samples) -> float:
         """Mean loss over one epoch."""
