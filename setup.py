@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 EXTRAS = {
     "train": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pillow>=11"],
-    "run": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pyzmq>=26", "av>=14", "prometheus-client>=0.21"],
+    "run": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pyzmq>=26", "av>=17", "prometheus-client>=0.21"],
     "report": ["matplotlib>=3.9"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})

@@ -1,0 +1,154 @@
+"""Cameras: frames come when they come, the newest wins, and a camera that is lost is opened again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from threading import Condition, Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from mainstream.errors import ProblemError
+from mainstream.extras import require
+from mainstream.streamer.decoding import TIMEOUT_S, Video
+from mainstream.streamer.frames import Frame, Source
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+_START_S: Final = 3 * TIMEOUT_S
+"""FFmpeg cannot be held back while it looks a name up; nobody waits longer than this."""
+_PAUSES_S: Final = (0.5, 10.0)
+"""Before a camera is opened again: the first pause, and the longest; each is twice the one before."""
+_WAITING_S: Final = 0.3
+_MEASURED_S: Final = 2.0
+"""Seconds over which a rate is measured, after those in which FFmpeg hands out what it had read to look at."""
+_END_S: Final = 0.5
+
+
+class Camera(Source):
+    """A live stream, read by a thread of its own.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in a message.
+    address, form, options
+        As for :class:`mainstream.streamer.decoding.Video`.
+
+    Raises
+    ------
+    MissingExtraError
+        PyAV is not installed.
+    ProblemError
+        It cannot be opened, or no frame comes.
+    """
+
+    live = True
+
+    def __init__(
+        self, name: str, address: str, form: str | None = None, options: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__()
+        require("av", "run")
+        self._name = name
+        self._address, self._form, self._options = address, form, options
+        self._changed = Condition()
+        self._newest: Frame | None = None
+        self._ready = False
+        self._error: ProblemError | None = None
+        self._began = self._last_s = 0.0
+        self._number = -1
+        self._thread = Thread(target=self._read, name="mainstream-camera", daemon=True)
+        self._thread.start()
+        try:
+            self._await_start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _await_start(self) -> None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._ready or self._error, _START_S):
+                raise ProblemError(f"{self._name}: nothing came within {_START_S:g} s; is it there, and switched on?")
+        if self._error is not None:
+            raise self._error
+
+    def __iter__(self) -> Iterator[Frame]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._newest is not None or self._closed.is_set())
+                frame, self._newest = self._newest, None
+            if frame is None or self._closed.is_set():
+                return
+            yield frame
+
+    def close(self) -> None:
+        """End the stream; a thread that waits for its next frame is let go at once."""
+        super().close()
+        with self._changed:
+            self._changed.notify_all()
+        self._thread.join(_END_S)
+
+    def _read(self) -> None:
+        """Open it, again and again."""
+        first, longest = _PAUSES_S
+        pause = first
+        while not self._closed.is_set():
+            before = self._number
+            try:
+                with Video(self._name, self._address, self._form, self._options) as video:
+                    self._take(video)
+            except ProblemError as error:
+                if not self._ready:
+                    self._fail(error)
+                    return
+            pause = first if self._number > before else min(2 * pause, longest)
+            self._closed.wait(pause)
+
+    def _take(self, video: Video) -> None:
+        """Take frames until there are no more."""
+        pictures = video.pictures()
+        if not self._ready:
+            if video.length_s is not None and not self._address.startswith("rtsp"):
+                raise ProblemError(f"{self._name}: is a file, no live stream; fetch it and give its path")
+            self.fps = video.fps or _measured(pictures)
+        back = self._ready
+        for picture in pictures:
+            if self._closed.is_set():
+                return
+            self._put(picture, back)
+            back = False
+        raise ProblemError(f"{self._name}: ended")
+
+    def _put(self, picture: VideoFrame, back: bool) -> None:
+        now = monotonic()
+        with self._changed:
+            if not self._ready:
+                self._began = now
+            passed = round((now - self._last_s) * self.fps) if back else 1
+            self.reconnects += back
+            self._number += max(1, passed)
+            self._last_s = now
+            self._newest = Frame(self._number, now - self._began, picture)
+            self._ready = True
+            self._changed.notify_all()
+
+    def _fail(self, error: ProblemError) -> None:
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
+
+
+def _measured(pictures: Iterator[VideoFrame]) -> float:
+    """Frames a second, by the clock; takes those frames out of `pictures`."""
+    opened = monotonic()
+    arrivals: list[float] = []
+    for _ in pictures:
+        now = monotonic()
+        if now - opened < _WAITING_S:
+            continue
+        arrivals.append(now)
+        span = now - arrivals[0]
+        if span >= _MEASURED_S:
+            return (len(arrivals) - 1) / span
+    raise ProblemError("ended before its frame rate was known")
