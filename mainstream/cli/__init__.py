@@ -24,6 +24,7 @@ from mainstream.cli import (
     profile,
     simulate,
     solve,
+    streamer,
     train,
 )
 from mainstream.errors import InfeasibleError, MainstreamError
@@ -44,6 +45,7 @@ app.command("frontier")(frontier.command)
 app.command("methods")(methods.command)
 app.command("plan")(plan.command)
 app.command("deploy")(deploy.command)
+app.command("streamer")(streamer.command)
 app.command("simulate")(simulate.command)
 app.command("generate")(generate.command)
 app.command("layers")(layers.command)

@@ -15,12 +15,11 @@ from mainstream.cli.plan import Budget, IntegerFps, load, plan_of_problem
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.spinner import Spinner
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
     from mainstream.scheduler import Observation, Round
-    from mainstream.streamer import NetPlan, Observed, StreamerClient
+    from mainstream.streamer import LocalRunner, NetPlan, Observed, StreamerClient
 
 
 def command(
@@ -28,8 +27,24 @@ def command(
         Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
     ],
     streamer: Annotated[
-        str, typer.Option(metavar="tcp://HOST:PORT", help="Where Streamer listens.")
-    ] = "tcp://localhost:5555",
+        str | None,
+        typer.Option(
+            metavar="tcp://HOST:PORT", help="Where Streamer listens; else tcp://localhost:5555.", show_default=False
+        ),
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Run the plans in this process, on --source with the models in -m.")
+    ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|URI", help="For --local: a clip, rtsp://, /dev/videoN, test://.", show_default=False
+        ),
+    ] = None,
+    model_dir: Annotated[
+        Path | None,
+        typer.Option("-m", "--model-dir", metavar="DIR", help="For --local: folder of the models.", show_default=False),
+    ] = None,
     budget: Budget = None,
     once: Annotated[bool, typer.Option("--once", help="One round, whatever rates are observed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the first plan as JSON and send nothing.")] = False,
@@ -41,7 +56,7 @@ def command(
     ] = None,
     integer_fps: IntegerFps = False,
     window: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long Streamer measures, for the countdown.")
+        float, typer.Option(metavar="SECONDS", help="How long is measured; a Streamer's own window, to count it down.")
     ] = 30,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for an answer.")] = 60,
     retries: Annotated[
@@ -60,9 +75,17 @@ def command(
         typer.echo((plan.with_integer_fps() if integer_fps else plan).to_json())
         return
 
+    if local and streamer is not None:
+        raise ProblemError("command line: --local and --streamer are two places to run at; give one of them")
+    if local and (source is None or model_dir is None):
+        raise ProblemError("command line: --local needs --source and -m, the video and the folder of the models")
+    if not local and (source is not None or model_dir is not None):
+        raise ProblemError("command line: --source and -m are for --local; a Streamer has its own")
+
     from mainstream.cli import screen
     from mainstream.scheduler import Scheduler
-    from mainstream.streamer import StreamerClient
+    from mainstream.streamer import LocalRunner, StreamerClient
+    from mainstream.streamer.client import DEFAULT_ADDRESS
     from mainstream.text import naming, write_text
 
     described, options = load(problem, budget)
@@ -70,10 +93,15 @@ def command(
     errors = screen.console(stderr=True)
     screen.show_warnings(errors, quiet=False)
     unit = f" {described.model.unit}/s" if described.model.unit else ""
+    deployer: LocalRunner | StreamerClient
     with naming("command line"):
-        client = StreamerClient(streamer, timeout, retries, integer_fps=integer_fps)
-    with client:
-        shown = _Shown(client, None if json == "-" else screen.console(), errors, window, unit)
+        if source is not None and model_dir is not None:
+            deployer = LocalRunner(source, model_dir, window_s=window)
+        else:
+            deployer = StreamerClient(streamer or DEFAULT_ADDRESS, timeout, retries)
+    with deployer:
+        out = None if json == "-" else screen.console()
+        shown = _Shown(deployer, out, errors, window, unit, integer_fps=integer_fps)
         with naming(problem):
             scheduler = Scheduler(
                 described.apps,
@@ -108,8 +136,18 @@ class _Shown:
         None shows the wait only.
     """
 
-    def __init__(self, client: StreamerClient, out: Console | None, errors: Console, window: float, unit: str) -> None:
-        self._client = client
+    def __init__(
+        self,
+        deployer: LocalRunner | StreamerClient,
+        out: Console | None,
+        errors: Console,
+        window: float,
+        unit: str,
+        *,
+        integer_fps: bool,
+    ) -> None:
+        self._deployer = deployer
+        self._integer_fps = integer_fps
         self._out = out
         self._errors = errors
         self._window = window
@@ -118,13 +156,13 @@ class _Shown:
 
     def deploy(self, plan: NetPlan) -> Observed:
         self.rounds += 1
-        if self._client.integer_fps:
+        if self._integer_fps:
             plan = plan.with_integer_fps()
         if self._out is not None:
             self._out.print(f"round {self.rounds}")
             self._out.print(plan.tree())
         with self._waiting():
-            return self._client.deploy(plan)
+            return self._deployer.deploy(plan)
 
     def round(self, one: Round) -> None:
         if self._out is None:
@@ -143,8 +181,12 @@ class _Shown:
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
+        from rich.console import Group
         from rich.live import Live
         from rich.spinner import Spinner
+
+        from mainstream.cli.rates import rates_of
+        from mainstream.streamer import StreamerClient
 
         if not self._errors.is_terminal:
             self._errors.print(f"waiting for the observed rates, about {self._window:g} s")
@@ -153,10 +195,10 @@ class _Shown:
         started = monotonic()
         spinner = Spinner("line")
 
-        def look() -> Spinner:
+        def look() -> RenderableType:
             left = self._window - (monotonic() - started)
             spinner.update(text=f"measuring, {math.ceil(left)} s left" if left > 0 else "waiting for the answer")
-            return spinner
+            return spinner if isinstance(self._deployer, StreamerClient) else Group(rates_of(self._deployer), spinner)
 
         with Live(console=self._errors, get_renderable=look, transient=True, refresh_per_second=8):
             yield

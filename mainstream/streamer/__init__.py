@@ -1,6 +1,22 @@
 """Plug-in: net plans, the deployer, and the runtime that executes them."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from mainstream.streamer.client import Deployer, Observed, StreamerClient
 from mainstream.streamer.plan import NetPlan, Subnet, net_plan
 
-__all__ = ["Deployer", "NetPlan", "Observed", "StreamerClient", "Subnet", "net_plan"]
+if TYPE_CHECKING:
+    from mainstream.streamer.runner import LocalRunner
+    from mainstream.streamer.server import Server
+
+__all__ = ["Deployer", "LocalRunner", "NetPlan", "Observed", "Server", "StreamerClient", "Subnet", "net_plan"]
+
+_RUNTIME = {"LocalRunner": "runner", "Server": "server"}
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: `import mainstream` comes by here, and would take a tenth longer for what only a runtime needs.
+    if name in _RUNTIME:
+        return getattr(import_module(f"{__name__}.{_RUNTIME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

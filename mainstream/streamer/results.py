@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -124,7 +125,8 @@ class ResultsFile:
     def close(self) -> None:
         """Close the file; stdout stays open."""
         if self._file is not sys.stdout:
-            self._file.close()
+            with suppress(OSError):  # every line was flushed, or told of when it could not be
+                self._file.close()
 
     def _cannot(self, error: Exception) -> ProblemError:
         reason = error.strerror if isinstance(error, OSError) else str(error)

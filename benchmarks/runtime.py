@@ -1,0 +1,267 @@
+"""What the runtime adds to the networks' own work, what sharing brings, and how well the cost model foretells it.
+
+    python -m benchmarks.runtime [overhead] [sharing] [prediction] [swap] [--size 224] [--seconds 60] [--record]
+
+All on MobileNetV2 with random weights: time does not depend on them. Times are CPU seconds of one core, measured in
+alternation, medians of rounds; decoding and resizing are measured beside. Without a name, all four are run.
+
+- overhead: CPU time a frame of the whole runtime, less decoding and resizing, over the sum of bare ``tf.function``
+  calls of the same parts.
+- sharing: frames a second of 1 to 8 apps, from nothing shared to all but the head, beside what the cost model says with
+  a profile measured in the same run. The paper's Figure 4a.
+- prediction: compute seconds a second of 10 random schedules on a stream, against the cost model.
+- swap: frames that a running stream of 10 fps loses when one plan takes the place of another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+from mainstream.streamer.sources import open_source
+from numpy.typing import NDArray
+
+from benchmarks.machine import description
+from mainstream import App, Model, solve
+from mainstream.costs import stem_parts, tail_costs
+from mainstream.graphs.backend import tensorflow, use_threads
+from mainstream.graphs.frozen import frozen_graph
+from mainstream.problem import Mode
+from mainstream.streamer import NetPlan, net_plan
+from mainstream.streamer.engine import Engine, run
+from mainstream.streamer.runner import LocalRunner
+from mainstream.text import write_text
+from mainstream.trainer.chokepoints import chokepoints
+from mainstream.trainer.networks import network
+from mainstream.trainer.profile import profile
+
+OUT: Final = Path(__file__).with_name("RUNTIME.md")
+STREAM_FPS: Final = 10.0
+ROUNDS: Final = 7
+SCHEDULES: Final = 10
+
+
+def main() -> None:
+    """Run what is asked for and print a table for each; ``--record`` keeps them in benchmarks/RUNTIME.md."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("which", nargs="*", help=", ".join(PARTS))
+    arguments.add_argument("--size", type=int, default=224)
+    arguments.add_argument(
+        "--seconds", type=float, default=60, help="for the profile; a tenth for others"
+    )
+    arguments.add_argument("--record", action="store_true")
+    given = arguments.parse_args()
+    strange = [name for name in given.which if name not in PARTS]
+    if strange:
+        arguments.error(f"{strange[0]!r} is not known; known: {', '.join(PARTS)}")
+    use_threads(1)
+    text = "\n".join(f"- {key}: {value}" for key, value in description().items()) + "\n"
+    print(text)
+    with TemporaryDirectory() as folder:
+        box = Box(Path(folder), given.size, given.seconds)
+        for name in given.which or PARTS:
+            lines = "\n".join(PARTS[name](box))
+            print(lines + "\n", flush=True)
+            text += f"\n{lines}\n"
+    if given.record:
+        write_text(OUT, f"# The runtime's figures\n\n{text}")
+
+
+class Box:
+    """MobileNetV2 at one size in a folder, and its profile, measured when it is first asked for."""
+
+    def __init__(self, folder: Path, size: int, seconds: float) -> None:
+        self.folder, self.size, self.seconds = folder, size, seconds
+        self.network = network("mobilenetv2", size=size)
+        self.names = chokepoints(self.network)
+        (folder / "net.pb").write_bytes(frozen_graph(self.network, self.names).SerializeToString())
+
+    @cached_property
+    def profile(self) -> Model:
+        return profile(self.network, threads=1, seconds=self.seconds).model
+
+    @cached_property
+    def unmeasured(self) -> Model:
+        """The network with latencies that are all alike: for plans that no search has to choose."""
+        total = self.network.total_layers
+        size = {"height": self.size, "width": self.size}
+        return Model(total_layers=total, layer_latencies=[1.0] * total, frozen_layer_names=self.names, **size)
+
+    def plan(self, given: Sequence[tuple[int, float]], *, sharing: bool = True) -> NetPlan:
+        """The plan of apps with these (`num_frozen`, `target_fps`)."""
+        apps = [
+            App(app_id=i, accuracies={f: 0.9}, event_length_ms=1000, pinned=(f, fps), model_path={f: "net.pb"})
+            for i, (f, fps) in enumerate(given, start=1)
+        ]
+        mode: Mode = "mainstream" if sharing else "no-sharing"
+        rates = sorted({fps for _, fps in given})
+        video = {"stream_fps": max(STREAM_FPS, *rates), "fps_options": rates}
+        result = solve(apps, self.unmeasured, video, 1e9, mode=mode)
+        return net_plan(result, apps, self.unmeasured)
+
+    def cuts(self, count: int) -> list[int]:
+        """Chokepoints from none to all but the head, about evenly spaced in compute."""
+        inner = [k for k in self.names if k < self.network.total_layers]
+        share = self.profile.prefix[inner] / self.profile.prefix[-1]
+        return sorted({inner[int(np.abs(share - x).argmin())] for x in np.linspace(0, 1, count)})
+
+
+def overhead(box: Box) -> Iterator[str]:
+    """CPU time a frame: the runtime's against bare functions."""
+    yield f"Overhead, MobileNetV2 at {box.size}: CPU ms a frame, median of {ROUNDS} rounds, one thread\n"
+    yield "| parts | bare tf.function | runtime, less source | ratio | source: decode and resize |"
+    yield "|---|---|---|---|---|"
+    middle = box.cuts(3)[1]
+    source = f"test://?fps=1000&width={box.size}&height={box.size}"
+    for label, given in (
+        ("one app, whole", [(0, 1000.0)]),
+        (f"4 apps sharing {middle} layers", [(middle, 1000.0)] * 4),
+    ):
+        plan = box.plan(given)
+        bare = partial(_bare(box, plan), np.zeros((1, box.size, box.size, 3), np.float32))
+        figures = []
+        for _ in range(ROUNDS):
+            alone = _cpu_ms(bare, box.seconds / 20)
+            with LocalRunner(source, box.folder, window_s=0.005, paced=False, threads=1) as runner:
+                runner.deploy(plan)
+                whole = _running_cpu_ms(runner, box.seconds / 20)
+            figures.append((alone, whole, _source_cpu_ms(source, box.size)))
+        alone, whole, reading = np.median(figures, axis=0)
+        ratio = np.median([(b - c) / a for a, b, c in figures])
+        yield f"| {label} | {alone:.2f} | {whole - reading:.2f} | **{ratio:.3f}** | {reading:.2f} |"
+
+
+def sharing(box: Box) -> Iterator[str]:
+    """Frames a second of 1 to 8 apps as they share more."""
+    total = box.network.total_layers
+    cuts = box.cuts(6)
+    share = [box.profile.prefix[cut] / box.profile.prefix[-1] for cut in cuts]
+    yield f"Sharing, MobileNetV2 at {box.size}: frames a second measured (foretold by the cost model), one thread\n"
+    yield "| apps | " + " | ".join(f"{cut} layers shared, {x:.0%}" for cut, x in zip(cuts, share, strict=True)) + " |"
+    yield "|---" * (len(cuts) + 1) + "|"
+    pixels = np.random.default_rng(0).integers(0, 256, (box.size, box.size, 3), np.uint8)
+    last: list[float] = []
+    for count in (1, 2, 4, 8):
+        plans = [box.plan([(cut, STREAM_FPS)] * count) for cut in cuts]
+        engines = [Engine(plan, box.folder, STREAM_FPS) for plan in plans]
+        rounds = [
+            [_cpu_ms(partial(run, engine.branches, lambda *_: pixels), box.seconds / 120) for engine in engines]
+            for _ in range(ROUNDS)
+        ]
+        last = list(1000 / np.median(rounds, axis=0))
+        foretold = [
+            1000 / (box.profile.prefix[cut] * (cut > 1) + count * (box.profile.prefix[total] - box.profile.prefix[cut]))
+            for cut in cuts
+        ]
+        yield f"| {count} | " + " | ".join(f"{a:.1f} ({b:.1f})" for a, b in zip(last, foretold, strict=True)) + " |"
+    yield f"\n8 apps that share all but the head: **{last[-1] / last[0]:.1f}x** the frames of 8 that share nothing."
+
+
+def prediction(box: Box) -> Iterator[str]:
+    """Compute a second of random schedules against the cost model."""
+    rng = random.Random(0)
+    inner = [k for k in box.names if k < box.network.total_layers]
+    yield f"Prediction, MobileNetV2 at {box.size}: core ms a second, one thread, {box.seconds / 10:g} s each\n"
+    yield "| apps (layers shared @ fps) | foretold | measured | off by |"
+    yield "|---|---|---|---|"
+    errors: list[float] = []
+    source = f"test://?fps={STREAM_FPS:g}&width={box.size}&height={box.size}"
+    while len(errors) < SCHEDULES:
+        given = [(rng.choice(inner), float(rng.choice([1, 2, 3, 5, 10]))) for _ in range(rng.randint(1, 6))]
+        frozen, fps = (np.array(column) for column in zip(*given, strict=True))
+        stem = sum(part.cost for part in stem_parts(box.profile, frozen.tolist(), fps))
+        foretold = stem + float(tail_costs(box.profile, frozen.tolist(), fps, sharing=True).sum())
+        if foretold > 700:  # more than a core gets done beside the source
+            continue
+        with LocalRunner(source, box.folder, window_s=1, threads=1) as runner:
+            runner.deploy(box.plan(given))
+            before = _compute_s(runner), time.monotonic()
+            time.sleep(box.seconds / 10)
+            after = _compute_s(runner), time.monotonic()
+        measured = 1000 * (after[0] - before[0]) / (after[1] - before[1])
+        errors.append(measured / foretold - 1)
+        apps = ", ".join(f"{f}@{r:g}" for f, r in given)
+        yield f"| {apps} | {foretold:.1f} | {measured:.1f} | {errors[-1]:+.1%} |"
+    yield f"\nMedian error **{np.median(np.abs(errors)):.1%}**, largest {np.abs(errors).max():.1%}."
+
+
+def swap(box: Box) -> Iterator[str]:
+    """Frames lost by a swap on a running stream."""
+    middle = box.cuts(3)[1]
+    out = box.folder / "results.jsonl"
+    source = f"test://?fps={STREAM_FPS:g}&width={box.size}&height={box.size}"
+    with LocalRunner(source, box.folder, window_s=3, results=out) as runner:
+        for given in ([(0, STREAM_FPS)], [(middle, STREAM_FPS)] * 3, [(0, STREAM_FPS), (middle, 5.0)]):
+            runner.deploy(box.plan(given))
+    frames = [line["frame"] for line in map(json.loads, out.read_text().splitlines()) if line["app_id"] == 1]
+    lost = frames[-1] - frames[0] + 1 - len(frames)
+    yield f"Swap, MobileNetV2 at {box.size}: two swaps on a stream of 10 fps, {len(frames)} frames: **{lost} lost**."
+
+
+PARTS: Final = {"overhead": overhead, "sharing": sharing, "prediction": prediction, "swap": swap}
+
+
+def _bare(box: Box, plan: NetPlan) -> Callable[[NDArray[np.float32]], None]:
+    """The parts of a plan as bare functions, one after the other on a frame."""
+    tf = tensorflow()
+    definition = tf.compat.v1.GraphDef()
+    definition.ParseFromString((box.folder / "net.pb").read_bytes())
+    whole = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(definition, name=""), [])
+
+    def tensor(name: str) -> Any:
+        return whole.graph.get_tensor_by_name(f"{name}:0")
+
+    functions = [whole.prune([tensor(p.input_layer)], [tensor(p.output_layer)]) for p in plan.subnets]
+
+    def call(frame: NDArray[np.float32]) -> None:
+        made = {-1: tf.constant(frame)}
+        for part, function in zip(plan.subnets, functions, strict=True):
+            (made[part.net_id],) = function(made[part.parent_id])
+
+    return call
+
+
+def _cpu_ms(call: Callable[[], object], seconds: float) -> float:
+    """Median CPU milliseconds of a call, over so many seconds."""
+    call()
+    times = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end or len(times) < 5:
+        begun = time.process_time()
+        call()
+        times.append(time.process_time() - begun)
+    return 1000 * float(np.mean(times))
+
+
+def _running_cpu_ms(runner: LocalRunner, seconds: float) -> float:
+    """CPU milliseconds of the process for each frame that the runner analyses."""
+    begun = time.process_time(), runner.rates()[0].analysed
+    time.sleep(seconds)
+    ended = time.process_time(), runner.rates()[0].analysed
+    return 1000 * (ended[0] - begun[0]) / (ended[1] - begun[1])
+
+
+def _source_cpu_ms(uri: str, size: int) -> float:
+    """CPU milliseconds of reading a frame and bringing it to its size."""
+    begun = time.process_time()
+    with open_source(f"{uri}&frames=200", paced=False) as source:
+        for frame in source:
+            frame.pixels(size, size, 3)
+    return 1000 * (time.process_time() - begun) / 200
+
+
+def _compute_s(runner: LocalRunner) -> float:
+    samples = (s for family in runner.registry.collect() for s in family.samples)
+    return sum(s.value for s in samples if s.name == "mainstream_compute_seconds_total")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The rates at which apps run, live: for ``streamer`` and ``deploy --local``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from mainstream.cli.screen import LISTED
+
+if TYPE_CHECKING:
+    from mainstream.streamer import LocalRunner
+
+
+@contextmanager
+def live_rates(runner: LocalRunner, screen: Console) -> Iterator[None]:
+    """Show a runner's rates while the block runs; nothing where the screen is no terminal."""
+    if not screen.is_terminal:
+        yield
+        return
+    with Live(console=screen, get_renderable=lambda: rates_of(runner), transient=True, refresh_per_second=4):
+        yield
+
+
+def rates_of(runner: LocalRunner) -> Table:
+    """The apps that run, their target and observed rates, and frames analysed and dropped."""
+    made = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for heading in ("app", "target fps", "observed", "frames", "dropped"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    rates = runner.rates()
+    for one in rates[:LISTED]:
+        numbers = f"{one.target_fps:g}", f"{one.observed_fps:.2f}", f"{one.analysed}", f"{one.dropped}"
+        made.add_row(str(one.app_id), *numbers)
+    if len(rates) > LISTED:
+        made.add_row(Text(f"... and {len(rates) - LISTED:,} more"))
+    return made

@@ -1,0 +1,116 @@
+"""``mainstream streamer``."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mainstream.errors import ProblemError
+
+ModelDir = Annotated[
+    Path,
+    typer.Option("-m", "--model-dir", metavar="DIR", help="Folder of the model files of plans.", show_default=False),
+]
+
+
+def command(
+    model_dir: ModelDir,
+    config_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "-C", "--config-dir", metavar="DIR", help="Folder of cameras.toml and models.toml.", show_default=False
+        ),
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A camera of cameras.toml.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-n",
+            "--model",
+            metavar="NAME",
+            help="A model of models.toml; plans must have its size.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|URI", help="In place of a camera: a clip, rtsp://, /dev/videoN, test://.", show_default=False
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Play a clip once, and end with it; else it loops.")] = False,
+    bind: Annotated[
+        str, typer.Option(metavar="tcp://HOST:PORT", help="Where to listen for plans.")
+    ] = "tcp://127.0.0.1:5555",
+    window: Annotated[float, typer.Option(metavar="SECONDS", help="How long to measure before the answer.")] = 30,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Frames in work at a time; else one a core.", show_default=False),
+    ] = None,
+    results: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|-", help="Add a JSON line to it for each app and frame.", show_default=False),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="[HOST:]PORT", help="Answer Prometheus there; HOST is 127.0.0.1.", show_default=False),
+    ] = None,
+    curve_keys: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Answer known clients only; see streamer-keys.", show_default=False),
+    ] = None,
+) -> None:
+    """Run net plans on a camera or clip: a stand-in for Streamer's mainstream_server.
+
+    Takes a plan, runs it, measures, and answers with the frame rates that its apps reached. The plan goes on running
+    until the next one takes its place. Ctrl-C or SIGTERM ends it.
+    """
+    from mainstream.cli import screen
+    from mainstream.cli.rates import live_rates
+    from mainstream.streamer.config import camera_of
+    from mainstream.streamer.runner import LocalRunner
+    from mainstream.streamer.server import Server
+    from mainstream.text import naming
+
+    if (source is None) == (camera is None):
+        raise ProblemError("command line: give either --source, or --camera and its -C CONFIG_DIR")
+    errors = screen.console(stderr=True)
+    # As Ctrl-C, also while TensorFlow is being loaded.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with naming("command line"):
+            runner = LocalRunner(
+                source or camera_of(_config(config_dir), camera or "").video_uri,
+                model_dir,
+                window_s=window,
+                loop=not once,
+                size=None if model is None else _size(_config(config_dir), model),
+                threads=threads,
+                results=results,
+                metrics=metrics,
+            )
+            with runner, Server(runner, bind, curve_keys=curve_keys) as server, live_rates(runner, errors):
+                errors.print(f"listening at {server.address}; the source has {runner.stream_fps:g} fps")
+                server.serve()
+    except KeyboardInterrupt:
+        errors.print("ended")
+        return
+    errors.print("ended: the source has no more frames")
+
+
+def _config(config_dir: Path | None) -> Path:
+    if config_dir is None:
+        raise ProblemError("--camera and -n need -C, the folder of cameras.toml and models.toml")
+    return config_dir
+
+
+def _size(config_dir: Path, name: str) -> tuple[int, int]:
+    from mainstream.streamer.config import model_of
+
+    model = model_of(config_dir, name)
+    return model.input_height, model.input_width
