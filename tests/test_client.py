@@ -182,7 +182,9 @@ def test_a_port_that_speaks_something_else() -> None:
         thread = threading.Thread(target=serve)
         thread.start()
         with StreamerClient(f"tcp://127.0.0.1:{listening.getsockname()[1]}", LONG_S) as client:
-            assert failed(client) == "the connection was closed before an answer came; look at the server"
+            assert failed(client) == (
+                "no understanding with the server: it takes clients with keys only, or is no Streamer"
+            )
         thread.join()
 
 

@@ -25,6 +25,7 @@ from mainstream.cli import (
     simulate,
     solve,
     streamer,
+    streamer_keys,
     train,
 )
 from mainstream.errors import InfeasibleError, MainstreamError
@@ -46,6 +47,7 @@ app.command("methods")(methods.command)
 app.command("plan")(plan.command)
 app.command("deploy")(deploy.command)
 app.command("streamer")(streamer.command)
+app.command("streamer-keys")(streamer_keys.command)
 app.command("simulate")(simulate.command)
 app.command("generate")(generate.command)
 app.command("layers")(layers.command)

@@ -62,6 +62,14 @@ def command(
     retries: Annotated[
         int, typer.Option(metavar="N", help="Send a plan without an answer so often again; it may run twice.")
     ] = 0,
+    curve_keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keys for a Streamer that answers known clients only; see streamer-keys.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Solve, run the plan on a Streamer, solve again with what the observed rates cost.
 
@@ -81,6 +89,8 @@ def command(
         raise ProblemError("command line: --local needs --source and -m, the video and the folder of the models")
     if not local and (source is not None or model_dir is not None):
         raise ProblemError("command line: --source and -m are for --local; a Streamer has its own")
+    if local and curve_keys is not None:
+        raise ProblemError("command line: --curve-keys is for a Streamer; with --local there is nobody to keep out")
 
     from mainstream.cli import screen
     from mainstream.scheduler import Scheduler
@@ -98,7 +108,7 @@ def command(
         if source is not None and model_dir is not None:
             deployer = LocalRunner(source, model_dir, window_s=window)
         else:
-            deployer = StreamerClient(streamer or DEFAULT_ADDRESS, timeout, retries)
+            deployer = StreamerClient(streamer or DEFAULT_ADDRESS, timeout, retries, curve_keys=curve_keys)
     with deployer:
         out = None if json == "-" else screen.console()
         shown = _Shown(deployer, out, errors, window, unit, integer_fps=integer_fps)

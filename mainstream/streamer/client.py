@@ -11,12 +11,14 @@ import math
 import re
 from collections.abc import Mapping
 from numbers import Real
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from mainstream.errors import DeployError, ProblemError
 from mainstream.extras import require
+from mainstream.streamer.keys import client_security
 from mainstream.streamer.plan import NetPlan
 from mainstream.validation import shown
 
@@ -89,13 +91,15 @@ class StreamerClient:
         answer may have got it.
     integer_fps : bool
         Send max(1, floor(rate)), for a Streamer that reads `target_fps` as an integer.
+    curve_keys : str or Path, optional
+        Folder with ``client.key_secret`` and ``server.key``, for a server that answers known clients only.
 
     Raises
     ------
     MissingExtraError
         ZeroMQ is not installed.
     ProblemError
-        An argument is not what it has to be.
+        An argument is not what it has to be, or the keys are not there.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class StreamerClient:
         retries: int = 0,
         *,
         integer_fps: bool = False,
+        curve_keys: str | Path | None = None,
     ) -> None:
         require("zmq", "run")
         parts = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
@@ -120,6 +125,7 @@ class StreamerClient:
         self.timeout_s = timeout_s
         self.retries = retries
         self.integer_fps = integer_fps
+        self._security = {} if curve_keys is None else client_security(curve_keys)
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
 
     def __enter__(self) -> Self:
@@ -151,7 +157,8 @@ class StreamerClient:
         Raises
         ------
         DeployError
-            Nothing listens, no answer came in time, the connection broke, or the answer is no list of rates.
+            Nothing listens, the server takes no such key, no answer came in time, the connection broke, or the answer
+            is no list of rates.
         """
         if self.integer_fps:
             plan = plan.with_integer_fps()
@@ -173,10 +180,18 @@ class StreamerClient:
         deadline = monotonic() + self.timeout_s
         connected_by = monotonic() + min(_CONNECT_S, self.timeout_s)
         sent = False
-        events = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED
+        events = (
+            zmq.EVENT_CONNECTED
+            | zmq.EVENT_DISCONNECTED
+            | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+            | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+            | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        )
         with self._context.socket(zmq.REQ) as socket, socket.get_monitor_socket(events) as monitor:
             socket.linger = 0
             socket.ipv6 = "[" in self.address
+            for name, key in self._security.items():
+                setattr(socket, name, key)
             poller = zmq.Poller()
             poller.register(socket, zmq.POLLIN)
             poller.register(monitor, zmq.POLLIN)
@@ -192,16 +207,30 @@ class StreamerClient:
                         if left <= 0:
                             raise self._silence(sent)
                         continue
-                    if recv_monitor_message(monitor)["event"] == zmq.EVENT_DISCONNECTED:
-                        raise _NoAnswerError(
-                            f"{self.address}: the connection was closed before an answer came; look at the server"
-                        )
+                    event = recv_monitor_message(monitor)["event"]
+                    if event != zmq.EVENT_CONNECTED:
+                        raise self._broken(zmq.Event(event))
                     socket.send(request, zmq.NOBLOCK)
                     sent = True
             except zmq.ZMQError as error:
                 raise DeployError(
                     f"{self.address}: cannot send: {zmq.strerror(error.errno or 0)}; correct the address"
                 ) from None
+
+    def _broken(self, event: zmq.Event) -> DeployError:
+        import zmq
+
+        if event == zmq.EVENT_DISCONNECTED:
+            return _NoAnswerError(
+                f"{self.address}: the connection was closed before an answer came; look at the server"
+            )
+        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            return DeployError(
+                f"{self.address}: the server does not know this client's key; put client.key into its folder of keys"
+            )
+        other = "takes no keys, has another server.key" if self._security else "takes clients with keys only"
+        kind = _NoAnswerError if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL else DeployError
+        return kind(f"{self.address}: no understanding with the server: it {other}, or is no Streamer")
 
     def _silence(self, sent: bool) -> _NoAnswerError:
         if sent:
