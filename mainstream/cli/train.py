@@ -121,19 +121,23 @@ def command(
                 last = f"validation {progress.epoch.validation_accuracy:.3f}"
             bars.update(tasks[progress.stage], completed=progress.done, description=text, last=last)
 
-        done = train(
-            name,
-            images,
-            model_dir=model_dir,
-            log_dir=log_dir,
-            test_images=test_images,
-            groups=groups,
-            settings=settings,
-            cache_gb=cache_gb,
-            keep_all=keep_all,
-            resume=resume,
-            progress=show,
-        )
+        try:
+            done = train(
+                name,
+                images,
+                model_dir=model_dir,
+                log_dir=log_dir,
+                test_images=test_images,
+                groups=groups,
+                settings=settings,
+                cache_gb=cache_gb,
+                keep_all=keep_all,
+                resume=resume,
+                progress=show,
+            )
+        except KeyboardInterrupt:
+            errors.print(f"{name}: the chokepoints that were trained are kept; --resume goes on")
+            raise
     _show(screen.console(), done)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.errors import ProblemError
@@ -52,14 +51,12 @@ class Base:
         )
         shape = tuple(self.model.outputs[0].shape)
         if shape != (None, classes):
-            raise ProblemError(
-                f"{settings.net} gives {shape}; there are {classes} classes, so it has to give {classes}"
-            )
+            raise ProblemError(f"{settings.net} gives {shape}; for these images it has to give (None, {classes})")
         self.classes = classes
         self.model.trainable = True
         self.chokepoints = _chosen(self.network, settings.chokepoints)
         self.digest = _digest(self.network)
-        self._values = [np.array(variable) for variable in self.model.variables]
+        self._values = [variable.value.numpy() for variable in self.model.variables]
 
     def restore(self, weights: list[NDArray[Any]] | None = None) -> None:
         """Put the weights back to the base network's, or to others, and all random generators to where they began."""
@@ -101,5 +98,5 @@ def _digest(network: Network) -> str:
     digest = hashlib.sha256()
     for layer in {id(layer.layer): layer.layer for layer in network.layers[:last]}.values():
         for variable in layer.weights:
-            digest.update(np.ascontiguousarray(variable).tobytes())
+            digest.update(variable.value.numpy().tobytes())
     return f"sha256:{digest.hexdigest()}"

@@ -56,12 +56,14 @@ class Tail:
         ids = {id(variable) for variable in self._trained}
         layers = unfrozen(network, num_frozen)
         self._others = [one for layer in layers for one in layer.variables if id(one) not in ids]
-        flat = np.concatenate([np.ravel(variable) for variable in self._trained])
+        flat = np.concatenate([variable.value.numpy().ravel() for variable in self._trained])
         self._vector = keras().Variable(flat, dtype="float32")
         batch, labels = tf.TensorSpec((None, *source.shape), source.dtype), tf.TensorSpec((None,), tf.int64)
         self._batch = source.batch
-        self._predict = tf.function(lambda batch: self._run(batch, False), [batch], autograph=False)
-        self._step = tf.function(self._training_step(), [batch, labels], autograph=False)
+        # Made concrete at once: TensorFlow takes functions that are made and hardly called for a mistake, and says so.
+        predict = tf.function(lambda batch: self._run(batch, False), [batch], autograph=False)
+        step = tf.function(self._training_step(), [batch, labels], autograph=False)
+        self._predict, self._step = predict.get_concrete_function(), step.get_concrete_function()
 
     def _run(self, batch: Any, training: bool) -> Any:
         tensor = tensorflow().cast(batch, "float32")
@@ -152,7 +154,7 @@ class Tail:
         return history
 
     def _copy(self) -> list[NDArray[Any]]:
-        return [np.array(variable) for variable in (self._vector, *self._others)]
+        return [variable.value.numpy() for variable in (self._vector, *self._others)]
 
     def _epoch(self, epoch: int, samples: Samples) -> float:
         """Mean loss over one epoch."""
