@@ -18,11 +18,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream.graphs.backend import use_threads
 from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.part import Part
 from mainstream.io import load_profile
 from mainstream.trainer.networks import network
-from mainstream.graphs.backend import use_threads
 from mainstream.trainer.profile import timing, visit
 
 

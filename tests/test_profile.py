@@ -98,6 +98,20 @@ def test_a_visit_tells_when_it_had_to_wait() -> None:
     assert not alone  # it slept: it did not have a core to itself
 
 
+def test_after_a_pause_a_visit_calls_once() -> None:
+    calls: list[float] = []
+    begun = time.perf_counter()
+    milliseconds, _ = visit([lambda frame: calls.append(time.perf_counter()) or np.zeros(1)], "frame", 50)
+    assert len(calls) == 1 and calls[0] - begun >= 0.05
+    assert milliseconds[0] < 50
+
+
+@pytest.mark.parametrize("pause", [-1, 1e6, float("nan")])
+def test_a_pause_has_to_be_one(pause: float) -> None:
+    with pytest.raises(ProblemError, match="pause_ms: got"):
+        profiles.profile(network(plain()), pause_ms=pause)
+
+
 def test_threads_have_to_be_a_number() -> None:
     with pytest.raises(ProblemError, match="threads: got 0; it has to be at least 1"):
         profiles.use_threads(0)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 from clips import write_clip
-from mainstream.streamer.sources import open_source
 from runtime import CLASSES, plan_of, write_models
 
 from mainstream import DeployError, ProblemError
@@ -22,6 +21,7 @@ from mainstream.streamer import LocalRunner
 from mainstream.streamer.engine import Engine, run
 from mainstream.streamer.results import ResultsFile, Votes
 from mainstream.streamer.runner import InOrder
+from mainstream.streamer.sources import open_source
 
 pytest.importorskip("tensorflow", reason="needs the extra run", exc_type=ImportError)
 pytest.importorskip("av", reason="needs the extra run")

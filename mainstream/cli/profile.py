@@ -34,6 +34,9 @@ def command(
     ] = "none",
     classes: Annotated[int, typer.Option(help="Outputs of a named network.")] = 2,
     dense: Dense = False,
+    pause: Annotated[
+        float, typer.Option(metavar="MS", help="Idle before each timed frame; 30: as frames come from a camera.")
+    ] = 0,
     spread: Annotated[float, typer.Option(help="Measure until each median is known to this share of it.")] = 0.01,
     seconds: Annotated[float, typer.Option(help="Measure no longer than this.")] = 300,
 ) -> None:
@@ -59,6 +62,7 @@ def command(
             base,
             which=chokepoints,
             threads=threads,
+            pause_ms=pause,
             spread=spread,
             seconds=seconds,
             progress=lambda done: bar.update(task, description="measuring", completed=done),

@@ -39,6 +39,7 @@ _VISIT_S: Final = 0.012
 _WAITED: Final = 0.1
 """A call that spent more than this share of its time waiting for a core tells of other programs; not counted."""
 _ENOUGH: Final = 5
+_LONGEST_PAUSE_MS: Final = 10_000.0
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def profile(
     *,
     which: str | int = "block",
     threads: int = 1,
+    pause_ms: float = 0.0,
     spread: float = 0.01,
     seconds: float = 300.0,
     progress: Callable[[float], None] | None = None,
@@ -108,6 +110,9 @@ def profile(
         The chokepoints, as for :func:`mainstream.trainer.chokepoints.chokepoints`.
     threads : int
         Threads that TensorFlow uses; see :func:`use_threads`.
+    pause_ms : float
+        Idle before each timed frame. With 0 frames follow each other, as on a box that has nothing but this network to
+        run; with 30 they come as from a camera, when what was in the caches has gone, and take longer.
     spread : float
         Measure until no :attr:`Timing.spread` is larger.
     seconds : float
@@ -126,6 +131,8 @@ def profile(
     """
     if spread <= 0 or seconds <= 0:
         raise ProblemError(f"spread {spread:g} and seconds {seconds:g} have to be positive")
+    if not 0 <= pause_ms <= _LONGEST_PAUSE_MS:
+        raise ProblemError(f"pause_ms: got {pause_ms:g}; it has to be 0 to {_LONGEST_PAUSE_MS:g} milliseconds")
     use_threads(threads)
     names = chokepoints(network, which)
     frame = np.random.default_rng(0).uniform(0, 255, (1, network.height, network.width, network.channels))
@@ -133,7 +140,7 @@ def profile(
         path = Path(folder) / "network.pb"
         path.write_bytes(frozen_graph(network, names).SerializeToString())
         calls = _calls(path, names)
-    timings = _measure(calls, frame.astype(np.float32), spread, seconds, progress)
+    timings = _measure(calls, frame.astype(np.float32), pause_ms, spread, seconds, progress)
     total = network.total_layers
     inner = [k for k in names if 0 < k < total]
     (whole,) = timings[0]
@@ -217,11 +224,11 @@ def _calls(path: Path, names: Mapping[int, str]) -> dict[int, tuple[Part, ...]]:
     return calls
 
 
-def visit(functions: Sequence[Function], frame: ArrayLike) -> tuple[FloatArray, bool]:
+def visit(functions: Sequence[Function], frame: ArrayLike, pause_ms: float = 0.0) -> tuple[FloatArray, bool]:
     """Call functions one after the other, each on what the one before gave, and time each of them.
 
-    That is repeated for some 10 ms, at least twice, and the second half counts: the first fills the caches again, which
-    other functions have left full of their own.
+    Without a pause that is repeated for some 10 ms, at least twice, and the second half counts: the first fills the
+    caches again, which other functions have left full of their own. After a pause it is done once.
 
     Returns
     -------
@@ -230,17 +237,12 @@ def visit(functions: Sequence[Function], frame: ArrayLike) -> tuple[FloatArray, 
     bool
         Whether only those repetitions count that hardly waited for a core; else there were none.
     """
-    repetitions = 0
-    start = time.perf_counter()
-    while repetitions == 0 or time.perf_counter() - start < _VISIT_S / 2:
-        value: Any = frame
-        for function in functions:
-            value = function(value)
-        repetitions += 1
+    repetitions = 1 if pause_ms else _warm_up(functions, frame)
+    time.sleep(pause_ms / 1000)
     walls = np.empty((repetitions, len(functions)))
     waits = np.empty(repetitions)
     for repetition in range(repetitions):
-        value = frame
+        value: Any = frame
         busy = time.process_time()
         for place, function in enumerate(functions):
             begun = time.perf_counter()
@@ -251,9 +253,22 @@ def visit(functions: Sequence[Function], frame: ArrayLike) -> tuple[FloatArray, 
     return 1000 * np.median(walls[clean] if clean.any() else walls, axis=0), bool(clean.any())
 
 
+def _warm_up(functions: Sequence[Function], frame: ArrayLike) -> int:
+    """Call functions for half a visit; return how often."""
+    repetitions = 0
+    start = time.perf_counter()
+    while repetitions == 0 or time.perf_counter() - start < _VISIT_S / 2:
+        value: Any = frame
+        for function in functions:
+            value = function(value)
+        repetitions += 1
+    return repetitions
+
+
 def _measure(
     calls: Mapping[int, tuple[Function, ...]],
     frame: ArrayLike,
+    pause_ms: float,
     spread: float,
     seconds: float,
     progress: Callable[[float], None] | None,
@@ -265,7 +280,7 @@ def _measure(
     start = time.monotonic()
     for rounds in itertools.count():
         for index in shuffle(len(cuts)):
-            milliseconds, alone = visit(calls[cuts[index]], frame)
+            milliseconds, alone = visit(calls[cuts[index]], frame, pause_ms)
             if rounds >= WARM_UP:
                 found[cuts[index]][0].append(milliseconds)
                 found[cuts[index]][1].append(alone)
