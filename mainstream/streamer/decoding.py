@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 TIMEOUT_S: Final = 5.0
 """Seconds that a camera may be silent."""
+_TEXT: Final = "tty"
+"""FFmpeg would show text as a film of a terminal."""
+_QUIETLY_SHORT: Final = ("avi", "matroska,webm")
+"""Forms that say how long they are, and of which FFmpeg reads what is left without a word."""
+_MISSING: Final = 0.02
+"""Share of its length that the last frame of a whole clip may fall short by."""
 
 
 class Video:
@@ -34,8 +40,8 @@ class Video:
     ----------
     fps : float or None
         Frames a second, None where the container does not say.
-    length_s : float or None
-        Seconds of video, None for a stream without an end.
+    endless : bool
+        Whether no end is known, as of a live stream.
 
     Raises
     ------
@@ -61,11 +67,11 @@ class Video:
         except ProblemError:
             self._container.close()
             raise
-        silent = av.format.Flags.no_timestamps in av.format.Flags(self._container.format.flags)
-        rate = None if silent else self._stream.average_rate or self._stream.guessed_rate
+        # Without time stamps FFmpeg makes some up, at 25 a second.
+        made_up = av.format.Flags.no_timestamps in av.format.Flags(self._container.format.flags)
+        rate = None if made_up else self._stream.average_rate
         self.fps = float(rate) if rate else None
-        length = self._container.duration
-        self.length_s = None if length is None else length / av.time_base
+        self.endless = self._container.duration is None
 
     def __enter__(self) -> Self:
         return self
@@ -78,52 +84,67 @@ class Video:
     def _find(self) -> Any:
         import av
 
-        # FFmpeg would show text as a film of a terminal, and an album's cover as one of a single frame.
-        streams = [] if self._container.format.name == "tty" else self._container.streams.video
-        moving = [one for one in streams if not one.disposition & av.stream.Disposition.attached_pic]
+        streams = [] if self._container.format.name == _TEXT else self._container.streams.video
+        cover = av.stream.Disposition.attached_pic  # of an album
+        moving = [stream for stream in streams if cover not in stream.disposition]
         if not moving:
             raise ProblemError(f"{self._name}: holds no video; give a clip or a camera")
         if moving[0].codec_context is None:
-            raise ProblemError(f"{self._name}: its video is coded in a way that this FFmpeg does not know")
+            raise ProblemError(f"{self._name}: FFmpeg does not know how its video is coded; convert it")
         return moving[0]
 
     def pictures(self) -> Iterator[VideoFrame]:
-        """The frames, decoded, those that are damaged left out.
+        """The frames, decoded, without those that are damaged.
 
         Raises
         ------
         ProblemError
-            The file ends within a frame, or nothing can be read any more.
+            Nothing can be decoded, nothing comes any more, or a file is cut off.
         """
         import av
 
-        count, whole = 0, True
+        count, end, whole = 0, 0, True
         try:
             for packet in self._container.demux(self._stream):
-                if packet.is_corrupt:
-                    whole = False
-                    continue
+                if packet.pts is not None:
+                    end = max(end, packet.pts + (packet.duration or 0))
                 try:
-                    decoded = packet.decode()
+                    decoded = [] if packet.is_corrupt else packet.decode()
                 except av.error.InvalidDataError:
-                    whole = False
-                    continue
-                for picture in decoded:
-                    count, whole = count + 1, whole or bool(packet.size)
-                    yield picture
+                    decoded = []
+                if packet.size:  # the last one is empty and fetches what the decoder held back
+                    whole = not packet.is_corrupt
+                count += len(decoded)
+                yield from decoded
         except av.error.FFmpegError as error:
             raise ProblemError(f"{self._name}: after {count} frames: {_reason(error)}") from None
         if not count:
             raise ProblemError(f"{self._name}: not one frame of it can be decoded; give another")
-        if not whole:
+        if not whole or self._falls_short(end):
             raise ProblemError(f"{self._name}: is cut off after {count} frames; give the whole of it")
+
+    def _falls_short(self, end: int) -> bool:
+        """Whether the last packet ends, at `end` in the stream's time base, before the clip says that it does."""
+        import av
+
+        if self._container.format.name not in _QUIETLY_SHORT:
+            return False
+        stream, length_s = self._stream, None
+        if stream.duration is not None:
+            length_s = float(stream.duration * stream.time_base)
+        elif len(self._container.streams) == 1 and self._container.duration is not None:
+            length_s = self._container.duration / av.time_base
+        if length_s is None or self.fps is None:
+            return False
+        missing_s = length_s - float((end - (stream.start_time or 0)) * stream.time_base)
+        return missing_s > max(_MISSING * length_s, 1.5 / self.fps)
 
 
 def _reason(error: Exception) -> str:
     import av
 
-    if isinstance(error, av.error.InvalidDataError):
-        return "no video, or one that is damaged or cut off"
+    if isinstance(error, av.error.InvalidDataError | av.error.EOFError):
+        return "no video, or one that is damaged or cut off; give another"
     if isinstance(error, av.error.ExitError):
         return f"nothing came within {TIMEOUT_S:g} s; is it there, and switched on?"
-    return str(getattr(error, "strerror", None) or error).lower()
+    return f"{str(getattr(error, 'strerror', None) or error).lower()}; is it there, and may it be read?"

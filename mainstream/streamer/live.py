@@ -19,9 +19,10 @@ _START_S: Final = 3 * TIMEOUT_S
 """FFmpeg cannot be held back while it looks a name up; nobody waits longer than this."""
 _PAUSES_S: Final = (0.5, 10.0)
 """Before a camera is opened again: the first pause, and the longest; each is twice the one before."""
-_WAITING_S: Final = 0.3
+_WAITING_S: Final = 0.5
+"""Seconds in which FFmpeg hands out the frames that it had read to look at; they are not new any more."""
 _MEASURED_S: Final = 2.0
-"""Seconds over which a rate is measured, after those in which FFmpeg hands out what it had read to look at."""
+"""Seconds over which a rate is measured."""
 _END_S: Final = 0.5
 
 
@@ -55,7 +56,7 @@ class Camera(Source):
         self._changed = Condition()
         self._newest: Frame | None = None
         self._ready = False
-        self._error: ProblemError | None = None
+        self._error: Exception | None = None
         self._began = self._last_s = 0.0
         self._number = -1
         self._thread = Thread(target=self._read, name="mainstream-camera", daemon=True)
@@ -70,17 +71,20 @@ class Camera(Source):
         with self._changed:
             if not self._changed.wait_for(lambda: self._ready or self._error, _START_S):
                 raise ProblemError(f"{self._name}: nothing came within {_START_S:g} s; is it there, and switched on?")
-        if self._error is not None:
-            raise self._error
+            if self._error is not None:
+                raise self._error
 
     def __iter__(self) -> Iterator[Frame]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._newest is not None or self._closed.is_set())
+                self._changed.wait_for(lambda: self._newest or self._error or self._closed.is_set())
+                if self._closed.is_set():
+                    return
+                if self._error is not None:
+                    raise self._error
                 frame, self._newest = self._newest, None
-            if frame is None or self._closed.is_set():
-                return
-            yield frame
+            if frame is not None:
+                yield frame
 
     def close(self) -> None:
         """End the stream; a thread that waits for its next frame is let go at once."""
@@ -90,7 +94,15 @@ class Camera(Source):
         self._thread.join(_END_S)
 
     def _read(self) -> None:
-        """Open it, again and again."""
+        try:
+            self._read_on()
+        except Exception as error:  # whatever a thread of ours dies of has to reach whoever waits
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+
+    def _read_on(self) -> None:
+        """Open the stream and take its frames, again and again."""
         first, longest = _PAUSES_S
         pause = first
         while not self._closed.is_set():
@@ -98,21 +110,20 @@ class Camera(Source):
             try:
                 with Video(self._name, self._address, self._form, self._options) as video:
                     self._take(video)
-            except ProblemError as error:
+            except ProblemError:
                 if not self._ready:
-                    self._fail(error)
-                    return
+                    raise
             pause = first if self._number > before else min(2 * pause, longest)
             self._closed.wait(pause)
 
     def _take(self, video: Video) -> None:
         """Take frames until there are no more."""
-        pictures = video.pictures()
-        if not self._ready:
-            if video.length_s is not None and not self._address.startswith("rtsp"):
-                raise ProblemError(f"{self._name}: is a file, no live stream; fetch it and give its path")
-            self.fps = video.fps or _measured(pictures)
+        pictures = _fresh(video.pictures())
         back = self._ready
+        if not back:
+            if not video.endless and self._address.startswith("http"):
+                raise ProblemError(f"{self._name}: is a file, no live stream; fetch it and give its path")
+            self.fps = video.fps or self._measured(pictures)
         for picture in pictures:
             if self._closed.is_set():
                 return
@@ -133,22 +144,19 @@ class Camera(Source):
             self._ready = True
             self._changed.notify_all()
 
-    def _fail(self, error: ProblemError) -> None:
-        with self._changed:
-            self._error = error
-            self._changed.notify_all()
+    def _measured(self, pictures: Iterator[VideoFrame]) -> float:
+        """Frames a second, by the clock; takes those frames out of `pictures`."""
+        arrivals: list[float] = []
+        for _ in pictures:
+            arrivals.append(monotonic())
+            span = arrivals[-1] - arrivals[0]
+            if span >= _MEASURED_S:
+                return (len(arrivals) - 1) / span
+        raise ProblemError(f"{self._name}: ended before its frame rate was known")
 
 
-def _measured(pictures: Iterator[VideoFrame]) -> float:
-    """Frames a second, by the clock; takes those frames out of `pictures`."""
+def _fresh(pictures: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
     opened = monotonic()
-    arrivals: list[float] = []
-    for _ in pictures:
-        now = monotonic()
-        if now - opened < _WAITING_S:
-            continue
-        arrivals.append(now)
-        span = now - arrivals[0]
-        if span >= _MEASURED_S:
-            return (len(arrivals) - 1) / span
-    raise ProblemError("ended before its frame rate was known")
+    for picture in pictures:
+        if monotonic() - opened >= _WAITING_S:
+            yield picture
