@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from os import PathLike
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from mainstream.errors import ProblemError
-from mainstream.text import naming, read_text, write_text
-from mainstream.validation import Description, Probability, Whole, nearest, shown
+from mainstream.text import csv_rows, naming, read_text, write_text
+from mainstream.validation import Description, Probability, Whole
 
 CURVE_COLUMNS: Final = ("num_frozen", "accuracy", "false_positive_rate")
 
@@ -30,9 +29,9 @@ def load_curve(path: str | PathLike[str]) -> Curve:
         The file cannot be read, or a column or a value is not what it has to be.
     """
     path = Path(path)
-    lines = read_text(path).splitlines()
+    text = read_text(path)
     with naming(path):
-        return _curve(lines)
+        return _curve(text)
 
 
 def save_curve(curve: Curve, path: str | PathLike[str]) -> None:
@@ -52,28 +51,13 @@ class _Row(Description):
     false_positive_rate: Probability | None = None
 
 
-def _curve(lines: list[str]) -> Curve:
-    reader = csv.DictReader(lines, strict=True, skipinitialspace=True)
+def _curve(text: str) -> Curve:
     rows: dict[int, _Row] = {}
-    try:
-        columns = reader.fieldnames or []
-        for column in columns:
-            if column not in CURVE_COLUMNS:
-                raise ProblemError(f"unknown column {shown(column)}; {nearest(column, CURVE_COLUMNS)}")
-        if len(set(columns)) < len(columns) or not {*CURVE_COLUMNS[:2]} <= {*columns}:
-            raise ProblemError(f"columns {', '.join(columns)}; needed: {', '.join(CURVE_COLUMNS)} (the last optional)")
-        for row in reader:
-            where = f"line {reader.line_num}"
-            if None in row or None in row.values():
-                raise ProblemError(f"{where}: it has to have {len(columns)} values: {', '.join(columns)}")
-            made = _Row.of(row, where=where)
-            if made.num_frozen in rows:
-                raise ProblemError(f"{where}: num_frozen {made.num_frozen} stands twice")
-            rows[made.num_frozen] = made
-    except csv.Error as error:
-        raise ProblemError(f"no CSV: {error}") from None
-    if not rows:
-        raise ProblemError("it has no rows below its header")
+    for where, keys in csv_rows(text, CURVE_COLUMNS[:2], optional=CURVE_COLUMNS[2]):
+        row = _Row.of(keys, where=where)
+        if row.num_frozen in rows:
+            raise ProblemError(f"{where}: num_frozen {row.num_frozen} stands twice")
+        rows[row.num_frozen] = row
     return Curve(
         {f: row.accuracy for f, row in rows.items()},
         {f: row.false_positive_rate for f, row in rows.items() if row.false_positive_rate is not None} or None,

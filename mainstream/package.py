@@ -6,11 +6,12 @@ each `num_frozen` that is kept: a frozen graph, ``90.pb``, and the Keras model t
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 import yaml
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -243,10 +244,8 @@ def save_package(package: Package, curve: Curve, folder: str | PathLike[str]) ->
     folder = Path(folder)
     with naming(folder / CURVE):
         _fits(package, curve)
-    keys = package.model_dump(exclude_none=True)
-    text = yaml.safe_dump(keys, sort_keys=False, default_flow_style=None, allow_unicode=True, width=_WIDTH)
     save_curve(curve, folder / CURVE)
-    write_text(folder / PACKAGE, _COMMENT + text)
+    write_text(folder / PACKAGE, _COMMENT + _yaml(package.model_dump(exclude_none=True)))
 
 
 def read_package(folder: str | PathLike[str]) -> tuple[Package, Curve]:
@@ -306,6 +305,19 @@ def check_fit(packages: Mapping[str, Package], model: Model) -> None:
 
 def _size(shape: tuple[int, int, int]) -> str:
     return " x ".join(map(str, shape))
+
+
+def _yaml(keys: dict[str, Any]) -> str:
+    """A line for each key and each key below it; what lies deeper goes on one line."""
+    with io.StringIO() as text:
+        dumper = yaml.SafeDumper(text, default_flow_style=None, allow_unicode=True, width=_WIDTH, sort_keys=False)
+        dumper.open()
+        root = dumper.represent_data(keys)
+        for _, value in root.value:
+            if isinstance(value, yaml.MappingNode):
+                value.flow_style = False
+        dumper.serialize(root)
+        return text.getvalue()
 
 
 def _fits(package: Package, curve: Curve) -> None:

@@ -1,10 +1,11 @@
-"""Text that people write, as plain values: files, YAML and JSON; what is wrong with it is one line."""
+"""Text that people write, as plain values: files, YAML, JSON and CSV; what is wrong with it is one line."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 import yaml
 
 from mainstream.errors import InfeasibleError, ProblemError
-from mainstream.validation import shown
+from mainstream.validation import nearest, shown
 
 try:
     from yaml import CSafeLoader as _SafeLoader
@@ -164,6 +165,44 @@ def yaml_values(text: str) -> Any:
         raise ProblemError(f"no YAML: {_reason(error)}") from None
     finally:
         loader.dispose()
+
+
+def csv_rows(text: str, columns: Sequence[str], optional: str | None = None) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a CSV text below its header, each with what to call it in a message.
+
+    Parameters
+    ----------
+    text : str
+    columns : sequence of str
+        That it has to have, in any order.
+    optional : str, optional
+        One that it may have.
+
+    Raises
+    ------
+    ProblemError
+        A column is unknown, missing or there twice, or a row has another number of values, or there is no row.
+    """
+    reader = csv.DictReader(text.splitlines(), strict=True, skipinitialspace=True)
+    known = [*columns, optional] if optional else list(columns)
+    row = None
+    try:
+        found = reader.fieldnames or []
+        for column in found:
+            if column not in known:
+                raise ProblemError(f"unknown column {shown(column)}; {nearest(column, known)}")
+        if len(set(found)) < len(found) or not {*columns} <= {*found}:
+            last = " (the last optional)" if optional else ""
+            raise ProblemError(f"columns {', '.join(found)}; needed: {', '.join(known)}{last}")
+        for row in reader:
+            where = f"line {reader.line_num}"
+            if None in row or None in row.values():
+                raise ProblemError(f"{where}: it has to have {len(found)} values: {', '.join(found)}")
+            yield where, row
+    except csv.Error as error:
+        raise ProblemError(f"no CSV: {error}") from None
+    if row is None:
+        raise ProblemError("it has no rows below its header")
 
 
 class _Loader(_SafeLoader):

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from mainstream.cli import (
+    calibrate,
     deploy,
     freeze,
     frontier,
@@ -53,8 +54,9 @@ app.command("generate")(generate.command)
 app.command("layers")(layers.command)
 app.command("profile")(profile.command)
 app.command("freeze")(freeze.command)
-app.add_typer(package.app, name="package")
 app.command("train")(train.command)
+app.command("calibrate")(calibrate.command)
+app.add_typer(package.app, name="package")
 
 
 def _print_version(wanted: bool) -> None:

@@ -51,10 +51,8 @@ def estimate(found: Estimate, unit: str = "") -> str:
     return f"{found.value:.4g}{unit} ({found.low:.4g} to {found.high:.4g})"
 
 
-def _events(events: Events | None, folder: Path) -> Iterator[tuple[str, str]]:
-    if events is None:
-        yield "events", f"not calibrated; mainstream calibrate {folder} measures them"
-        return
+def parameters(events: Events) -> Iterator[tuple[str, str]]:
+    """An app's event parameters, as headings and text."""
     yield "event length", estimate(events.event_length_ms, " ms")
     yield "shortest event", estimate(events.min_event_length_ms, " ms")
     yield "event frequency", estimate(events.event_frequency)
@@ -62,10 +60,15 @@ def _events(events: Events | None, folder: Path) -> Iterator[tuple[str, str]]:
         yield "correlation", "not measured"
     else:
         yield "correlation", f"{estimate(events.correlation)} at {events.correlation_fps:.4g} fps"
-    yield (
-        "calibrated on",
-        f"{events.events:,} events in {events.labelled_frames:,} frames; intervals of {events.confidence:.0%}",
-    )
+
+
+def _events(events: Events | None, folder: Path) -> Iterator[tuple[str, str]]:
+    if events is None:
+        yield "events", f"not calibrated; mainstream calibrate {folder} measures them"
+        return
+    yield from parameters(events)
+    seen = f"{events.events:,} events in {events.labelled_frames:,} frames"
+    yield "calibrated on", f"{seen}; intervals of {events.confidence:.0%}"
 
 
 def _curve(package: Package, curve: Curve, folder: Path) -> Iterator[str]:

@@ -1,0 +1,104 @@
+"""``mainstream calibrate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mainstream.cli.package import estimate, parameters
+from mainstream.errors import ProblemError
+from mainstream.validation import Description, Positive, Probability, nearest, shown
+
+if TYPE_CHECKING:
+    from mainstream.package import Estimate, Package
+
+
+class _Numbers(Description):
+    fps: Positive
+    threshold: Probability
+
+
+def command(
+    package: Annotated[
+        Path, typer.Argument(metavar="PACKAGE", help="Folder of the app's M-Package.", show_default=False)
+    ],
+    labels: Annotated[Path, typer.Option(metavar="FILE.csv", help="Labelled frames: frame,label.", show_default=False)],
+    fps: Annotated[
+        float, typer.Option(metavar="NUMBER", help="Frames a second that the frame numbers count.", show_default=False)
+    ],
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The model's outputs: CSV frame,score, or the runtime's results.",
+            show_default=False,
+        ),
+    ] = None,
+    app_id: Annotated[
+        int | None, typer.Option(help="Whose results to take, where they are of several apps.", show_default=False)
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(metavar="NUMBER", help="Scores in CSV that reach this are positive decisions.")
+    ] = 0.5,
+    event_class: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS", help="The class that is the event, where the package has none.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Measure an app's event parameters on labelled frames and write them into its package.
+
+    Event length and frequency come from the labels alone, the correlation between successive analysed frames from the
+    model's outputs. Each comes with its interval of 95 %.
+    """
+    from mainstream.package import read_package, save_package
+    from mainstream.trainer.calibration import calibrate
+    from mainstream.trainer.recordings import read_labels, read_scores
+
+    numbers = _Numbers.of({"fps": fps, "threshold": threshold}, where="command line")
+    described, curve = read_package(package)
+    event = _event(described, event_class)
+    frames, events = read_labels(labels, described.classes, event)
+    decisions = read_scores(scores, numbers.threshold, app_id) if scores is not None else ()
+    found = calibrate(frames, events, numbers.fps, *decisions)
+    measured = found.events
+    if scores is None and described.events is not None:
+        kept = {key: getattr(described.events, key) for key in ("correlation", "correlation_fps")}
+        measured = measured.model_copy(update=kept)
+    save_package(described.model_copy(update={"events": measured, "event_class": event}), curve, package)
+
+    typer.echo(f"{'events':<18}{measured.events:,} in {len(frames):,} frames, {found.cut_off} of them cut off")
+    for heading, text in parameters(measured):
+        typer.echo(f"{heading:<18}{text}")
+    if scores is not None:
+        if measured.correlation is None:
+            typer.echo(f"{'':<18}all decisions on frames of events were the same, or none were successive")
+        typer.echo(f"{'on these frames':<18}{found.analysed:,} with a label and a score")
+        _beside("accuracy", found.accuracy, curve.accuracies)
+        _beside("false positives", found.false_positive_rate, curve.false_positive_rates)
+        if found.false_correlation is not None:
+            typer.echo(f"{'their correlation':<18}{estimate(found.false_correlation)}")
+
+
+def _event(package: Package, given: str | None) -> str:
+    """The class that is the event: the package's, or the given one where it has none."""
+    event = package.event_class or given
+    if event is None:
+        raise ProblemError(
+            f"{package.name} has no event class; give --event-class, one of: {', '.join(package.classes)}"
+        )
+    if given is not None and given != event:
+        raise ProblemError(f"--event-class {shown(given)}: the package's curve was measured for {shown(event)}")
+    if event not in package.classes:
+        raise ProblemError(f"--event-class {shown(event)} is no class; {nearest(event, package.classes)}")
+    return event
+
+
+def _beside(heading: str, found: Estimate | None, curve: Mapping[int, float] | None) -> None:
+    here = "no such frames" if found is None else estimate(found)
+    there = "" if curve is None else f"; the curve has {min(curve.values()):.4g} to {max(curve.values()):.4g}"
+    typer.echo(f"{f'  {heading}':<18}{here}{there}")

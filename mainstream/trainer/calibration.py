@@ -1,0 +1,265 @@
+"""How an app's events come and go, and how its model sees them, from labelled frames and the model's decisions.
+
+Frames of one label in a row are a *run*; a run of event frames is an event. A run that begins or ends where the
+recording does, or at a gap in the labels, is cut off there.
+
+**Lengths and frequency** need no law of how long events last, only that the recording is a fair piece of what goes on.
+In a long one there is, for each event that begins, one mean length of event time, and likewise for each that ends. So
+
+    mean length = event time / (events whose beginning is seen + events whose end is seen) * 2,
+
+in which a cut event counts half: leaving it out would make events too short (the long ones are cut more often), taking
+it for a whole one, too. Windows laid so that each event fills one, and as long in between, hold an event as often as a
+moment lies in one; so the event frequency is event time / time. Both are ratios of sums over cycles (an event and the
+gap behind it), which are taken as independent; their intervals are the delta method's, with Student's t, on the log or
+the logit scale.
+
+**The shortest length** that can occur lies below the two shortest that did. With x1 <= x2 that it is above
+x1 - (x2 - x1) (1 - a) / a holds with probability 1 - a, when lengths have some density there (Robson and Whitlock,
+"Estimation of a truncation point", Biometrika 51, 1964, for the other end); a length in frames is known to a frame.
+
+**Correlation** is that of the two-state chain of the event model: P(hit | hit) = p + (1 - p) rho, P(miss | miss) =
+1 - p + p rho, the first frame of an event hit with p. It is the maximum of the likelihood over the events' analysed
+frames, and its interval holds each rho whose likelihood, p chosen for it, is near enough (chi-squared, 1 degree).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mainstream.errors import ProblemError
+from mainstream.package import Estimate, Events
+
+CONFIDENCE: Final = 0.95
+
+Frames = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+_Numbers = NDArray[np.float64]
+
+_TAIL: Final = (1 - CONFIDENCE) / 2
+_Z: Final = NormalDist().inv_cdf(1 - _TAIL)
+_RHO: Final = np.linspace(0, 1, 501)
+_P: Final = np.linspace(0.001, 0.999, 999)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a recording tells.
+
+    Attributes
+    ----------
+    events : Events
+        For the package.
+    cut_off : int
+        Events that are cut off at one end or both.
+    analysed : int
+        Frames with a decision and a label.
+    accuracy, false_positive_rate : Estimate or None
+        Share of positive decisions on frames of events, and on those of none; None without such frames.
+    false_correlation : Estimate or None
+        Correlation between successive analysed frames of no event.
+    """
+
+    events: Events
+    cut_off: int
+    analysed: int = 0
+    accuracy: Estimate | None = None
+    false_positive_rate: Estimate | None = None
+    false_correlation: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """R runs of frames with one label.
+
+    Attributes
+    ----------
+    of_frame : (n,) int
+        The run of each labelled frame.
+    event : (R,) bool
+    frames : (R,) float
+        How many of the camera's frames each stands for.
+    first, last : (R,) bool
+        Whether it is the first or the last before a gap or an end.
+    """
+
+    of_frame: Frames
+    event: Flags
+    frames: _Numbers
+    first: Flags
+    last: Flags
+
+
+def calibrate(
+    frames: Frames, event: Flags, fps: float, analysed: Frames | None = None, positive: Flags | None = None
+) -> Calibration:
+    """Event parameters of labelled frames, and, with a model's decisions, how it sees them.
+
+    Parameters
+    ----------
+    frames : (n,) int array
+        Numbers of the labelled frames, increasing; every k-th frame will do.
+    event : (n,) bool array
+        Whether each is a frame of an event.
+    fps : float
+        Frames a second that the numbers count.
+    analysed : (m,) int array, optional
+        Numbers of the frames that the model analysed, increasing; those without a label do not count.
+    positive : (m,) bool array, optional
+        What it decided.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    ProblemError
+        There are too few events for intervals, or no frame that is labelled and analysed.
+    """
+    runs = _runs(frames, event)
+    events = int(runs.event.sum())
+    if events < 2:
+        raise ProblemError(f"{events} events in {len(frames)} labelled frames; intervals need 2 or more: label more")
+    if event.all():
+        raise ProblemError("every labelled frame is one of an event; label frames without one, too")
+    weights = (1 - 0.5 * runs.first - 0.5 * runs.last)[runs.event]
+    whole = np.sort(runs.frames[runs.event & ~runs.first & ~runs.last])
+    if not len(whole):
+        raise ProblemError("every event is cut off by an end of the recording or a gap in the labels: label more")
+    cycle = np.cumsum(runs.event | runs.first) - 1
+    ms = 1000 / fps
+    mean = _ratio(runs.frames[runs.event], weights, events)
+    frequency = _ratio(_sums(cycle, runs.frames * runs.event), _sums(cycle, runs.frames), events, share=True)
+    found = Events(
+        event_length_ms=Estimate(value=mean.value * ms, low=mean.low * ms, high=mean.high * ms),
+        min_event_length_ms=_shortest(whole, int(runs.frames[0] / (runs.of_frame == 0).sum()), ms),
+        event_frequency=frequency,
+        confidence=CONFIDENCE,
+        labelled_frames=len(frames),
+        events=events,
+    )
+    cut_off = int((weights < 1).sum())
+    if analysed is None or positive is None:
+        return Calibration(found, cut_off)
+    return _with_decisions(found, cut_off, runs, frames, fps, analysed, positive)
+
+
+def _with_decisions(
+    found: Events, cut_off: int, runs: _Runs, frames: Frames, fps: float, analysed: Frames, positive: Flags
+) -> Calibration:
+    labelled = np.isin(analysed, frames)
+    numbers, hits = analysed[labelled], positive[labelled]
+    if not len(numbers):
+        raise ProblemError("no frame has both a label and a score; do both count the camera's frames from 0?")
+    run = runs.of_frame[np.searchsorted(frames, numbers)]
+    steps = np.diff(numbers)
+    # Rates that do not divide the camera's give steps of two lengths; a dropped frame gives one twice as long.
+    near = steps < 2 * np.median(steps) if len(steps) else steps > 0
+    pairs = (run[1:] == run[:-1]) & near
+    in_event = runs.event[run]
+    correlation = _correlation(hits, pairs, in_event)
+    if correlation is not None:
+        rate = fps / float(steps[pairs & in_event[1:]].mean())
+        found = found.model_copy(update={"correlation": correlation, "correlation_fps": rate})
+    return Calibration(
+        found,
+        cut_off,
+        len(numbers),
+        _share(hits[in_event], run[in_event]),
+        _share(hits[~in_event], run[~in_event]),
+        _correlation(hits, pairs, ~in_event),
+    )
+
+
+def _runs(frames: Frames, event: Flags) -> _Runs:
+    steps = np.diff(frames)
+    step = int(np.median(steps)) if len(steps) else 1
+    gap = np.concatenate([[True], steps > step])
+    start = gap | np.concatenate([[True], event[1:] != event[:-1]])
+    of_frame = np.cumsum(start) - 1
+    first = gap[start]
+    return _Runs(
+        of_frame, event[start], np.bincount(of_frame).astype(float) * step, first, np.concatenate([first[1:], [True]])
+    )
+
+
+def _sums(group: Frames, values: _Numbers) -> _Numbers:
+    return np.bincount(group, weights=values).astype(np.float64)
+
+
+def _ratio(above: _Numbers, below: _Numbers, blocks: int, *, share: bool = False) -> Estimate:
+    """A ratio of sums over independent blocks; `share` where it lies between 0 and 1."""
+    ratio = float(above.sum() / below.sum())
+    residuals = above - ratio * below
+    count = len(above)
+    error = math.sqrt(count / (count - 1) * float((residuals**2).sum())) / float(below.sum())
+    far = _student(blocks - 1) * error / ratio
+    if not share:
+        return Estimate(value=ratio, low=ratio * math.exp(-far), high=ratio * math.exp(far))
+    odds = ratio / (1 - ratio)
+    low, high = (odds * math.exp(way * far / (1 - ratio)) for way in (-1, 1))
+    return Estimate(value=ratio, low=low / (1 + low), high=high / (1 + high))
+
+
+def _student(degrees: int) -> float:
+    """Student's t quantile for the confidence (Abramowitz and Stegun, 26.7.5; 2 % low at two degrees)."""
+    z, n = _Z, degrees
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+    )
+    return z + math.fsum(term / n**power for power, term in enumerate(terms, start=1))
+
+
+def _shortest(whole: _Numbers, step: int, ms: float) -> Estimate:
+    shortest = float(whole[0])
+    factor = (1 - 2 * _TAIL) / (2 * _TAIL)
+    low = shortest - step - factor * float(whole[1] - whole[0]) if len(whole) > 1 else 0.0
+    return Estimate(value=shortest * ms, low=max(0.0, low) * ms, high=(shortest + step) * ms)
+
+
+def _share(hits: Flags, run: Frames) -> Estimate | None:
+    """Share of positive decisions; runs are independent, the frames of one are not."""
+    _, block = np.unique(run, return_inverse=True)
+    if not len(hits):
+        return None
+    above, below = _sums(block, hits.astype(float)), np.bincount(block).astype(float)
+    share, blocks = float(hits.mean()), len(below)
+    if 0 < share < 1 and blocks > 1:
+        return _ratio(above, below, blocks, share=True)
+    # All or none of them: what is still possible if each run were no more than one frame (Clopper and Pearson).
+    beyond = 1 - _TAIL ** (1 / blocks)
+    return Estimate(value=share, low=max(0.0, share - beyond), high=min(1.0, share + beyond))
+
+
+def _correlation(hits: Flags, pairs: Flags, wanted: Flags) -> Estimate | None:
+    """The chain's correlation over the pairs of successive frames that are `wanted`; None where they do not tell."""
+    pairs = pairs & wanted[1:]
+    before, after = hits[:-1][pairs], hits[1:][pairs]
+    firsts = hits[wanted & ~np.concatenate([[False], pairs])]
+    if not len(before) or len({*before.tolist(), *after.tolist()}) < 2:
+        return None
+    rho, p = _RHO[:, None], _P[None, :]
+    with np.errstate(divide="ignore"):
+        likelihood = firsts.sum() * np.log(p) + (~firsts).sum() * np.log(1 - p)
+        for first, second, chance in (
+            (True, True, p + (1 - p) * rho),
+            (True, False, (1 - p) * (1 - rho)),
+            (False, True, p * (1 - rho)),
+            (False, False, 1 - p + p * rho),
+        ):
+            count = int(((before == first) & (after == second)).sum())
+            if count:
+                likelihood = likelihood + count * np.log(chance)
+    profile = likelihood.max(axis=1)
+    best = int(profile.argmax())
+    near = np.flatnonzero(profile[best] - profile <= _Z**2 / 2)
+    return Estimate(value=float(_RHO[best]), low=float(_RHO[near[0]]), high=float(_RHO[near[-1]]))
