@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from old_streamer import OldStreamer, Plan, share
+from terminal import COMMAND, on_terminal
 
 from mainstream import Scheduler, solve
 from mainstream.io import load_problem, save_problem
 from mainstream.streamer import NetPlan, net_plan
 
-COMMAND = str(Path(sys.executable).with_name("mainstream"))
 PROBLEMS = Path(__file__).parents[1] / "data" / "problems"
 TINY = PROBLEMS / "tiny.yaml"
 DEAD = "tcp://127.0.0.1:9"
@@ -233,36 +230,6 @@ def test_budgets_that_will_not_do_are_one_line(deployable: Path, tmp_path: Path)
     path = tmp_path / "no-budget.yaml"
     save_problem(load_problem(deployable).model_copy(update={"budget": None}), path)
     assert refused("plan", path) == f"{path}: no budget; give 'budget' there or --budget"
-
-
-def on_terminal(
-    arguments: list[str], until: Callable[[str], bool], then: Callable[[subprocess.Popen[bytes]], None]
-) -> str:
-    """What a command writes to its stderr, a terminal; `then` is done once the text is what `until` waits for."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [COMMAND, *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=theirs,
-        env={**os.environ, "COLUMNS": "80", "TERM": "xterm"},
-    )
-    os.close(theirs)
-    text, done = "", False
-    while True:
-        try:
-            piece = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not piece:
-            break
-        text += piece.decode()
-        if not done and until(text):
-            done = True
-            then(process)
-    os.close(ours)
-    process.wait(timeout=60)
-    assert done, text
-    return f"{text}\nexit {process.returncode}"
 
 
 def test_a_terminal_shows_the_seconds_left(deployable: Path) -> None:

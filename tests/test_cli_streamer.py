@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from clips import write_clip
 from runtime import MODEL, apps_of, plan_of, write_models
+from terminal import COMMAND, on_terminal
 
 from mainstream.errors import DeployError
 from mainstream.io import Problem, save_problem
@@ -26,8 +27,6 @@ from mainstream.streamer import StreamerClient
 pytest.importorskip("tensorflow", reason="needs the extra run", exc_type=ImportError)
 pytest.importorskip("av", reason="needs the extra run")
 pytest.importorskip("zmq", reason="needs the extra run")
-
-MAINSTREAM = Path(sys.executable).with_name("mainstream")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,7 @@ def free_port() -> int:
 @contextmanager
 def server(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     address = f"tcp://127.0.0.1:{free_port()}"
-    command = [str(MAINSTREAM), "streamer", "-m", str(folder / "models"), "--bind", address, *options]
+    command = [COMMAND, "streamer", "-m", str(folder / "models"), "--bind", address, *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder)
     try:
         assert process.stderr is not None
@@ -73,7 +72,7 @@ def server(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str],
 
 
 def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [str(MAINSTREAM), *map(str, arguments)]
+    command = [COMMAND, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
@@ -158,6 +157,13 @@ def test_deploy_runs_plans_in_its_own_process(folder: Path, tmp_path: Path) -> N
     assert "ended      converged" in done.stdout
 
 
+def test_a_terminal_shows_the_rates_while_they_are_measured(folder: Path) -> None:
+    arguments = ["deploy", "problem.yaml", "--local", "--source", "clip.avi", "-m", "models", "--window", "2"]
+    text = on_terminal(arguments, lambda text: "1 s left" in text, lambda process: None, cwd=folder)
+    assert text.endswith("exit 0")
+    assert all(heading in text for heading in ("target fps", "observed", "frames", "dropped"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -183,7 +189,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, arguments: list[str
 
 def test_a_signal_while_it_starts_ends_it(folder: Path) -> None:
     process = subprocess.Popen(
-        [str(MAINSTREAM), "streamer", "-m", "models", "--source", "clip.avi"],
+        [COMMAND, "streamer", "-m", "models", "--source", "clip.avi"],
         stderr=subprocess.PIPE, text=True, cwd=folder, env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     time.sleep(2.5)  # TensorFlow is being imported
