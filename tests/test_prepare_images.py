@@ -171,6 +171,7 @@ def test_what_is_missing_is_one_line_that_says_what_to_install(system: Path, tmp
     ("package", "listed", "message"),
     [
         ("tuxpaint-stamps-default", "/nothing.txt", "tuxpaint-stamps-default has no pictures of animals; run: apt-get"),
+        ("opencv-doc", "{root}/bad/vtest.avi", "{root}/bad/vtest.avi cannot be read as video; run: apt-get install"),
         (
             "opencv-doc",
             "/nothing/vtest.avi",
