@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import yaml
 
 from mainstream import ProblemError, solve
 from mainstream.curve import Curve
-from mainstream.io import load_package, load_problem, save_problem
+from mainstream.io import load_package, load_problem, load_profile, save_problem, save_profile
 from mainstream.package import Package, pareto, read_package, save_package
 from mainstream.streamer import net_plan
 
@@ -249,6 +250,26 @@ def test_a_problem_names_packages(problem: Path) -> None:
     for part in plan.tails:
         assert Path(part.model_path).name in ("0.pb", "4.pb")
         assert part.event_class == (1 if part.app_id == 1 else None)
+
+
+def test_the_problem_in_the_docs_loads(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", (root / "docs" / "packages.md").read_text(), re.MULTILINE | re.DOTALL)
+    profile = load_profile(root / "data" / "profiles" / "mobilenetv2-96.json")
+    like_it = {"width": 96, "total_layers": profile.total_layers, "chokepoints": dict(profile.frozen_layer_names)}
+    curve = Curve({0: 0.9, 18: 0.7, 90: 0.8}, {0: 0.1, 18: 0.1, 90: 0.1})
+    for name, events in (("pedestrian", EVENTS), ("animals", None), ("plants", None)):
+        make(tmp_path / "packages" / name, curve, name=name, models={}, events=events, **like_it)
+    save_profile(profile, tmp_path / "mobilenetv2-96.json")
+    path = tmp_path / "problems" / "problem.yaml"
+    path.parent.mkdir()
+    path.write_text(text.replace("../profiles/", "../"))
+    apps = load_problem(path).apps
+    assert [(app.app_id, app.name, len(app.accuracies)) for app in apps] == [
+        (1, "pedestrian", 2),
+        (2, "animals", 2),
+        (3, "plants", 3),
+    ]
 
 
 def test_packages_stand_beside_other_apps_and_have_their_own_ids(problem: Path) -> None:
