@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from pathlib import Path
 
@@ -87,6 +88,22 @@ def test_a_truncated_file_is_refused_in_one_line(graph: Path, keep: float, tmp_p
     with pytest.raises(ProblemError, match=r"net.pb (is no frozen graph|is an empty graph|has no tensor)") as caught:
         Part(tmp_path / "net.pb", "frame", "double_top")
     assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_is_refused_or_runs(graph: Path, tmp_path: Path) -> None:
+    whole = graph.read_bytes()
+    refused = 0
+    for seed in range(60):
+        rng = random.Random(seed)
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(whole))] = rng.randrange(256)
+        (tmp_path / "net.pb").write_bytes(damaged)
+        try:
+            Part(tmp_path / "net.pb", "frame", "double_top")(np.zeros((1, 2, 2, 3)))
+        except ProblemError as error:
+            refused += 1
+            assert "\n" not in str(error), seed
+    assert refused > 10
 
 
 def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:

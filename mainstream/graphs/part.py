@@ -131,7 +131,7 @@ def _read(path: Path, modified: int, size: int) -> tuple[Any, Any]:
     try:
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(definition, name="")
-    except ValueError:
+    except Exception:  # TensorFlow's errors on a damaged graph have no common class
         raise _no_graph(path) from None
     return graph, definition
 
