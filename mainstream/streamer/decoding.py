@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -58,10 +59,11 @@ class Video:
         import av
 
         self._name = name
+        began = monotonic()
         try:
             self._container: Any = av.open(address, format=form, options=dict(options or {}), timeout=TIMEOUT_S)
         except av.error.FFmpegError as error:
-            raise ProblemError(f"{name}: {_reason(error)}") from None
+            raise ProblemError(f"{name}: {_reason(error, monotonic() - began)}") from None
         try:
             self._stream = self._find()
         except ProblemError:
@@ -88,7 +90,7 @@ class Video:
         cover = av.stream.Disposition.attached_pic  # of an album
         moving = [stream for stream in streams if cover not in stream.disposition]
         if not moving:
-            raise ProblemError(f"{self._name}: holds no video; give a clip or a camera")
+            raise ProblemError(f"{self._name}: holds no video, or is cut off; give a clip or a camera")
         if moving[0].codec_context is None:
             raise ProblemError(f"{self._name}: FFmpeg does not know how its video is coded; convert it")
         return moving[0]
@@ -140,11 +142,12 @@ class Video:
         return missing_s > max(_MISSING * length_s, 1.5 / self.fps)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, spent_s: float = 0.0) -> str:
     import av
 
+    # FFmpeg's RTSP says that the data is bad when its time is up.
+    if isinstance(error, av.error.ExitError) or spent_s >= TIMEOUT_S:
+        return f"nothing came within {TIMEOUT_S:g} s; is it there, and switched on?"
     if isinstance(error, av.error.InvalidDataError | av.error.EOFError):
         return "no video, or one that is damaged or cut off; give another"
-    if isinstance(error, av.error.ExitError):
-        return f"nothing came within {TIMEOUT_S:g} s; is it there, and switched on?"
     return f"{str(getattr(error, 'strerror', None) or error).lower()}; is it there, and may it be read?"

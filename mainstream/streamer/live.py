@@ -7,6 +7,8 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from mainstream.errors import ProblemError
 from mainstream.extras import require
 from mainstream.streamer.decoding import TIMEOUT_S, Video
@@ -149,9 +151,10 @@ class Camera(Source):
         arrivals: list[float] = []
         for _ in pictures:
             arrivals.append(monotonic())
-            span = arrivals[-1] - arrivals[0]
-            if span >= _MEASURED_S:
-                return (len(arrivals) - 1) / span
+            since = np.array(arrivals) - arrivals[0]
+            if since[-1] >= _MEASURED_S:
+                # A line through them all: one frame that is late must not count for as much as the first and last do.
+                return float(np.polyfit(since, np.arange(len(since)), 1)[0])
         raise ProblemError(f"{self._name}: ended before its frame rate was known")
 
 

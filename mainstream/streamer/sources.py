@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -13,11 +13,11 @@ from mainstream.errors import ProblemError
 from mainstream.streamer.frames import Frame, Source
 from mainstream.streamer.live import Camera
 from mainstream.streamer.playback import Clip, Pattern, PatternOptions
-from mainstream.validation import nearest, shown
+from mainstream.validation import shown
 
 __all__ = ["Frame", "Source", "open_source"]
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _DEVICE: Final = re.compile(r"/dev/video\d+")
 _LOOK_US: Final = 2_000_000
 """Microseconds for which FFmpeg looks at a live stream to find out what is in it."""
@@ -57,33 +57,28 @@ def open_source(uri: str | Path, *, loop: bool = False, paced: bool = True) -> S
     ProblemError
         There is no such source, it cannot be opened, or it is no video.
     """
-    if isinstance(uri, Path):
-        return Clip(uri, loop=loop, paced=paced)
-    if not isinstance(uri, str) or not uri:
+    if not isinstance(uri, str | Path) or not str(uri):
         raise ProblemError(f"source: got {shown(uri)}; it has to be a file's path or a URI")
+    if isinstance(uri, Path) or not (_DEVICE.fullmatch(uri) or _SCHEME.match(uri)):
+        return Clip(Path(uri), loop=loop, paced=paced)
     if _DEVICE.fullmatch(uri):
         if not Path(uri).exists():
             raise ProblemError(f"{uri}: there is no such device; look at /dev/video*")
         return Camera(uri, uri, "v4l2")
-    found = _SCHEME.match(uri)
-    if found is None:
-        return Clip(Path(uri), loop=loop, paced=paced)
-    scheme = found[1].lower()
+    scheme = uri.partition("://")[0].lower()
+    if scheme == "file":
+        return Clip(_path(uri), loop=loop, paced=paced)
+    if scheme == "test":
+        return Pattern(_options(uri), loop=loop, paced=paced)
     if scheme in _LIVE:
         return Camera(_without_password(uri), uri, None, {"analyzeduration": str(_LOOK_US), **_LIVE[scheme]})
-    made: dict[str, Callable[[], Source]] = {
-        "file": lambda: Clip(_path(uri), loop=loop, paced=paced),
-        "test": lambda: Pattern(_options(uri), loop=loop, paced=paced),
-    }
-    if scheme in made:
-        return made[scheme]()
     if scheme == "gst":
         raise ProblemError(
             f"{shown(uri)}: GStreamer pipelines are not run here; give the camera's rtsp:// or http:// address, "
             "/dev/videoN, or a file"
         )
-    known = [f"{scheme}://" for scheme in (*made, *_LIVE)]
-    raise ProblemError(f"source: {shown(uri)} has an unknown scheme; {nearest(f'{scheme}://', known)}")
+    known = ", ".join(f"{scheme}://" for scheme in ("file", *_LIVE, "test"))
+    raise ProblemError(f"source: {shown(uri)} has an unknown scheme; known: {known}")
 
 
 def _path(uri: str) -> Path:
