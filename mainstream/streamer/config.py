@@ -14,12 +14,12 @@ from pydantic import Field
 
 from mainstream.errors import ProblemError
 from mainstream.text import read_text
-from mainstream.validation import Count, Description, nearest, shown
+from mainstream.validation import Count, Description, nearest, says, shown
 
 CAMERAS: Final = "cameras.toml"
 MODELS: Final = "models.toml"
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), says("text, and not empty")]
 
 
 class Camera(Description):
@@ -107,6 +107,8 @@ def _entries(path: Path, table: str) -> list[Mapping[str, Any]]:
         entries = tomllib.loads(text).get(table, [])
     except tomllib.TOMLDecodeError as error:
         raise ProblemError(f"{path}: no TOML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ProblemError(f"{path}: no TOML: nested too deeply") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ProblemError(f"{path}: {table} has to be a list of tables, each under [[{table}]]")
     if not entries:
