@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,9 @@ from labelled_images import draw, network
 from mainstream.cli import main
 from mainstream.curve import load_curve
 from mainstream.package import read_package
+from mainstream.trainer.settings import Settings, load_settings
 
+ROOT = Path(__file__).parents[1]
 COMMAND = str(Path(sys.executable).with_name("mainstream"))
 QUICK = ("--chokepoints", "11,15", "--seed", "1")
 
@@ -67,6 +70,24 @@ def test_the_command_trains_and_shows_the_curve(given: Path, tmp_path: Path) -> 
     assert lines[4].split() == ["classes", "circle,", "cross,", "square"]
     assert lines[5].split() == ["package", str(tmp_path / "models/shapes")]
     assert package.training["seed"] == 1 and package.training["max_nb_epoch"] == 3
+
+
+def test_what_the_documents_show_works(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/training.md")]
+    (command,) = {*re.findall(r"^    mainstream (train .*)$", "\n".join(pages), flags=re.MULTILINE)}
+    (code,) = re.findall(r"^```python\n(.*?)^```$", pages[1], flags=re.MULTILINE | re.DOTALL)
+    (config,) = re.findall(r"^```ini\n(.*?)^```$", pages[1], flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "documented.ini").write_text(config, encoding="utf-8")
+    defaults = Settings(net="mobilenetv2", n=96, learning_rate=1e-4)
+    assert Settings.of(load_settings(tmp_path / "documented.ini")) == defaults
+    (tmp_path / "images").symlink_to(given / "images")
+    (tmp_path / "train.ini").symlink_to(given / "config.ini")
+    monkeypatch.chdir(tmp_path)
+    done = subprocess.run([COMMAND, *command.split()], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    exec(code, {})
+    for name in ("shapes", "shapes-1"):
+        assert len(read_package(tmp_path / "models" / name)[1].accuracies) == 6
 
 
 def test_broken_images_are_named_and_counted(given: Path, tmp_path: Path) -> None:
