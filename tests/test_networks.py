@@ -151,6 +151,18 @@ def test_weights_from_a_file(form: str, tmp_path: Path) -> None:
         assert not np.array_equal(loaded.get_weights()[head], model.get_weights()[head])
 
 
+def test_weights_of_a_model_inside_a_model_in_a_file(tmp_path: Path) -> None:
+    layers = keras().layers
+    frame = keras().Input((32, 32, 3), name="frame")
+    inner = shaken(build("mobilenet", size=32, classes=9))
+    outer = layers.Dense(2, name="top")(inner(layers.Conv2D(3, 1, name="before")(frame)))
+    whole = keras().Model(frame, outer, name="whole")
+    whole.save(tmp_path / "whole.keras")
+    loaded = build("mobilenet", size=32, weights=tmp_path / "whole.keras")
+    for one, other in zip(loaded.get_weights()[:-2], inner.get_weights()[:-2], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("form", ["keras", "whole", "downloaded"])
 def test_weights_of_another_architecture_are_refused(form: str, tmp_path: Path) -> None:
     path, _ = weights_of(form, tmp_path)

@@ -290,6 +290,14 @@ def test_other_settings_are_refused_and_nothing_is_touched(here: Here) -> None:
     assert before == {path: path.read_bytes() for path in [*here.models.rglob("*.*"), *here.logs.iterdir()]}
 
 
+def test_other_weights_in_the_same_file_are_other_settings(here: Here, tmp_path: Path) -> None:
+    here.net = network(tmp_path / "mine.keras")
+    here(chokepoints=(15,))
+    network(tmp_path / "mine.keras", seed=8)
+    with pytest.raises(ProblemError, match="other settings: weights_digest"):
+        here(chokepoints=(15,), resume=True)
+
+
 def test_other_images_are_other_settings(here: Here, tmp_path: Path) -> None:
     here(chokepoints=(15,))
     with pytest.raises(ProblemError, match="other settings: images"):

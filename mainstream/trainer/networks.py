@@ -10,6 +10,7 @@ import re
 import sys
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,7 +203,7 @@ def _load_weights(model: Any, base: Any, path: Path) -> None:
         raise ProblemError(f"{path}: weights have to be a .h5, .weights.h5 or .keras file")
     whole = path.suffix == ".keras" or _holds_model(path)
     if whole:
-        _take_weights(model, base, load(path).get_weights(), path)
+        _take_weights(model, base, load(path), path)
         return
     reasons = []
     for target in (model, base):
@@ -227,13 +228,23 @@ def _holds_model(path: Path) -> bool:
         raise ProblemError(f"{path} is no HDF5 file: {brief(error)}") from None
 
 
-def _take_weights(model: Any, base: Any, given: list[Any], path: Path) -> None:
-    for target in (model, base):
-        own = target.get_weights()
-        if [array.shape for array in own] == [array.shape for array in given[: len(own)]]:
-            target.set_weights(given[: len(own)])
-            return
+def _take_weights(model: Any, base: Any, source: Any, path: Path) -> None:
+    """Those that `source`, or a model inside it, begins with."""
+    for given in (one.get_weights() for one in _models(source)):
+        for target in (model, base):
+            own = target.get_weights()
+            if [array.shape for array in own] == [array.shape for array in given[: len(own)]]:
+                target.set_weights(given[: len(own)])
+                return
     raise ProblemError(f"{path} does not hold weights of {model.name}: their number or shapes differ")
+
+
+def _models(model: Any) -> Iterator[Any]:
+    """A model and all models inside it."""
+    yield model
+    for layer in model.layers:
+        if isinstance(layer, keras().Model):
+            yield from _models(layer)
 
 
 def _normalise(model: Any) -> None:

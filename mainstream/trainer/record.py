@@ -100,7 +100,7 @@ class Record:
 
 def same_settings(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str) -> None:
     """Raise :class:`ProblemError` unless two trainings have the same settings."""
-    for key in sorted({*ours} | {*theirs}):
+    for key in {**ours, **theirs}:
         own, other = ours.get(key), theirs.get(key)
         if own != other:
             raise ProblemError(

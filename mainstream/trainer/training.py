@@ -126,14 +126,15 @@ def train(
         that name already. What was trained so far is kept.
     """
     chosen = Settings.of(settings or {})
-    folder, logs = _folders(name, Path(model_dir), Path(log_dir))
     given = samples.Images.of(Path(images), _path(test_images), _path(groups))
-    record = Record(logs, name, {**chosen.model_dump(mode="json"), "images": given.digest()})
+    event = _event(chosen.event_class, given.train.classes)
+    folder, logs = _folders(name, Path(model_dir), Path(log_dir))
+    base = Base(chosen, len(given.train.classes))
+    depends_on = {**chosen.model_dump(mode="json"), "images": given.digest(), "weights_digest": base.digest}
+    record = Record(logs, name, depends_on)
     _check(record, folder, resume)
     if resume:
         record.resume()
-    event = _event(chosen.event_class, given.train.classes)
-    base = Base(chosen, len(given.train.classes))
     todo = [k for k in sorted(base.chokepoints, reverse=True)[1:] if k not in record.accuracies]
     if todo:
         with TemporaryDirectory(prefix=f".{name}-cache-", dir=logs) as cache:
