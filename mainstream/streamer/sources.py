@@ -22,15 +22,15 @@ _DEVICE: Final = re.compile(r"/dev/video\d+")
 _LOOK_US: Final = 2_000_000
 """Microseconds for which FFmpeg looks at a live stream to find out what is in it."""
 _LIVE: Final[Mapping[str, Mapping[str, str]]] = {
-    "rtsp": {"rtsp_transport": "tcp"},
-    "rtsps": {"rtsp_transport": "tcp"},
+    "rtsp": {"rtsp_flags": "prefer_tcp"},
+    "rtsps": {"rtsp_flags": "prefer_tcp"},
     "http": {},
     "https": {},
     "tcp": {},
     "udp": {},
     "rtp": {},
 }
-"""Scheme -> FFmpeg's options for it. RTSP over UDP would lose parts of frames where the network is busy."""
+"""Scheme -> FFmpeg's options for it. RTSP over UDP loses parts of frames where the network is busy: only for cameras that do not speak TCP."""
 
 
 def open_source(uri: str | Path, *, loop: bool = False, paced: bool = True) -> Source:
