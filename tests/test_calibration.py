@@ -200,6 +200,8 @@ def test_events_of_one_length_have_no_spread() -> None:
     found = calibrate(frames, event, 10).events
     assert (found.event_length_ms.low, found.event_length_ms.high) == (1000, 1000)
     assert (found.min_event_length_ms.low, found.min_event_length_ms.high) == (900, 1100)
+    regular = calibrate(*events_at((0, 10), (20, 30), (40, 50), of=60), 10).events
+    assert regular.event_frequency.low == regular.event_frequency.high == 0.5  # each cycle has the same share
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,8 @@ def test_package_yaml_is_for_people_and_plain_yaml(tmp_path: Path) -> None:
     comment, first, *_ = text.splitlines()
     assert comment.startswith("# ")
     assert first == "name: 'dogs in straße #7'"
+    assert "\n  learning_rate: 0.0001\n" in text
+    assert "\n  correlation: {value: 0.5, low: 0.4, high: 0.6}\n" in text
     plain = yaml.safe_load(text)
     assert list(plain) == [key for key in Package.model_fields if key in plain]
     assert plain["chokepoints"] == KEYS["chokepoints"]
