@@ -30,7 +30,10 @@ _LIVE: Final[Mapping[str, Mapping[str, str]]] = {
     "udp": {},
     "rtp": {},
 }
-"""Scheme -> FFmpeg's options for it. RTSP over UDP loses parts of frames where the network is busy: only for cameras that do not speak TCP."""
+"""Scheme -> FFmpeg's options for it.
+
+RTSP over UDP loses parts of frames where the network is busy: only for cameras that do not speak TCP.
+"""
 
 
 def open_source(uri: str | Path, *, loop: bool = False, paced: bool = True) -> Source:
