@@ -358,7 +358,7 @@ def test_show_says_what_is_kept_and_why_and_which_files_there_are(tmp_path: Path
         "event length 2100 ms (1800 to 2400)",
         "correlation 0.5 (0.4 to 0.6) at 5 fps",
         "calibrated on 12 events in 795 frames; intervals of 95%",
-        "trained learning_rate 0.0001",
+        "learning_rate 0.0001",
         "versions python 3.11.2",
         "0 0.9500 0.0100 yes (models/0.pb missing, models/0.keras missing)",
         "2 0.8000 0.0010 no: 4 shares more and reaches 0.8500",

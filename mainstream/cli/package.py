@@ -36,11 +36,12 @@ def show(
         ("classes", ", ".join(package.classes)),
         ("event class", package.event_class or "none: the curve is of all classes"),
         *_events(package.events, folder),
-        *((f"trained {key}", str(value)) for key, value in package.training.items()),
+        *((key, str(value)) for key, value in package.training.items() if value is not None),
         ("versions", ", ".join(f"{name} {number}" for name, number in package.versions.items())),
     ]
+    width = max(len(heading) for heading, _ in lines) + 2
     for heading, text in lines:
-        typer.echo(f"{heading:<24}{text}".rstrip())
+        typer.echo(f"{heading:<{width}}{text}".rstrip())
     typer.echo()
     for line in _curve(package, curve, folder):
         typer.echo(line)
