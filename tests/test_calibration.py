@@ -200,8 +200,10 @@ def test_events_of_one_length_have_no_spread() -> None:
     found = calibrate(frames, event, 10).events
     assert (found.event_length_ms.low, found.event_length_ms.high) == (1000, 1000)
     assert (found.min_event_length_ms.low, found.min_event_length_ms.high) == (900, 1100)
-    regular = calibrate(*events_at((0, 10), (20, 30), (40, 50), of=60), 10).events
-    assert regular.event_frequency.low == regular.event_frequency.high == 0.5  # each cycle has the same share
+    for on, cycle in ((10, 20), (1, 12), (7, 24)):
+        frames = np.arange(5 * cycle)
+        share = calibrate(frames, frames % cycle < on, 29.97).events.event_frequency  # the same in each cycle
+        assert (share.low, share.value, share.high) == pytest.approx((on / cycle,) * 3)
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,8 @@ def _ratio(above: _Numbers, below: _Numbers, blocks: int, *, share: bool = False
         return Estimate(value=ratio, low=ratio * math.exp(-far), high=ratio * math.exp(far))
     odds = ratio / (1 - ratio)
     low, high = (odds * math.exp(way * far / (1 - ratio)) for way in (-1, 1))
-    return Estimate(value=ratio, low=low / (1 + low), high=high / (1 + high))
+    # Without any spread, rounding alone could put the ratio outside.
+    return Estimate(value=ratio, low=min(ratio, low / (1 + low)), high=max(ratio, high / (1 + high)))
 
 
 def _student(degrees: int) -> float:
