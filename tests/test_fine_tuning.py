@@ -97,6 +97,22 @@ def test_a_tail_is_trained_as_its_variables_one_by_one_would_be(optimizer: str) 
         np.testing.assert_allclose(one.value, other.value, rtol=1e-4, atol=1e-5, err_msg=one.path)
 
 
+def test_what_batch_norm_is_not_all_that_reads_is_not_folded() -> None:
+    layers = keras().layers
+    frame = keras().Input((8, 8, 3), name="frame")
+    read_twice = layers.Conv2D(4, 3, padding="same", name="read_twice")(frame)
+    x = layers.Add(name="add")([layers.BatchNormalization(name="norm")(read_twice), read_twice])
+    x = layers.BatchNormalization(name="behind_a_sum")(x)
+    x = layers.BatchNormalization(name="behind_relu")(layers.Conv2D(4, 3, activation="relu", name="relu")(x))
+    net = trace(shaken(keras().Model(frame, layers.GlobalAveragePooling2D(name="gap")(x))), "net")
+    frames = noise((2, 8, 8, 3))
+    np.testing.assert_allclose(
+        forward(net, tensorflow().constant(frames), 0, net.total_layers), net.run(frames), rtol=1e-5
+    )
+    first = forward(net, tensorflow().constant(frames), 0, 2)  # the cut between a convolution and its batch norm
+    np.testing.assert_allclose(first, net.run(frames, 0, 2), rtol=1e-5)
+
+
 def test_dropout_drops_in_training_only(tmp_path: Path) -> None:
     net = trace(keras().models.load_model(network(tmp_path / "net.keras")), "net")
     frames = noise((64, 16, 16, 3))

@@ -21,7 +21,7 @@ from labelled_images import CHOKEPOINTS, CLASSES, draw, network, weights
 from mainstream.curve import load_curve
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import tensorflow
-from mainstream.package import pareto, read_package
+from mainstream.package import Estimate, Events, pareto, read_package, save_package
 from mainstream.trainer import Training, train
 
 TRAINED = tuple(CHOKEPOINTS)[:-1]
@@ -265,10 +265,40 @@ def test_a_model_that_cannot_be_written_is_one_line_and_keeps_what_was_trained(h
     assert here(keep_all=True, resume=True).curve.accuracies.keys() == {*TRAINED}
 
 
+def test_frozen_graphs_of_a_training_that_was_removed_are_not_kept(here: Here) -> None:
+    here(keep_all=True)
+    (here.models / "shapes/package.yaml").unlink()
+    (here.logs / "shapes-state.json").unlink()
+    old = {k: (here.models / f"shapes/models/{k}.pb").read_bytes() for k in TRAINED}
+    here(keep_all=True, seed=4)
+    for k in TRAINED:
+        assert (here.models / f"shapes/models/{k}.pb").read_bytes() != old[k]
+
+
+def test_keeping_all_after_the_end_keeps_what_is_left(here: Here) -> None:
+    first = here()
+    again = here(keep_all=True, resume=True)
+    assert again.package.models == first.package.models
+
+
+def test_a_calibrated_package_stays_calibrated(here: Here) -> None:
+    done = here(chokepoints=(15,))
+    length = Estimate(value=900, low=800, high=1000)
+    share = Estimate(value=0.2, low=0.1, high=0.3)
+    events = Events(
+        event_length_ms=length,
+        min_event_length_ms=length,
+        event_frequency=share,
+        confidence=0.95,
+        labelled_frames=100,
+        events=7,
+    )
+    save_package(done.package.model_copy(update={"events": events}), done.curve, done.folder)
+    assert here(chokepoints=(15,), resume=True).package.events == events
+
+
 def test_a_finished_training_is_not_trained_again(here: Here) -> None:
     first = here()
-    (here.models / "shapes/models").rename(here.models / "shapes/kept")
-    (here.models / "shapes/kept").rename(here.models / "shapes/models")
     files = {path: path.stat().st_mtime_ns for path in (here.models / "shapes/models").iterdir()}
     with pytest.raises(ProblemError, match=r"shapes-state.json: there is a training of this name.*--resume goes on"):
         here()

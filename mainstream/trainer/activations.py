@@ -78,8 +78,8 @@ class RowFile:
             raise self._full(error) from None
         self.count += len(rows)
 
-    def mapped(self) -> NDArray[Any]:
-        """The rows so far, memory-mapped.
+    def close(self) -> None:
+        """Write what is not written yet.
 
         Raises
         ------
@@ -90,6 +90,10 @@ class RowFile:
             self._file.close()
         except OSError as error:
             raise self._full(error) from None
+
+    def mapped(self) -> NDArray[Any]:
+        """The rows so far, memory-mapped, with the errors of :meth:`close`."""
+        self.close()
         return np.memmap(self.path, self.dtype, "r", shape=(self.count, *self.shape))
 
     def _full(self, error: OSError) -> ProblemError:
@@ -136,21 +140,21 @@ class Activations:
     ) -> None:
         self._network = network
         self._frames = frames
-        self._files: dict[int, NDArray[Any]] = {}
+        self._files: dict[int, RowFile] = {}
         self._shapes = self._found_shapes(sorted(k for k in chokepoints if k > 0))
         self.cached = _fitting({k: 4 * len(frames) * prod(shape) for k, shape in self._shapes.items()}, limit)
         if self.cached:
-            files = {k: RowFile(folder / f"{k}.activations", self._shapes[k], np.float32) for k in self.cached}
-            self._compute(files, progress)
+            self._files = {k: RowFile(folder / f"{k}.activations", self._shapes[k], np.float32) for k in self.cached}
+            self._compute(progress)
 
     def at(self, num_frozen: int) -> Source:
-        """What reads, or computes, the activations at a chokepoint."""
+        """What reads, or computes, the activations at a chokepoint; its file is mapped as long as that is in use."""
         frames = self._frames
         if num_frozen == 0:
             return Source(frames.shape[1:], np.uint8, lambda rows: frames[rows])
         if num_frozen in self.cached:
-            file = self._files[num_frozen]
-            return Source(file.shape[1:], np.float32, lambda rows: file[rows])
+            mapped = self._files[num_frozen].mapped()
+            return Source(mapped.shape[1:], np.float32, lambda rows: mapped[rows])
         stem = self._through([num_frozen])
         return Source(self._shapes[num_frozen], np.float32, lambda rows: stem(frames[rows])[0])
 
@@ -172,14 +176,15 @@ class Activations:
         outputs = self._through(chokepoints).get_concrete_function().structured_outputs
         return {k: tuple(output.shape[1:]) for k, output in zip(chokepoints, outputs, strict=True)}
 
-    def _compute(self, files: dict[int, RowFile], progress: Callable[[float], None]) -> None:
-        run = self._through(sorted(files))
+    def _compute(self, progress: Callable[[float], None]) -> None:
+        run = self._through(self.cached)
         for first in range(0, len(self._frames), BATCH):
             batch = self._frames[first : first + BATCH]
-            for k, tensor in zip(sorted(files), run(batch), strict=True):
-                files[k].append(tensor.numpy())
+            for k, tensor in zip(self.cached, run(batch), strict=True):
+                self._files[k].append(tensor.numpy())
             progress((first + len(batch)) / len(self._frames))
-        self._files = {k: file.mapped() for k, file in files.items()}
+        for file in self._files.values():
+            file.close()
 
 
 def _fitting(sizes: dict[int, int], limit: float) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ begin from the trained tail of the one before.
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import re
@@ -185,6 +186,8 @@ def _train(
         if settings.warm_start:
             carried = base.model.get_weights()
         done += work[k]
+        del tail
+        gc.collect()  # a tail and its graph hold each other, and a file of activations in memory
 
 
 def _work(base: Base, num_frozen: int) -> float:
@@ -193,9 +196,11 @@ def _work(base: Base, num_frozen: int) -> float:
 
 
 def _save(model: Any, path: Path) -> None:
+    """Write a model whole; a frozen graph of an older one goes."""
     partial = path.with_name(f".{path.stem}.partial.keras")
     try:
         model.save(partial)
+        path.with_suffix(".pb").unlink(missing_ok=True)
         os.replace(partial, path)
     except Exception as error:  # Keras raises almost anything here
         with suppress(OSError):
@@ -207,8 +212,10 @@ def _finish(
     base: Base, record: Record, folder: Path, classes: tuple[str, ...], settings: Settings, keep_all: bool
 ) -> Training:
     """Freeze the models that are kept, remove the others, and write what the package is."""
-    kept = sorted(record.accuracies) if keep_all else pareto(record.curve)
     models = folder / MODELS
+    kept = pareto(record.curve)
+    if keep_all:  # but for those that an earlier end of this training has removed
+        kept = tuple(k for k in sorted(record.accuracies) if (models / f"{k}.keras").exists())
     for k in record.accuracies:
         saved, frozen = models / f"{k}.keras", models / f"{k}.pb"
         if k not in kept:
