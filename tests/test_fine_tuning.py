@@ -106,10 +106,10 @@ def test_what_batch_norm_is_not_all_that_reads_is_not_folded() -> None:
     x = layers.BatchNormalization(name="behind_relu")(layers.Conv2D(4, 3, activation="relu", name="relu")(x))
     net = trace(shaken(keras().Model(frame, layers.GlobalAveragePooling2D(name="gap")(x))), "net")
     frames = noise((2, 8, 8, 3))
-    np.testing.assert_allclose(
-        forward(net, tensorflow().constant(frames), 0, net.total_layers), net.run(frames), rtol=1e-5
-    )
-    first = forward(net, tensorflow().constant(frames), 0, 2)  # the cut between a convolution and its batch norm
+    tensor, end = tensorflow().constant(frames), net.total_layers
+    for training in (False, True):  # batch norm is in inference mode in both
+        np.testing.assert_allclose(forward(net, tensor, 0, end, training=training), net.run(frames), rtol=1e-5)
+    first = forward(net, tensor, 0, 2)  # the cut between a convolution and its batch norm
     np.testing.assert_allclose(first, net.run(frames, 0, 2), rtol=1e-5)
 
 
