@@ -149,17 +149,22 @@ def test_a_uri_may_name_this_host(clip: Path) -> None:
 
 
 def no_video(folder: Path) -> dict[str, Path]:
-    files = {name: folder / name for name in ("empty.avi", "text.avi", "text.txt", "zeros.mp4", "sound.wav")}
+    files = {name: folder / name for name in ("empty.avi", "text.avi", "text.txt", "zeros.mp4", "album.mp3")}
     files["empty.avi"].touch()
     files["text.avi"].write_text("no video " * 1000)
     files["text.txt"].write_text("no video\n" * 1000)
     files["zeros.mp4"].write_bytes(bytes(100_000))
-    with av.open(str(files["sound.wav"]), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=8000)
-        stream.layout = "mono"
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
-        sound.rate = 8000
-        container.mux(stream.encode(sound))
+    with av.open(str(files["album.mp3"]), "w") as container:
+        sound, cover = container.add_stream("libmp3lame", rate=44_100), container.add_stream("mjpeg", rate=1)
+        sound.layout = "mono"
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        container.mux([*cover.encode(av.VideoFrame.from_ndarray(picture(1))), *cover.encode(None)])
+        for place in range(20):
+            tone = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.float32), format="fltp", layout="mono")
+            tone.rate, tone.pts = 44_100, 1152 * place
+            container.mux(sound.encode(tone))
+        container.mux(sound.encode(None))
     return files | {"folder": folder, "no such.avi": folder / "no such.avi", "/dev/null": Path("/dev/null")}
 
 
@@ -170,7 +175,7 @@ def no_video(folder: Path) -> dict[str, Path]:
         ("text.avi", "no video, or one that is damaged or cut off; give another"),
         ("text.txt", "holds no video, or is cut off; give a clip or a camera"),
         ("zeros.mp4", "no video, or one that is damaged or cut off; give another"),
-        ("sound.wav", "holds no video, or is cut off; give a clip or a camera"),
+        ("album.mp3", "holds no video, or is cut off; give a clip or a camera"),
         ("folder", "is no file; name a clip, or a camera by its URI"),
         ("no such.avi", "no such file or directory; name a clip, or a camera by its URI"),
         ("/dev/null", "is no file; name a clip, or a camera by its URI"),
@@ -195,7 +200,7 @@ def test_a_clip_that_is_cut_off_says_so_where_it_ends(
     data = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(data[: int(part * len(data))])
     frames: list[Frame] = []
-    with pytest.raises(ProblemError) as caught, open_source(tmp_path / name, paced=False, loop=True) as source:
+    with pytest.raises(ProblemError) as caught, open_source(tmp_path / name, paced=False) as source:
         frames.extend(source)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert "cut off" in str(caught.value) or "not one frame" in str(caught.value) or "input/output" in str(caught.value)
@@ -215,6 +220,12 @@ def test_a_clip_with_damage_in_the_middle_is_played_to_its_end(tmp_path: Path) -
         frames = list(source)
     assert 50 <= len(frames) <= 60
     assert number_in(frames[-1]) == 59
+
+
+@pytest.mark.parametrize(("name", "codec"), [("clip.mjpeg", "mjpeg"), ("clip.h264", "libx264")])
+def test_a_clip_that_does_not_say_its_rate_is_refused(tmp_path: Path, name: str, codec: str) -> None:
+    write_clip(tmp_path / name, codec=codec)
+    assert refused(tmp_path / name).endswith("does not say its frame rate; put it into a container that does")
 
 
 def test_a_clip_that_goes_while_it_loops_is_an_error(tmp_path: Path) -> None:
