@@ -134,6 +134,18 @@ def test_camera_and_model_come_from_streamers_files(folder: Path) -> None:
         client.deploy(plan_of([(4, 5)]))
 
 
+def test_with_keys_it_answers_known_clients_only(folder: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    assert run("streamer-keys", keys).returncode == 0
+    with server(folder, "--source", "clip.avi", "--window", "1", "--curve-keys", str(keys)) as (_, address):
+        deploy = "deploy", folder / "problem.yaml", "--once", "--streamer", address
+        stranger = run(*deploy)
+        assert stranger.returncode == 2
+        assert "it takes clients with keys only" in stranger.stderr and "Traceback" not in stranger.stderr
+        known = run(*deploy, "--curve-keys", keys)
+        assert known.returncode == 0, known.stderr
+
+
 def test_a_clip_played_once_ends_it(folder: Path, tmp_path: Path) -> None:
     with server(folder, "--source", "clip.avi", "--once", "--window", "60", "--results", "-") as (process, address):
         with StreamerClient(address) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,3 +157,13 @@ def test_a_file_that_is_none_is_one_line(folder: Path, text: str | None, message
 def test_a_file_that_is_no_text_is_one_line(folder: Path) -> None:
     (folder / "models.toml").write_bytes(b"\xff\xfe\0")
     assert refused(model_of, folder, "mobilenet").startswith("DIR/models.toml: no UTF-8 text: ")
+
+
+def test_the_files_in_the_docs_can_be_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "runtime.md").read_text(encoding="utf-8")
+    (both,) = re.findall(r"^```toml\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    for name in ("cameras.toml", "models.toml"):
+        assert f"# {name}\n" in both
+        (tmp_path / name).write_text(both, encoding="utf-8")
+    assert camera_of(tmp_path, "gate").video_uri == "rtsp://10.0.0.5/live"
+    assert model_of(tmp_path, "mobilenet").input_width == 224
