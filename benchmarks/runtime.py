@@ -1,6 +1,6 @@
 """What the runtime adds to the networks' own work, what sharing brings, and how well the cost model foretells it.
 
-    python -m benchmarks.runtime [overhead] [sharing] [prediction] [swap] [--size 224] [--seconds 60] [--record]
+    python -m benchmarks.runtime [overhead] [sharing] [prediction] [swap] [--size 224 96] [--seconds 60] [--record]
 
 All on MobileNetV2 with random weights: time does not depend on them. Times are CPU seconds of one core, measured in
 alternation, medians of rounds; decoding and resizing are measured beside. Without a name, all four are run.
@@ -56,7 +56,7 @@ def main() -> None:
     """Run what is asked for and print a table for each; ``--record`` keeps them in benchmarks/RUNTIME.md."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("which", nargs="*", help=", ".join(PARTS))
-    arguments.add_argument("--size", type=int, default=224)
+    arguments.add_argument("--size", type=int, nargs="+", default=[224, 96])
     arguments.add_argument("--seconds", type=float, default=60, help="for the profile; a tenth for others")
     arguments.add_argument("--record", action="store_true")
     given = arguments.parse_args()
@@ -67,12 +67,13 @@ def main() -> None:
     about = description() | {"command": f"python -m benchmarks.runtime {shlex.join(sys.argv[1:])}"}
     text = "\n".join(f"- {key}: {value}" for key, value in about.items()) + "\n"
     print(text)
-    with TemporaryDirectory() as folder:
-        box = Box(Path(folder), given.size, given.seconds)
-        for name in given.which or PARTS:
-            lines = "\n".join(PARTS[name](box))
-            print(lines + "\n", flush=True)
-            text += f"\n{lines}\n"
+    for size in given.size:
+        with TemporaryDirectory() as folder:
+            box = Box(Path(folder), size, given.seconds)
+            for name in given.which or PARTS:
+                lines = "\n".join(PARTS[name](box))
+                print(lines + "\n", flush=True)
+                text += f"\n{lines}\n"
     if given.record:
         write_text(OUT, f"# The runtime's figures\n\n{text}")
 
