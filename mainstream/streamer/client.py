@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from numbers import Real
 from pathlib import Path
 from time import monotonic
@@ -210,8 +211,9 @@ class StreamerClient:
                     event = recv_monitor_message(monitor)["event"]
                     if event != zmq.EVENT_CONNECTED:
                         raise self._broken(zmq.Event(event))
-                    socket.send(request, zmq.NOBLOCK)
-                    sent = True
+                    with suppress(zmq.Again):  # broken already: the next event says why
+                        socket.send(request, zmq.NOBLOCK)
+                        sent = True
             except zmq.ZMQError as error:
                 raise DeployError(
                     f"{self.address}: cannot send: {zmq.strerror(error.errno or 0)}; correct the address"
