@@ -167,6 +167,7 @@ def everywhere(**keys: object) -> Callable[[list[dict[str, Any]]], None]:
         (everywhere(channels=4), "net 0: channels: got 4; it has to be 3 .RGB. or 1 .grey."),
         (everywhere(width=10**6), "net 0: width: got 1000000; at most 8192 is allowed"),
         (put(1, width=20), r"net 1: height, width, channels \(16, 20, 3\) are not those of its parent_id's net"),
+        (put(1, model_path="x" * 1000), r"net 1: model_path: 'x.*' is no path$"),
         (put(1, output_layer="pool"), r"net 1: output_layer 'pool' gives \(1, 8, 8, 8\) for one frame"),
         (put(1, event_class=4), "net 1: event_class: got 4; the model has classes 0 to 3"),
         (put(1, event_class="cat"), "net 1: event_class: got 'cat'; app1-4.pb lies in no M-Package"),
@@ -195,6 +196,30 @@ def test_parts_that_do_not_fit_each_other_are_refused(models: Path, tmp_path: Pa
     plan = changed(put(1, model_path="other.pb"), [(4, 4)])
     message = r"net 1: input_layer 'first_relu' of 'other.pb' takes \(None, 24, 24, 8\); net 0, its parent_id, gives"
     with pytest.raises(ProblemError, match=message):
+        Engine(plan, tmp_path, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (lambda tf, mean: tf.strings.as_string(mean), r"gives \(1, 3\) for one frame, of type object"),
+        (lambda tf, mean: tf.cast(mean, tf.complex64), r"gives \(1, 3\) for one frame, of type complex64"),
+        (lambda tf, mean: mean[1:], r"gives \(0, 3\) for one frame"),
+        (lambda tf, mean: tf.tile(mean, [2, 1]), r"gives \(2, 3\) for one frame"),
+        (lambda tf, mean: mean[:, :0], r"gives \(1, 0\) for one frame"),
+        (lambda tf, mean: tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[]), r"'scores' is a resource, no array"),
+    ],
+)
+def test_what_is_no_scores_is_refused_before_it_runs(tmp_path: Path, scores: Callable[..., Any], message: str) -> None:
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        mean = tf.reduce_mean(tf.compat.v1.placeholder(tf.float32, [None, SIZE, SIZE, 3], name="frame"), [1, 2])
+        tf.identity(scores(tf, mean), name="scores")
+    (tmp_path / "odd.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    (part,) = json.loads(plan_of([(0, 10)]).to_json())
+    plan = NetPlan.from_json(json.dumps([part | {"model_path": "odd.pb", "output_layer": "scores"}]))
+    with pytest.raises(ProblemError, match=f"^net 0: .*{message}"):
         Engine(plan, tmp_path, 10.0)
 
 

@@ -51,6 +51,9 @@ class Part:
             feed = _tensor(graph, input_layer, path)
         with naming("output_layer"):
             fetch = _tensor(graph, output_layer, path)
+        for layer, tensor in ((input_layer, feed), (output_layer, fetch)):
+            if not tensor.dtype.is_numpy_compatible:
+                raise ProblemError(f"{path}: {layer!r} is a {tensor.dtype.name}, no array; cut the graph elsewhere")
         between = _between(tf, definition, feed, fetch, f"{path}: from {input_layer!r} to {output_layer!r}")
         with tf.Graph().as_default() as own:
             tf.import_graph_def(between, name="")

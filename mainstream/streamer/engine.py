@@ -32,6 +32,8 @@ Pixels = Callable[[int, int, int], NDArray[np.uint8]]
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
 _LARGEST_SIDE: Final = 8192
+_NUMBERS: Final = "fiub"
+"""Kinds of dtype that have a largest value: no text, no complex numbers."""
 _FINEST: Final = 10**6
 """Largest denominator of a rate: 29.97 is 30000/1001."""
 
@@ -199,11 +201,12 @@ def _load(plan: NetPlan, model_dir: Path, loaded: Mapping[Key, Part]) -> list[tu
 def _inside(model_dir: Path, model_path: str) -> Path:
     try:
         path = (model_dir / model_path).resolve()
-    except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links
+        is_file = path.is_file()
+    except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links, a name that is too long
         raise ProblemError(f"model_path: {shown(model_path)} is no path") from None
     if not path.is_relative_to(model_dir):
         raise ProblemError(f"model_path: {shown(model_path)} lies outside the folder of the models")
-    if not path.is_file():
+    if not is_file:
         raise ProblemError(f"model_path: there is no file {shown(model_path)} in the folder of the models")
     return path
 
@@ -270,14 +273,14 @@ def _warm(branches: list[Branch]) -> list[Branch]:
     for branch in branches:
         subnet, event_class = branch.subnet, None
         if not subnet.shared:
-            shape = outputs[subnet.net_id].shape
+            scores = np.asarray(outputs[subnet.net_id])
             with naming(f"net {subnet.net_id}"):
-                if len(shape) != 2:
+                if scores.ndim != 2 or len(scores) != 1 or not scores.size or scores.dtype.kind not in _NUMBERS:
                     raise ProblemError(
-                        f"output_layer {shown(subnet.output_layer)} gives {shape} for one frame; an app's own part has "
-                        "to end in class scores, (1, classes)"
+                        f"output_layer {shown(subnet.output_layer)} gives {scores.shape} for one frame, of type "
+                        f"{scores.dtype}; an app's own part has to end in class scores, (1, classes) numbers"
                     )
-                event_class = _event_class(subnet.event_class, shape[1], branch.key.path)
+                event_class = _event_class(subnet.event_class, scores.size, branch.key.path)
         warm.append(replace(branch, event_class=event_class))
     return warm
 
