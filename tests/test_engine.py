@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from keras_models import PLAIN_CHOKEPOINTS, plain
-from mainstream.package import Package, save_package
 from numpy.typing import NDArray
 from runtime import CUTS, MODEL, SIZE, pictures, plan_of, write_models
 
 from mainstream import ProblemError
 from mainstream.io import Curve
+from mainstream.package import Package, save_package
 from mainstream.streamer import NetPlan
 from mainstream.streamer.engine import Engine, run
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -14,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 from clips import write_clip
-from runtime import CLASSES, plan_of, write_models
+from runtime import CLASSES, SIZE, plan_of, write_models
 
 from mainstream import DeployError, ProblemError
-from mainstream.streamer import LocalRunner
+from mainstream.streamer import LocalRunner, NetPlan
 from mainstream.streamer.engine import Engine, run
 from mainstream.streamer.results import ResultsFile, Votes
 from mainstream.streamer.runner import InOrder
@@ -156,6 +158,53 @@ def test_closing_ends_a_measurement_at_once(models: Path) -> None:
     assert time.monotonic() - began < 10
     with pytest.raises(DeployError, match=r"^the runner is closed$"):
         runner.deploy(plan_of([(4, 5)]))
+
+
+SCRIPT = """
+from mainstream.streamer import LocalRunner, NetPlan
+runner = LocalRunner("test://?fps=200&width=32&height=32", {models!r}, window_s=0.5)
+runner.deploy(NetPlan.from_json({plan!r}))
+"""
+
+
+def test_a_process_that_ends_without_closing_it_ends_quietly(models: Path) -> None:
+    script = SCRIPT.format(models=str(models), plan=plan_of([(4, 200)]).to_json())
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+
+
+def test_closing_from_several_threads_ends_it(models: Path) -> None:
+    for _ in range(5):
+        runner = LocalRunner("test://?fps=500&width=32&height=32", models, window_s=0.1)
+        runner.deploy(plan_of([(4, 500)]))
+        closers = [threading.Thread(target=runner.close) for _ in range(4)]
+        for closer in closers:
+            closer.start()
+        for closer in closers:
+            closer.join()
+        assert runner.wait(5)
+
+
+def test_the_end_comes_after_the_last_results_though_a_frame_takes_seconds(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        frame = tf.compat.v1.placeholder(tf.float32, [None, SIZE, SIZE, 3], name="frame")
+        turns = tf.fill([500, 500], tf.reduce_mean(frame) / 255)
+        for _ in range(2000):
+            turns = tf.sin(tf.matmul(turns, turns))
+        tf.identity(turns[:1, :3], name="scores")
+    (tmp_path / "slow.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    (part,) = json.loads(plan_of([(0, 10)]).to_json())
+    plan = NetPlan.from_json(json.dumps([part | {"model_path": "slow.pb", "output_layer": "scores"}]))
+    out = tmp_path / "results.jsonl"
+    source = "test://?fps=10&width=32&height=32&frames=1"
+    with LocalRunner(source, tmp_path, loop=False, paced=False, threads=1, results=out) as runner:
+        began = time.monotonic()
+        runner.deploy(plan)
+        assert runner.wait()
+        assert len(lines(out)) == 1, time.monotonic() - began
 
 
 def test_results_that_cannot_be_written_end_it_with_the_reason(models: Path) -> None:

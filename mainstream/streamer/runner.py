@@ -236,13 +236,17 @@ class LocalRunner:
                 self._began = time() - arrival.frame.time_s
             running = self._running
             due = self._due(running, arrival) if running and arrival else []
-            if running and arrival and due:
-                self._workers.submit(self._work, number, running, arrival, due)
-                number += 1
-            else:
+            if not (running and arrival and due):
                 self._free.release()
-        for _ in range(self._count):  # those in the making
-            self._free.acquire(timeout=_END_S)
+                continue
+            try:
+                self._workers.submit(self._work, number, running, arrival, due)
+            except RuntimeError:  # the process ends, or another thread closes
+                break
+            number += 1
+        for _ in range(self._count):  # those in the making, however long they take
+            while not self._closed.is_set() and not self._free.acquire(timeout=_LOOK_S):
+                pass
         if self._failure is None:
             self._failure = self._feed.error
         self._ended.set()
