@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from runtime import CLASSES, SIZE, plan_of, write_models
 from mainstream import DeployError, ProblemError
 from mainstream.streamer import LocalRunner, NetPlan
 from mainstream.streamer.engine import Engine, run
-from mainstream.streamer.results import ResultsFile, Votes
+from mainstream.streamer.results import Analysis, ResultsFile, Votes
 from mainstream.streamer.runner import InOrder
 from mainstream.streamer.sources import open_source
 
@@ -225,6 +226,20 @@ def test_results_go_on_with_a_file_that_is_there(models: Path, clip: Path, tmp_p
     assert len(lines(out)) == 60
     with pytest.raises(ProblemError, match=r"results: .*/nowhere/out.jsonl cannot be written: No such file"):
         ResultsFile(tmp_path / "nowhere" / "out.jsonl")
+
+
+def test_lines_on_stdout_leave_at_once_though_stdout_is_another_by_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "out").open("w", encoding="utf-8") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        results = ResultsFile("-")
+        monkeypatch.setattr(sys, "stdout", io.StringIO())  # as Rich does while it shows the rates
+        results.write(Analysis(1.0, 3, 7, np.array([0.25, np.nan, np.inf]), None, None, None))
+        (line,) = lines(tmp_path / "out")
+        assert (line["frame"], line["scores"]) == (3, [0.25, None, None])
+        results.close()
+        assert not stdout.closed
 
 
 def metrics_of(address: str) -> dict[str, float]:

@@ -6,6 +6,7 @@ import json
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -43,13 +44,13 @@ class Analysis:
     event: bool | None
 
     def to_json(self) -> str:
-        """One line of the results file."""
+        """One line of the results file; JSON has no NaN and no infinity, such scores are null."""
         return json.dumps(
             {
                 "time": round(self.time, 3),
                 "frame": self.frame,
                 "app_id": self.app_id,
-                "scores": [float(f"{score:.6g}") for score in self.scores.tolist()],
+                "scores": [float(f"{score:.6g}") if isfinite(score) else None for score in self.scores.tolist()],
                 "event_class": self.event_class,
                 "positive": self.positive,
                 "event": self.event,
@@ -98,7 +99,8 @@ class ResultsFile:
     def __init__(self, path: str | Path) -> None:
         self._path = path
         self._file: TextIO
-        if str(path) == "-":
+        self._to_stdout = str(path) == "-"
+        if self._to_stdout:
             self._file = sys.stdout
             return
         try:
@@ -117,14 +119,14 @@ class ResultsFile:
         """
         try:
             self._file.write(analysis.to_json() + "\n")
-            if self._file is sys.stdout:
+            if self._to_stdout:
                 self._file.flush()
         except (OSError, ValueError) as error:
             raise self._cannot(error) from None
 
     def close(self) -> None:
         """Close the file; stdout stays open."""
-        if self._file is not sys.stdout:
+        if not self._to_stdout:
             with suppress(OSError):  # every line was flushed, or told of when it could not be
                 self._file.close()
 
