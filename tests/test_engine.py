@@ -136,6 +136,17 @@ def test_parts_of_the_plan_before_are_not_loaded_again(models: Path) -> None:
     assert kept and all(second.loaded[key] is first.loaded[key] for key in kept)
 
 
+def test_files_of_parts_that_are_loaded_are_not_read_again(models: Path, tmp_path: Path) -> None:
+    for name in ("app1-4.pb", "app2-6.pb"):
+        (tmp_path / name).write_bytes((models / name).read_bytes())
+    first = Engine(plan_of([(4, 2), (6, 2)]), tmp_path, 10.0)
+    for file in tmp_path.iterdir():
+        state = file.stat()
+        file.write_bytes(bytes(state.st_size))
+        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert Engine(plan_of([(4, 3), (6, 1)]), tmp_path, 10.0, first.loaded).loaded.keys() == first.loaded.keys()
+
+
 def changed(edit: Callable[[list[dict[str, Any]]], None], given: list[tuple[int, float]] | None = None) -> NetPlan:
     parts = json.loads(plan_of(given or [(4, 4), (6, 2)]).to_json())
     edit(parts)

@@ -188,11 +188,11 @@ def _load(plan: NetPlan, model_dir: Path, loaded: Mapping[Key, Part]) -> list[tu
     for subnet in sorted(plan.subnets, key=lambda subnet: subnet.model_path):
         with naming(f"net {subnet.net_id}"):
             path = _inside(model_dir, subnet.model_path)
-            with naming("model_path"):
-                read_graph(path)
             state = path.stat()
             key = Key(path, state.st_mtime_ns, state.st_size, subnet.input_layer, subnet.output_layer)
             if key not in known:
+                with naming("model_path"):
+                    read_graph(path)
                 known[key] = Part(path, subnet.input_layer, subnet.output_layer)
             found[subnet.net_id] = key, known[key]
     return [found[subnet.net_id] for subnet in plan.subnets]
