@@ -176,6 +176,16 @@ def test_a_terminal_shows_the_rates_while_they_are_measured(folder: Path) -> Non
     assert all(heading in text for heading in ("target fps", "observed", "frames", "dropped"))
 
 
+def test_ctrl_c_while_plans_run_here_leaves_none_running_and_says_so(folder: Path) -> None:
+    arguments = ["deploy", "problem.yaml", "--local", "--source", "clip.avi", "-m", "models", "--window", "60"]
+    text = on_terminal(
+        arguments, lambda text: "s left" in text,
+        lambda process: process.send_signal(signal.SIGINT), cwd=folder,
+    )  # fmt: skip
+    assert text.splitlines()[-1] == "exit 130"
+    assert "mainstream: interrupted" in text and "may go on running" not in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -126,7 +126,8 @@ def command(
             except KeyboardInterrupt:
                 from mainstream.cli import INTERRUPTED
 
-                errors.print(f"mainstream: interrupted{'; the last plan may go on running' if shown.rounds else ''}")
+                left = "; the last plan may go on running" if shown.rounds and not local else ""
+                errors.print(f"mainstream: interrupted{left}")
                 raise typer.Exit(INTERRUPTED) from None
     if json == "-":
         typer.echo(history.to_json())
