@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cameras import RtspCamera
 from clips import write_clip
 from runtime import CLASSES, SIZE, plan_of, write_models
 
@@ -206,6 +207,16 @@ def test_the_end_comes_after_the_last_results_though_a_frame_takes_seconds(tmp_p
         runner.deploy(plan)
         assert runner.wait()
         assert len(lines(out)) == 1, time.monotonic() - began
+
+
+def test_closing_waits_once_for_a_camera_that_is_silent(models: Path) -> None:
+    with RtspCamera() as camera, LocalRunner(camera.uri, models, window_s=0.3) as runner:
+        runner.deploy(plan_of([(4, 10)]))
+        camera.silent.set()
+        time.sleep(0.5)
+        began = time.monotonic()
+        runner.close()
+        assert time.monotonic() - began < 0.9
 
 
 def test_results_that_cannot_be_written_end_it_with_the_reason(models: Path) -> None:

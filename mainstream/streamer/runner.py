@@ -103,7 +103,7 @@ class LocalRunner:
         self._free = Semaphore(self._count)
         self._results: ResultsFile | None = None
         with ExitStack() as opened:
-            source_ = opened.enter_context(open_source(source, loop=loop, paced=paced))
+            source_ = open_source(source, loop=loop, paced=paced)
             self.stream_fps = source_.fps
             self._feed = Feed(source_, keep_all=not paced)
             opened.callback(self._feed.close)
