@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from runtime import CLASSES, SIZE, plan_of, write_models
 from mainstream import DeployError, ProblemError
 from mainstream.streamer import LocalRunner, NetPlan
 from mainstream.streamer.engine import Engine, run
+from mainstream.streamer.feed import Feed
 from mainstream.streamer.results import Analysis, ResultsFile, Votes
 from mainstream.streamer.runner import InOrder
-from mainstream.streamer.sources import open_source
+from mainstream.streamer.sources import Frame, Source, open_source
 
 pytest.importorskip("tensorflow", reason="needs the extra run", exc_type=ImportError)
 pytest.importorskip("av", reason="needs the extra run")
@@ -217,6 +219,25 @@ def test_closing_waits_once_for_a_camera_that_is_silent(models: Path) -> None:
         began = time.monotonic()
         runner.close()
         assert time.monotonic() - began < 0.9
+
+
+class Broken(Source):
+    """Gives a frame, and then an error of another library."""
+
+    fps = 10.0
+
+    def __iter__(self) -> Iterator[Frame]:
+        with open_source("test://", paced=False) as source:
+            yield next(iter(source))
+        raise RuntimeError("no such plane")
+
+
+def test_whatever_ends_a_source_before_its_end_is_told() -> None:
+    feed = Feed(Broken(), keep_all=True)
+    feed.start()
+    assert feed.take(5) is not None and feed.take(5) is None
+    feed.close()
+    assert str(feed.error) == "no such plane"
 
 
 def test_results_that_cannot_be_written_end_it_with_the_reason(models: Path) -> None:

@@ -7,7 +7,6 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Final
 
-from mainstream.errors import ProblemError
 from mainstream.streamer.meters import Rate
 from mainstream.streamer.sources import Frame, Source
 
@@ -36,14 +35,14 @@ class Feed:
     ----------
     rate : Rate
         Of the frames that come.
-    error : ProblemError or None
+    error : Exception or None
         What ended the source before its end.
     """
 
     def __init__(self, source: Source, *, keep_all: bool) -> None:
         self.source = source
         self.rate = Rate()
-        self.error: ProblemError | None = None
+        self.error: Exception | None = None
         self._keep_all = keep_all
         self._changed = Condition()
         self._newest: Arrival | None = None
@@ -84,7 +83,7 @@ class Feed:
             for frame in self.source:
                 if not self._put(Arrival(frame, monotonic())):
                     return
-        except ProblemError as error:
+        except Exception as error:  # whatever a thread of ours dies of has to reach whoever waits
             self.error = error
         finally:
             with self._changed:
