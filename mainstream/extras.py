@@ -39,7 +39,12 @@ def load_quietly(package: str, extra: str) -> Any:
         return sys.modules[package]
     require(package, extra)
     with _silence():
-        return import_module(package)
+        try:
+            return import_module(package)
+        except RuntimeError as error:  # Python 3.11 wraps so what comes up, a Ctrl-C, too, while a class is made
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
 
 
 @contextmanager

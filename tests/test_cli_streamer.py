@@ -20,6 +20,7 @@ from runtime import MODEL, apps_of, plan_of, write_models
 from terminal import COMMAND, on_terminal
 
 from mainstream.errors import DeployError
+from mainstream.extras import load_quietly
 from mainstream.io import Problem, save_problem
 from mainstream.problem import Video
 from mainstream.streamer import StreamerClient
@@ -207,6 +208,22 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, arguments: list[str
     assert done.returncode == 2, done
     assert done.stdout == ""
     assert done.stderr.startswith("mainstream: ") and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_within_the_making_of_a_librarys_class_is_a_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_to_load.py").write_text(
+        "import signal\n"
+        "class Named:\n"
+        "    def __set_name__(self, owner, name):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "class Made:\n"
+        "    it = Named()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        load_quietly("slow_to_load", "run")
 
 
 def test_a_signal_while_it_starts_ends_it(folder: Path) -> None:
