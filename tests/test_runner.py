@@ -310,6 +310,8 @@ def test_prometheus_is_told_rates_frames_latencies_and_compute(models: Path) -> 
     ("keys", "message"),
     [
         ({"window_s": 0}, r"^window_s: got 0; it has to be a number of seconds above 0$"),
+        ({"window_s": 0.3, "source": "test://?fps=2"}, r"^window_s: got 0.3; this source gives a frame every 0.5 s; "),
+        ({"metrics": 9100}, r"^metrics: got 9100; it has to be PORT or HOST:PORT, as text$"),
         ({"threads": 0}, r"^threads: got 0; it has to be a whole number, 1 or more$"),
         ({"metrics": "here"}, r"^metrics: got 'here'; it has to be PORT or HOST:PORT$"),
         ({"model_dir": "nowhere"}, r"^model_dir: 'nowhere' is no folder; give the one with the model files$"),

@@ -87,6 +87,8 @@ class LocalRunner:
             raise ProblemError(f"model_dir: {shown(str(model_dir))} is no folder; give the one with the model files")
         if isinstance(window_s, bool) or not isinstance(window_s, int | float) or not window_s > 0:
             raise ProblemError(f"window_s: got {shown(window_s)}; it has to be a number of seconds above 0")
+        if metrics is not None and not isinstance(metrics, str):
+            raise ProblemError(f"metrics: got {shown(metrics)}; it has to be PORT or HOST:PORT, as text")
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise ProblemError(f"threads: got {shown(threads)}; it has to be a whole number, 1 or more")
         self.window_s = float(window_s)
@@ -107,6 +109,11 @@ class LocalRunner:
             self.stream_fps = source_.fps
             self._feed = Feed(source_, keep_all=not paced)
             opened.callback(self._feed.close)
+            if window_s * self.stream_fps < 1:
+                raise ProblemError(
+                    f"window_s: got {window_s:g}; this source gives a frame every {1 / self.stream_fps:g} s; "
+                    "no rate can be measured in less"
+                )
             self._meters = Meters(self._feed.rate, lambda: source_.reconnects)
             if results is not None:
                 self._results = opened.enter_context(closing(ResultsFile(results)))
