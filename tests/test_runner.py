@@ -97,6 +97,7 @@ def test_votes_need_as_many_positive_frames_in_a_row() -> None:
     assert said == [False, False, False, False, False, True, True, False]
     assert [Votes(1, None).decide(scores) for scores in (yes, no)] == [(True, True), (False, False)]
     assert Votes(None, 3).decide(yes) == (None, None)
+    assert Votes(1, None).decide(np.array([0.2, np.nan])) == (False, False)
 
 
 def test_what_threads_finish_out_of_order_is_delivered_in_order() -> None:

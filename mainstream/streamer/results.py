@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.errors import ProblemError
@@ -77,7 +78,8 @@ class Votes:
         """Whether the app's next frame is positive, and whether there is an event; None without an event class."""
         if self.event_class is None:
             return None, None
-        positive = int(scores.argmax()) == self.event_class
+        # Of scores that are no numbers argmax takes the first, which says nothing of the frame.
+        positive = int(scores.argmax()) == self.event_class and not np.isnan(scores[self.event_class])
         self._in_a_row = self._in_a_row + 1 if positive else 0
         return positive, self._in_a_row >= self._needed
 
