@@ -199,6 +199,7 @@ def test_ctrl_c_while_plans_run_here_leaves_none_running_and_says_so(folder: Pat
         (["streamer", "-m", "models", "-C", ".", "--camera", "gaet"], "did you mean 'gate'"),
         (["streamer", "-m", "models", "-C", ".", "--camera", "gate", "-n", "no"], "'no'"),
         (["deploy", "problem.yaml", "--local"], "command line: --local needs --source and -m"),
+        (["deploy", "problem.yaml", "--window", "inf"], "command line: --window: got inf; it has to be a number"),
         (["deploy", "problem.yaml", "--source", "clip.avi"], "command line: --source and -m are for --local"),
         (["deploy", "problem.yaml", "--local", "--streamer", "tcp://x:1"], "command line: --local and --streamer"),
     ],

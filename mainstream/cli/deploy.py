@@ -83,6 +83,8 @@ def command(
         typer.echo((plan.with_integer_fps() if integer_fps else plan).to_json())
         return
 
+    if not 0 < window < math.inf:
+        raise ProblemError(f"command line: --window: got {window:g}; it has to be a number of seconds above 0")
     if local and streamer is not None:
         raise ProblemError("command line: --local and --streamer are two places to run at; give one of them")
     if local and (source is None or model_dir is None):
