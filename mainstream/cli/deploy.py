@@ -13,6 +13,7 @@ import typer
 
 from mainstream.cli.plan import Budget, IntegerFps, load, plan_of_problem
 from mainstream.errors import ProblemError
+from mainstream.text import naming
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -83,22 +84,12 @@ def command(
         typer.echo((plan.with_integer_fps() if integer_fps else plan).to_json())
         return
 
-    if not 0 < window < math.inf:
-        raise ProblemError(f"command line: --window: got {window:g}; it has to be a number of seconds above 0")
-    if local and streamer is not None:
-        raise ProblemError("command line: --local and --streamer are two places to run at; give one of them")
-    if local and (source is None or model_dir is None):
-        raise ProblemError("command line: --local needs --source and -m, the video and the folder of the models")
-    if not local and (source is not None or model_dir is not None):
-        raise ProblemError("command line: --source and -m are for --local; a Streamer has its own")
-    if local and curve_keys is not None:
-        raise ProblemError("command line: --curve-keys is for a Streamer; with --local there is nobody to keep out")
-
+    _check_flags(local, streamer, source, model_dir, curve_keys, window)
     from mainstream.cli import screen
     from mainstream.scheduler import Scheduler
     from mainstream.streamer import LocalRunner, StreamerClient
     from mainstream.streamer.client import DEFAULT_ADDRESS
-    from mainstream.text import naming, write_text
+    from mainstream.text import write_text
 
     described, options = load(problem, budget)
     first_budget = options.pop("budget")
@@ -138,6 +129,28 @@ def command(
         typer.echo(f"ended      {history.reason}, after {len(history)} round{'' if len(history) == 1 else 's'}")
     if json is not None:
         write_text(Path(json), history.to_json() + "\n")
+
+
+def _check_flags(
+    local: bool,
+    streamer: str | None,
+    source: str | None,
+    model_dir: Path | None,
+    curve_keys: Path | None,
+    window: float,
+) -> None:
+    """Refuse flags that do not go together."""
+    with naming("command line"):
+        if not 0 < window < math.inf:
+            raise ProblemError(f"--window: got {window:g}; it has to be a number of seconds above 0")
+        if local and streamer is not None:
+            raise ProblemError("--local and --streamer are two places to run at; give one of them")
+        if local and (source is None or model_dir is None):
+            raise ProblemError("--local needs --source and -m, the video and the folder of the models")
+        if not local and (source is not None or model_dir is not None):
+            raise ProblemError("--source and -m are for --local; a Streamer has its own")
+        if local and curve_keys is not None:
+            raise ProblemError("--curve-keys is for a Streamer; with --local there is nobody to keep out")
 
 
 class _Shown:
