@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mainstream.errors import ProblemError
 from mainstream.extras import require
@@ -98,21 +98,17 @@ class Meters:
         self.registry: CollectorRegistry = CollectorRegistry()
         self._apps: dict[int, _App] = {}
 
-        def named(kind: type, name: str, text: str, labels: tuple[str, ...] = (), **more: object):  # type: ignore[no-untyped-def]
-            return kind(name, text, labels, namespace="mainstream", registry=self.registry, **more)
-
-        self._target = named(Gauge, "target_fps", "Frames a second that the app should analyse.", ("app",))
-        self._observed = named(Gauge, "observed_fps", "Frames a second analysed in the last 10 s.", ("app",))
-        self._analysed = named(Counter, "frames_analysed", "Frames analysed.", ("app",))
-        self._dropped = named(Counter, "frames_dropped", "Frames due that a newer one overtook.", ("app",))
-        self._latency = named(
-            Histogram, "latency_seconds", "From the frame's arrival to its scores.", ("app",), buckets=_LATENCIES_S
-        )
-        self._compute = named(
-            Counter, "compute_seconds", "Seconds of a core spent in a part.", ("app", "input_layer", "output_layer")
-        )
-        named(Gauge, "stream_fps", "Frames a second that the source gave in the last 10 s.").set_function(stream)
-        named(Gauge, "reconnects", "How often the source was opened again.").set_function(reconnects)
+        here: Any = {"namespace": "mainstream", "registry": self.registry}
+        self._target = Gauge("target_fps", "Frames a second that the app should analyse.", ["app"], **here)
+        self._observed = Gauge("observed_fps", "Frames a second analysed in the last 10 s.", ["app"], **here)
+        self._analysed = Counter("frames_analysed", "Frames analysed.", ["app"], **here)
+        self._dropped = Counter("frames_dropped", "Frames due that a newer one overtook.", ["app"], **here)
+        about = "From the frame's arrival to its scores."
+        self._latency = Histogram("latency_seconds", about, ["app"], buckets=_LATENCIES_S, **here)
+        part = ["app", "input_layer", "output_layer"]
+        self._compute = Counter("compute_seconds", "Seconds of a core spent in a part.", part, **here)
+        Gauge("stream_fps", "Frames a second that the source gave in the last 10 s.", **here).set_function(stream)
+        Gauge("reconnects", "How often the source was opened again.", **here).set_function(reconnects)
 
     def plan(self, plan: NetPlan) -> None:
         """From now on the apps of this plan run."""
