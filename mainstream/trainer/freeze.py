@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from mainstream.errors import ProblemError
 from mainstream.graphs.frozen import frozen_graph, load
 from mainstream.graphs.trace import trace
+from mainstream.text import write_bytes
 from mainstream.trainer.savedforms import from_checkpoint, from_json, from_saved_model
 
 
@@ -83,10 +83,5 @@ def _freeze_model(model: Any, name: str, out: Path) -> Frozen:
 
 
 def _save(graph: Any, input_layer: str, output_layer: str, out: Path, names: Mapping[int, str] | None = None) -> Frozen:
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        partial.write_bytes(graph.SerializeToString())
-        os.replace(partial, out)
-    except OSError as error:
-        raise ProblemError(f"{out} cannot be written: {error.strerror}") from None
+    write_bytes(out, graph.SerializeToString())
     return Frozen(out, input_layer, output_layer, dict(names or {}))
