@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mainstream.streamer.keys import write_keys
 from runtime import plan_of, write_models
 
 from mainstream import DeployError, ProblemError
 from mainstream.streamer import LocalRunner, Server, StreamerClient
+from mainstream.streamer.keys import write_keys
 
 pytest.importorskip("tensorflow", reason="needs the extra run", exc_type=ImportError)
 pytest.importorskip("av", reason="needs the extra run")
