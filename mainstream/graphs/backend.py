@@ -9,8 +9,8 @@ from mainstream.errors import ProblemError
 from mainstream.extras import load_quietly
 
 
-def tensorflow() -> Any:
-    """The module ``tensorflow``.
+def tensorflow(extra: str = "train") -> Any:
+    """The module ``tensorflow``; `extra` is the one to install for what is being done.
 
     Raises
     ------
@@ -18,7 +18,7 @@ def tensorflow() -> Any:
         It is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return load_quietly("tensorflow", "train")
+    return load_quietly("tensorflow", extra)
 
 
 def keras() -> Any:

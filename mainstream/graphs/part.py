@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mainstream.errors import ProblemError
-from mainstream.extras import load_quietly
-from mainstream.graphs.backend import brief
+from mainstream.graphs.backend import brief, tensorflow
 from mainstream.graphs.frozen import frozen_graph, load
 from mainstream.graphs.trace import trace
 from mainstream.text import naming
@@ -45,7 +43,7 @@ class Part:
     """
 
     def __init__(self, path: str | Path, input_layer: str, output_layer: str) -> None:
-        tf = _tensorflow()
+        tf = tensorflow("run")
         graph, definition = read_graph(path)
         with naming("input_layer"):
             feed = _tensor(graph, input_layer, path)
@@ -82,11 +80,11 @@ class Part:
             The batch is not of that shape, or TensorFlow cannot run the layers on it.
         """
         tensor = np.asarray(batch, self._dtype)
-        if self.input_shape is not None and not _fits(tensor.shape, self.input_shape):
+        if not fits(tensor.shape, self.input_shape):
             raise ProblemError(f"a batch of shape {tensor.shape}; this part takes {self.input_shape}")
         try:
             result: NDArray[Any] = self._run(tensor)
-        except _tensorflow().errors.OpError as error:
+        except tensorflow("run").errors.OpError as error:
             raise ProblemError(f"it cannot be run: {brief(error)}") from None
         return result
 
@@ -95,13 +93,13 @@ def _shape(tensor: Any) -> tuple[int | None, ...] | None:
     return None if tensor.shape.rank is None else tuple(tensor.shape)
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(own in (None, given) for own, given in zip(wanted, shape, strict=True))
-
-
-def _tensorflow() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return load_quietly("tensorflow", "run")
+def fits(given: tuple[int | None, ...] | None, wanted: tuple[int | None, ...] | None) -> bool:
+    """Whether a tensor of one shape may be one of another; None is any number, or any shape at all."""
+    if given is None or wanted is None:
+        return True
+    return len(given) == len(wanted) and all(
+        None in (one, other) or one == other for one, other in zip(given, wanted, strict=True)
+    )
 
 
 def read_graph(path: str | Path) -> tuple[Any, Any]:
@@ -125,7 +123,7 @@ def read_graph(path: str | Path) -> tuple[Any, Any]:
 @lru_cache(maxsize=1)  # the parts of one file are made one after the other
 def _read(path: Path, modified: int, size: int) -> tuple[Any, Any]:
     """A file's graph and its definition; `modified` and `size` tell one version of the file from the next."""
-    tf = _tensorflow()
+    tf = tensorflow("run")
     if path.suffix == ".keras":
         network = trace(load(path), path.stem)
         definition = frozen_graph(network, network.tensor_names)
@@ -140,7 +138,7 @@ def _read(path: Path, modified: int, size: int) -> tuple[Any, Any]:
 
 
 def _parsed(path: Path) -> Any:
-    definition = _tensorflow().compat.v1.GraphDef()
+    definition = tensorflow("run").compat.v1.GraphDef()
     content = path.read_bytes()
     try:
         definition.ParseFromString(content)

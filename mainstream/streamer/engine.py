@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.errors import ProblemError
-from mainstream.graphs.part import Part, read_graph
+from mainstream.graphs.part import Part, fits, read_graph
 from mainstream.package import PACKAGE, read_package
 from mainstream.streamer.plan import NOBODY, NetPlan, Subnet
 from mainstream.text import naming
@@ -229,19 +229,11 @@ def _check_shapes(plan: NetPlan, parts: list[Part]) -> None:
                 raise ProblemError(f"{where}: height, width, channels {size} are not those of its parent_id's net")
             given = parts[subnet.parent_id].output_shape
             source = f"net {parent.net_id}, its parent_id, gives"
-        if not _may_fit(given, part.input_shape):
+        if not fits(given, part.input_shape):
             raise ProblemError(
                 f"{where}: input_layer {shown(subnet.input_layer)} of {shown(subnet.model_path)} takes "
                 f"{part.input_shape}; {source} {given}"
             )
-
-
-def _may_fit(given: tuple[int | None, ...] | None, wanted: tuple[int | None, ...] | None) -> bool:
-    if given is None or wanted is None:
-        return True
-    return len(given) == len(wanted) and all(
-        None in (one, other) or one == other for one, other in zip(given, wanted, strict=True)
-    )
 
 
 def _phases(plan: NetPlan, stream_fps: float) -> list[tuple[int, int, int]]:
