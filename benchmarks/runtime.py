@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import description
 from mainstream import App, Model, solve
 from mainstream.costs import stem_parts, tail_costs
+from mainstream.files import write_text
 from mainstream.graphs.backend import tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
 from mainstream.problem import Mode
@@ -41,7 +42,6 @@ from mainstream.streamer import NetPlan, net_plan
 from mainstream.streamer.engine import Engine, run
 from mainstream.streamer.runner import LocalRunner
 from mainstream.streamer.sources import open_source
-from mainstream.text import write_text
 from mainstream.trainer.chokepoints import chokepoints
 from mainstream.trainer.networks import network
 from mainstream.trainer.profile import profile

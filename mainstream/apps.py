@@ -10,9 +10,9 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.problem import App, FloatArray, Model, Video, canonical
-from mainstream.validation import shown
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]

@@ -46,9 +46,9 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from mainstream.apps import Apps, BoolArray, IntArray
+from mainstream.description import one_of, shown
 from mainstream.errors import ProblemError
 from mainstream.problem import EventModel, FloatArray, Objective
-from mainstream.validation import one_of, shown
 
 EVENT_MODELS: Final[tuple[str, ...]] = get_args(EventModel)
 METRICS: Final[tuple[str, ...]] = get_args(Objective)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from mainstream.validation import (
+from mainstream.description import (
     Count,
     Description,
     NonNegative,

@@ -17,14 +17,14 @@ import numpy as np
 
 from mainstream.apps import Apps
 from mainstream.costs import stem_parts, tail_costs
+from mainstream.description import shown
 from mainstream.errors import InfeasibleError, ProblemError
-from mainstream.io import Options
+from mainstream.io import SolveOptions
 from mainstream.problem import Aggregate, App, EventModel, FloatArray, Method, Mode, Model, Objective, Video, canonical
 from mainstream.schedule import Result
 from mainstream.solver import objective_of, solve
 from mainstream.streamer.client import DEFAULT_ADDRESS, Deployer, Observed, StreamerClient
 from mainstream.streamer.plan import net_plan
-from mainstream.validation import shown
 
 Reason = Literal[
     "converged",
@@ -200,7 +200,7 @@ class Scheduler:
         self.apps = tuple(App.of(app, where=f"apps[{i}]") for i, app in enumerate(apps))
         self.video = Video.of(video_desc)
         self.model = Model.of(model_desc)
-        options = Options.of(
+        options = SolveOptions.of(
             {
                 "objective": objective,
                 "aggregate": aggregate,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mainstream import App, Apps, Model, ProblemError, Video
-from mainstream.validation import nearest, one_of, shown
+from mainstream.description import nearest, one_of, shown
 
 SHORT_FORM: dict[str, Any] = {
     "app_id": 1,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
-from old_streamer import OldStreamer, share
+from support.old_streamer import OldStreamer, share
 
 from mainstream import Apps, DeployError, InfeasibleError, Model, ProblemError, Scheduler, Video, solve
 from mainstream.streamer import NetPlan, Observed, StreamerClient, net_plan

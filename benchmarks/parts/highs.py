@@ -74,13 +74,13 @@ def _agree(run: dict[str, Any]) -> bool:
 
 def race(n: int, seed: int, limit: float) -> dict[str, Any]:
     """One problem by both; runs in its own process."""
-    from mainstream.solver.branch_and_bound import FEASIBLE_TOLERANCE, schedule_cost
-    from mainstream.solver.options import Options, weighted
+    from mainstream.solver.option_table import OptionTable, weighted
+    from mainstream.solver.search import FEASIBLE_TOLERANCE, schedule_cost
 
     instance = Instance.hard(n, seed)
     instance.solve()
     ours = [seconds_of_one(instance, "branch-and-bound") for _ in range(_OURS)]
-    options = Options.build(
+    options = OptionTable.build(
         instance.apps, instance.model, instance.video, metric="f1", mode="mainstream", event_model="windowed"
     )
     packed = weighted(options.packed, options.share)

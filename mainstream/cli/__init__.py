@@ -1,14 +1,11 @@
-"""The command ``mainstream``: one file a command; this one joins them and turns errors into one line each.
-
-Exit codes: 0 done, 2 bad input, 3 infeasible, 130 interrupted.
-"""
+"""The command ``mainstream``: one file a command; this one joins them and turns errors into one line each."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -29,11 +26,8 @@ from mainstream.cli import (
     streamer_keys,
     train,
 )
+from mainstream.cli.exit_codes import BAD_INPUT, CANNOT_PRINT, INFEASIBLE, INTERRUPTED
 from mainstream.errors import InfeasibleError, MainstreamError
-
-BAD_INPUT: Final = 2
-INFEASIBLE: Final = 3
-INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="mainstream",
@@ -105,4 +99,4 @@ def _fail(error: Exception, code: int) -> int:
 
 def _cannot_print() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter's own flush must not fail again
-    return 1
+    return CANNOT_PRINT

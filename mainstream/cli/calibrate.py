@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainstream.cli.package import estimate, parameters
+from mainstream.description import Description, Positive, Probability, nearest, shown
 from mainstream.errors import ProblemError
-from mainstream.validation import Description, Positive, Probability, nearest, shown
 
 if TYPE_CHECKING:
-    from mainstream.package import Estimate, Package
+    from mainstream.formats.package import Estimate, Package
 
 
 class _Numbers(Description):
@@ -55,9 +55,9 @@ def command(
     Event length and frequency come from the labels alone, the correlation between successive analysed frames from the
     model's outputs. Each comes with its interval of 95 %.
     """
-    from mainstream.package import read_package, save_package
+    from mainstream.formats.calibration_files import read_labels, read_scores
+    from mainstream.formats.package import read_package, save_package
     from mainstream.trainer.calibration import calibrate
-    from mainstream.trainer.recordings import read_labels, read_scores
 
     numbers = _Numbers.of({"fps": fps, "threshold": threshold}, where="command line")
     described, curve = read_package(package)

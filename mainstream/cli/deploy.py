@@ -13,7 +13,7 @@ import typer
 
 from mainstream.cli.plan import Budget, IntegerFps, load, plan_of_problem
 from mainstream.errors import ProblemError
-from mainstream.text import naming
+from mainstream.files import naming
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -85,16 +85,16 @@ def command(
         return
 
     _check_flags(local, streamer, source, model_dir, curve_keys, window)
-    from mainstream.cli import screen
+    from mainstream.cli import console
+    from mainstream.files import write_text
     from mainstream.scheduler import Scheduler
     from mainstream.streamer import LocalRunner, StreamerClient
     from mainstream.streamer.client import DEFAULT_ADDRESS
-    from mainstream.text import write_text
 
     described, options = load(problem, budget)
     first_budget = options.pop("budget")
-    errors = screen.console(stderr=True)
-    screen.show_warnings(errors, quiet=False)
+    errors = console.plain_console(stderr=True)
+    console.show_warnings(errors, quiet=False)
     unit = f" {described.model.unit}/s" if described.model.unit else ""
     deployer: LocalRunner | StreamerClient
     with naming("command line"):
@@ -103,7 +103,7 @@ def command(
         else:
             deployer = StreamerClient(streamer or DEFAULT_ADDRESS, timeout, retries, curve_keys=curve_keys)
     with deployer:
-        out = None if json == "-" else screen.console()
+        out = None if json == "-" else console.plain_console()
         shown = _Shown(deployer, out, errors, window, unit, integer_fps=integer_fps)
         with naming(problem):
             scheduler = Scheduler(
@@ -117,7 +117,7 @@ def command(
             try:
                 history = scheduler.run(first_budget, progress=shown.round)
             except KeyboardInterrupt:
-                from mainstream.cli import INTERRUPTED
+                from mainstream.cli.exit_codes import INTERRUPTED
 
                 left = "; the last plan may go on running" if shown.rounds and not local else ""
                 errors.print(f"mainstream: interrupted{left}")
@@ -193,7 +193,7 @@ class _Shown:
     def round(self, one: Round) -> None:
         if self._out is None:
             return
-        from mainstream.cli.screen import LISTED
+        from mainstream.cli.console import LISTED
 
         self._out.print(_table(one, one.apps[:LISTED], self._out.width))
         if len(one.apps) > LISTED:

@@ -56,11 +56,11 @@ def command(
     Without --budgets they go, in equal steps, from the smallest that has a schedule to the one beyond which nothing is
     gained.
     """
-    from mainstream.cli import screen
-    from mainstream.io import Options, load_problem
+    from mainstream.cli import console
+    from mainstream.files import check_target, naming, write_text
+    from mainstream.io import SolveOptions, load_problem
     from mainstream.report import figures
     from mainstream.solver import frontier
-    from mainstream.text import check_target, naming, write_text
 
     flags = {
         "objective": objective,
@@ -71,30 +71,30 @@ def command(
         "gap": gap,
         "time_limit": time_limit,
     }
-    given = Options.of(flags, where="command line").given()
+    given = SolveOptions.of(flags, where="command line").given()
     described = load_problem(problem)
     options = {key: value for key, value in (described.given() | given).items() if key != "budget"}
     if plot is not None:
         check_target(figures.check_picture(plot))
     if csv not in (None, "-"):
         check_target(Path(str(csv)))
-    errors = screen.console(stderr=True)
-    screen.show_warnings(errors, quiet=False)
+    errors = console.plain_console(stderr=True)
+    console.show_warnings(errors, quiet=False)
     with naming(problem):
         parts = (described.apps, described.model, described.video)
         wanted = _useful(*parts, points, options) if budgets is None else _numbers(budgets)
-        with screen.Watch(errors) as watch:
+        with console.Watch(errors) as watch:
             found = frontier(*parts, wanted, **options, progress=watch)
     unit = described.model.unit
     metric = _metric(found)
     if csv == "-":
         typer.echo(found.to_csv(), nl=False)
     else:
-        screen.console().print(_table(found, metric, f"{unit}/s" if unit else ""))
+        console.plain_console().print(_table(found, metric, f"{unit}/s" if unit else ""))
         if csv is not None:
             write_text(Path(csv), found.to_csv())
     if plot is not None:
-        drawn = figures.Frontier(found.budgets, found.objectives, found.bounds)
+        drawn = figures.FrontierCurve(found.budgets, found.objectives, found.bounds)
         title = f"{problem.name}: {len(described.apps)} apps"
         figures.save_figure(figures.frontier_figure(drawn, metric=metric, unit=unit, title=title), plot)
 

@@ -29,19 +29,19 @@ def command(
     """
     from rich.table import Table
 
-    from mainstream.cli import screen
-    from mainstream.io import Options, load_problem
+    from mainstream.cli import console
+    from mainstream.files import naming
+    from mainstream.io import SolveOptions, load_problem
     from mainstream.solver import solve
-    from mainstream.text import naming
 
-    given = Options.of({"budget": budget, "time_limit": time_limit}, where="command line").given()
+    given = SolveOptions.of({"budget": budget, "time_limit": time_limit}, where="command line").given()
     described = load_problem(problem)
     options = {key: value for key, value in (described.given() | given).items() if key != "method"}
     if "budget" not in options:
         raise ProblemError(f"{problem}: no budget; give 'budget' there or --budget")
     methods = [m for m in get_args(Method) if options.get("aggregate") != "min" or not m.startswith("greedy")]
-    errors = screen.console(stderr=True)
-    screen.show_warnings(errors, quiet=False)
+    errors = console.plain_console(stderr=True)
+    console.show_warnings(errors, quiet=False)
     parts = (described.apps, described.model, described.video)
     with naming(problem):
         for method in methods:
@@ -62,6 +62,6 @@ def command(
             result.status,
             f"{result.runtime_s:.4g}",
         )
-    output = screen.console()
+    output = console.plain_console()
     output.print(f"{problem.name}: {len(described.apps)} apps, budget {options['budget']:g}; best bound {bound:.6f}")
     output.print(table)

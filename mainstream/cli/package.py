@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mainstream.curve import Curve
-    from mainstream.package import Estimate, Events, Package
+    from mainstream.formats.curve import Curve
+    from mainstream.formats.package import Estimate, Events, Package
 
 app = typer.Typer(help="Look at M-Packages.", rich_markup_mode=None)
 
@@ -25,7 +25,7 @@ def show(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the M-Package.", show_default=False)],
 ) -> None:
     """Show what a package holds: its curve, what is kept of it and why, its event parameters and its files."""
-    from mainstream.package import read_package
+    from mainstream.formats.package import read_package
 
     package, curve = read_package(folder)
     height, width, channels = package.shape
@@ -73,7 +73,7 @@ def _events(events: Events | None, folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _curve(package: Package, curve: Curve, folder: Path) -> Iterator[str]:
-    from mainstream.package import pareto
+    from mainstream.formats.package import pareto
 
     rates = curve.false_positive_rates
     kept = pareto(curve)

@@ -69,9 +69,9 @@ def load(file: Path, budget: str | None) -> tuple[Problem, dict[str, Any]]:
     ProblemError
         The file or the budget is not what it has to be, or there is no budget.
     """
-    from mainstream.io import Options, load_problem
+    from mainstream.io import SolveOptions, load_problem
 
-    flags = Options.of({"budget": budget}, where="command line").given()
+    flags = SolveOptions.of({"budget": budget}, where="command line").given()
     described = load_problem(file)
     options = described.given() | flags
     if "budget" not in options:
@@ -81,21 +81,21 @@ def load(file: Path, budget: str | None) -> tuple[Problem, dict[str, Any]]:
 
 def plan_of_problem(file: Path, budget: str | None) -> NetPlan:
     """The net plan of a problem, which is solved first."""
-    from mainstream.cli import screen
+    from mainstream.cli import console
+    from mainstream.files import naming
     from mainstream.solver import solve
-    from mainstream.text import naming
 
     described, options = load(file, budget)
-    errors = screen.console(stderr=True)
-    screen.show_warnings(errors, quiet=False)
-    with naming(file), screen.Watch(errors) as watch:
+    errors = console.plain_console(stderr=True)
+    console.show_warnings(errors, quiet=False)
+    with naming(file), console.Watch(errors) as watch:
         result = solve(described.apps, described.model, described.video, **options, progress=watch)
         return _plan(result, described)
 
 
 def _plan_of_result(file: Path, problem: Path) -> NetPlan:
+    from mainstream.files import naming
     from mainstream.io import load_problem, load_result
-    from mainstream.text import naming
 
     result = load_result(file)
     described = load_problem(problem)
@@ -111,7 +111,7 @@ def _plan(result: Result, described: Problem) -> NetPlan:
 
 def _is_result(file: Path) -> bool:
     """Whether a file holds a result and no problem, which may be JSON, too."""
-    from mainstream.text import parse
+    from mainstream.files import parse
 
     if file.suffix.lower() != ".json":
         return False

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mainstream.cli.screen import LISTED
+from mainstream.cli.console import LISTED
 
 if TYPE_CHECKING:
     from mainstream.streamer import LocalRunner

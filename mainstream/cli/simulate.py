@@ -42,20 +42,20 @@ def command(
     not how event model "paper" counts.
     """
     from mainstream.apps import Apps
-    from mainstream.cli import screen
+    from mainstream.cli import console
     from mainstream.experiments.simulate import simulate_schedule
-    from mainstream.io import Options, load_problem
+    from mainstream.files import naming
+    from mainstream.io import SolveOptions, load_problem
     from mainstream.solver import solve
-    from mainstream.text import naming
 
-    given = Options.of({"budget": budget}, where="command line").given()
+    given = SolveOptions.of({"budget": budget}, where="command line").given()
     described = load_problem(problem)
     options = described.given() | given
     if "budget" not in options:
         raise ProblemError(f"{problem}: no budget; give 'budget' there or --budget")
-    errors = screen.console(stderr=True)
-    screen.show_warnings(errors, quiet=False)
-    with naming(problem), screen.Watch(errors) as watch:
+    errors = console.plain_console(stderr=True)
+    console.show_warnings(errors, quiet=False)
+    with naming(problem), console.Watch(errors) as watch:
         result = solve(described.apps, described.model, described.video, **options, progress=watch)
 
     apps = Apps.of(described.apps)
@@ -64,7 +64,7 @@ def command(
         for unit in ([None, decay_unit] if decay else [None])
     )
     shown = decayed[0] if decayed else steady
-    output = screen.console()
+    output = console.plain_console()
     output.print(f"{problem.name}: {int(shown.simulated.frames.sum()):,} frames drawn, seed {seed}")
     output.print(_apps(result, shown))
     if len(result.choices) > _LISTED:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from mainstream.description import Description, Share
 from mainstream.errors import InterruptedSearch, ProblemError
 from mainstream.problem import Aggregate, EventModel, Method, Mode, Model, Objective
-from mainstream.validation import Description, Share
 
 if TYPE_CHECKING:
     from mainstream.schedule import Result
 
 
 def _option(words: str, *, metavar: str = "NUMBER", default: str | bool = False) -> Any:
-    """An option as text: :class:`~mainstream.io.Options` checks it as it checks the file's, with the same words."""
+    """An option as text: :class:`~mainstream.io.SolveOptions` checks it as it checks the file's."""
     return typer.Option(metavar=metavar, help=words, show_default=default)
 
 
@@ -72,11 +72,11 @@ def command(
     Options left out are the problem file's, then the defaults. Exit code 0 solved, 2 bad input, 3 no schedule fits the
     budget, 130 interrupted.
     """
-    from mainstream.cli import screen
-    from mainstream.io import Options, load_problem
+    from mainstream.cli import console
+    from mainstream.files import check_target, naming
+    from mainstream.io import SolveOptions, load_problem
     from mainstream.report.figures import check_picture, result_figure, save_figure
     from mainstream.solver import solve
-    from mainstream.text import check_target, naming
 
     flags = {
         "budget": budget,
@@ -88,7 +88,7 @@ def command(
         "gap": gap,
         "time_limit": time_limit,
     }
-    given = Options.of(flags, where="command line").given()
+    given = SolveOptions.of(flags, where="command line").given()
     described = load_problem(problem)
     options = described.given() | given
     if utilisation is not None:
@@ -106,20 +106,20 @@ def command(
 
     def show(result: Result) -> None:
         if not quiet and json != "-":
-            screen.show_result(screen.console(), result, title)
+            console.show_result(console.plain_console(), result, title)
         _save(result, json)
         if plot is not None:
             save_figure(result_figure(result, described.model.prefix, title=title), plot)
 
-    errors = screen.console(stderr=True)
-    screen.show_warnings(errors, quiet=quiet)
+    errors = console.plain_console(stderr=True)
+    console.show_warnings(errors, quiet=quiet)
     try:
-        with naming(problem), screen.Watch(errors) as watch:
+        with naming(problem), console.Watch(errors) as watch:
             result = solve(
                 described.apps, described.model, described.video, **options, progress=None if quiet else watch
             )
     except InterruptedSearch as interruption:
-        from mainstream.cli import INTERRUPTED
+        from mainstream.cli.exit_codes import INTERRUPTED
 
         if interruption.result is None:
             errors.print("mainstream: interrupted before any schedule was found")

@@ -70,16 +70,16 @@ def command(
     Takes a plan, runs it, measures, and answers with the frame rates that its apps reached. The plan goes on running
     until the next one takes its place. Ctrl-C or SIGTERM ends it.
     """
-    from mainstream.cli import screen
+    from mainstream.cli import console
     from mainstream.cli.rates import live_rates
-    from mainstream.streamer.config import camera_of
+    from mainstream.files import naming
+    from mainstream.formats.streamer_config import camera_of
     from mainstream.streamer.runner import LocalRunner
     from mainstream.streamer.server import Server
-    from mainstream.text import naming
 
     if (source is None) == (camera is None):
         raise ProblemError("command line: give either --source, or --camera and its -C CONFIG_DIR")
-    errors = screen.console(stderr=True)
+    errors = console.plain_console(stderr=True)
     # As Ctrl-C, also while TensorFlow is being loaded.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -110,7 +110,7 @@ def _config(config_dir: Path | None) -> Path:
 
 
 def _size(config_dir: Path, name: str) -> tuple[int, int]:
-    from mainstream.streamer.config import model_of
+    from mainstream.formats.streamer_config import model_of
 
     model = model_of(config_dir, name)
     return model.input_height, model.input_width

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mainstream.trainer.training import Progress, Training
+    from mainstream.trainer.training import Training, TrainingProgress
 
 
 def command(
@@ -38,7 +38,9 @@ def command(
     config: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Settings: INI with [finetune-config], or YAML. Options go first.", show_default=False
+            metavar="FILE",
+            help="Settings: INI with [finetune-config], or YAML. Options go first.",
+            show_default=False,
         ),
     ] = None,
     chokepoints: Annotated[
@@ -90,7 +92,7 @@ def command(
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    from mainstream.cli import screen
+    from mainstream.cli import console
     from mainstream.trainer.settings import load_settings
     from mainstream.trainer.training import train
 
@@ -106,13 +108,13 @@ def command(
     }
     settings = load_settings(config) if config is not None else {}
     settings |= {key: value for key, value in given.items() if value is not None}
-    errors = screen.console(stderr=True)
-    screen.show_warnings(errors, quiet=False)
+    errors = console.plain_console(stderr=True)
+    console.show_warnings(errors, quiet=False)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
     with Bars(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
-        def show(progress: Progress) -> None:
+        def show(progress: TrainingProgress) -> None:
             if progress.stage not in tasks:
                 tasks[progress.stage] = bars.add_task(progress.stage, total=1.0, last="")
             last, text = "", progress.stage
@@ -138,7 +140,7 @@ def command(
         except KeyboardInterrupt:
             errors.print(f"{name}: the chokepoints that were trained are kept; --resume goes on")
             raise
-    _show(screen.console(), done)
+    _show(console.plain_console(), done)
 
 
 def _show(console: Console, done: Training) -> None:

@@ -32,17 +32,17 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from mainstream.apps import Apps, IntArray
+from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.events import EVENT_MODELS, METRICS, EventMetrics, checked_parameters, event_metrics
 from mainstream.problem import FloatArray, Video, canonical
 from mainstream.schedule import Result
-from mainstream.validation import shown
 
 Z95: Final = 1.959963984540054
 """A normal variable stays within as many standard deviations 95 % of the time."""
 
 
-class Estimate(NamedTuple):
+class Interval(NamedTuple):
     """What was observed, with the ends of an interval for what is behind it; NaN where nothing was tried."""
 
     value: FloatArray
@@ -72,25 +72,25 @@ class Simulated:
     has_precision: NDArray[np.bool_]
 
     @property
-    def recall(self) -> Estimate:
+    def recall(self) -> Interval:
         """Share of the events found, with its 95 % interval."""
         return share_interval(self.found, self.events)
 
     @property
-    def precision(self) -> Estimate:
+    def precision(self) -> Interval:
         """Share of the claims that are right, with its 95 % interval."""
         return self._where_defined(share_interval(self.found, self.found + self.alarms))
 
     @property
-    def f1(self) -> Estimate:
+    def f1(self) -> Interval:
         """Harmonic mean of both, with its 95 % interval."""
         return self._where_defined(f1_interval(self.found, self.events, self.found + self.alarms))
 
-    def _where_defined(self, estimate: Estimate) -> Estimate:
-        return Estimate(*(np.where(self.has_precision, part, np.nan) for part in estimate))
+    def _where_defined(self, estimate: Interval) -> Interval:
+        return Interval(*(np.where(self.has_precision, part, np.nan) for part in estimate))
 
 
-def share_interval(count: ArrayLike, of: ArrayLike, z: float = Z95) -> Estimate:
+def share_interval(count: ArrayLike, of: ArrayLike, z: float = Z95) -> Interval:
     """A share `count` / `of` of independent trials, and Wilson's interval of `z` standard deviations.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
@@ -101,13 +101,13 @@ def share_interval(count: ArrayLike, of: ArrayLike, z: float = Z95) -> Estimate:
         middle = (k + z * z / 2) / (n + z * z)
         half = z / (n + z * z) * np.sqrt(k * (n - k) / n + z * z / 4)
     # At the ends of [0, 1] rounding must not cut the observed share off.
-    return Estimate(share, np.minimum(middle - half, share).clip(0, 1), np.maximum(middle + half, share).clip(0, 1))
+    return Interval(share, np.minimum(middle - half, share).clip(0, 1), np.maximum(middle + half, share).clip(0, 1))
 
 
-def f1_interval(found: ArrayLike, events: ArrayLike, claims: ArrayLike, z: float = Z95) -> Estimate:
+def f1_interval(found: ArrayLike, events: ArrayLike, claims: ArrayLike, z: float = Z95) -> Interval:
     """F1 from counts of windows, and its interval of `z` standard deviations: that of J = F1 / (2 - F1)."""
     either = np.asarray(events) + np.asarray(claims) - np.asarray(found)
-    return Estimate(*(2 * part / (1 + part) for part in share_interval(found, either, z)))
+    return Interval(*(2 * part / (1 + part) for part in share_interval(found, either, z)))
 
 
 @njit(cache=True, error_model="numpy")

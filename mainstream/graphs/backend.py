@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from mainstream._optional import load_quietly
 from mainstream.errors import ProblemError
-from mainstream.extras import load_quietly
 
 
 def tensorflow(extra: str = "train") -> Any:

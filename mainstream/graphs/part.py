@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mainstream.description import nearest
 from mainstream.errors import ProblemError
+from mainstream.files import naming
 from mainstream.graphs.backend import brief, tensorflow
-from mainstream.graphs.frozen import frozen_graph, load
+from mainstream.graphs.frozen import frozen_graph
+from mainstream.graphs.keras_file import load_keras_file
 from mainstream.graphs.trace import trace
-from mainstream.text import naming
-from mainstream.validation import nearest
 
 
 class Part:
@@ -125,7 +126,7 @@ def _read(path: Path, modified: int, size: int) -> tuple[Any, Any]:
     """A file's graph and its definition; `modified` and `size` tell one version of the file from the next."""
     tf = tensorflow("run")
     if path.suffix == ".keras":
-        network = trace(load(path), path.stem)
+        network = trace(load_keras_file(path), path.stem)
         definition = frozen_graph(network, network.tensor_names)
     else:
         definition = _parsed(path)

@@ -18,7 +18,7 @@ from typing import Any
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import keras, tensorflow
 
-Key = tuple[Any, ...]
+TensorKey = tuple[Any, ...]
 """One symbolic tensor: where its model is nested (one id a level), then its own id."""
 
 
@@ -31,17 +31,17 @@ class Call:
     operation : keras.Operation
     arguments : keras SymbolicArguments
         How it was called; fills tensors in.
-    inputs : mapping of int to Key
+    inputs : mapping of int to TensorKey
         Id of the symbolic tensor in `arguments` -> the tensor.
-    outputs : tuple of Key
+    outputs : tuple of TensorKey
     """
 
     operation: Any
     arguments: Any
-    inputs: Mapping[int, Key]
-    outputs: tuple[Key, ...]
+    inputs: Mapping[int, TensorKey]
+    outputs: tuple[TensorKey, ...]
 
-    def run(self, values: dict[Key, Any], *, training: bool = False) -> None:
+    def run(self, values: dict[TensorKey, Any], *, training: bool = False) -> None:
         """Call it on the `values` so far, in inference or in training mode, and add its outputs to them."""
         arguments, keywords = self.arguments.fill_in({one: values[key] for one, key in self.inputs.items()})
         if "training" in inspect.signature(self.operation.call).parameters:
@@ -84,7 +84,7 @@ class Network:
         Input size.
     layers : tuple of Layer
         Numbered from 0, the input layer.
-    frame, result : Key
+    frame, result : TensorKey
         The tensors at the two ends.
     """
 
@@ -93,8 +93,8 @@ class Network:
     width: int
     channels: int
     layers: tuple[Layer, ...]
-    frame: Key
-    result: Key
+    frame: TensorKey
+    result: TensorKey
 
     @property
     def total_layers(self) -> int:
@@ -102,7 +102,7 @@ class Network:
         return len(self.layers)
 
     @cached_property
-    def cuts(self) -> Mapping[int, Key]:
+    def cuts(self) -> Mapping[int, TensorKey]:
         """Chokepoint -> the one tensor there; a key k cuts between the first k layers and the rest, 0 is the frame."""
         last_use = {self.result: self.total_layers}
         for number, layer in enumerate(self.layers):
@@ -189,7 +189,7 @@ def trace(model: Any, name: str, size: int | None = None) -> Network:
         if len(tensors) != 1:
             raise ProblemError(f"{name} has {len(tensors)} {what}; it has to have one image in and one tensor out")
     height, width, channels = _frame(model.inputs[0].shape, name, size)
-    aliases: dict[Key, Key] = {}
+    aliases: dict[TensorKey, TensorKey] = {}
     layers: list[Layer] = []
     taken: set[str] = set()
     counted: set[int] = set()
@@ -218,12 +218,12 @@ def _is_graph(model: Any) -> bool:
     return bool(getattr(model, "inputs", None)) and bool(getattr(model, "outputs", None))
 
 
-def _key(tensor: Any, path: Key, aliases: Mapping[Key, Key]) -> Key:
+def _key(tensor: Any, path: TensorKey, aliases: Mapping[TensorKey, TensorKey]) -> TensorKey:
     own = (*path, id(tensor))
     return aliases.get(own, own)
 
 
-def _calls(model: Any, path: Key, aliases: dict[Key, Key]) -> Iterator[tuple[Any, Call]]:
+def _calls(model: Any, path: TensorKey, aliases: dict[TensorKey, TensorKey]) -> Iterator[tuple[Any, Call]]:
     """The model's nodes in Keras's order of layers, nested models opened; adds their tensors to `aliases`."""
     function = keras().Function(model.inputs, model.outputs)
     order = {id(operation): index for index, operation in enumerate(function.operations)}

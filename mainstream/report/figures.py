@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from numpy.typing import ArrayLike
 
+from mainstream._optional import require
 from mainstream.errors import ProblemError
-from mainstream.extras import require
+from mainstream.files import write_bytes
 from mainstream.report.plots import draw_budget, draw_choices, draw_frontier
 from mainstream.report.staircase import draw_schedule
 from mainstream.schedule import Result
-from mainstream.text import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ _RIGHT: Final = 0.2
 _WIDTH: Final = 9.0
 
 
-class Frontier(NamedTuple):
+class FrontierCurve(NamedTuple):
     """Best objective and bound for each budget, columns of one length; NaN where no schedule fits."""
 
     budgets: ArrayLike
@@ -53,7 +53,9 @@ def check_picture(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def result_figure(result: Result, prefix: ArrayLike, *, title: str = "", frontier: Frontier | None = None) -> Figure:
+def result_figure(
+    result: Result, prefix: ArrayLike, *, title: str = "", frontier: FrontierCurve | None = None
+) -> Figure:
     """A picture of a result: its schedule, where the budget goes, rates against accuracies and, if given, a frontier.
 
     Parameters
@@ -63,7 +65,7 @@ def result_figure(result: Result, prefix: ArrayLike, *, title: str = "", frontie
         Latency of the first k layers, as :attr:`mainstream.Model.prefix`.
     title : str
         Above the picture.
-    frontier : Frontier, optional
+    frontier : FrontierCurve, optional
         What could be had for other budgets; the result's own is marked in it.
 
     Raises
@@ -87,13 +89,13 @@ def result_figure(result: Result, prefix: ArrayLike, *, title: str = "", frontie
 
 
 def frontier_figure(
-    frontier: Frontier, *, metric: str = "objective", unit: str | None = None, title: str = ""
+    frontier: FrontierCurve, *, metric: str = "objective", unit: str | None = None, title: str = ""
 ) -> Figure:
     """A picture of a frontier alone.
 
     Parameters
     ----------
-    frontier : Frontier
+    frontier : FrontierCurve
     metric : str
         What the objective is, such as "mean f1".
     unit : str, optional

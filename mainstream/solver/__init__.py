@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from mainstream.apps import Apps
+from mainstream.description import one_of, shown
 from mainstream.errors import InfeasibleError, InterruptedSearch, ProblemError
 from mainstream.problem import Aggregate, App, EventModel, Method, Mode, Model, Objective, Video
 from mainstream.schedule import Choice, Frontier, Result
-from mainstream.validation import one_of, shown
 
 if TYPE_CHECKING:
-    from mainstream.solver.branch_and_bound import Outcome, Progress
-    from mainstream.solver.options import Options
+    from mainstream.solver.option_table import OptionTable
+    from mainstream.solver.search import Outcome, Progress
 
 
 def solve(
@@ -66,7 +66,7 @@ def solve(
     warm_start : Result or list of Choice, optional
         A schedule of a similar problem; its stem is tried first.
     progress : callable, optional
-        Called about every 50 ms with a :class:`~mainstream.solver.branch_and_bound.Progress`.
+        Called about every 50 ms with a :class:`~mainstream.solver.search.Progress`.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def _options(
     objective: Objective | None,
     mode: Mode,
     event_model: EventModel,
-) -> Options:
+) -> OptionTable:
     """What each app may choose; everything that the user described is checked here."""
     if objective is not None:
         one_of("objective", objective, get_args(Objective))
@@ -177,13 +177,13 @@ def _options(
     columns.check(model, video, mode)
     metric = objective_of(columns, objective)
 
-    from mainstream.solver.options import Options
+    from mainstream.solver.option_table import OptionTable
 
-    return Options.build(columns, model, video, metric=metric, mode=mode, event_model=event_model)
+    return OptionTable.build(columns, model, video, metric=metric, mode=mode, event_model=event_model)
 
 
 def _answer(
-    options: Options,
+    table: OptionTable,
     budget: float,
     method: Method,
     aggregate: Aggregate,
@@ -194,14 +194,14 @@ def _answer(
     started: float | None = None,
 ) -> tuple[Outcome, Result]:
     """Search, and put what was found in the user's words."""
-    from mainstream.solver.branch_and_bound import Limits
     from mainstream.solver.methods import maximise
+    from mainstream.solver.search import Limits
 
     started = perf_counter() if started is None else started
     limits = Limits(gap, math.inf if time_limit is None else time_limit, started, progress)
-    outcome = maximise(options, budget, limits, method, aggregate, options.staircases(warm_start))
-    schedule = options.schedule(outcome.cells)
-    mean = float(options.share @ schedule.value)
+    outcome = maximise(table, budget, limits, method, aggregate, table.staircases(warm_start))
+    schedule = table.schedule(outcome.cells)
+    mean = float(table.share @ schedule.value)
     fair = aggregate == "min"
     value = float(schedule.value.min()) if fair else mean
     return outcome, Result(
@@ -210,14 +210,14 @@ def _answer(
         objective=value,
         bound=max(value, outcome.bound),
         budget=float(budget),
-        metric=options.metric,
+        metric=table.metric,
         aggregate=aggregate,
-        mode=options.mode,
-        event_model=options.event_model,
+        mode=table.mode,
+        event_model=table.event_model,
         method=outcome.method,
         runtime_s=perf_counter() - started,
         nodes=outcome.nodes,
-        unit=options.model.unit,
+        unit=table.model.unit,
         mean=mean if fair else None,
         mean_bound=max(mean, outcome.mean_bound) if fair and outcome.mean_bound is not None else None,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
 from typing import Final
@@ -13,10 +11,9 @@ import numpy as np
 from mainstream.apps import IntArray
 from mainstream.errors import InfeasibleError
 from mainstream.solver import kernels
-from mainstream.solver.options import CellArray
+from mainstream.solver.option_table import CellArray
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress
 
-FEASIBLE_TOLERANCE: Final = 1e-9
-"""A schedule fits when its cost is at most budget * (1 + this)."""
 _EFFORT: Final = 25_000_000
 """Options that the kernels look at between two returns to Python: about 50 ms."""
 _FIRST_SLOTS: Final = 256
@@ -27,85 +24,7 @@ _VISITED: Final = 1 << 12
 _REPORT_EVERY_S: Final = 0.05
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a search stands.
-
-    Attributes
-    ----------
-    objective : float or None
-        Best so far.
-    bound : float
-    nodes : int
-    runtime_s : float
-    """
-
-    objective: float | None
-    bound: float
-    nodes: int
-    runtime_s: float
-
-    @property
-    def gap(self) -> float:
-        """`bound` less `objective`."""
-        return self.bound - (-np.inf if self.objective is None else self.objective)
-
-
-@dataclass(frozen=True, eq=False)
-class Limits:
-    """How far a search is to go, and whom it tells.
-
-    Attributes
-    ----------
-    gap : float
-        It may stop once bound - objective is at most this.
-    time_limit : float
-        Seconds since `started`; infinite for none.
-    started : float
-        perf_counter() at which the clock began.
-    progress : callable, optional
-        Called with a :class:`Progress` about every 50 ms.
-    """
-
-    gap: float
-    time_limit: float = np.inf
-    started: float = field(default_factory=perf_counter)
-    progress: Callable[[Progress], None] | None = None
-
-    @property
-    def left_s(self) -> float:
-        """Seconds left."""
-        return self.time_limit - (perf_counter() - self.started)
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a search found.
-
-    Attributes
-    ----------
-    cells : (N,) int
-        A cell for each app.
-    bound : float
-        Nothing is worth more.
-    nodes : int
-    finished, interrupted : bool
-        Whether the gap asked for is proven; whether Ctrl-C ended it.
-    method : str
-    mean_bound : float or None
-        With the smallest value as first aim: what no mean among the schedules that reach it surpasses.
-    """
-
-    cells: CellArray
-    bound: float
-    nodes: int
-    finished: bool
-    interrupted: bool = False
-    method: str = "branch-and-bound"
-    mean_bound: float | None = None
-
-
-class Search:
+class SearchTree:
     """One search tree over the packed options of a problem."""
 
     def __init__(self, packed: kernels.Packed) -> None:
@@ -269,7 +188,7 @@ class Search:
 class _Ticker:
     """Asked between two kernels: reports progress, and says whether there is time left."""
 
-    def __init__(self, search: Search, limits: Limits) -> None:
+    def __init__(self, search: SearchTree, limits: Limits) -> None:
         self._search = search
         self._limits = limits
         self._reported = limits.started
@@ -288,22 +207,6 @@ class _Ticker:
                 )
             )
         return self._limits.left_s > 0
-
-
-def schedule_cost(packed: kernels.Packed, cells: CellArray) -> float:
-    """Compute a second of one cell for each app, stem included.
-
-    Parameters
-    ----------
-    packed : Packed
-    cells : (N,) int
-        depth * (R + 1) + rate index, as in :class:`~mainstream.solver.kernels.Packed`.
-    """
-    depth, rate = np.divmod(cells.astype(np.int64), len(packed.rate))
-    staircase = np.zeros(len(packed.seg))
-    np.maximum.at(staircase, depth, packed.rate[rate])
-    staircase = np.maximum.accumulate(staircase[::-1])[::-1]
-    return float(packed.seg @ staircase + packed.tail[depth] @ packed.rate[rate])
 
 
 def _new_tree(n: int, depths: int) -> kernels.Tree:

@@ -18,9 +18,10 @@ import numpy as np
 
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
-from mainstream.solver.apart import cp_sat_apart, would_crash
-from mainstream.solver.branch_and_bound import FEASIBLE_TOLERANCE, Limits, Outcome, Progress, Search, schedule_cost
-from mainstream.solver.options import CellArray, at_least, weighted
+from mainstream.solver.branch_and_bound import SearchTree
+from mainstream.solver.cp_sat_subprocess import cp_sat_apart, would_crash
+from mainstream.solver.option_table import CellArray, at_least, weighted
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress, schedule_cost
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -85,7 +86,7 @@ def cp_sat(
     cells = found.cells
     if cells is None:
         # Nothing in time, or nothing at all: the cheapest schedule tells.
-        search = Search(packed)
+        search = SearchTree(packed)
         search.feasible(budget)
         cells = search.tree.best
     value = kernels.worth(packed, cells)

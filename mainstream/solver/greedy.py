@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
-from mainstream.solver.branch_and_bound import FEASIBLE_TOLERANCE, Limits, Outcome, Search, schedule_cost
-from mainstream.solver.options import CellArray, Options
+from mainstream.solver.branch_and_bound import SearchTree
+from mainstream.solver.option_table import CellArray, OptionTable
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, schedule_cost
 
 _Arguments = ParamSpec("_Arguments")
 _Returned = TypeVar("_Returned")
@@ -51,14 +52,14 @@ def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
     _place(packed.start, packed.cell, _first_cells(packed, budget), chosen)
     moves = _climb(*packed, budget * (1 + FEASIBLE_TOLERANCE), chosen)
     cells = packed.cell[chosen]
-    bound = Search(packed).root_bound(budget, cells)
+    bound = SearchTree(packed).root_bound(budget, cells)
     value = float(packed.value[chosen].sum())
     return Outcome(
         cells=cells, bound=max(bound, value), nodes=moves, finished=bound - value <= limits.gap, method="greedy"
     )
 
 
-def greedy_released(options: Options, packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
+def greedy_released(table: OptionTable, packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
     """The rule of the scheduler that was published with the paper; exists to be compared with.
 
     From the same start, among the moves to another (num_frozen, fps) that strictly lower the app's loss, 1 - value,
@@ -68,7 +69,7 @@ def greedy_released(options: Options, packed: kernels.Packed, budget: float, lim
 
     Parameters
     ----------
-    options : Options
+    table : OptionTable
         All of them: the rule may well take one that another option dominates.
     packed : Packed
         The same, packed, values weighted; for the start and the bound.
@@ -83,9 +84,9 @@ def greedy_released(options: Options, packed: kernels.Packed, budget: float, lim
     """
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
     cells = _first_cells(packed, budget)
-    moves = _released(options.values, options.depths, packed.tail, packed.seg, packed.rate, allowed, cells)
-    value = float(options.schedule(cells).value @ options.share)
-    bound = Search(packed).root_bound(budget, cells)
+    moves = _released(table.values, table.depths, packed.tail, packed.seg, packed.rate, allowed, cells)
+    value = float(table.schedule(cells).value @ table.share)
+    bound = SearchTree(packed).root_bound(budget, cells)
     return Outcome(
         cells=cells,
         bound=max(bound, value),
@@ -101,7 +102,7 @@ def _first_cells(packed: kernels.Packed, budget: float) -> CellArray:
     _begin(packed.start, packed.cell, len(packed.rate), chosen)
     cells = packed.cell[chosen]
     if schedule_cost(packed, cells) > budget * (1 + FEASIBLE_TOLERANCE):
-        search = Search(packed)
+        search = SearchTree(packed)
         search.feasible(budget)
         return search.tree.best
     return cells

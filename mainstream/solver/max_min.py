@@ -14,8 +14,9 @@ import numpy as np
 from mainstream.errors import InterruptedSearch
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
-from mainstream.solver.branch_and_bound import FEASIBLE_TOLERANCE, Limits, Outcome, Search
-from mainstream.solver.options import at_least, weighted
+from mainstream.solver.branch_and_bound import SearchTree
+from mainstream.solver.option_table import at_least, weighted
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome
 
 _SAME: float = 1e-12
 """Values that differ by no more are one value to the second stage."""
@@ -51,11 +52,11 @@ def max_min(packed: kernels.Packed, share: FloatArray, budget: float, limits: Li
     try:
         while low < high and limits.left_s > 0:
             middle = (low + high + 1) // 2
-            if Search(at_least(packed, values[middle])).cheapest(allowed, allowed) <= allowed:
+            if SearchTree(at_least(packed, values[middle])).cheapest(allowed, allowed) <= allowed:
                 low = middle
             else:
                 high = middle - 1
     except KeyboardInterrupt:
         raise InterruptedSearch(None) from None
-    second = Search(weighted(at_least(packed, values[low] - _SAME), share)).run(budget, limits)
+    second = SearchTree(weighted(at_least(packed, values[low] - _SAME), share)).run(budget, limits)
     return replace(second, bound=float(values[high]), mean_bound=second.bound, finished=second.finished and low == high)

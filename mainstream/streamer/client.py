@@ -17,11 +17,11 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from mainstream._optional import require
+from mainstream.description import shown
 from mainstream.errors import DeployError, ProblemError
-from mainstream.extras import require
 from mainstream.streamer.keys import client_security
 from mainstream.streamer.plan import NetPlan
-from mainstream.validation import shown
 
 if TYPE_CHECKING:
     import zmq

@@ -7,8 +7,8 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from mainstream._optional import require
 from mainstream.errors import ProblemError
-from mainstream.extras import require
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -23,7 +23,7 @@ _MISSING: Final = 0.02
 """Share of its length that the last frame of a whole clip may fall short by."""
 
 
-class Video:
+class VideoReader:
     """The video in a container, open; use it in a ``with`` block.
 
     Parameters

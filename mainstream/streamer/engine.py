@@ -19,12 +19,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
+from mainstream.files import naming
+from mainstream.formats.package import PACKAGE, read_package
 from mainstream.graphs.part import Part, fits, read_graph
-from mainstream.package import PACKAGE, read_package
 from mainstream.streamer.plan import NOBODY, NetPlan, Subnet
-from mainstream.text import naming
-from mainstream.validation import nearest, shown
 
 Tensor = NDArray[Any]
 Pixels = Callable[[int, int, int], NDArray[np.uint8]]
@@ -38,7 +38,7 @@ _FINEST: Final = 10**6
 """Largest denominator of a rate: 29.97 is 30000/1001."""
 
 
-class Key(NamedTuple):
+class PartKey(NamedTuple):
     """What a loaded part is known by from one plan to the next: its file as it was read, and its two ends."""
 
     path: Path
@@ -56,7 +56,7 @@ class Branch:
     ----------
     subnet : Subnet
     part : Part
-    key : Key
+    key : PartKey
     step, period, phase : int
         It runs on `step` of `period` frames of its parent, shifted by `phase`.
     event_class : int or None
@@ -65,7 +65,7 @@ class Branch:
 
     subnet: Subnet
     part: Part
-    key: Key
+    key: PartKey
     step: int
     period: int
     phase: int
@@ -93,7 +93,7 @@ class Engine:
         Folder that all model files have to lie in.
     stream_fps : float
         Frames a second that the camera gives; a part that is to run faster runs on every frame.
-    loaded : mapping of Key to Part, optional
+    loaded : mapping of PartKey to Part, optional
         Parts of the plan before, which need not be loaded again.
 
     Raises
@@ -104,7 +104,7 @@ class Engine:
     """
 
     def __init__(
-        self, plan: NetPlan, model_dir: Path, stream_fps: float, loaded: Mapping[Key, Part] | None = None
+        self, plan: NetPlan, model_dir: Path, stream_fps: float, loaded: Mapping[PartKey, Part] | None = None
     ) -> None:
         self.plan = plan
         parts = _load(plan, model_dir.resolve(), loaded or {})
@@ -116,7 +116,7 @@ class Engine:
         self._reached = [0] * len(self.branches)
 
     @property
-    def loaded(self) -> dict[Key, Part]:
+    def loaded(self) -> dict[PartKey, Part]:
         """The parts, for the next plan."""
         return {branch.key: branch.part for branch in self.branches}
 
@@ -181,15 +181,15 @@ def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], 
     return outputs, seconds
 
 
-def _load(plan: NetPlan, model_dir: Path, loaded: Mapping[Key, Part]) -> list[tuple[Key, Part]]:
+def _load(plan: NetPlan, model_dir: Path, loaded: Mapping[PartKey, Part]) -> list[tuple[PartKey, Part]]:
     """The parts of a plan; those of one file one after the other, so that each file is read once."""
-    found: dict[int, tuple[Key, Part]] = {}
+    found: dict[int, tuple[PartKey, Part]] = {}
     known = dict(loaded)
     for subnet in sorted(plan.subnets, key=lambda subnet: subnet.model_path):
         with naming(f"net {subnet.net_id}"):
             path = _inside(model_dir, subnet.model_path)
             state = path.stat()
-            key = Key(path, state.st_mtime_ns, state.st_size, subnet.input_layer, subnet.output_layer)
+            key = PartKey(path, state.st_mtime_ns, state.st_size, subnet.input_layer, subnet.output_layer)
             if key not in known:
                 with naming("model_path"):
                     read_graph(path)

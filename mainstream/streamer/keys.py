@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Final
 
+from mainstream._optional import require
 from mainstream.errors import ProblemError
-from mainstream.extras import require
 
 if TYPE_CHECKING:
     import zmq

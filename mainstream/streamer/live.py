@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from mainstream._optional import require
 from mainstream.errors import ProblemError
-from mainstream.extras import require
-from mainstream.streamer.decoding import TIMEOUT_S, Video
+from mainstream.streamer.decoding import TIMEOUT_S, VideoReader
 from mainstream.streamer.frames import Frame, Source
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Camera(Source):
     name : str
         What to call it in a message.
     address, form, options
-        As for :class:`mainstream.streamer.decoding.Video`.
+        As for :class:`mainstream.streamer.decoding.VideoReader`.
 
     Raises
     ------
@@ -110,7 +110,7 @@ class Camera(Source):
         while not self._closed.is_set():
             before = self._number
             try:
-                with Video(self._name, self._address, self._form, self._options) as video:
+                with VideoReader(self._name, self._address, self._form, self._options) as video:
                     self._take(video)
             except ProblemError:
                 if not self._ready:
@@ -118,7 +118,7 @@ class Camera(Source):
             pause = first if self._number > before else min(2 * pause, longest)
             self._closed.wait(pause)
 
-    def _take(self, video: Video) -> None:
+    def _take(self, video: VideoReader) -> None:
         """Take frames until there are no more."""
         pictures = _fresh(video.pictures())
         back = self._ready

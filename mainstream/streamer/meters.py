@@ -9,8 +9,8 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from mainstream._optional import require
 from mainstream.errors import ProblemError
-from mainstream.extras import require
 from mainstream.streamer.plan import NetPlan, Subnet
 
 if TYPE_CHECKING:

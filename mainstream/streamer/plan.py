@@ -15,11 +15,11 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, StrictBool, model_validator
 
+from mainstream.description import Count, Description, Positive, Whole, refuse, says, shown
 from mainstream.errors import ProblemError
+from mainstream.files import json_values, naming
 from mainstream.problem import App, EventClass, Model
 from mainstream.schedule import Choice, Result
-from mainstream.text import json_values, naming
-from mainstream.validation import Count, Description, Positive, Whole, refuse, says, shown
 
 NOBODY: Final = -1
 """`app_id` of a shared part, and `parent_id` of one that the camera feeds."""

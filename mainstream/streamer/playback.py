@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import numpy as np
 from pydantic import Field
 
+from mainstream._optional import require
+from mainstream.description import Count, Description, Positive, says
 from mainstream.errors import ProblemError
-from mainstream.extras import require
-from mainstream.streamer.decoding import Video
+from mainstream.streamer.decoding import VideoReader
 from mainstream.streamer.frames import Frame, Source
-from mainstream.validation import Count, Description, Positive, says
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -82,8 +82,8 @@ class Clip(Played):
             next(video.pictures())
             super().__init__(video.fps, loop=loop, paced=paced)
 
-    def _open(self) -> Video:
-        return Video(str(self._path), f"file:{self._path}")
+    def _open(self) -> VideoReader:
+        return VideoReader(str(self._path), f"file:{self._path}")
 
     def _pictures(self) -> Iterator[VideoFrame]:
         with self._open() as video:

@@ -16,6 +16,7 @@ from time import monotonic, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from mainstream.description import shown
 from mainstream.errors import DeployError, ProblemError
 from mainstream.graphs.backend import use_threads
 from mainstream.streamer.client import Observed
@@ -26,7 +27,6 @@ from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.results import Analysis, ResultsFile, Votes
 from mainstream.streamer.sources import open_source
 from mainstream.streamer.window import Window
-from mainstream.validation import shown
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

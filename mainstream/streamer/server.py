@@ -11,12 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from mainstream._optional import require
+from mainstream.description import shown
 from mainstream.errors import DeployError, ProblemError
-from mainstream.extras import require
 from mainstream.streamer.keys import server_security
 from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.runner import LocalRunner
-from mainstream.validation import shown
 
 DEFAULT_BIND: Final = "tcp://127.0.0.1:5555"
 _LARGEST: Final = 16 * 2**20

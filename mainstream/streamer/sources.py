@@ -9,11 +9,11 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import url2pathname
 
+from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.streamer.frames import Frame, Source
 from mainstream.streamer.live import Camera
 from mainstream.streamer.playback import Clip, Pattern, PatternOptions
-from mainstream.validation import shown
 
 __all__ = ["Frame", "Source", "open_source"]
 

@@ -19,7 +19,7 @@ from mainstream.trainer.splits import Rows
 
 
 @dataclass(frozen=True)
-class Source:
+class BatchSource:
     """Where the batches at one chokepoint come from.
 
     Attributes
@@ -147,16 +147,16 @@ class Activations:
             self._files = {k: RowFile(folder / f"{k}.activations", self._shapes[k], np.float32) for k in self.cached}
             self._compute(progress)
 
-    def at(self, num_frozen: int) -> Source:
+    def at(self, num_frozen: int) -> BatchSource:
         """What reads, or computes, the activations at a chokepoint; its file is mapped as long as that is in use."""
         frames = self._frames
         if num_frozen == 0:
-            return Source(frames.shape[1:], np.uint8, lambda rows: frames[rows])
+            return BatchSource(frames.shape[1:], np.uint8, lambda rows: frames[rows])
         if num_frozen in self.cached:
             mapped = self._files[num_frozen].mapped()
-            return Source(mapped.shape[1:], np.float32, lambda rows: mapped[rows])
+            return BatchSource(mapped.shape[1:], np.float32, lambda rows: mapped[rows])
         stem = self._through([num_frozen])
-        return Source(self._shapes[num_frozen], np.float32, lambda rows: stem(frames[rows])[0])
+        return BatchSource(self._shapes[num_frozen], np.float32, lambda rows: stem(frames[rows])[0])
 
     def _through(self, chokepoints: Sequence[int]) -> Any:
         """Frames -> the tensors at some chokepoints, increasing."""

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.errors import ProblemError
-from mainstream.package import Estimate, Events
+from mainstream.formats.package import Estimate, Events
 
 CONFIDENCE: Final = 0.95
 

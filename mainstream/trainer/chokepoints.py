@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from mainstream.description import nearest
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import keras
 from mainstream.graphs.trace import Layer, Network
-from mainstream.validation import nearest
 
 _RESNET_BLOCKS = tuple(
     f"conv{stage}_block{block}_out"

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import keras, tensorflow
 from mainstream.graphs.trace import Network
-from mainstream.trainer.activations import BATCH, Source
-from mainstream.trainer.base import trained_variables, unfrozen
+from mainstream.trainer.activations import BATCH, BatchSource
+from mainstream.trainer.base_network import trained_variables, unfrozen
 from mainstream.trainer.forward import forward
 from mainstream.trainer.samples import Samples
 from mainstream.trainer.settings import Settings
@@ -42,12 +42,12 @@ class Tail:
     network : Network
         Traced from the model whose weights are trained.
     num_frozen : int
-    source : Source
+    source : BatchSource
         Of the tensors at that chokepoint.
     settings : Settings
     """
 
-    def __init__(self, network: Network, num_frozen: int, source: Source, settings: Settings) -> None:
+    def __init__(self, network: Network, num_frozen: int, source: BatchSource, settings: Settings) -> None:
         tf = tensorflow()
         self.num_frozen = num_frozen
         self._settings = settings

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mainstream.graphs.backend import keras, tensorflow
-from mainstream.graphs.trace import Call, Key, Network
+from mainstream.graphs.trace import Call, Network, TensorKey
 
 
 def forward(
@@ -40,7 +40,7 @@ def forward(
     calls = [call for layer in network.layers[start:stop] for call in layer.calls]
     folded = {} if normalises else dict(_pairs(calls, network.cuts[stop]))
     skipped = {id(norm) for norm in folded.values()}
-    values: dict[Key, Any] = {network.cuts[start]: tensor}
+    values: dict[TensorKey, Any] = {network.cuts[start]: tensor}
     for call in calls:
         if id(call) in folded:
             norm = folded[id(call)]
@@ -52,7 +52,7 @@ def forward(
     return values[network.cuts[stop]]
 
 
-def _pairs(calls: list[Call], last: Key) -> Iterator[tuple[int, Call]]:
+def _pairs(calls: list[Call], last: TensorKey) -> Iterator[tuple[int, Call]]:
     """Id of a convolution's call -> the call of the batch norm that is all that reads it."""
     reads = Counter(key for call in calls for key in call.inputs.values())
     makers = {call.outputs[0]: call for call in calls if _is_plain(call.operation)}

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mainstream.errors import ProblemError
-from mainstream.graphs.frozen import frozen_graph, load
+from mainstream.files import write_bytes
+from mainstream.graphs.frozen import frozen_graph
+from mainstream.graphs.keras_file import load_keras_file
 from mainstream.graphs.trace import trace
-from mainstream.text import write_bytes
-from mainstream.trainer.savedforms import from_checkpoint, from_json, from_saved_model
+from mainstream.trainer.model_importers import from_checkpoint, from_json, from_saved_model
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def freeze(source: str | Path | Any, out: str | Path | None = None, *, output: s
     prefix = str(path)
     written = Path(out or f"{prefix}-frozen.pb")
     if path.suffix in {".keras", ".h5"}:
-        return _freeze_model(load(path), path.stem, Path(out or path.with_suffix(".pb")))
+        return _freeze_model(load_keras_file(path), path.stem, Path(out or path.with_suffix(".pb")))
     if (path / "saved_model.pb").is_file():
         return _save(*from_saved_model(path), written)
     if Path(f"{prefix}.json").is_file():

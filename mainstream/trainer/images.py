@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream._optional import require
 from mainstream.errors import ProblemError
-from mainstream.extras import require
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 

@@ -18,11 +18,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from mainstream.description import nearest
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import brief, keras
-from mainstream.graphs.frozen import load
+from mainstream.graphs.keras_file import load_keras_file
 from mainstream.graphs.trace import Network, trace
-from mainstream.validation import nearest
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION: Final = (0.229, 0.224, 0.225)
@@ -86,7 +86,7 @@ def with_model(
     """The Keras model itself and what :func:`network` makes of it, with its arguments and errors."""
     if not isinstance(model, str | Path):
         return model, trace(model, getattr(model, "name", "model"), size)
-    name = canonical(model)
+    name = network_name(model)
     if name in KNOWN:
         built = build(name, size=size, weights=weights, classes=classes, dense=dense)
         return built, trace(built, f"{name}-{built.input_shape[1]}")
@@ -94,11 +94,11 @@ def with_model(
         raise ProblemError(f"network {str(model)!r} is not known; {nearest(name, KNOWN)}; or give a .keras file")
     if str(weights) != "none" or dense:
         raise ProblemError(f"{model} brings its own weights and head; leave out --weights and --dense")
-    loaded = load(model)
+    loaded = load_keras_file(model)
     return loaded, trace(loaded, Path(model).stem, size)
 
 
-def canonical(name: str | Path) -> str:
+def network_name(name: str | Path) -> str:
     """A network's name as in :data:`KNOWN`: "MobileNet-V2" is "mobilenetv2"."""
     return re.sub(r"[-_ ]", "", str(name)).lower()
 
@@ -132,7 +132,7 @@ def build(
     ProblemError
         The name is not known, the network does not take that size, or the weights are not this network's.
     """
-    name = canonical(name)
+    name = network_name(name)
     if name not in KNOWN:
         raise ProblemError(f"network {name!r} is not known; {nearest(name, KNOWN)}")
     known = KNOWN[name]
@@ -203,7 +203,7 @@ def _load_weights(model: Any, base: Any, path: Path) -> None:
         raise ProblemError(f"{path}: weights have to be a .h5, .weights.h5 or .keras file")
     whole = path.suffix == ".keras" or _holds_model(path)
     if whole:
-        _take_weights(model, base, load(path), path)
+        _take_weights(model, base, load_keras_file(path), path)
         return
     reasons = []
     for target in (model, base):

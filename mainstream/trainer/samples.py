@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.trainer.activations import BATCH, RowFile
 from mainstream.trainer.augmentation import augmenter
 from mainstream.trainer.images import Folder, find, read
 from mainstream.trainer.settings import Settings
 from mainstream.trainer.splits import Rows, read_groups, split
-from mainstream.validation import shown
 
 TEST_SHARE: Final = 0.2
 

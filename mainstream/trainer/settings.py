@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mainstream.description import Count, Description, NonNegative, Positive, Whole, refuse, shown
 from mainstream.errors import ProblemError
-from mainstream.text import naming, parse, read_text
-from mainstream.validation import Count, Description, NonNegative, Positive, Whole, refuse, shown
+from mainstream.files import naming, parse, read_text
 
 SECTION: Final = "finetune-config"
 

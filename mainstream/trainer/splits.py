@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream.description import shown
 from mainstream.errors import ProblemError
-from mainstream.text import naming, read_text
-from mainstream.validation import shown
+from mainstream.files import naming, read_text
 
 Rows = NDArray[np.int64]
 Labels = NDArray[np.int64]

@@ -20,24 +20,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mainstream.curve import Curve
+from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
+from mainstream.formats.curve import Curve
+from mainstream.formats.package import MODELS, PACKAGE, Package, pareto, read_package, save_package
 from mainstream.graphs.backend import brief, tensorflow
-from mainstream.graphs.frozen import load
-from mainstream.package import MODELS, PACKAGE, Package, pareto, read_package, save_package
+from mainstream.graphs.keras_file import load_keras_file
 from mainstream.trainer import samples
 from mainstream.trainer.activations import Activations
-from mainstream.trainer.base import Base
+from mainstream.trainer.base_network import BaseNetwork
 from mainstream.trainer.fine_tuning import Epoch, Tail, rates
 from mainstream.trainer.freeze import freeze
-from mainstream.trainer.networks import KNOWN, canonical
-from mainstream.trainer.record import Record, same_settings
+from mainstream.trainer.networks import KNOWN, network_name
 from mainstream.trainer.settings import Settings
-from mainstream.validation import nearest, shown
+from mainstream.trainer.training_state import TrainingState, same_settings
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """How far a training is.
 
     Attributes
@@ -90,7 +90,7 @@ def train(
     cache_gb: float = 8.0,
     keep_all: bool = False,
     resume: bool = False,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Callable[[TrainingProgress], None] = lambda progress: None,
 ) -> Training:
     """Train one app at all chokepoints.
 
@@ -130,9 +130,9 @@ def train(
     given = samples.Images.of(Path(images), _path(test_images), _path(groups))
     event = _event(chosen.event_class, given.train.classes)
     folder, logs = _folders(name, Path(model_dir), Path(log_dir))
-    base = Base(chosen, len(given.train.classes))
+    base = BaseNetwork(chosen, len(given.train.classes))
     depends_on = {**chosen.model_dump(mode="json"), "images": given.digest(), "weights_digest": base.digest}
-    record = Record(logs, name, depends_on)
+    record = TrainingState(logs, name, depends_on)
     _check(record, folder, resume)
     if resume:
         record.resume()
@@ -140,41 +140,43 @@ def train(
     if todo:
         with TemporaryDirectory(prefix=f".{name}-cache-", dir=logs) as cache:
             size = base.network.height, base.network.width
-            data = samples.load(given, chosen, size, Path(cache), lambda done: progress(Progress("reading", done)))
+            data = samples.load(
+                given, chosen, size, Path(cache), lambda done: progress(TrainingProgress("reading", done))
+            )
             activations = Activations(
                 base.network,
                 data.frames,
                 todo,
                 Path(cache),
                 1e9 * cache_gb,
-                lambda done: progress(Progress("stem", done)),
+                lambda done: progress(TrainingProgress("stem", done)),
             )
             _train(base, todo, activations, data, record, chosen, event, folder / MODELS, progress)
     return _finish(base, record, folder, given.train.classes, chosen, keep_all)
 
 
 def _train(
-    base: Base,
+    base: BaseNetwork,
     todo: list[int],
     activations: Activations,
     data: samples.Samples,
-    record: Record,
+    record: TrainingState,
     settings: Settings,
     event: int | None,
     models: Path,
-    progress: Callable[[Progress], None],
+    progress: Callable[[TrainingProgress], None],
 ) -> None:
     """Train at the chokepoints in `todo`, in this order, and keep each when it is done."""
     work = {k: _work(base, k) for k in todo}
     done = 0.0
     carried = None
     if settings.warm_start and record.accuracies:
-        carried = load(models / f"{min(record.accuracies)}.keras").get_weights()
+        carried = load_keras_file(models / f"{min(record.accuracies)}.keras").get_weights()
     for k in todo:
 
         def on_epoch(epoch: Epoch, k: int = k, done: float = done) -> None:
             share = (done + work[k] * epoch.epoch / settings.max_nb_epoch) / sum(work.values())
-            progress(Progress("training", share, k, epoch))
+            progress(TrainingProgress("training", share, k, epoch))
 
         base.restore(carried)
         tail = Tail(base.network, k, activations.at(k), settings)
@@ -190,7 +192,7 @@ def _train(
         gc.collect()  # a tail and its graph hold each other, and a file of activations in memory
 
 
-def _work(base: Base, num_frozen: int) -> float:
+def _work(base: BaseNetwork, num_frozen: int) -> float:
     """How long training there takes, relative to other chokepoints: about as many numbers as its layers give."""
     return float(sum(prod(side or 1 for side in layer.shape) for layer in base.network.layers[num_frozen:]))
 
@@ -209,7 +211,7 @@ def _save(model: Any, path: Path) -> None:
 
 
 def _finish(
-    base: Base, record: Record, folder: Path, classes: tuple[str, ...], settings: Settings, keep_all: bool
+    base: BaseNetwork, record: TrainingState, folder: Path, classes: tuple[str, ...], settings: Settings, keep_all: bool
 ) -> Training:
     """Freeze the models that are kept, remove the others, and write what the package is."""
     models = folder / MODELS
@@ -226,7 +228,7 @@ def _finish(
     before = read_package(folder)[0] if (folder / PACKAGE).exists() else None
     package = Package(
         name=record.name,
-        network=canonical(settings.net) if canonical(settings.net) in KNOWN else base.network.name,
+        network=network_name(settings.net) if network_name(settings.net) in KNOWN else base.network.name,
         weights_digest=base.digest,
         channels=base.network.channels,
         height=base.network.height,
@@ -264,7 +266,7 @@ def _folders(name: str, model_dir: Path, log_dir: Path) -> tuple[Path, Path]:
     return folder, log_dir
 
 
-def _check(record: Record, folder: Path, resume: bool) -> None:
+def _check(record: TrainingState, folder: Path, resume: bool) -> None:
     """Refuse to train over what is there, and to go on with what was trained in another way."""
     if (folder / PACKAGE).exists():
         same_settings(record.settings, read_package(folder)[0].training, str(folder / PACKAGE))

@@ -1,0 +1,1 @@
+"""File formats: what each file holds, read and written; one format a file."""

@@ -1,0 +1,138 @@
+"""Labelled frames, and what a model decided on frames: CSV, or the results of the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import StrictBool
+
+from mainstream.description import Description, Probability, Whole, nearest, shown
+from mainstream.errors import ProblemError
+from mainstream.files import csv_rows, json_values, naming, read_text
+
+Frames = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[Frames, Flags]:
+    """Labelled frames, from CSV with the columns frame and label.
+
+    Parameters
+    ----------
+    path : Path
+    classes : sequence of str
+        That a label may be.
+    event_class : str
+        The one that is the event.
+
+    Returns
+    -------
+    (n,) int array, (n,) bool array
+        Frame numbers, increasing, and whether each shows the event.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, a label is none of the classes, or a frame stands twice.
+    """
+    text = read_text(path)
+    found: dict[int, bool] = {}
+    with naming(path):
+        for where, keys in csv_rows(text, ("frame", "label")):
+            row = _Label.of(keys, where=where)
+            if row.label not in classes:
+                raise ProblemError(f"{where}: label {shown(row.label)} is no class; {nearest(row.label, classes)}")
+            _add(found, row.frame, row.label == event_class, where)
+    return _arrays(found)
+
+
+def read_scores(path: Path, threshold: float, app_id: int | None = None) -> tuple[Frames, Flags]:
+    """A model's decisions: CSV with the columns frame and score, or the runtime's results, JSON lines.
+
+    Parameters
+    ----------
+    path : Path
+        JSON lines when it begins with a brace.
+    threshold : float
+        A score from here on is a positive decision; in the runtime's results the decision stands beside the scores.
+    app_id : int, optional
+        Whose results to take, where they are of several apps.
+
+    Returns
+    -------
+    (m,) int array, (m,) bool array
+        Frame numbers, increasing, and the decisions.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, a line is not what it has to be, a frame stands twice, or results are of several apps
+        and none is chosen, or hold none of the chosen one.
+    """
+    text = read_text(path)
+    found: dict[int, bool] = {}
+    with naming(path):
+        if text.lstrip().startswith("{"):
+            for where, result in _of_one_app(text, app_id):
+                if result.positive is None:
+                    raise ProblemError(f"{where}: no decision, as the app had no event_class; deploy it with one")
+                _add(found, result.frame, result.positive, where)
+        else:
+            for where, keys in csv_rows(text, ("frame", "score")):
+                row = _Score.of(keys, where=where)
+                _add(found, row.frame, row.score >= threshold, where)
+    return _arrays(found)
+
+
+class _Label(Description):
+    frame: Whole
+    label: str
+
+
+class _Score(Description):
+    frame: Whole
+    score: Probability
+
+
+class _Result(Description):
+    """One line of the runtime's results, as far as it matters here."""
+
+    frame: Whole
+    app_id: Whole
+    positive: StrictBool | None
+
+
+def _of_one_app(text: str, app_id: int | None) -> Iterator[tuple[str, _Result]]:
+    first = app_id
+    count = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"line {number}"
+        with naming(where):
+            keys = json_values(line)
+        if not isinstance(keys, dict):
+            raise ProblemError(f"{where}: got {shown(keys)}; it has to be one of the runtime's results")
+        result = _Result.of({key: keys[key] for key in _Result.model_fields if key in keys}, where=where)
+        first = result.app_id if first is None else first
+        if result.app_id == first:
+            count += 1
+            yield where, result
+        elif app_id is None:
+            raise ProblemError(f"{where}: results of app {result.app_id}, after those of app {first}; give --app-id")
+    if not count:
+        raise ProblemError(f"no results of app {app_id}")
+
+
+def _add(found: dict[int, bool], frame: int, flag: bool, where: str) -> None:
+    if frame in found:
+        raise ProblemError(f"{where}: frame {frame} stands twice; the file has to be of one recording")
+    found[frame] = flag
+
+
+def _arrays(found: dict[int, bool]) -> tuple[Frames, Flags]:
+    frames = sorted(found)
+    return np.array(frames, np.int64), np.array([found[frame] for frame in frames], bool)

@@ -1,0 +1,64 @@
+"""Accuracy curves and the CSV files that hold them."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mainstream.description import Description, Probability, Whole
+from mainstream.errors import ProblemError
+from mainstream.files import csv_rows, naming, read_text, write_text
+
+CURVE_COLUMNS: Final = ("num_frozen", "accuracy", "false_positive_rate")
+
+
+class Curve(NamedTuple):
+    """An accuracy curve: `num_frozen` -> per-frame rates; `false_positive_rates` is None where not measured."""
+
+    accuracies: dict[int, float]
+    false_positive_rates: dict[int, float] | None
+
+
+def load_curve(path: str | PathLike[str]) -> Curve:
+    """An accuracy curve from CSV with the columns num_frozen, accuracy and, where measured, false_positive_rate.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, or a column or a value is not what it has to be.
+    """
+    path = Path(path)
+    text = read_text(path)
+    with naming(path):
+        return _curve(text)
+
+
+def save_curve(curve: Curve, path: str | PathLike[str]) -> None:
+    """Write an accuracy curve as CSV; :func:`load_curve` reads it back, equal."""
+    rates = curve.false_positive_rates
+    rows = [",".join(CURVE_COLUMNS if rates is not None else CURVE_COLUMNS[:2])]
+    for f in sorted(curve.accuracies):
+        rows.append(f"{f},{curve.accuracies[f]!r}" + (f",{rates[f]!r}" if rates is not None else ""))
+    write_text(Path(path), "\n".join(rows) + "\n")
+
+
+class _Row(Description):
+    """One line of a curve file."""
+
+    num_frozen: Whole
+    accuracy: Probability
+    false_positive_rate: Probability | None = None
+
+
+def _curve(text: str) -> Curve:
+    rows: dict[int, _Row] = {}
+    for where, keys in csv_rows(text, CURVE_COLUMNS[:2], optional=CURVE_COLUMNS[2]):
+        row = _Row.of(keys, where=where)
+        if row.num_frozen in rows:
+            raise ProblemError(f"{where}: num_frozen {row.num_frozen} stands twice")
+        rows[row.num_frozen] = row
+    return Curve(
+        {f: row.accuracy for f, row in rows.items()},
+        {f: row.false_positive_rate for f, row in rows.items() if row.false_positive_rate is not None} or None,
+    )

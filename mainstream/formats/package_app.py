@@ -1,0 +1,61 @@
+"""The app that an M-Package describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mainstream.errors import ProblemError
+from mainstream.files import Name, naming
+from mainstream.formats.curve import Curve
+from mainstream.formats.package import Package, pareto, read_package
+from mainstream.problem import App
+
+
+def load_package(folder: Name, app_id: int = 1, **keys: Any) -> App:
+    """The app of an M-Package.
+
+    Its curve is what :func:`~mainstream.formats.package.pareto` keeps, its event parameters are the calibrated ones,
+    its event class is the number of an output, and its model files are absolute, so that a runtime on this machine
+    finds them.
+
+    Parameters
+    ----------
+    folder : path
+    app_id : int
+    **keys
+        Any other key of :class:`~mainstream.problem.App`; wins over what the package says. `accuracies` win over both
+        halves of the package's curve.
+
+    Raises
+    ------
+    ProblemError
+        There is no such package, it is not calibrated and no `event_length_ms` is given, or a key or value is wrong.
+    """
+    folder = Path(folder)
+    package, curve = read_package(folder)
+    with naming(folder):
+        return app_of_package(folder, package, curve, {"app_id": app_id, **keys})
+
+
+def app_of_package(folder: Path, package: Package, curve: Curve, keys: dict[str, Any]) -> App:
+    given = {App.other_names.get(key, key) for key in keys}
+    kept = pareto(curve)
+    rates = curve.false_positive_rates
+    own: dict[str, Any] = {
+        "name": package.name,
+        "accuracies": {f: curve.accuracies[f] for f in kept},
+        "model_path": {f: str((folder / file).absolute()) for f, file in package.models.items()},
+        "event_class": package.event_output,
+    }
+    if rates is not None and "accuracies" not in given:
+        own["false_positive_rates"] = {f: rates[f] for f in kept}
+    for key in ("event_length_ms", "event_frequency", "correlation"):
+        estimate = getattr(package.events, key, None)
+        if estimate is not None:
+            own[key] = estimate.value
+    if "event_length_ms" not in given | own.keys():
+        raise ProblemError(
+            f"{package.name} has no event length; give event_length_ms, or measure it: mainstream calibrate {folder}"
+        )
+    return App.of({key: value for key, value in own.items() if key not in given} | keys)

@@ -1,0 +1,170 @@
+"""Problem files, YAML or JSON, with the curves, packages and profile that they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import yaml
+from pydantic import Field
+
+from mainstream.apps import Apps
+from mainstream.description import Description, NonNegative, Positive, nearest, shown
+from mainstream.errors import ProblemError
+from mainstream.files import Name, mapping, naming, write_text
+from mainstream.formats.curve import Curve, load_curve
+from mainstream.formats.package import Package, check_fit, read_package
+from mainstream.formats.package_app import app_of_package
+from mainstream.formats.profile import load_profile
+from mainstream.problem import Aggregate, App, EventModel, Method, Mode, Model, Objective, Video
+
+_WIDTH: Final = 110
+
+
+class SolveOptions(Description):
+    """How to solve, as a problem file or the command line may say it; None is :func:`mainstream.solve`'s default.
+
+    Parameters
+    ----------
+    budget : float, optional
+        Compute a second, in the unit of the model's latencies a second.
+    objective, aggregate, mode, method, event_model, gap, time_limit : optional
+        As in :func:`mainstream.solve`; `time_limit` in seconds.
+    """
+
+    budget: Positive | None = None
+    objective: Objective | None = None
+    aggregate: Aggregate | None = None
+    mode: Mode | None = None
+    method: Method | None = None
+    event_model: EventModel | None = None
+    gap: NonNegative | None = None
+    time_limit: Positive | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The options that were given, as keywords for :func:`mainstream.solve`."""
+        return {key: getattr(self, key) for key in SolveOptions.model_fields if getattr(self, key) is not None}
+
+
+class Problem(SolveOptions):
+    """What a problem file holds.
+
+    Parameters
+    ----------
+    apps : sequence of App
+        At least one, with different `app_id`.
+    model : Model
+    video : Video
+    budget, objective, ... : optional
+        As in :class:`SolveOptions`.
+    """
+
+    apps: Annotated[tuple[App, ...], Field(min_length=1)]
+    model: Model
+    video: Video
+
+
+def load_problem(path: Name) -> Problem:
+    """The problem in a YAML file, or a JSON file when its name ends in .json.
+
+    An app may give ``curve: FILE.csv`` in place of `accuracies` and `false_positive_rates`, or ``package: FOLDER``, an
+    M-Package, with what :func:`load_package` takes beside it; its `app_id` is then by default its place in the list,
+    counted from 1. `model` may be the name of a profile. All names are relative to the problem file.
+
+    Raises
+    ------
+    ProblemError
+        This file or one that it names is missing, of another form, or holds a wrong key or value; packages do not fit
+        together or do not fit the model.
+    """
+    path = Path(path)
+    keys = mapping(path)
+    with naming(path):
+        for key in keys:
+            if key not in Problem.model_fields:
+                raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), Problem.model_fields)}")
+        packages: dict[str, Package] = {}
+        if isinstance(keys.get("apps"), list):
+            keys["apps"] = _apps(keys["apps"], path.parent, packages)
+        if isinstance(keys.get("model"), str):
+            keys["model"] = load_profile(path.parent / keys["model"])
+        elif "model" in keys:
+            keys["model"] = Model.of(keys["model"])
+        if packages and "model" in keys:
+            check_fit(packages, keys["model"])
+        if "video" in keys:
+            keys["video"] = Video.of(keys["video"])
+    return Problem.of(keys, where=str(path))
+
+
+def save_problem(problem: Problem, path: Name, *, profile: str | None = None, comment: str = "") -> None:
+    """Write a problem as YAML.
+
+    Parameters
+    ----------
+    problem : Problem
+    path : path
+    profile : str, optional
+        Name of a profile, relative to the file, to stand for the model in place of its values.
+    comment : str
+        Lines for the top of the file, without the ``#``.
+    """
+    keys = problem.model_dump(exclude_defaults=True)
+    if profile is not None:
+        keys["model"] = profile
+    order = [*SolveOptions.model_fields, "video", "model", "apps"]
+    body = yaml.safe_dump(
+        {key: keys[key] for key in order if key in keys},
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=_WIDTH,
+    )
+    write_text(Path(path), "".join(f"# {line}\n" for line in comment.splitlines()) + body)
+
+
+def _apps(given: list[Any], folder: Path, packages: dict[str, Package]) -> tuple[App, ...]:
+    """The apps, with the files that they name; `packages` gets those of them, by app."""
+    curves: dict[Path, Curve] = {}
+    read: dict[Path, tuple[Package, Curve]] = {}
+    apps = []
+    for i, app in enumerate(given):
+        where = f"apps[{i}]"
+        keys = _with_curve(app, folder, curves, where)
+        if not isinstance(keys, dict) or "package" not in keys:
+            apps.append(App.of(keys, where=where))
+            continue
+        path = _named("package", keys.pop("package"), "a folder", folder, where)
+        with naming(f"{where}: package"):
+            if path not in read:
+                read[path] = read_package(path)
+            packages[where], curve = read[path]
+        with naming(where):
+            apps.append(app_of_package(path, packages[where], curve, {"app_id": i + 1, **keys}))
+    if apps:
+        Apps.of(apps)
+    return tuple(apps)
+
+
+def _named(key: str, name: object, kind: str, folder: Path, where: str) -> Path:
+    if not isinstance(name, str):
+        raise ProblemError(f"{where}: {key}: got {shown(name)}; it has to be the name of {kind}")
+    return folder / name
+
+
+def _with_curve(app: Any, folder: Path, curves: dict[Path, Curve], where: str) -> Any:
+    """A copy of the app's keys, the rates of its curve in place of the name."""
+    if not isinstance(app, dict):
+        return app
+    keys = dict(app)
+    if "curve" not in keys:
+        return keys
+    path = _named("curve", keys.pop("curve"), "a CSV file", folder, where)
+    if path not in curves:
+        with naming(f"{where}: curve"):
+            curves[path] = load_curve(path)
+    filled = {key: rates for key, rates in curves[path]._asdict().items() if rates is not None}
+    for key in keys:
+        if App.other_names.get(key, key) in filled:
+            raise ProblemError(f"{where}: curve brings {key!r} along; give one of them")
+    return keys | filled

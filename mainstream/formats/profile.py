@@ -1,0 +1,26 @@
+"""Profiles: base networks measured on a device, as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mainstream.files import Name, mapping, write_text
+from mainstream.problem import Model
+
+
+def load_profile(path: Name) -> Model:
+    """A base network measured on a device, from JSON (or YAML).
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, or a key or a value is not what it has to be.
+    """
+    path = Path(path)
+    return Model.of(mapping(path), where=str(path))
+
+
+def save_profile(model: Model, path: Name) -> None:
+    """Write a base network as JSON; :func:`load_profile` reads it back, equal."""
+    write_text(Path(path), json.dumps(model.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n")

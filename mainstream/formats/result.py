@@ -1,0 +1,27 @@
+"""Results of a solve, as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mainstream.files import Name, naming, read_text, write_text
+from mainstream.schedule import Result
+
+
+def load_result(path: Name) -> Result:
+    """A result from the JSON file that :func:`save_result` wrote.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read or is no such result.
+    """
+    path = Path(path)
+    text = read_text(path)
+    with naming(path):
+        return Result.from_json(text)
+
+
+def save_result(result: Result, path: Name) -> None:
+    """Write a result as JSON."""
+    write_text(Path(path), result.to_json() + "\n")

@@ -1,0 +1,116 @@
+"""Streamer's own files: which cameras there are, and which models.
+
+They hold more than is read here, for parts of Streamer that have no counterpart: unknown keys are passed over.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import Field
+
+from mainstream.description import Count, Description, nearest, says, shown
+from mainstream.errors import ProblemError
+from mainstream.files import read_text
+
+CAMERAS: Final = "cameras.toml"
+MODELS: Final = "models.toml"
+
+Text = Annotated[str, Field(min_length=1), says("text, and not empty")]
+
+
+class CameraEntry(Description):
+    """A ``[[camera]]`` of cameras.toml.
+
+    Parameters
+    ----------
+    name : str
+    video_uri : str
+        What :func:`mainstream.streamer.sources.open_source` takes.
+    width, height : int, optional
+        Of its picture; the stream itself says so, too.
+    """
+
+    name: Text
+    video_uri: Text
+    width: Count | None = None
+    height: Count | None = None
+
+
+class ModelEntry(Description):
+    """A ``[[model]]`` of models.toml.
+
+    Parameters
+    ----------
+    name : str
+    type : str
+        "tensorflow", "caffe", ...
+    desc_path : str
+        Its file.
+    input_width, input_height : int
+    default_input_layer, default_output_layer : str, optional
+    """
+
+    name: Text
+    type: Text
+    desc_path: Text
+    input_width: Count
+    input_height: Count
+    default_input_layer: Text | None = None
+    default_output_layer: Text | None = None
+
+
+_Kind = TypeVar("_Kind", CameraEntry, ModelEntry)
+
+
+def camera_of(config_dir: str | Path, name: str) -> CameraEntry:
+    """The camera `name` of a folder's ``cameras.toml``.
+
+    Raises
+    ------
+    ProblemError
+        The file is missing or no TOML, has no such camera, or a key of it is missing or wrong.
+    """
+    return _named(Path(config_dir) / CAMERAS, "camera", name, CameraEntry)
+
+
+def model_of(config_dir: str | Path, name: str) -> ModelEntry:
+    """The model `name` of a folder's ``models.toml``.
+
+    Raises
+    ------
+    ProblemError
+        The file is missing or no TOML, has no such model, or a key of it is missing or wrong.
+    """
+    return _named(Path(config_dir) / MODELS, "model", name, ModelEntry)
+
+
+def _named(path: Path, table: str, name: str, kind: type[_Kind]) -> _Kind:
+    """The entry of an array of tables that has a name, without the keys that are not ours."""
+    entries = _entries(path, table)
+    found = [entry for entry in entries if entry.get("name") == name]
+    if not found:
+        known = [str(entry["name"]) for entry in entries if "name" in entry]
+        raise ProblemError(f"{path}: no {table} {shown(name)}; {nearest(name, known)}")
+    if len(found) > 1:
+        raise ProblemError(f"{path}: {table} {shown(name)} stands there {len(found)} times; give each its own name")
+    ours = {key: value for key, value in found[0].items() if key in kind.model_fields}
+    return kind.of(ours, where=f"{path}: {table} {shown(name)}")
+
+
+def _entries(path: Path, table: str) -> list[Mapping[str, Any]]:
+    text = read_text(path)
+    try:
+        entries = tomllib.loads(text).get(table, [])
+    except tomllib.TOMLDecodeError as error:
+        raise ProblemError(f"{path}: no TOML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ProblemError(f"{path}: no TOML: nested too deeply") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ProblemError(f"{path}: {table} has to be a list of tables, each under [[{table}]]")
+    if not entries:
+        raise ProblemError(f"{path}: has no [[{table}]]")
+    return entries

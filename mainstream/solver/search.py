@@ -1,0 +1,110 @@
+"""What all methods share: how far a search is to go, where it stands, what it found, and what a schedule costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+
+from mainstream.solver.kernels import Packed
+from mainstream.solver.option_table import CellArray
+
+FEASIBLE_TOLERANCE: Final = 1e-9
+"""A schedule fits when its cost is at most budget * (1 + this)."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a search stands.
+
+    Attributes
+    ----------
+    objective : float or None
+        Best so far.
+    bound : float
+    nodes : int
+    runtime_s : float
+    """
+
+    objective: float | None
+    bound: float
+    nodes: int
+    runtime_s: float
+
+    @property
+    def gap(self) -> float:
+        """`bound` less `objective`."""
+        return self.bound - (-np.inf if self.objective is None else self.objective)
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """How far a search is to go, and whom it tells.
+
+    Attributes
+    ----------
+    gap : float
+        It may stop once bound - objective is at most this.
+    time_limit : float
+        Seconds since `started`; infinite for none.
+    started : float
+        perf_counter() at which the clock began.
+    progress : callable, optional
+        Called with a :class:`Progress` about every 50 ms.
+    """
+
+    gap: float
+    time_limit: float = np.inf
+    started: float = field(default_factory=perf_counter)
+    progress: Callable[[Progress], None] | None = None
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left."""
+        return self.time_limit - (perf_counter() - self.started)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a search found.
+
+    Attributes
+    ----------
+    cells : (N,) int
+        A cell for each app.
+    bound : float
+        Nothing is worth more.
+    nodes : int
+    finished, interrupted : bool
+        Whether the gap asked for is proven; whether Ctrl-C ended it.
+    method : str
+    mean_bound : float or None
+        With the smallest value as first aim: what no mean among the schedules that reach it surpasses.
+    """
+
+    cells: CellArray
+    bound: float
+    nodes: int
+    finished: bool
+    interrupted: bool = False
+    method: str = "branch-and-bound"
+    mean_bound: float | None = None
+
+
+def schedule_cost(packed: Packed, cells: CellArray) -> float:
+    """Compute a second of one cell for each app, stem included.
+
+    Parameters
+    ----------
+    packed : Packed
+    cells : (N,) int
+        depth * (R + 1) + rate index, as in :class:`~mainstream.solver.Packed`.
+    """
+    depth, rate = np.divmod(cells.astype(np.int64), len(packed.rate))
+    staircase = np.zeros(len(packed.seg))
+    np.maximum.at(staircase, depth, packed.rate[rate])
+    staircase = np.maximum.accumulate(staircase[::-1])[::-1]
+    return float(packed.seg @ staircase + packed.tail[depth] @ packed.rate[rate])

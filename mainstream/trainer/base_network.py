@@ -1,0 +1,102 @@
+"""The base network of a training: with its weights, where it can be cut, and what tells it from others."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mainstream.errors import ProblemError
+from mainstream.graphs.backend import keras
+from mainstream.graphs.trace import Network
+from mainstream.trainer.chokepoints import chokepoints
+from mainstream.trainer.networks import KNOWN, network_name, with_model
+from mainstream.trainer.settings import Settings
+
+
+class BaseNetwork:
+    """A base network, every layer trainable, with a copy of its weights.
+
+    Parameters
+    ----------
+    settings : Settings
+    classes : int
+        Outputs that it has to have.
+
+    Attributes
+    ----------
+    model : keras.Model
+    network : Network
+        Traced from `model`.
+    classes : int
+    chokepoints : dict of int to str
+        Chokepoint -> name of its tensor, the two ends included. All but the last can be trained at.
+    digest : str
+        SHA-256 of the weights, without those behind the last chokepoint (the head, which each app has for itself):
+        what two apps need to have in common to share layers.
+
+    Raises
+    ------
+    ProblemError
+        There is no such network, its outputs are not the classes, or it cannot be cut at the chokepoints.
+    """
+
+    def __init__(self, settings: Settings, classes: int) -> None:
+        keras().utils.set_random_seed(settings.seed)
+        named = network_name(settings.net) in KNOWN
+        weights = settings.weights if named else "none"
+        self.model, self.network = with_model(
+            settings.net, size=settings.n, weights=weights, classes=classes, dense=settings.dense
+        )
+        shape = tuple(self.model.outputs[0].shape)
+        if shape != (None, classes):
+            raise ProblemError(f"{settings.net} gives {shape}; for these images it has to give (None, {classes})")
+        self.classes = classes
+        self.model.trainable = True
+        self.chokepoints = _chosen(self.network, settings.chokepoints)
+        self.digest = _digest(self.network)
+        self._values = [variable.value.numpy() for variable in self.model.variables]
+
+    def restore(self, weights: list[NDArray[Any]] | None = None) -> None:
+        """Put the weights back to the base network's, or to others, and all random generators to where they began."""
+        for variable, value in zip(self.model.variables, self._values, strict=True):
+            variable.assign(value)
+        if weights is not None:
+            self.model.set_weights(weights)
+
+
+def trained_variables(network: Network, num_frozen: int) -> list[Any]:
+    """What can be trained behind a chokepoint; a layer that is called in the frozen part, too, stays frozen."""
+    return [variable for layer in unfrozen(network, num_frozen) for variable in layer.trainable_variables]
+
+
+def unfrozen(network: Network, num_frozen: int) -> list[Any]:
+    """The Keras layers that are called behind a chokepoint only."""
+    frozen = {id(layer.layer) for layer in network.layers[:num_frozen]}
+    behind = {id(layer.layer): layer.layer for layer in network.layers[num_frozen:]}
+    return [layer for key, layer in behind.items() if key not in frozen]
+
+
+def _chosen(network: Network, which: str | tuple[int, ...]) -> dict[int, str]:
+    if isinstance(which, str):
+        names = chokepoints(network, "block" if which == "auto" else which)
+    else:
+        strange = sorted({*which} - {1, *network.cuts})
+        if strange:
+            raise ProblemError(f"{network.name} cannot be cut after {strange[0]} layers; see `mainstream layers`")
+        ends = {0, network.total_layers}
+        names = {k: network.tensor_names[k] for k in sorted(ends | ({*which} - {1}))}
+    trained = [k for k in names if trained_variables(network, k)]
+    if not trained:
+        raise ProblemError(f"{network.name} has no weights to train")
+    return {k: name for k, name in names.items() if k in trained or k == network.total_layers}
+
+
+def _digest(network: Network) -> str:
+    last = max(k for k in network.cuts if k < network.total_layers)
+    digest = hashlib.sha256()
+    for layer in {id(layer.layer): layer.layer for layer in network.layers[:last]}.values():
+        for variable in layer.weights:
+            digest.update(variable.value.numpy().tobytes())
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,288 @@
+"""``mainstream plan`` and ``mainstream deploy`` through their installed entry point, against the old server's wire."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.old_streamer import OldStreamer, Plan, share
+from support.terminal import COMMAND, on_terminal
+
+from mainstream import Scheduler, solve
+from mainstream.io import load_problem, save_problem
+from mainstream.streamer import NetPlan, net_plan
+
+PROBLEMS = Path(__file__).parents[2] / "data" / "problems"
+TINY = PROBLEMS / "tiny.yaml"
+DEAD = "tcp://127.0.0.1:9"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "80"},
+        timeout=120,
+        check=False,
+    )
+
+
+def printed(*arguments: object) -> str:
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def refused(*arguments: object, code: int = 2) -> str:
+    """The one line that a refused call prints, without the command's name; on a slow machine progress comes first."""
+    done = run(*arguments)
+    assert done.returncode == code
+    assert done.stdout == ""
+    *before, message = done.stderr.splitlines()
+    assert all("incumbent" in line or "compiling" in line for line in before)
+    assert message.startswith("mainstream: ")
+    return message.removeprefix("mainstream: ")
+
+
+@pytest.fixture(scope="module")
+def deployable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest problem, with model files."""
+    problem = load_problem(TINY)
+    apps = [
+        app.model_copy(update={"model_path": {f: f"{app.name}-{f}.pb" for f in app.accuracies}}) for app in problem.apps
+    ]
+    path = tmp_path_factory.mktemp("deploy") / "with-files.yaml"
+    save_problem(problem.model_copy(update={"apps": tuple(apps)}), path)
+    return path
+
+
+def plan_here(path: Path, **changes: Any) -> NetPlan:
+    problem = load_problem(path)
+    options = problem.given() | changes
+    return net_plan(solve(problem.apps, problem.model, problem.video, **options), problem.apps, problem.model)
+
+
+def test_plan_prints_the_request_and_nothing_else(deployable: Path) -> None:
+    assert printed("plan", deployable, "--tree") == str(plan_here(deployable)) + "\n"
+    assert printed("plan", deployable, "--budget", 12) == plan_here(deployable, budget=12).to_json() + "\n"
+    assert printed("deploy", deployable, "--dry-run") == plan_here(deployable).to_json() + "\n"
+
+
+def test_plan_prints_that_of_a_saved_result(deployable: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "result.json"
+    assert run("solve", deployable, "--budget", 12, "--quiet", "--json", saved).returncode == 0
+    assert NetPlan.from_json(printed("plan", saved, "--problem", deployable)) == plan_here(deployable, budget=12)
+    assert "give the problem that it answers, too: --problem PROBLEM.yaml" in refused("plan", saved)
+    assert "leave --budget out" in refused("plan", saved, "--problem", deployable, "--budget", 3)
+    assert "is no result, so --problem has no use" in refused("plan", deployable, "--problem", deployable)
+    assert "app 1: no model_path for num_frozen " in refused("plan", saved, "--problem", TINY)
+
+
+def test_a_problem_may_be_json_too(deployable: Path, tmp_path: Path) -> None:
+    problem = load_problem(deployable)
+    path = tmp_path / "problem.json"
+    path.write_text(json.dumps(problem.model_dump(mode="json", exclude_defaults=True)))
+    assert NetPlan.from_json(printed("plan", path)) == plan_here(deployable)
+
+
+def test_whole_rates_in_the_plan(deployable: Path) -> None:
+    problem = load_problem(deployable)
+    video = problem.video.model_copy(update={"fps_options": (0.5, 2.5)})
+    path = deployable.with_name("fractions.yaml")
+    save_problem(problem.model_copy(update={"video": video}), path)
+    for command in (["plan", path], ["deploy", path, "--dry-run"]):
+        assert printed(*command, "--integer-fps") == plan_here(path).with_integer_fps().to_json() + "\n"
+
+
+def test_deploy_shows_the_rounds_until_target_and_observed_agree(deployable: Path) -> None:
+    shares = iter([0.6, 0.9])
+
+    def answer(plan: Plan) -> str:
+        return share(next(shares))(plan)
+
+    with OldStreamer(answer) as server:
+        done = run("deploy", deployable, "--streamer", server.address, "--window", 0.1)
+    assert done.returncode == 0
+    assert done.stderr.count("waiting for the observed rates, about 0.1 s\n") == 2
+    parts = iter([0.6, 0.9])
+    problem = load_problem(deployable)
+
+    class Device:
+        def deploy(self, plan: NetPlan) -> dict[int, float]:
+            part = next(parts)
+            return {app_id: part * rate for app_id, rate in plan.target_fps.items()}
+
+    history = Scheduler(problem.apps, problem.video, problem.model, deployer=Device()).run(20)
+    assert server.plans == [json.loads(net_plan(one.result, problem.apps, problem.model).to_json()) for one in history]
+    lines = done.stdout.splitlines()
+    assert max(map(len, [line for line in lines if "─" not in line])) <= 80
+    assert lines[-1] == "ended      converged, after 2 rounds"
+    for number, one in enumerate(history, start=1):
+        start = lines.index(f"round {number}")
+        tree = str(net_plan(one.result, problem.apps, problem.model)).splitlines()
+        assert lines[start + 1 : start + 1 + len(tree)] == tree
+        table = lines[start + 1 + len(tree) :]
+        assert table[0].split() == ["app", "name", "target", "fps", "observed", "f1", "at", "target", "observed"]
+        for row, seen, choice in zip(table[1:], one.apps, one.result.choices, strict=False):
+            cells = [f"{seen.target_fps:g}", f"{seen.observed_fps:.4g}", f"{choice.f1:.4f}", f"{seen.f1:.4f}"]
+            assert row.split() == [str(seen.app_id), seen.name, *cells]
+        assert table[1 + len(one.apps)] == (
+            f"cost       target {one.target_cost:.6g}, observed {one.observed_cost:.6g} ms/s "
+            f"({one.deviation:+.1%}), budget {one.budget:.6g}"
+        )
+
+
+def test_deploy_says_why_it_ended(deployable: Path) -> None:
+    with OldStreamer(share(0.05)) as server:
+        lines = printed("deploy", deployable, "--streamer", server.address).splitlines()
+    assert lines[-1] == "ended      observed cost is below the cheapest schedule's, after 1 round"
+    assert len(server.plans) == 1
+
+
+def test_once_is_one_round_and_json_saves_it(deployable: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "rounds.json"
+    with OldStreamer(share(0.6)) as server:
+        shown = printed("deploy", deployable, "--streamer", server.address, "--once", "--json", saved).splitlines()
+    assert len(server.plans) == 1
+    assert "(-40.0%)" in shown[-1]
+    history = json.loads(saved.read_text())
+    assert [one["budget"] for one in history["rounds"]] == [20]
+
+
+def test_json_on_stdout_is_alone_there(deployable: Path) -> None:
+    with OldStreamer() as server:
+        history = json.loads(printed("deploy", deployable, "--streamer", server.address, "--json", "-", "--budget", 12))
+    assert (history["reason"], len(history["rounds"])) == ("converged", 1)
+    assert history["rounds"][0]["budget"] == 12
+    assert [app["observed_fps"] for app in history["rounds"][0]["apps"]] == [
+        choice["target_fps"] for choice in history["rounds"][0]["result"]["choices"]
+    ]
+
+
+def test_what_the_problem_says_about_solving_holds(deployable: Path) -> None:
+    problem = load_problem(deployable)
+    path = deployable.with_name("no-sharing.yaml")
+    save_problem(problem.model_copy(update={"mode": "no-sharing", "objective": "recall"}), path)
+    with OldStreamer() as server:
+        history = json.loads(printed("deploy", path, "--streamer", server.address, "--json", "-"))
+    assert (history["rounds"][0]["result"]["mode"], history["rounds"][0]["result"]["metric"]) == (
+        "no-sharing",
+        "recall",
+    )
+    assert {part["parent_id"] for part in server.plans[0]} == {-1}
+
+
+def test_a_server_that_fails_is_one_line(deployable: Path) -> None:
+    to_dead = run("deploy", deployable, "--streamer", DEAD, "--timeout", 0.3)
+    assert to_dead.returncode == 2
+    assert to_dead.stderr.splitlines()[-1] == (
+        f"mainstream: {DEAD}: no connection within 0.3 s; start the server, or correct the address"
+    )
+    with OldStreamer(lambda plan: "error: no camera") as server:
+        done = run("deploy", deployable, "--streamer", server.address)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"mainstream: {server.address}: the server refused the plan: no camera"
+
+
+def test_retries_and_timeout_reach_the_client(deployable: Path) -> None:
+    silent = threading.Event()
+
+    def answer(plan: Plan) -> str:
+        silent.wait(1)
+        silent.set()
+        return share(1.0)(plan)
+
+    with OldStreamer(answer) as server:
+        printed("deploy", deployable, "--streamer", server.address, "--timeout", 0.7, "--retries", 3)
+    assert len(server.plans) > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--streamer", "host:5555"], "command line: address: got 'host:5555'; it has to be 'tcp://HOST:PORT' or"),
+        (["--timeout", "0"], "command line: timeout_s: got 0.0; it has to be a number of seconds above 0"),
+        (["--retries", "-1"], "command line: retries: got -1; it has to be a whole number, 0 or more"),
+        (["--budget", "lots"], "command line: budget: got 'lots'; it has to be a finite number above 0"),
+        (["--dry-run", "--json", "-"], "command line: --dry-run prints the plan and has no rounds to save"),
+    ],
+)
+def test_wrong_arguments_are_one_line(deployable: Path, arguments: list[str], message: str) -> None:
+    assert refused("deploy", deployable, *arguments).startswith(message)
+
+
+@pytest.mark.parametrize("command", ["plan", "deploy"])
+def test_problems_that_cannot_be_deployed_are_one_line(command: str) -> None:
+    message = refused(command, TINY)
+    assert re.fullmatch(f"{TINY}: app 1: no model_path for num_frozen \\d+; it has none; add that file", message)
+
+
+def test_budgets_that_will_not_do_are_one_line(deployable: Path, tmp_path: Path) -> None:
+    assert "smallest" in refused("deploy", deployable, "--budget", 0.01, code=3)
+    path = tmp_path / "no-budget.yaml"
+    save_problem(load_problem(deployable).model_copy(update={"budget": None}), path)
+    assert refused("plan", path) == f"{path}: no budget; give 'budget' there or --budget"
+
+
+def test_a_terminal_shows_the_seconds_left(deployable: Path) -> None:
+    ends = threading.Event()
+
+    def answer(plan: Plan) -> str:
+        ends.wait(60)
+        return share(1.0)(plan)
+
+    with OldStreamer(answer) as server:
+        arguments = ["deploy", str(deployable), "--streamer", server.address, "--window", "2"]
+        text = on_terminal(arguments, lambda text: "waiting for the answer" in text, lambda process: ends.set())
+    assert "measuring, 2 s left" in text
+    assert "measuring, 1 s left" in text
+    assert text.endswith("exit 0")
+
+
+def test_ctrl_c_leaves_cleanly_and_the_server_is_free_for_the_next(deployable: Path) -> None:
+    got = threading.Event()
+    ends = threading.Event()
+
+    def answer(plan: Plan) -> str:
+        got.set()
+        ends.wait(60)
+        return share(1.0)(plan)
+
+    with OldStreamer(answer) as server:
+        process = subprocess.Popen(
+            [COMMAND, "deploy", str(deployable), "--streamer", server.address],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        waits = got.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+        ends.set()
+        printed("deploy", deployable, "--streamer", server.address)
+    assert waits
+    assert process.returncode == 130
+    assert stderr.splitlines()[-2:] == [
+        "waiting for the observed rates, about 30 s",
+        "mainstream: interrupted; the last plan may go on running",
+    ]
+    assert len(server.plans) == 2
+
+
+def test_ctrl_c_on_a_terminal_gives_the_cursor_back(deployable: Path) -> None:
+    with OldStreamer(wait_s=60) as server:
+        arguments = ["deploy", str(deployable), "--streamer", server.address]
+        text = on_terminal(
+            arguments, lambda text: "measuring, " in text, lambda process: process.send_signal(signal.SIGINT)
+        )
+    assert text.endswith("exit 130")
+    assert "Traceback" not in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
