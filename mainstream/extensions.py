@@ -1,0 +1,280 @@
+"""The four doors: what others can add to Mainstream without touching it.
+
+========================  ==========================================================  =======================
+door                      what goes through it                                        where a name is taken
+========================  ==========================================================  =======================
+:data:`METHODS`           a way to search for a schedule                              ``solve(method=)``
+:data:`EVENT_MODELS`      how frames become events                                    ``solve(event_model=)``
+:data:`PART_LOADERS`      an engine that runs a part of a model file                  ``LocalRunner(engine=)``
+:data:`SOURCES`           where frames come from, by the scheme of its URI            ``LocalRunner(source)``
+========================  ==========================================================  =======================
+
+Each takes an object with what its Protocol asks for in place of a name. A name is made known by ``register(part)``, or
+by an installed package with an entry point in the group ``mainstream.methods``, ``mainstream.event_models``,
+``mainstream.part_loaders`` or ``mainstream.sources``; then the command line and problem files know it, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mainstream.registry import Registry
+
+if TYPE_CHECKING:
+    from mainstream.solver.option_table import OptionTable
+    from mainstream.solver.search import Limits, Outcome
+    from mainstream.streamer.frames import Frame
+
+_Floats = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+
+
+class Method(Protocol):
+    """A way to search for a schedule.
+
+    Attributes
+    ----------
+    name : str
+    aggregates : collection of str
+        What it can maximise: "mean", "min" or both.
+    exact : bool
+        Whether it goes on until the gap asked for is proven, as long as its limits allow.
+    """
+
+    name: str
+    aggregates: Collection[str]
+    exact: bool
+
+    def maximise(self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: _Ints) -> Outcome:
+        """The schedule of largest mean, or largest smallest, value that it finds within a budget.
+
+        Parameters
+        ----------
+        table : OptionTable
+            What each app may choose; ``table.packed`` has the options that are worth looking at.
+        budget : float
+            Compute a second; a schedule fits at up to budget * (1 + 1e-9).
+        limits : Limits
+        aggregate : {"mean", "min"}
+        staircases : (S, D + 1) int array
+            Stems that are worth trying first.
+
+        Returns
+        -------
+        Outcome
+            Its `bound` has to hold for every schedule within the budget.
+
+        Raises
+        ------
+        InfeasibleError
+            Nothing fits the budget.
+        """
+        ...
+
+
+class EventModel(Protocol):
+    """How the frames that an app analyses become events that it finds; see :mod:`mainstream.events` for the chain.
+
+    Attributes
+    ----------
+    name : str
+    """
+
+    name: str
+
+    def frames(self, length_ms: _Floats, rates: _Floats, stream_fps: _Floats | float) -> _Floats:
+        """Frames that are analysed in a window with an event, on average.
+
+        Parameters
+        ----------
+        length_ms : (N, 1) array
+        rates : (R,) or (N, R) array
+        stream_fps : float or (N, R) array
+
+        Returns
+        -------
+        (N, R) array
+            Rising with the rate.
+        """
+        ...
+
+    def freedom(self, correlation: _Floats, x_vote: _Ints) -> _Floats:
+        """What P(hit | miss) is of p: 1 - correlation where successive frames are a chain, 1 where they are free.
+
+        Parameters
+        ----------
+        correlation, x_vote : (N,) arrays
+            Votes are 0 for no voting and -1 for "auto".
+
+        Returns
+        -------
+        (N,) array, in [0, 1]
+        """
+        ...
+
+    def negatives(self, frames: _Floats, odds: _Floats) -> tuple[_Floats, _Floats]:
+        """Where false alarms come from.
+
+        Parameters
+        ----------
+        frames : (N, R) array
+            What :meth:`frames` gave.
+        odds : (N,) array
+            Windows without an event for each with one; NaN where that is not known.
+
+        Returns
+        -------
+        (N, R) array, (N,) array
+            Frames that are analysed in one stretch without an event, and such stretches for each event.
+        """
+        ...
+
+
+class Part(Protocol):
+    """The layers between two tensors of a model, ready to run; several threads may call it.
+
+    Attributes
+    ----------
+    input_shape, output_shape : tuple of (int or None), or None
+        What it takes and gives; None where any number will do, such as the batch, or all where it is not known.
+    """
+
+    input_shape: tuple[int | None, ...] | None
+    output_shape: tuple[int | None, ...] | None
+
+    def __call__(self, batch: ArrayLike) -> NDArray[Any]:
+        """Run it on a batch of `input_shape`; a :class:`ProblemError` where that cannot be."""
+        ...
+
+
+class PartLoader(Protocol):
+    """An engine: it runs parts of model files.
+
+    Attributes
+    ----------
+    name : str
+    """
+
+    name: str
+
+    def start(self) -> None:
+        """Get ready, before the first part is loaded; a :class:`MissingExtraError` where a package is missing."""
+        ...
+
+    def load(self, path: Path, input_layer: str, output_layer: str) -> Part:
+        """The layers between two tensors of a model file.
+
+        Raises
+        ------
+        ProblemError
+            The file is no model that it can run, has no such tensor, or no way from the one to the other; the message
+            begins with the key that is to blame: ``model_path``, ``input_layer`` or ``output_layer``.
+        """
+        ...
+
+
+class Source(Protocol):
+    """A stream of frames; it is iterated once.
+
+    Attributes
+    ----------
+    fps : float
+        The stream's frames a second.
+    live : bool
+        Whether frames come when the camera takes them, asked for or not.
+    reconnects : int
+        How many times a camera that was lost has come back.
+    """
+
+    fps: float
+    live: bool
+    reconnects: int
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames, each when it is due; a :class:`ProblemError` where the stream is damaged."""
+        ...
+
+    def close(self) -> None:
+        """End the stream, also for a thread that waits for its next frame."""
+        ...
+
+
+class SourceOpener(Protocol):
+    """Opens the sources whose URI has one scheme.
+
+    Attributes
+    ----------
+    name : str
+        The scheme, without ``://``, in small letters.
+    """
+
+    name: str
+
+    def open(self, uri: str, *, loop: bool, paced: bool) -> Source:
+        """The source of a URI.
+
+        Parameters
+        ----------
+        uri : str
+        loop : bool
+            Begin again at the end, where there is one.
+        paced : bool
+            Frames come at their rate by the clock; else as fast as they are taken. Cameras pace themselves.
+
+        Raises
+        ------
+        ProblemError
+            It cannot be opened.
+        """
+        ...
+
+
+METHODS: Final[Registry[Method]] = Registry(
+    "method",
+    Method,
+    {
+        "auto": "mainstream.solver.methods:AUTO",
+        "branch-and-bound": "mainstream.solver.methods:BRANCH_AND_BOUND",
+        "cp-sat": "mainstream.solver.methods:CP_SAT",
+        "greedy": "mainstream.solver.methods:GREEDY",
+        "greedy-released": "mainstream.solver.methods:GREEDY_RELEASED",
+    },
+    "mainstream.methods",
+)
+
+EVENT_MODELS: Final[Registry[EventModel]] = Registry(
+    "event_model",
+    EventModel,
+    {
+        "windowed": "mainstream.event_models:WINDOWED",
+        "paper": "mainstream.event_models:PAPER",
+        "released": "mainstream.event_models:RELEASED",
+    },
+    "mainstream.event_models",
+)
+
+PART_LOADERS: Final[Registry[PartLoader]] = Registry(
+    "engine", PartLoader, {"tensorflow": "mainstream.graphs.part:TENSORFLOW"}, "mainstream.part_loaders"
+)
+
+SOURCES: Final[Registry[SourceOpener]] = Registry(
+    "source",
+    SourceOpener,
+    {
+        "file": "mainstream.streamer.sources:FILE",
+        "rtsp": "mainstream.streamer.sources:RTSP",
+        "rtsps": "mainstream.streamer.sources:RTSPS",
+        "http": "mainstream.streamer.sources:HTTP",
+        "https": "mainstream.streamer.sources:HTTPS",
+        "tcp": "mainstream.streamer.sources:TCP",
+        "udp": "mainstream.streamer.sources:UDP",
+        "rtp": "mainstream.streamer.sources:RTP",
+        "test": "mainstream.streamer.sources:TEST",
+    },
+    "mainstream.sources",
+)

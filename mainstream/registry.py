@@ -1,0 +1,165 @@
+"""Named parts of one kind: those that come along, those of installed packages, and those that a program adds.
+
+Everywhere a name is taken, an object of that kind is taken, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from mainstream.description import nearest, shown
+from mainstream.errors import ProblemError
+
+
+class Named(Protocol):
+    """What every part has."""
+
+    name: str
+
+
+Part = TypeVar("Part", bound=Named)
+
+_HIDDEN: Final = {"__iter__", "__call__"}
+"""Names with underscores that a Protocol may ask for all the same."""
+
+
+def lacking(given: object, protocol: type) -> list[str]:
+    """What an object lacks of a Protocol's attributes and methods."""
+    wanted = [*getattr(protocol, "__annotations__", {}), *vars(protocol)]
+    return [name for name in wanted if (not name.startswith("_") or name in _HIDDEN) and not hasattr(given, name)]
+
+
+def check_has(what: str, given: object, protocol: type) -> None:
+    """Raise :class:`ProblemError` unless an object has what a Protocol asks for; the message says what it lacks."""
+    missing = lacking(given, protocol)
+    if missing:
+        raise ProblemError(
+            f"{what}: got {shown(given)}, which lacks {', '.join(missing)}; "
+            f"it has to have what {protocol.__module__}.{protocol.__name__} asks for"
+        )
+
+
+class Registry(Mapping[str, Part], Generic[Part]):
+    """Name -> part, for one kind of part; iterates over the names.
+
+    Parameters
+    ----------
+    what : str
+        What such a part is called in messages and as a parameter, such as "method".
+    protocol : type
+        What each part has to have; a `name` among it.
+    built_in : mapping of str to str
+        Name -> where the part is, as ``module:attribute``. It is imported when it is first asked for.
+    group : str
+        Entry points of installed packages that are parts of this kind, too.
+    """
+
+    def __init__(self, what: str, protocol: type, built_in: Mapping[str, str], group: str) -> None:
+        self.what = what
+        self.protocol = protocol
+        self.built_in = tuple(built_in)
+        self.group = group
+        self._places: dict[str, str] = dict(built_in)
+        self._parts: dict[str, Part] = {}
+        self._scanned = False
+
+    def register(self, part: Part) -> Part:
+        """Make a part known by its name; returns it.
+
+        Raises
+        ------
+        ProblemError
+            It lacks something, or the name is taken by another part.
+        """
+        check_has(self.what, part, self.protocol)
+        name = part.name
+        if not isinstance(name, str) or not name:
+            raise ProblemError(f"{self.what}: its name is {shown(name)}; it has to be a word")
+        if name in self and self._parts.get(name) is not part:
+            raise ProblemError(f"{self.what}: the name {shown(name)} is taken; give the part another one")
+        self._parts[name] = part
+        return part
+
+    def unregister(self, name: str) -> None:
+        """Forget a part that :meth:`register` made known.
+
+        Raises
+        ------
+        ProblemError
+            There is none of that name.
+        """
+        if name in self._places or name not in self._parts:
+            raise ProblemError(f"{self.what}: {shown(name)} was not registered by this program")
+        del self._parts[name]
+
+    def find(self, given: str | Part) -> Part:
+        """The part of a name; `given` itself when it is a part.
+
+        Raises
+        ------
+        ProblemError
+            The name is not known, or the object lacks something.
+        """
+        if isinstance(given, str):
+            self.check_name(given)
+            return self[given]
+        check_has(self.what, given, self.protocol)
+        return given
+
+    def check_name(self, name: str) -> str:
+        """`name`, when there is a part of it.
+
+        Raises
+        ------
+        ProblemError
+            There is none; the message lists those that there are.
+        """
+        if name not in self:
+            known = ", ".join(self)
+            advice = nearest(name, self)
+            also = f" known: {known}" if advice.startswith("did you mean") else ""
+            raise ProblemError(f"{self.what}: {shown(name)} is not known; {advice}{also}")
+        return name
+
+    def __getitem__(self, name: str) -> Part:
+        if name not in self:
+            raise KeyError(name)
+        if name not in self._parts:
+            module, _, attribute = self._places[name].partition(":")
+            part = getattr(import_module(module), attribute)
+            check_has(f"{self.what} {name}", part, self.protocol)
+            self._parts[name] = part
+        return self._parts[name]
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._parts or name in self._places:
+            return True
+        self._scan()
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        self._scan()
+        return iter([*self._places, *(name for name in self._parts if name not in self._places)])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def _scan(self) -> None:
+        """Look once which parts installed packages bring along."""
+        if self._scanned:
+            return
+        for point in entry_points(group=self.group):
+            if self._places.get(point.name, point.value) != point.value:
+                raise ProblemError(
+                    f"{self.what}: the installed {_package(point)} brings {shown(point.name)}, a name that is taken; "
+                    "uninstall it, or have it renamed"
+                )
+            self._places[point.name] = point.value
+        self._scanned = True
+
+
+def _package(point: Any) -> str:
+    return f"package {point.dist.name}" if point.dist is not None else f"entry point {point.value}"
