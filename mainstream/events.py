@@ -21,16 +21,8 @@ serves all frame rates of an app.
     precision = recall / (recall + alarms), 1 when that is 0/0
     F1 = harmonic mean = 2 recall / (1 + recall + alarms)
 
-where `alarms` are those for each event:
-
-"windowed"
-    (1-e)/e windows without an event for each with one: (1-e)/e E_n[detected | q].
-"paper"
-    One gap of length L (1-e)/e for each event: E_n[detected | q] with the gap's n. Our reading of Jiang et al.,
-    "Mainstream", USENIX ATC 2018, whose text leaves it open.
-"released"
-    As the code published with that paper computes it: "windowed", but nbar = L/1000 r (r/S), and with votes given
-    (1 too) a = p.
+where `alarms` are those for each event: windows or gaps without an event, times E_n[detected | q]. How many frames
+there are, what P(hit | miss) is and where alarms come from is the event model's to say, see :mod:`mainstream.event_models`.
 
 Kernels take M curve points ("lanes") at once, in the innermost loops: those have no dependence between rounds, so
 that they vectorise, which the recursion over frames cannot.
@@ -48,9 +40,10 @@ from numpy.typing import ArrayLike, NDArray
 from mainstream.apps import Apps, BoolArray, IntArray
 from mainstream.description import one_of, shown
 from mainstream.errors import ProblemError
-from mainstream.problem import EventModel, FloatArray, Objective
+from mainstream.event_models import MOST
+from mainstream.extensions import EVENT_MODELS, EventModel
+from mainstream.problem import FloatArray, Objective
 
-EVENT_MODELS: Final[tuple[str, ...]] = get_args(EventModel)
 METRICS: Final[tuple[str, ...]] = get_args(Objective)
 F1, RECALL, PRECISION = range(3)
 MOST_AUTO_VOTES: Final = 7
@@ -58,8 +51,6 @@ MOST_AUTO_VOTES: Final = 7
 MOST_VOTES: Final = 127
 """The largest number of votes that a column of int8 holds."""
 
-MOST: Final = 1e300
-"""Windows or frames without an event for each with one; infinitely many would compute as NaN."""
 CHEAP_STEPS: Final = 50.0
 """About so many multiplications cost as much as a power."""
 UNDETECTED: Final = 1e-16
@@ -272,7 +263,7 @@ def event_metrics(
     stream_fps: ArrayLike,
     target_fps: ArrayLike,
     x_vote: ArrayLike = 0,
-    event_model: str = "windowed",
+    event_model: str | EventModel = "windowed",
 ) -> EventMetrics:
     """Recall, precision and F1 of events, for arrays that broadcast.
 
@@ -290,15 +281,15 @@ def event_metrics(
         Frames a second that the camera gives and that are analysed.
     x_vote : int array
         Consecutive positives needed; 0 for no voting.
-    event_model : str
-        One of :data:`EVENT_MODELS`.
+    event_model : str or EventModel
+        One of :data:`mainstream.extensions.EVENT_MODELS`.
 
     Raises
     ------
     ProblemError
         An argument is out of its range, or the shapes do not broadcast.
     """
-    one_of("event_model", event_model, EVENT_MODELS)
+    model = EVENT_MODELS.find(event_model)
     p, q, length, frequency, rho, stream, target, x = checked_parameters(
         accuracy=accuracy,
         false_positive_rate=false_positive_rate,
@@ -311,7 +302,7 @@ def event_metrics(
     )
     shape = p.shape
     p, q, target, stream = (array.reshape(-1, 1) for array in (p, q, target, stream))
-    windows = _windows(event_model, length.ravel(), frequency.ravel(), rho.ravel(), x.ravel(), target, stream)
+    windows = _windows(model, length.ravel(), frequency.ravel(), rho.ravel(), x.ravel(), target, stream)
     recall = _fill(RECALL, p, q, windows)[0].reshape(shape)
     alarm = _fill(RECALL, q, p, windows._replace(frames=windows.frames[::-1]))[0].reshape(shape)
     alarms = windows.blame.reshape(shape) * alarm
@@ -320,7 +311,7 @@ def event_metrics(
 
 
 def option_values(
-    apps: Apps, rates: FloatArray, stream_fps: float, *, metric: str, event_model: str
+    apps: Apps, rates: FloatArray, stream_fps: float, *, metric: str, event_model: str | EventModel
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """The value of each option: one metric for every app, chokepoint and frame rate.
 
@@ -334,8 +325,8 @@ def option_values(
         Frames a second, increasing.
     metric : str
         One of :data:`METRICS`.
-    event_model : str
-        One of :data:`EVENT_MODELS`.
+    event_model : str or EventModel
+        One of :data:`mainstream.extensions.EVENT_MODELS`.
 
     Returns
     -------
@@ -350,7 +341,7 @@ def option_values(
         Unknown metric or event model, rates that do not increase within (0, `stream_fps`], too many votes.
     """
     one_of("metric", metric, METRICS)
-    one_of("event_model", event_model, EVENT_MODELS)
+    model = EVENT_MODELS.find(event_model)
     rates = np.array(rates, dtype=np.float64)
     if (
         rates.ndim != 1
@@ -363,7 +354,13 @@ def option_values(
     if many.any():
         raise ProblemError(f"app {apps.id_list(many)}: x_vote: got {apps.x_vote[many][0]}; allowed is 1..{MOST_VOTES}")
     windows = _windows(
-        event_model, apps.event_length_ms, apps.event_frequency, apps.correlation, apps.x_vote, rates, stream_fps
+        model,
+        apps.event_length_ms,
+        apps.event_frequency,
+        apps.correlation,
+        apps.x_vote,
+        rates,
+        stream_fps,
     )
     return _fill(METRICS.index(metric), apps.accuracies, apps.false_positive_rates, windows)
 
@@ -377,7 +374,7 @@ class _Windows(NamedTuple):
 
 
 def _windows(
-    event_model: str,
+    event_model: EventModel,
     length_ms: FloatArray,
     frequency: FloatArray,
     correlation: FloatArray,
@@ -386,17 +383,28 @@ def _windows(
     stream_fps: FloatArray | float,
 ) -> _Windows:
     """All of them (N,), but for `rates`, (R,) or (N, R), and `stream_fps`, a number or (N, R)."""
-    frames = length_ms[:, np.newaxis] / 1000 * rates
-    if event_model == "released":
-        frames *= rates / stream_fps
+    votes = x_vote.astype(np.int64)
     with np.errstate(over="ignore"):
         odds = np.minimum((1 - frequency) / frequency, MOST)
-        gap_frames = np.minimum(frames * odds[:, np.newaxis], MOST) if event_model == "paper" else frames
-    free = (x_vote != 0) & (event_model == "released")
+    frames = event_model.frames(length_ms[:, np.newaxis], rates, stream_fps)
+    other_frames, blame = event_model.negatives(frames, odds)
+    freedom = event_model.freedom(correlation, votes)
+    shape = (len(length_ms), rates.shape[-1])
+    for name, array, wanted in (
+        ("frames()", frames, shape),
+        ("negatives()", other_frames, shape),
+        ("negatives()", blame, shape[:1]),
+        ("freedom()", freedom, shape[:1]),
+    ):
+        if np.shape(array) != wanted:
+            raise ProblemError(
+                f"event_model {event_model.name}: {name} gave an array of shape {np.shape(array)}; "
+                f"for {shape[0]} apps and {shape[1]} rates it has to be {wanted}"
+            )
     return _Windows(
-        frames=(frames, gap_frames),
-        chains=(np.where(free, 1.0, 1.0 - correlation), _plain(correlation), x_vote.astype(np.int64)),
-        blame=odds if event_model != "paper" else np.where(np.isnan(odds), np.nan, 1.0),
+        frames=(_plain(frames), _plain(other_frames)),
+        chains=(_plain(freedom), _plain(correlation), votes),
+        blame=_plain(blame),
     )
 
 

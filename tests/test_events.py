@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mainstream import Apps, ProblemError
-from mainstream.events import EVENT_MODELS, METRICS, MOST_AUTO_VOTES, MOST_VOTES, event_metrics, option_values
+from mainstream.events import METRICS, MOST_AUTO_VOTES, MOST_VOTES, event_metrics, option_values
+from mainstream.extensions import EVENT_MODELS
 
 RELEASED = np.genfromtxt(Path(__file__).parent / "data" / "event_model_released.csv", delimiter=",", names=True)
 TYPICAL = {
@@ -145,7 +146,7 @@ def test_detection_equals_the_sum_over_all_sequences(seed):
 
     p, rho = probability(), probability()
     quarters, x_vote = int(rng.integers(1, 36)), int(rng.integers(0, 8))
-    event_model = str(rng.choice(EVENT_MODELS))
+    event_model = str(rng.choice(list(EVENT_MODELS)))
     whole, part = quarters // 4, Fraction(quarters % 4, 4)
     free = event_model == "released" and x_vote > 0
     least = max(x_vote, 1)

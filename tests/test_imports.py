@@ -25,6 +25,7 @@ LAYERS = [
     {"graphs"},
     {"files"},
     {"events", "costs", "schedule"},
+    {"event_models"},
     {"apps"},
     {"problem", "extensions"},
     {"registry"},

@@ -34,7 +34,8 @@ from numpy.typing import ArrayLike, NDArray
 from mainstream.apps import Apps, IntArray
 from mainstream.description import shown
 from mainstream.errors import ProblemError
-from mainstream.events import EVENT_MODELS, METRICS, EventMetrics, checked_parameters, event_metrics
+from mainstream.events import METRICS, EventMetrics, checked_parameters, event_metrics
+from mainstream.extensions import EVENT_MODELS
 from mainstream.problem import FloatArray, Video, canonical
 from mainstream.schedule import Result
 

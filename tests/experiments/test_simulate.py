@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from mainstream import App, Apps, ProblemError, Result, Video, solve
-from mainstream.events import EVENT_MODELS, METRICS, event_metrics
+from mainstream.events import METRICS, event_metrics
 from mainstream.experiments.simulate import f1_interval, share_interval, simulate, simulate_schedule
+from mainstream.extensions import EVENT_MODELS
 from mainstream.io import load_problem
 
 PROBLEMS = Path(__file__).parents[2] / "data" / "problems"

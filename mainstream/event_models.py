@@ -1,0 +1,77 @@
+"""The event models that come along: how many frames see an event, how they hang together, where false alarms come from.
+
+"windowed"
+    L/1000 r frames see an event of length L at r frames a second, a chain with correlation; (1-e)/e windows of the
+    same length without an event can raise a false alarm for each event.
+"paper"
+    The same, but the negatives are one gap of length L (1-e)/e for each event. Our reading of Jiang et al.,
+    "Mainstream", USENIX ATC 2018, whose text leaves it open.
+"released"
+    As the code published with that paper computes it: "windowed", but L/1000 r (r/S) frames for a stream of S frames a
+    second, and with votes given (1 too) P(hit | miss) = p.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mainstream.apps import NO_VOTE, IntArray
+from mainstream.problem import FloatArray
+
+MOST: Final = 1e300
+"""Windows or frames without an event for each with one; infinitely many would compute as NaN."""
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """Negatives are windows of the event's length."""
+
+    name: str = "windowed"
+
+    def frames(self, length_ms: FloatArray, rates: FloatArray, stream_fps: FloatArray | float) -> FloatArray:
+        """L/1000 r."""
+        return length_ms / 1000 * rates
+
+    def freedom(self, correlation: FloatArray, x_vote: IntArray) -> FloatArray:
+        """1 - rho."""
+        return 1.0 - correlation
+
+    def negatives(self, frames: FloatArray, odds: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """As many frames as an event has, in (1-e)/e windows."""
+        return frames, odds
+
+
+@dataclass(frozen=True)
+class Paper(Windowed):
+    """Negatives are the gaps between events."""
+
+    name: str = "paper"
+
+    def negatives(self, frames: FloatArray, odds: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(1-e)/e times as many frames, in one gap."""
+        with np.errstate(over="ignore"):
+            return np.minimum(frames * odds[:, np.newaxis], MOST), np.where(np.isnan(odds), np.nan, 1.0)
+
+
+@dataclass(frozen=True)
+class Released(Windowed):
+    """The published scheduler's sums."""
+
+    name: str = "released"
+
+    def frames(self, length_ms: FloatArray, rates: FloatArray, stream_fps: FloatArray | float) -> FloatArray:
+        """L/1000 r (r/S)."""
+        frames: FloatArray = length_ms / 1000 * rates * (rates / stream_fps)
+        return frames
+
+    def freedom(self, correlation: FloatArray, x_vote: IntArray) -> FloatArray:
+        """1 with votes, else 1 - rho."""
+        return np.where(x_vote != NO_VOTE, 1.0, 1.0 - correlation)
+
+
+WINDOWED: Final = Windowed()
+PAPER: Final = Paper()
+RELEASED: Final = Released()
