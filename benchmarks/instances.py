@@ -30,7 +30,7 @@ class Instance:
     def hard(cls, n: int, seed: int, voting: str = "auto") -> Instance:
         """The workload of a seed at the budget where the choice is hard; see experiments/workloads.py."""
         made: Workload = workload(n, seed=seed, voting=VOTING[voting])
-        return cls(made.apps, made.model, made.video, hard_budget(made.apps, made.model, made.video))
+        return cls(made.apps, made.model, made.video, hard_budget(made.prepare()))
 
     def solve(self, method: str = "branch-and-bound", **options: Any) -> Result:
         """Solve it from scratch, options built anew."""

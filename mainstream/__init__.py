@@ -12,7 +12,7 @@ from mainstream.errors import (
 from mainstream.problem import App, Model, Video
 from mainstream.schedule import Choice, Frontier, Result, Schedule
 from mainstream.scheduler import Scheduler
-from mainstream.solver import frontier, solve
+from mainstream.solver import Prepared, frontier, prepare, solve
 
 __all__ = [
     "App",
@@ -25,11 +25,13 @@ __all__ = [
     "MainstreamError",
     "MissingExtraError",
     "Model",
+    "Prepared",
     "ProblemError",
     "Result",
     "Schedule",
     "Scheduler",
     "Video",
     "frontier",
+    "prepare",
     "solve",
 ]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from mainstream.description import shown
 from mainstream.errors import ProblemError
-from mainstream.problem import App, FloatArray, Model, Video, canonical
+from mainstream.problem import App, AppId, FloatArray, Model, Video, canonical
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+IdArray = NDArray[Any]
+"""App ids: whole numbers (int64), or, where one is text, objects."""
 
 NO_VOTE: Final = 0
 """`x_vote` in columns: no voting, one positive frame is a detection."""
@@ -33,7 +37,7 @@ class Apps:
 
     Attributes
     ----------
-    app_ids : (N,) int
+    app_ids : (N,) int, or object where an id is text
     chokepoints : (F,) int
         Every `num_frozen` that some app has, increasing; 0 for nothing shared.
     accuracies, false_positive_rates : (N, F) float
@@ -54,7 +58,7 @@ class Apps:
         Empty when no app has a name.
     """
 
-    app_ids: IntArray
+    app_ids: IdArray
     chokepoints: IntArray
     accuracies: FloatArray
     false_positive_rates: FloatArray
@@ -86,11 +90,7 @@ class Apps:
         """
         if isinstance(given, Apps):
             return given
-        if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
-            raise ProblemError(f"apps: got {shown(given)}; it has to be a list of apps")
-        apps = [App.of(app, where=f"apps[{i}]") for i, app in enumerate(given)]
-        if not apps:
-            raise ProblemError("apps: there is none; at least one is needed")
+        apps = App.each(given)
         chokepoints = sorted({canonical(f) for app in apps for f in app.accuracies})
         column_of = {f: k for k, f in enumerate(chokepoints)}
         accuracies = np.full((len(apps), len(chokepoints)), np.nan)
@@ -102,7 +102,7 @@ class Apps:
                 false_positive_rates[i, column_of[canonical(f)]] = rate
         pins = [app.pinned or (NO_PIN, np.nan) for app in apps]
         columns = cls(
-            app_ids=np.array([app.app_id for app in apps]),
+            app_ids=id_array([app.app_id for app in apps]),
             chokepoints=np.array(chokepoints),
             accuracies=accuracies,
             false_positive_rates=false_positive_rates,
@@ -156,7 +156,7 @@ class Apps:
             In the array, 0 stands for no voting and -1 for "auto".
         min_fps, max_fps, min_value, optional : (N,) arrays or single values
             As in :class:`~mainstream.problem.App`.
-        app_ids : (N,) int array, optional
+        app_ids : (N,) array of int or str, optional
             Default 0..N-1.
 
         Raises
@@ -213,11 +213,8 @@ class Apps:
         if (slowest > fastest).any():
             i = int((slowest > fastest).argmax())
             raise ProblemError(f"min_fps: row {i} has {slowest[i]:g}, above its max_fps {fastest[i]:g}")
-        ids = np.arange(n) if app_ids is None else np.asarray(app_ids)
-        if ids.dtype.kind not in "iu" or ids.shape != (n,) or (ids < 0).any():
-            raise ProblemError(f"app_ids: got {shown(app_ids)}; it has to be ({n},) whole numbers, 0 or more")
         made = cls(
-            app_ids=ids.astype(np.int64),
+            app_ids=_given_ids(app_ids, n),
             chokepoints=np.array([canonical(int(k)) for k in f]),
             accuracies=p,
             false_positive_rates=q,
@@ -240,6 +237,106 @@ class Apps:
         )
         made._unique_ids()
         return made
+
+    def joined(self, more: Apps) -> Apps:
+        """These apps, then `more`, over the chokepoints of both.
+
+        Raises
+        ------
+        ProblemError
+            An `app_id` is in both.
+        """
+        chokepoints = np.union1d(self.chokepoints, more.chokepoints)
+        both: dict[str, Any] = {"chokepoints": chokepoints}
+        for name in _CURVES:
+            halves = [on_columns(getattr(apps, name), apps.chokepoints, chokepoints) for apps in (self, more)]
+            both[name] = np.concatenate(halves)
+        for name in _ROWS:
+            both[name] = np.concatenate([getattr(self, name), getattr(more, name)])
+        both["app_ids"] = id_array([*self.app_ids.tolist(), *more.app_ids.tolist()])
+        names = [name for apps in (self, more) for name in apps.names or [None] * len(apps)]
+        columns = Apps(**both, names=tuple(names) if any(names) else ())
+        columns._unique_ids()
+        return columns
+
+    def without(self, row: int) -> Apps:
+        """All apps but one, over the chokepoints that they have.
+
+        Parameters
+        ----------
+        row : int
+            Its place, from 0.
+
+        Raises
+        ------
+        ProblemError
+            It is the only one.
+        """
+        if len(self) == 1:
+            raise ProblemError(f"app {self.app_ids[row]} is the only one; at least one is needed")
+        left: dict[str, Any] = {name: np.delete(getattr(self, name), row, axis=0) for name in (*_CURVES, *_ROWS)}
+        used = ~np.isnan(left["accuracies"]).all(axis=0)
+        for name in _CURVES:
+            left[name] = left[name][:, used]
+        names = self.names[:row] + self.names[row + 1 :]
+        return Apps(
+            **left,
+            app_ids=id_array(np.delete(self.app_ids, row).tolist()),
+            chokepoints=self.chokepoints[used],
+            names=names if any(names) else (),
+        )
+
+    def row_of(self, app_id: int | str) -> int:
+        """The place of an app, from 0.
+
+        Raises
+        ------
+        ProblemError
+            There is none of that id.
+        """
+        rows = np.flatnonzero(self.app_ids == app_id)
+        if not rows.size:
+            raise ProblemError(f"app {shown(app_id)} is not among the apps; they are {shown(self.app_ids.tolist())}")
+        return int(rows[0])
+
+    def at(self, rows: IntArray, columns: IntArray) -> dict[str, FloatArray]:
+        """What :func:`mainstream.events.event_metrics` needs of apps at one chokepoint each.
+
+        Parameters
+        ----------
+        rows, columns : (M,) int arrays
+            Places of the apps, and of their chokepoints.
+        """
+        return {
+            "accuracy": self.accuracies[rows, columns],
+            "false_positive_rate": self.false_positive_rates[rows, columns],
+            "event_length_ms": self.event_length_ms[rows],
+            "event_frequency": self.event_frequency[rows],
+            "correlation": self.correlation[rows],
+        }
+
+    def places(self, app_ids: Iterable[int | str], num_frozen: Iterable[int]) -> tuple[IntArray, IntArray]:
+        """Row and column of each of M choices.
+
+        Returns
+        -------
+        (M,) int array, (M,) int array
+
+        Raises
+        ------
+        ProblemError
+            An app is not among these, or has no model for that `num_frozen`.
+        """
+        row_of = {app_id: i for i, app_id in enumerate(self.app_ids.tolist())}
+        column_of = {f: k for k, f in enumerate(self.chokepoints.tolist())}
+        rows, columns = [], []
+        for app_id, f in zip(app_ids, num_frozen, strict=True):
+            row, column = row_of.get(app_id), column_of.get(canonical(f))
+            if row is None or column is None or np.isnan(self.accuracies[row, column]):
+                raise ProblemError(f"result: app {app_id} with num_frozen {f} is not among the apps")
+            rows.append(row)
+            columns.append(column)
+        return np.array(rows, np.int64), np.array(columns, np.int64)
 
     def check(self, model: Model, video: Video, mode: str) -> None:
         """Check what only apps, model and video together can tell.
@@ -292,9 +389,66 @@ class Apps:
         return ", ".join(ids[:_NAMED]) + more
 
     def _unique_ids(self) -> None:
-        if len(np.unique(self.app_ids)) < len(self.app_ids):
-            app_id, count = Counter(self.app_ids.tolist()).most_common(1)[0]
-            raise ProblemError(f"app_id {app_id} stands {count} times; each app needs its own")
+        check_unique(self.app_ids)
+
+
+_IDS: Final = TypeAdapter(list[AppId])
+
+_CURVES: Final = ("accuracies", "false_positive_rates")
+"""Columns of shape (N, F)."""
+_ROWS: Final = (
+    "event_length_ms",
+    "event_frequency",
+    "correlation",
+    "weight",
+    "x_vote",
+    "unshared_key",
+    "pinned_num_frozen",
+    "pinned_fps",
+    "min_fps",
+    "max_fps",
+    "min_value",
+    "optional",
+)
+"""Columns of shape (N,), but for the ids."""
+
+
+def check_unique(app_ids: IdArray) -> None:
+    """Raise :class:`ProblemError` where an id stands twice."""
+    different = len(set(app_ids.tolist())) if app_ids.dtype == object else len(np.unique(app_ids))
+    if different < len(app_ids):
+        app_id, count = Counter(app_ids.tolist()).most_common(1)[0]
+        raise ProblemError(f"app_id {app_id} stands {count} times; each app needs its own")
+
+
+def id_array(app_ids: Sequence[int | str]) -> IdArray:
+    """Ids as a column: int64, or objects where one is text."""
+    return np.array(app_ids, dtype=np.int64 if all(isinstance(one, int) for one in app_ids) else object)
+
+
+def _given_ids(app_ids: ArrayLike | None, n: int) -> IdArray:
+    """Ids that a user gave as an array."""
+    if app_ids is None:
+        return np.arange(n)
+    ids = np.asarray(app_ids)
+    if ids.shape == (n,) and ids.dtype.kind in "iu" and not (ids < 0).any():
+        return ids.astype(np.int64)
+    if ids.shape == (n,) and ids.dtype.kind in "UO":
+        with suppress(ValidationError):
+            return id_array(_IDS.validate_python(list(app_ids)))  # type: ignore[arg-type]  # its shape was looked at
+    raise ProblemError(
+        f"app_ids: got {shown(app_ids)}; it has to be ({n},) whole numbers, 0 or more, or names of printable characters"
+    )
+
+
+def on_columns(table: NDArray[Any], chokepoints: IntArray, wanted: IntArray) -> NDArray[Any]:
+    """A table (N, F, ...) over other chokepoints; NaN, or 0 for whole numbers, in those that it has not."""
+    if np.array_equal(chokepoints, wanted):
+        return table
+    spread = np.full((len(table), len(wanted), *table.shape[2:]), np.nan if table.dtype.kind == "f" else 0, table.dtype)
+    known = np.isin(wanted, chokepoints)
+    spread[:, known] = table[:, np.searchsorted(chokepoints, wanted[known])]
+    return spread
 
 
 def _vote_code(x_vote: int | str | None) -> int:

@@ -22,7 +22,8 @@ serves all frame rates of an app.
     F1 = harmonic mean = 2 recall / (1 + recall + alarms)
 
 where `alarms` are those for each event: windows or gaps without an event, times E_n[detected | q]. How many frames
-there are, what P(hit | miss) is and where alarms come from is the event model's to say, see :mod:`mainstream.event_models`.
+there are, what P(hit | miss) is and where alarms come from is the event model's to say, see
+:mod:`mainstream.event_models`.
 
 Kernels take M curve points ("lanes") at once, in the innermost loops: those have no dependence between rounds, so
 that they vectorise, which the recursion over frames cannot.

@@ -7,7 +7,7 @@ Every object here is frozen and checked once, at construction. What only the thr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -27,15 +27,33 @@ from mainstream.description import (
     refuse,
     shown,
 )
+from mainstream.errors import ProblemError
 
 FloatArray = NDArray[np.float64]
 
 Objective = Literal["f1", "recall", "precision"]
 Aggregate = Literal["mean", "min"]
 Mode = Literal["mainstream", "no-sharing", "max-sharing"]
-Method = Literal["auto", "branch-and-bound", "cp-sat", "greedy", "greedy-released"]
-EventModel = Literal["windowed", "paper", "released"]
 
+_LONGEST_ID: Final = 100
+
+
+def _id(given: Any) -> Any:
+    """A number as it is; text that reads as one becomes one."""
+    if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 2**53:
+        return given
+    if isinstance(given, str):
+        if given.isascii() and given.isdigit() and len(given) <= 15:
+            return int(given)
+        if given.strip() == given and given.isprintable() and 0 < len(given) <= _LONGEST_ID:
+            return given
+    raise refuse(
+        f"it has to be a whole number, 0 or more, up to 2**53, or a name of 1 to {_LONGEST_ID} printable characters"
+    )
+
+
+AppId = Annotated[int | str, BeforeValidator(_id)]
+"""What tells an app from the others."""
 
 Curve = Annotated[Mapping[Whole, Probability], Field(min_length=1), each_once]
 """`num_frozen` -> a per-frame rate."""
@@ -79,8 +97,8 @@ class App(Description):
 
     Parameters
     ----------
-    app_id : int
-        Its number, 0 or more, different for each app.
+    app_id : int or str
+        Its number, 0 or more, or its name; different for each app.
     accuracies : mapping of int to float
         Accuracy curve: `num_frozen` -> probability that a frame of the event is classified as the event.
     event_length_ms : float
@@ -122,7 +140,7 @@ class App(Description):
         "prob_tnrs": "false_positive_rates",
     }
 
-    app_id: Whole
+    app_id: AppId
     accuracies: Curve
     event_length_ms: Positive
     correlation: Probability = 0.0
@@ -142,6 +160,22 @@ class App(Description):
     @classmethod
     def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:
         return f"app {shown(keys['app_id'])}" if "app_id" in keys else where or "app"
+
+    @classmethod
+    def each(cls, given: Iterable[App | Mapping[str, Any]]) -> tuple[App, ...]:
+        """Apps from objects or plain mappings.
+
+        Raises
+        ------
+        ProblemError
+            It is no list, there is none in it, or one is not valid.
+        """
+        if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
+            raise ProblemError(f"apps: got {shown(given)}; it has to be a list of apps")
+        apps = tuple(cls.of(app, where=f"apps[{i}]") for i, app in enumerate(given))
+        if not apps:
+            raise ProblemError("apps: there is none; at least one is needed")
+        return apps
 
     @field_validator("accuracies", "false_positive_rates", "model_path")
     @classmethod

@@ -109,7 +109,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         check_has(self.what, given, self.protocol)
         return given
 
-    def check_name(self, name: str) -> str:
+    def check_name(self, name: Any) -> str:
         """`name`, when there is a part of it.
 
         Raises
@@ -117,12 +117,14 @@ class Registry(Mapping[str, Part], Generic[Part]):
         ProblemError
             There is none; the message lists those that there are.
         """
-        if name not in self:
-            known = ", ".join(self)
-            advice = nearest(name, self)
-            also = f" known: {known}" if advice.startswith("did you mean") else ""
-            raise ProblemError(f"{self.what}: {shown(name)} is not known; {advice}{also}")
+        if not isinstance(name, str) or name not in self:
+            raise ProblemError(f"{self.what}: {shown(name)} is not known; {self.advice(name)}")
         return name
+
+    def advice(self, name: object) -> str:
+        """What to say of a name that is not known: the nearest one that is, and all of them."""
+        advice = nearest(str(name), self)
+        return f"{advice} known: {', '.join(self)}" if advice.startswith("did you mean") else advice
 
     def __getitem__(self, name: str) -> Part:
         if name not in self:

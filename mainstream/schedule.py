@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from mainstream.apps import BoolArray, IntArray
+from mainstream.apps import BoolArray, IdArray, IntArray, id_array
 from mainstream.costs import StemPart
 from mainstream.errors import ProblemError
 from mainstream.problem import FloatArray
@@ -25,7 +25,7 @@ class Choice:
 
     Attributes
     ----------
-    app_id : int
+    app_id : int or str
     num_frozen : int
         Number of leading layers it shares; 0 and 1 mean nothing.
     target_fps : float
@@ -43,7 +43,7 @@ class Choice:
     name : str or None
     """
 
-    app_id: int
+    app_id: int | str
     num_frozen: int
     target_fps: float
     x_vote: int | None
@@ -64,7 +64,7 @@ class Schedule:
     `target_fps` 0 and no entry in `choices`.
     """
 
-    app_ids: IntArray
+    app_ids: IdArray
     num_frozen: IntArray
     target_fps: FloatArray
     x_vote: IntArray
@@ -170,7 +170,7 @@ class Result:
         return self.schedule.choices
 
     @property
-    def left_out(self) -> tuple[int, ...]:
+    def left_out(self) -> tuple[int | str, ...]:
         """The `app_id` of each optional app that did not fit."""
         return tuple(self.schedule.app_ids[~self.schedule.admitted].tolist())
 
@@ -282,7 +282,7 @@ class Frontier:
         return "\n".join(lines) + "\n"
 
 
-def _from_rows(choices: list[Choice], left_out: list[int], stem: tuple[StemPart, ...]) -> Schedule:
+def _from_rows(choices: list[Choice], left_out: list[int | str], stem: tuple[StemPart, ...]) -> Schedule:
     """Columns again; the apps that were left out come last."""
     rest = len(left_out)
 
@@ -292,7 +292,7 @@ def _from_rows(choices: list[Choice], left_out: list[int], stem: tuple[StemPart,
 
     names = [choice.name for choice in choices]
     return Schedule(
-        app_ids=np.array([choice.app_id for choice in choices] + left_out, dtype=np.int64),
+        app_ids=id_array([*(choice.app_id for choice in choices), *left_out]),
         num_frozen=column("num_frozen", 0).astype(np.int64),
         target_fps=column("target_fps", 0.0),
         x_vote=np.array([choice.x_vote or 0 for choice in choices] + [0] * rest, dtype=np.int64),

@@ -19,10 +19,12 @@ from mainstream.apps import Apps
 from mainstream.costs import stem_parts, tail_costs
 from mainstream.description import shown
 from mainstream.errors import InfeasibleError, ProblemError
+from mainstream.extensions import EventModel, Method
 from mainstream.io import SolveOptions
-from mainstream.problem import Aggregate, App, EventModel, FloatArray, Method, Mode, Model, Objective, Video, canonical
+from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objective, Video
 from mainstream.schedule import Result
-from mainstream.solver import objective_of, solve
+from mainstream.solver import prepare
+from mainstream.solver.prepared import GAP, check_how, is_model, is_video
 from mainstream.streamer.client import DEFAULT_ADDRESS, Deployer, Observed, StreamerClient
 from mainstream.streamer.plan import net_plan
 
@@ -34,6 +36,8 @@ Reason = Literal[
     "observed cost is below the cheapest schedule's",
 ]
 
+_DOORS: Final = ("method", "event_model")
+"""Options that take an object, too."""
 _SAME_BUDGET: Final = 1e-9
 """Relative difference below which two budgets are one."""
 
@@ -44,7 +48,7 @@ class Observation:
 
     Attributes
     ----------
-    app_id : int
+    app_id : int or str
     num_frozen : int
     target_fps, observed_fps : float
         Frames a second that it should analyse, and did.
@@ -55,7 +59,7 @@ class Observation:
     name : str or None
     """
 
-    app_id: int
+    app_id: int | str
     num_frozen: int
     target_fps: float
     observed_fps: float
@@ -88,7 +92,7 @@ class Round:
     apps: tuple[Observation, ...]
 
     @property
-    def observed(self) -> dict[int, float]:
+    def observed(self) -> dict[int | str, float]:
         """`app_id` -> observed frames a second."""
         return {app.app_id: app.observed_fps for app in self.apps}
 
@@ -158,8 +162,10 @@ class Scheduler:
     ----------
     apps : list of App or mapping
         With a model file for each `num_frozen` that may be chosen.
-    video_desc : Video or mapping
-    model_desc : Model or mapping
+    model : Model or mapping
+    video : Video or mapping
+        The published order, apps, video, model, is taken, too, and so are the published names of the two,
+        ``video_desc`` and ``model_desc``.
     deployer : object with ``deploy(plan)``, optional
         What runs a plan, see :class:`~mainstream.streamer.client.Deployer`; default a Streamer at `address`.
     address : str
@@ -168,6 +174,11 @@ class Scheduler:
     tolerance : float
         Converged is a round whose observed cost differs from its target by less than this share of it.
     max_rounds : int
+
+    Attributes
+    ----------
+    prepared : Prepared
+        The problem, compiled once for all rounds.
 
     Raises
     ------
@@ -180,41 +191,34 @@ class Scheduler:
     def __init__(
         self,
         apps: Iterable[App | Mapping[str, Any]],
-        video_desc: Video | Mapping[str, Any],
-        model_desc: Model | Mapping[str, Any],
+        model: Model | Mapping[str, Any] | None = None,
+        video: Video | Mapping[str, Any] | None = None,
         *,
+        model_desc: Model | Mapping[str, Any] | None = None,
+        video_desc: Video | Mapping[str, Any] | None = None,
         deployer: Deployer | None = None,
         address: str = DEFAULT_ADDRESS,
         objective: Objective | None = None,
         aggregate: Aggregate = "mean",
         mode: Mode = "mainstream",
-        method: Method = "auto",
-        event_model: EventModel = "windowed",
-        gap: float = 1e-6,
+        method: str | Method = "auto",
+        event_model: str | EventModel = "windowed",
+        gap: float = GAP,
         time_limit: float | None = None,
         tolerance: float = 0.2,
         max_rounds: int = 10,
     ) -> None:
+        published = is_video(model) and (video is None or is_model(video))
+        first, second = (video, model) if published else (model, video)
+        own_model, stream = _one("model", first, model_desc), _one("video", second, video_desc)
         if isinstance(apps, Apps | Mapping | str) or not isinstance(apps, Iterable):
             raise ProblemError(f"apps: got {shown(apps)}; it has to be a list of App objects or mappings")
-        self.apps = tuple(App.of(app, where=f"apps[{i}]") for i, app in enumerate(apps))
-        self.video = Video.of(video_desc)
-        self.model = Model.of(model_desc)
-        options = SolveOptions.of(
-            {
-                "objective": objective,
-                "aggregate": aggregate,
-                "mode": mode,
-                "method": method,
-                "event_model": event_model,
-                "gap": gap,
-                "time_limit": time_limit,
-            },
-            where="scheduler",
-        )
-        self._columns = Apps.of(self.apps)
-        self._columns.check(self.model, self.video, mode)
-        self._options = options.given() | {"objective": objective_of(self._columns, objective)}
+        self._how: dict[str, Any] = {"aggregate": aggregate, "method": method, "gap": gap, "time_limit": time_limit}
+        options = {**self._how, "objective": objective, "mode": mode, "event_model": event_model}
+        named = {key: value for key, value in options.items() if key not in _DOORS or isinstance(value, str)}
+        SolveOptions.of(named, where="scheduler")
+        check_how(**self._how)
+        self.prepared = prepare(apps, own_model, stream, objective=objective, mode=mode, event_model=event_model)
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < math.inf:
             raise ProblemError(f"tolerance: got {shown(tolerance)}; it has to be a finite number above 0")
         if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 1:
@@ -273,16 +277,17 @@ class Scheduler:
                 self._own_client.close()
 
     def _solve(self, budget: float, rounds: list[Round]) -> Result:
-        warm_start = rounds[-1].result if rounds else None
-        return solve(self.apps, self.model, self.video, budget, **self._options, warm_start=warm_start)
+        return self.prepared.solve(budget, **self._how, warm_start=rounds[-1].result if rounds else None)
 
     def _round(self, budget: float, result: Result) -> Round:
-        plan = net_plan(result, self.apps, self.model)
+        plan = net_plan(result, self.prepared.described, self.prepared.model)
         answer = self._deployer.deploy(plan)
         observed = Observed(answer, plan)
         target = (answer.plan if isinstance(answer, Observed) else plan).target_fps
-        target_fps = np.array([target[choice.app_id] for choice in result.choices])
-        observed_fps = np.array([observed[choice.app_id] for choice in result.choices])
+        number_of = {plan.app_id_of(number): number for number in plan.target_fps}
+        numbers = [number_of[choice.app_id] for choice in result.choices]
+        target_fps = np.array([target[number] for number in numbers])
+        observed_fps = np.array([observed[number] for number in numbers])
         return Round(
             budget=budget,
             result=result,
@@ -305,8 +310,8 @@ class Scheduler:
         """Compute a second of the result's choices at other rates, (N,) for N choices."""
         frozen = [choice.num_frozen for choice in result.choices]
         sharing = result.mode != "no-sharing"
-        tails = float(tail_costs(self.model, frozen, fps, sharing=sharing).sum())
-        stem = stem_parts(self.model, frozen, fps) if sharing else ()
+        tails = float(tail_costs(self.prepared.model, frozen, fps, sharing=sharing).sum())
+        stem = stem_parts(self.prepared.model, frozen, fps) if sharing else ()
         return tails + sum(part.cost for part in stem)
 
     def _observations(
@@ -314,23 +319,17 @@ class Scheduler:
     ) -> tuple[Observation, ...]:
         from mainstream.events import event_metrics
 
-        columns = self._columns
-        place = {app_id: i for i, app_id in enumerate(columns.app_ids.tolist())}
         runs = observed_fps > 0
         seen = [choice for choice, does in zip(result.choices, runs, strict=True) if does]
-        apps = np.array([place[choice.app_id] for choice in seen], dtype=np.int64)
-        cuts = np.searchsorted(columns.chokepoints, [canonical(choice.num_frozen) for choice in seen])
+        apps, video = self.prepared.apps, self.prepared.video
+        places = apps.places([choice.app_id for choice in seen], [choice.num_frozen for choice in seen])
         recall, precision, f1 = np.zeros((3, len(runs)))
         recall[runs], precision[runs], f1[runs] = event_metrics(
-            columns.accuracies[apps, cuts],
-            columns.false_positive_rates[apps, cuts],
-            event_length_ms=columns.event_length_ms[apps],
-            event_frequency=columns.event_frequency[apps],
-            correlation=columns.correlation[apps],
-            stream_fps=self.video.stream_fps,
-            target_fps=np.minimum(observed_fps[runs], self.video.stream_fps),
+            **apps.at(*places),
+            stream_fps=video.stream_fps,
+            target_fps=np.minimum(observed_fps[runs], video.stream_fps),
             x_vote=[choice.x_vote or 0 for choice in seen],
-            event_model=result.event_model,
+            event_model=self.prepared.event_model,
         )
         return tuple(
             Observation(
@@ -345,3 +344,12 @@ class Scheduler:
             )
             for i, choice in enumerate(result.choices)
         )
+
+
+def _one(name: str, given: Any, other: Any) -> Any:
+    """What was given by its name or by its published name."""
+    if given is not None and other is not None:
+        raise ProblemError(f"{name}_desc is another name of {name}; give one of them")
+    if given is None and other is None:
+        raise ProblemError(f"{name}: it is missing; the order is apps, model, video")
+    return other if given is None else given

@@ -12,14 +12,12 @@ import numpy as np
 from benchmarks.instances import GAP, Instance
 from benchmarks.row import Row
 from benchmarks.timing import take_turns
-from mainstream import frontier
-from mainstream.experiments.workloads import smallest_budget
+from mainstream import frontier, prepare
 from mainstream.problem import FloatArray
 from mainstream.schedule import Frontier
 
 _APPS: Final = 30
 _BUDGETS: Final = 100
-_ENDLESS: Final = 1e6
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -50,7 +48,5 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def _useful(instance: Instance) -> FloatArray:
-    parts = (instance.apps, instance.model, instance.video)
-    least = smallest_budget(*parts) * (1 + 1e-9)
-    dearest = Instance(*parts, _ENDLESS * least).solve().cost
-    return np.linspace(least, dearest, _BUDGETS)
+    prepared = prepare(instance.apps, instance.model, instance.video)
+    return np.linspace(prepared.smallest_budget() * (1 + 1e-9), prepared.useful_budget(), _BUDGETS)

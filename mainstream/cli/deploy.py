@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainstream.cli.plan import Budget, IntegerFps, load, plan_of_problem
+from mainstream.cli.plan import Budget, IntegerFps, plan_of_problem
+from mainstream.cli.problem_file import ProblemFile, ask
 from mainstream.errors import ProblemError
 from mainstream.files import naming
 
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    problem: Annotated[
-        Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
-    ],
+    problem: ProblemFile,
     streamer: Annotated[
         str | None,
         typer.Option(
@@ -91,7 +90,10 @@ def command(
     from mainstream.streamer import LocalRunner, StreamerClient
     from mainstream.streamer.client import DEFAULT_ADDRESS
 
-    described, options = load(problem, budget)
+    asked = ask(problem, {"budget": budget})
+    asked.needs_budget()
+    described = asked.problem
+    options = dict(asked.options)
     first_budget = options.pop("budget")
     errors = console.plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
@@ -108,8 +110,8 @@ def command(
         with naming(problem):
             scheduler = Scheduler(
                 described.apps,
-                described.video,
                 described.model,
+                described.video,
                 deployer=shown,
                 max_rounds=1 if once else 10,
                 **options,

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstream.cli.problem_file import ProblemFile, ask
 from mainstream.errors import ProblemError
-from mainstream.problem import Aggregate, App, EventModel, Method, Mode, Model, Objective, Video
+from mainstream.extensions import EVENT_MODELS, METHODS
+from mainstream.problem import Aggregate, Mode, Objective
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from mainstream.schedule import Frontier
+    from mainstream.solver import Prepared
 
 
 def command(
-    problem: Annotated[
-        Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
-    ],
+    problem: ProblemFile,
     budgets: Annotated[
         str | None,
         typer.Option(metavar="B,B,...", help="Budgets; else POINTS from the least to all.", show_default=False),
@@ -34,9 +34,14 @@ def command(
     ] = None,
     mode: Annotated[Mode | None, typer.Option(help="What may be shared.", show_default="mainstream")] = None,
     event_model: Annotated[
-        EventModel | None, typer.Option(help="How frames become events.", show_default="windowed")
+        str | None,
+        typer.Option(
+            metavar="|".join(EVENT_MODELS.built_in), help="How frames become events.", show_default="windowed"
+        ),
     ] = None,
-    method: Annotated[Method | None, typer.Option(help="How to search.", show_default="auto")] = None,
+    method: Annotated[
+        str | None, typer.Option(metavar="|".join(METHODS.built_in), help="How to search.", show_default="auto")
+    ] = None,
     gap: Annotated[
         float | None, typer.Option(help="Stop when bound less objective is this.", show_default="1e-06")
     ] = None,
@@ -58,9 +63,7 @@ def command(
     """
     from mainstream.cli import console
     from mainstream.files import check_target, naming, write_text
-    from mainstream.io import SolveOptions, load_problem
     from mainstream.report import figures
-    from mainstream.solver import frontier
 
     flags = {
         "objective": objective,
@@ -71,9 +74,7 @@ def command(
         "gap": gap,
         "time_limit": time_limit,
     }
-    given = SolveOptions.of(flags, where="command line").given()
-    described = load_problem(problem)
-    options = {key: value for key, value in (described.given() | given).items() if key != "budget"}
+    asked = ask(problem, flags, without=["budget"])
     if plot is not None:
         check_target(figures.check_picture(plot))
     if csv not in (None, "-"):
@@ -81,11 +82,11 @@ def command(
     errors = console.plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     with naming(problem):
-        parts = (described.apps, described.model, described.video)
-        wanted = _useful(*parts, points, options) if budgets is None else _numbers(budgets)
+        prepared = asked.prepare()
+        wanted = _useful(prepared, points) if budgets is None else _numbers(budgets)
         with console.Watch(errors) as watch:
-            found = frontier(*parts, wanted, **options, progress=watch)
-    unit = described.model.unit
+            found = prepared.frontier(wanted, **asked.how(), progress=watch)
+    unit = prepared.model.unit
     metric = _metric(found)
     if csv == "-":
         typer.echo(found.to_csv(), nl=False)
@@ -95,22 +96,17 @@ def command(
             write_text(Path(csv), found.to_csv())
     if plot is not None:
         drawn = figures.FrontierCurve(found.budgets, found.objectives, found.bounds)
-        title = f"{problem.name}: {len(described.apps)} apps"
-        figures.save_figure(figures.frontier_figure(drawn, metric=metric, unit=unit, title=title), plot)
+        figures.save_figure(figures.frontier_figure(drawn, metric=metric, unit=unit, title=asked.title), plot)
 
 
-def _useful(apps: Sequence[App], model: Model, video: Video, points: int, options: dict[str, Any]) -> list[float]:
-    """Equal steps from the smallest budget that has a schedule to what the best schedule of all costs."""
+def _useful(prepared: Prepared, points: int) -> list[float]:
+    """Equal steps from the smallest budget that has a schedule to the one beyond which nothing is gained."""
     import numpy as np
 
-    from mainstream.experiments.workloads import smallest_budget
-    from mainstream.solver import solve
-
-    least = smallest_budget(apps, model, video, **options)
-    most = solve(apps, model, video, 1e12 * max(least, 1.0), **options).cost
+    least, most = prepared.smallest_budget(), prepared.useful_budget()
     # Where every app may be left out the least is nothing, which is no budget.
     first = least * (1 + 1e-9) if least > 0 else most / points
-    return [float(budget) for budget in np.linspace(first, max(most, first), points)]
+    return [float(budget) for budget in np.linspace(first, max(most * (1 + 1e-9), first), points)]
 
 
 def _numbers(budgets: str) -> list[float]:

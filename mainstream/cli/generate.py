@@ -46,7 +46,7 @@ def command(
         curves=[load_curve(file) for file in curve or []],
     )
     if budget is None:
-        budget = hard_budget(made.apps, made.model, made.video)
+        budget = hard_budget(made.prepare())
     problem = Problem(apps=made.objects(), model=made.model, video=made.video, budget=budget)
     save_problem(
         problem,

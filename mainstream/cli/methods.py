@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Final, get_args
+from typing import Annotated, Final
 
 import typer
 
-from mainstream.errors import ProblemError
-from mainstream.problem import Method
+from mainstream.cli.problem_file import ProblemFile, ask
+from mainstream.extensions import METHODS
 
 _EACH_S: Final = 60.0
 
 
 def command(
-    problem: Annotated[
-        Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
-    ],
+    problem: ProblemFile,
     budget: Annotated[
         float | None,
         typer.Option(help="Compute a second, in the latencies' unit; else the file's.", show_default=False),
@@ -31,22 +28,17 @@ def command(
 
     from mainstream.cli import console
     from mainstream.files import naming
-    from mainstream.io import SolveOptions, load_problem
-    from mainstream.solver import solve
 
-    given = SolveOptions.of({"budget": budget, "time_limit": time_limit}, where="command line").given()
-    described = load_problem(problem)
-    options = {key: value for key, value in (described.given() | given).items() if key != "method"}
-    if "budget" not in options:
-        raise ProblemError(f"{problem}: no budget; give 'budget' there or --budget")
-    methods = [m for m in get_args(Method) if options.get("aggregate") != "min" or not m.startswith("greedy")]
+    asked = ask(problem, {"budget": budget, "time_limit": time_limit}, without=["method"])
+    asked.needs_budget()
+    methods = [name for name in METHODS if asked.options.get("aggregate", "mean") in METHODS[name].aggregates]
     errors = console.plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
-    parts = (described.apps, described.model, described.video)
     with naming(problem):
         for method in methods:
-            solve(*parts, **{**options, "time_limit": 1e-3}, method=method)
-        results = [solve(*parts, **options, method=method) for method in methods]
+            asked.prepare().solve(**asked.how("time_limit"), time_limit=1e-3, method=method)
+        # Each compiles the problem for itself: that is a part of the time that a user waits.
+        results = [asked.prepare().solve(**asked.how(), method=method) for method in methods]
 
     bound = min(result.bound for result in results)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
@@ -63,5 +55,5 @@ def command(
             f"{result.runtime_s:.4g}",
         )
     output = console.plain_console()
-    output.print(f"{problem.name}: {len(described.apps)} apps, budget {options['budget']:g}; best bound {bound:.6f}")
+    output.print(f"{asked.title}, budget {asked.options['budget']:g}; best bound {bound:.6f}")
     output.print(table)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstream.cli.problem_file import ask
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -61,36 +62,17 @@ def command(
     typer.echo(plan.tree() if tree else plan.to_json())
 
 
-def load(file: Path, budget: str | None) -> tuple[Problem, dict[str, Any]]:
-    """A problem and the options to solve it with, `budget` among them.
-
-    Raises
-    ------
-    ProblemError
-        The file or the budget is not what it has to be, or there is no budget.
-    """
-    from mainstream.io import SolveOptions, load_problem
-
-    flags = SolveOptions.of({"budget": budget}, where="command line").given()
-    described = load_problem(file)
-    options = described.given() | flags
-    if "budget" not in options:
-        raise ProblemError(f"{file}: no budget; give 'budget' there or --budget")
-    return described, options
-
-
 def plan_of_problem(file: Path, budget: str | None) -> NetPlan:
     """The net plan of a problem, which is solved first."""
     from mainstream.cli import console
     from mainstream.files import naming
-    from mainstream.solver import solve
 
-    described, options = load(file, budget)
+    asked = ask(file, {"budget": budget})
+    asked.needs_budget()
     errors = console.plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     with naming(file), console.Watch(errors) as watch:
-        result = solve(described.apps, described.model, described.video, **options, progress=watch)
-        return _plan(result, described)
+        return _plan(asked.prepare().solve(**asked.how(), progress=watch), asked.problem)
 
 
 def _plan_of_result(file: Path, problem: Path) -> NetPlan:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainstream.errors import ProblemError
+from mainstream.cli.problem_file import ProblemFile, ask
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    problem: Annotated[
-        Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
-    ],
+    problem: ProblemFile,
     budget: Annotated[
         float | None,
         typer.Option(help="Compute a second, in the latencies' unit; else the file's.", show_default=False),
@@ -41,26 +38,20 @@ def command(
     event model is then off, and how far without decay. Precision is counted in windows of the event's length, which is
     not how event model "paper" counts.
     """
-    from mainstream.apps import Apps
     from mainstream.cli import console
     from mainstream.experiments.simulate import simulate_schedule
     from mainstream.files import naming
-    from mainstream.io import SolveOptions, load_problem
-    from mainstream.solver import solve
 
-    given = SolveOptions.of({"budget": budget}, where="command line").given()
-    described = load_problem(problem)
-    options = described.given() | given
-    if "budget" not in options:
-        raise ProblemError(f"{problem}: no budget; give 'budget' there or --budget")
+    asked = ask(problem, {"budget": budget})
+    asked.needs_budget()
     errors = console.plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     with naming(problem), console.Watch(errors) as watch:
-        result = solve(described.apps, described.model, described.video, **options, progress=watch)
+        prepared = asked.prepare()
+        result = prepared.solve(**asked.how(), progress=watch)
 
-    apps = Apps.of(described.apps)
     steady, *decayed = (
-        simulate_schedule(result, apps, described.video, frames=frames, seed=seed, decay_unit=unit)
+        simulate_schedule(result, prepared, frames=frames, seed=seed, decay_unit=unit)
         for unit in ([None, decay_unit] if decay else [None])
     )
     shown = decayed[0] if decayed else steady

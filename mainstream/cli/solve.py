@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from mainstream.cli.problem_file import ProblemFile, ask
 from mainstream.description import Description, Share
 from mainstream.errors import InterruptedSearch, ProblemError
-from mainstream.problem import Aggregate, EventModel, Method, Mode, Model, Objective
+from mainstream.extensions import EVENT_MODELS, METHODS
+from mainstream.problem import Aggregate, Mode, Model, Objective
 
 if TYPE_CHECKING:
     from mainstream.schedule import Result
@@ -32,14 +35,12 @@ def _budget(model: Model, utilisation: str) -> float:
     return 1000 * model.cores * load.utilisation
 
 
-def _one_of(allowed: object) -> str:
-    return "|".join(get_args(allowed))
+def _one_of(allowed: Any) -> str:
+    return "|".join(get_args(allowed) or allowed)
 
 
 def command(
-    problem: Annotated[
-        Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
-    ],
+    problem: ProblemFile,
     budget: Annotated[str | None, _option("Compute a second, in the latencies' unit; else the file's.")] = None,
     utilisation: Annotated[
         str | None, _option("Instead of a budget: share of the profile's cores, with latencies in ms.")
@@ -50,9 +51,9 @@ def command(
     aggregate: Annotated[str | None, _option("Over the apps.", metavar=_one_of(Aggregate), default="mean")] = None,
     mode: Annotated[str | None, _option("What may be shared.", metavar=_one_of(Mode), default="mainstream")] = None,
     event_model: Annotated[
-        str | None, _option("How frames become events.", metavar=_one_of(EventModel), default="windowed")
+        str | None, _option("How frames become events.", metavar=_one_of(EVENT_MODELS.built_in), default="windowed")
     ] = None,
-    method: Annotated[str | None, _option("How to search.", metavar=_one_of(Method), default="auto")] = None,
+    method: Annotated[str | None, _option("How to search.", metavar=_one_of(METHODS.built_in), default="auto")] = None,
     gap: Annotated[str | None, _option("Stop when bound less objective is this.", default="1e-06")] = None,
     time_limit: Annotated[
         str | None, _option("Stop after so many seconds, with the best so far.", default="none")
@@ -74,9 +75,7 @@ def command(
     """
     from mainstream.cli import console
     from mainstream.files import check_target, naming
-    from mainstream.io import SolveOptions, load_problem
     from mainstream.report.figures import check_picture, result_figure, save_figure
-    from mainstream.solver import solve
 
     flags = {
         "budget": budget,
@@ -88,36 +87,32 @@ def command(
         "gap": gap,
         "time_limit": time_limit,
     }
-    given = SolveOptions.of(flags, where="command line").given()
-    described = load_problem(problem)
-    options = described.given() | given
+    asked = ask(problem, flags)
+    model = asked.problem.model
     if utilisation is not None:
         if budget is not None:
             raise ProblemError("command line: --budget and --utilisation say the same; give one of them")
-        options["budget"] = _budget(described.model, utilisation)
-    if "budget" not in options:
-        raise ProblemError(f"{problem}: no budget; give 'budget' there or --budget")
+        asked = replace(asked, options={**asked.options, "budget": _budget(model, utilisation)})
+    asked.needs_budget()
 
     if plot is not None:
         check_target(check_picture(plot))
     if json not in (None, "-"):
         check_target(Path(str(json)))
-    title = f"{problem.name}: {len(described.apps)} apps on {described.model.name or 'the base network'}"
+    title = f"{asked.title} on {model.name or 'the base network'}"
 
     def show(result: Result) -> None:
         if not quiet and json != "-":
             console.show_result(console.plain_console(), result, title)
         _save(result, json)
         if plot is not None:
-            save_figure(result_figure(result, described.model.prefix, title=title), plot)
+            save_figure(result_figure(result, model.prefix, title=title), plot)
 
     errors = console.plain_console(stderr=True)
     console.show_warnings(errors, quiet=quiet)
     try:
         with naming(problem), console.Watch(errors) as watch:
-            result = solve(
-                described.apps, described.model, described.video, **options, progress=None if quiet else watch
-            )
+            result = asked.prepare().solve(**asked.how(), progress=None if quiet else watch)
     except InterruptedSearch as interruption:
         from mainstream.cli.exit_codes import INTERRUPTED
 

@@ -25,19 +25,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from mainstream.apps import Apps, IntArray
+from mainstream.apps import IdArray, IntArray
 from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.events import METRICS, EventMetrics, checked_parameters, event_metrics
 from mainstream.extensions import EVENT_MODELS
-from mainstream.problem import FloatArray, Video, canonical
+from mainstream.problem import FloatArray
 from mainstream.schedule import Result
+from mainstream.solver import Prepared
 
 Z95: Final = 1.959963984540054
 """A normal variable stays within as many standard deviations 95 % of the time."""
@@ -256,7 +257,7 @@ class Replay:
         Arrays (M,).
     """
 
-    app_ids: IntArray
+    app_ids: IdArray
     target_fps: FloatArray
     x_vote: IntArray
     predicted: Mapping[str, EventMetrics]
@@ -274,16 +275,15 @@ class Replay:
 
 
 def simulate_schedule(
-    result: Result, apps: Apps, video: Video, *, frames: int, seed: int, decay_unit: float | None = None
+    result: Result, prepared: Prepared, *, frames: int, seed: int, decay_unit: float | None = None
 ) -> Replay:
     """Simulate what a result chose for each app.
 
     Parameters
     ----------
     result : Result
-    apps : Apps
-        Those that it was solved for.
-    video : Video
+    prepared : Prepared
+        The problem that it answers.
     frames : int
         Analysed frames to draw for each app, about; that many windows where a window has less than one.
     seed, decay_unit
@@ -298,38 +298,20 @@ def simulate_schedule(
         raise ProblemError(f"frames: got {frames}; it has to be at least 1")
     schedule = result.schedule
     chosen = np.flatnonzero(schedule.admitted)
-    rows, columns = _places(schedule.app_ids[chosen], schedule.num_frozen[chosen], apps)
-    length_ms = apps.event_length_ms[rows]
+    apps = prepared.apps
+    ids, num_frozen = schedule.app_ids[chosen], schedule.num_frozen[chosen]
     target_fps = schedule.target_fps[chosen]
-    parameters: dict[str, ArrayLike] = {
-        "accuracy": apps.accuracies[rows, columns],
-        "false_positive_rate": apps.false_positive_rates[rows, columns],
-        "event_length_ms": length_ms,
-        "event_frequency": apps.event_frequency[rows],
-        "correlation": apps.correlation[rows],
-        "stream_fps": video.stream_fps,
+    parameters: dict[str, Any] = {
+        **apps.at(*apps.places(ids.tolist(), num_frozen.tolist())),
+        "stream_fps": prepared.video.stream_fps,
         "target_fps": target_fps,
         "x_vote": schedule.x_vote[chosen],
     }
-    windows = np.ceil(frames / np.maximum(length_ms / 1000 * target_fps, 1.0)).astype(np.int64)
+    windows = np.ceil(frames / np.maximum(parameters["event_length_ms"] / 1000 * target_fps, 1.0)).astype(np.int64)
     return Replay(
-        app_ids=schedule.app_ids[chosen],
+        app_ids=ids,
         target_fps=target_fps,
         x_vote=schedule.x_vote[chosen],
         predicted={event_model: event_metrics(**parameters, event_model=event_model) for event_model in EVENT_MODELS},
         simulated=simulate(**parameters, windows=windows, seed=seed, decay_unit=decay_unit),
     )
-
-
-def _places(app_ids: IntArray, num_frozen: IntArray, apps: Apps) -> tuple[list[int], list[int]]:
-    """Row and column of each choice in the apps' curves."""
-    row_of = {app_id: i for i, app_id in enumerate(apps.app_ids.tolist())}
-    column_of = {f: k for k, f in enumerate(apps.chokepoints.tolist())}
-    rows, columns = [], []
-    for app_id, f in zip(app_ids.tolist(), num_frozen.tolist(), strict=True):
-        row, column = row_of.get(app_id), column_of.get(canonical(f))
-        if row is None or column is None or np.isnan(apps.accuracies[row, column]):
-            raise ProblemError(f"result: app {app_id} with num_frozen {f} is not among the apps")
-        rows.append(row)
-        columns.append(column)
-    return rows, columns

@@ -8,7 +8,6 @@ evenly on a logarithmic scale. Numbers have four decimals, so that a workload wr
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,10 +15,10 @@ from typing import Any, Final
 import numpy as np
 
 from mainstream.apps import AUTO_VOTE, NO_VOTE, Apps, IntArray
-from mainstream.errors import InfeasibleError, ProblemError
+from mainstream.errors import ProblemError
 from mainstream.io import Curve
 from mainstream.problem import App, FloatArray, Model, Video
-from mainstream.solver import solve
+from mainstream.solver import Prepared, prepare
 
 _MOST_POINTS: Final = 1000
 HARD: Final = 1.5
@@ -42,6 +41,10 @@ class Workload:
     apps: Apps
     model: Model
     video: Video
+
+    def prepare(self) -> Prepared:
+        """The workload, compiled."""
+        return prepare(self.apps, self.model, self.video)
 
     def objects(self) -> tuple[App, ...]:
         """The same apps as objects."""
@@ -146,34 +149,15 @@ def made_up_model(chokepoints: int, random: np.random.Generator) -> Model:
     )
 
 
-def smallest_budget(apps: Apps | Sequence[App], model: Model, video: Video, **options: Any) -> float:
-    """The smallest budget that has a schedule, compute a second; 0 when every app may be left out.
-
-    Parameters
-    ----------
-    apps : Apps or sequence of App
-    model : Model
-    video : Video
-    **options
-        As for :func:`mainstream.solve`.
+def hard_budget(prepared: Prepared) -> float:
+    """:data:`HARD` times the smallest budget, compute a second, rounded up to four digits.
 
     Raises
     ------
     InfeasibleError
-        No budget has one.
+        No budget has a schedule.
     """
-    try:
-        solve(apps, model, video, sys.float_info.min, **options)
-    except InfeasibleError as error:
-        if error.smallest_budget is None:
-            raise
-        return error.smallest_budget
-    return 0.0
-
-
-def hard_budget(apps: Apps | Sequence[App], model: Model, video: Video, **options: Any) -> float:
-    """:data:`HARD` times the smallest budget, rounded up to four digits; parameters as :func:`smallest_budget`."""
-    exact = HARD * smallest_budget(apps, model, video, **options)
+    exact = HARD * prepared.smallest_budget()
     unit = 10.0 ** (math.floor(math.log10(exact)) - 3)
     return float(f"{math.ceil(exact / unit) * unit:.4g}")
 

@@ -6,19 +6,32 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import yaml
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from mainstream.apps import Apps
-from mainstream.description import Description, NonNegative, Positive, nearest, shown
+from mainstream.apps import check_unique, id_array
+from mainstream.description import Description, NonNegative, Positive, nearest, refuse, shown
 from mainstream.errors import ProblemError
+from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.files import Name, mapping, naming, write_text
 from mainstream.formats.curve import Curve, load_curve
 from mainstream.formats.package import Package, check_fit, read_package
 from mainstream.formats.package_app import app_of_package
 from mainstream.formats.profile import load_profile
-from mainstream.problem import Aggregate, App, EventModel, Method, Mode, Model, Objective, Video
+from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
+from mainstream.registry import Registry
 
 _WIDTH: Final = 110
+
+
+def _registered(registry: Registry[Any]) -> BeforeValidator:
+    """For a key that takes the name of a part."""
+
+    def check(given: Any) -> Any:
+        if given is None or (isinstance(given, str) and given in registry):
+            return given
+        raise refuse(f"it is not known; {registry.advice(given)}")
+
+    return BeforeValidator(check)
 
 
 class SolveOptions(Description):
@@ -36,8 +49,8 @@ class SolveOptions(Description):
     objective: Objective | None = None
     aggregate: Aggregate | None = None
     mode: Mode | None = None
-    method: Method | None = None
-    event_model: EventModel | None = None
+    method: Annotated[str, _registered(METHODS)] | None = None
+    event_model: Annotated[str, _registered(EVENT_MODELS)] | None = None
     gap: NonNegative | None = None
     time_limit: Positive | None = None
 
@@ -141,8 +154,7 @@ def _apps(given: list[Any], folder: Path, packages: dict[str, Package]) -> tuple
             packages[where], curve = read[path]
         with naming(where):
             apps.append(app_of_package(path, packages[where], curve, {"app_id": i + 1, **keys}))
-    if apps:
-        Apps.of(apps)
+    check_unique(id_array([app.app_id for app in apps]))
     return tuple(apps)
 
 

@@ -1,75 +1,128 @@
-"""The methods by name, and what "auto" makes of them."""
+"""The methods that come along, behind the door :data:`mainstream.extensions.METHODS`.
+
+What each of them needs is imported when it runs: numba and OR-Tools take their time.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from mainstream.apps import IntArray
-from mainstream.errors import ProblemError
-from mainstream.problem import Aggregate, Method
-from mainstream.solver.branch_and_bound import SearchTree
-from mainstream.solver.option_table import OptionTable, weighted
-from mainstream.solver.search import Limits, Outcome
 
-_SMALL: Final = 50
-"""Apps up to which "auto" hands what branch and bound leaves open to CP-SAT."""
-_FIRST_SHARE: Final = 0.5
-"""Share of the time that branch and bound has of it then."""
+if TYPE_CHECKING:
+    from mainstream.solver.option_table import OptionTable
+    from mainstream.solver.search import Limits, Outcome
+
+_BOTH: Final = ("mean", "min")
 
 
-def maximise(
-    table: OptionTable, budget: float, limits: Limits, method: Method, aggregate: Aggregate, staircases: IntArray
-) -> Outcome:
-    """The schedule of largest mean, or largest smallest, value within a budget.
+@dataclass(frozen=True)
+class BranchAndBound:
+    """The search tree over staircases."""
 
-    Parameters
-    ----------
-    table : OptionTable
-    budget : float
-    limits : Limits
-    method : str
-    aggregate : str
-        The greedies only take "mean".
-    staircases : (S, D + 1) int array
-        Stems for branch and bound to try first.
+    name: str = "branch-and-bound"
+    aggregates: tuple[str, ...] = _BOTH
+    exact: bool = True
 
-    Raises
-    ------
-    ProblemError
-        The method cannot do this aggregate.
-    InfeasibleError
-        Nothing fits the budget.
-    """
-    fair = aggregate == "min"
-    packed = table.packed
-    if method in ("greedy", "greedy-released"):
-        if fair:
-            raise ProblemError(f"method {method!r} only takes aggregate 'mean'; for 'min' use 'branch-and-bound'")
-        from mainstream.solver.greedy import greedy, greedy_released
-
-        by_weight = weighted(packed, table.share)
-        if method == "greedy":
-            return greedy(by_weight, budget, limits)
-        return greedy_released(table, by_weight, budget, limits)
-    if method == "cp-sat":
-        from mainstream.solver.cp_sat import cp_sat
-
-        return cp_sat(packed, table.share, budget, limits, fair=fair)
-    small = method == "auto" and len(table.apps) <= _SMALL
-    own = replace(limits, time_limit=_FIRST_SHARE * limits.time_limit) if small else limits
-    if fair:
+    def maximise(
+        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
+    ) -> Outcome:
+        """See :meth:`mainstream.extensions.Method.maximise`."""
+        from mainstream.solver.branch_and_bound import SearchTree
         from mainstream.solver.max_min import max_min
+        from mainstream.solver.option_table import weighted
 
-        outcome = max_min(packed, table.share, budget, own)
-    else:
-        outcome = SearchTree(weighted(packed, table.share)).run(budget, own, staircases)
-    if small and not outcome.finished and not outcome.interrupted and limits.left_s > 0:
+        if aggregate == "min":
+            return max_min(table.packed, table.share, budget, limits)
+        return SearchTree(weighted(table.packed, table.share)).run(budget, limits, staircases)
+
+
+@dataclass(frozen=True)
+class CpSat:
+    """OR-Tools CP-SAT, which shares no code with the search tree."""
+
+    name: str = "cp-sat"
+    aggregates: tuple[str, ...] = _BOTH
+    exact: bool = True
+
+    def maximise(
+        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
+    ) -> Outcome:
+        """See :meth:`mainstream.extensions.Method.maximise`; makes no use of `staircases`."""
         from mainstream.solver.cp_sat import cp_sat
 
-        rest = cp_sat(packed, table.share, budget, limits, fair=fair, hint=outcome.cells)
-        outcome = _better(table, outcome, rest)
-    return outcome
+        return cp_sat(table.packed, table.share, budget, limits, fair=aggregate == "min")
+
+
+@dataclass(frozen=True)
+class Auto:
+    """Branch and bound; what it leaves open of a small case is handed on to CP-SAT.
+
+    Attributes
+    ----------
+    most_apps : int
+        How many apps a small case has at most.
+    first_share : float
+        Share of the time that branch and bound has of it then.
+    """
+
+    name: str = "auto"
+    aggregates: tuple[str, ...] = _BOTH
+    exact: bool = True
+    most_apps: int = 50
+    first_share: float = 0.5
+
+    def maximise(
+        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
+    ) -> Outcome:
+        """See :meth:`mainstream.extensions.Method.maximise`."""
+        if len(table.apps) > self.most_apps:
+            return BRANCH_AND_BOUND.maximise(table, budget, limits, aggregate, staircases)
+        own = replace(limits, time_limit=self.first_share * limits.time_limit)
+        outcome = BRANCH_AND_BOUND.maximise(table, budget, own, aggregate, staircases)
+        if outcome.finished or outcome.interrupted or limits.left_s <= 0:
+            return outcome
+        from mainstream.solver.cp_sat import cp_sat
+
+        rest = cp_sat(table.packed, table.share, budget, limits, fair=aggregate == "min", hint=outcome.cells)
+        return _better(table, outcome, rest)
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """Our greedy, for a million apps."""
+
+    name: str = "greedy"
+    aggregates: tuple[str, ...] = ("mean",)
+    exact: bool = False
+
+    def maximise(
+        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
+    ) -> Outcome:
+        """See :meth:`mainstream.extensions.Method.maximise`; makes no use of `staircases`."""
+        from mainstream.solver.greedy import greedy
+        from mainstream.solver.option_table import weighted
+
+        return greedy(weighted(table.packed, table.share), budget, limits)
+
+
+@dataclass(frozen=True)
+class GreedyReleased:
+    """The greedy that was published with the paper, to reproduce its figures."""
+
+    name: str = "greedy-released"
+    aggregates: tuple[str, ...] = ("mean",)
+    exact: bool = False
+
+    def maximise(
+        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
+    ) -> Outcome:
+        """See :meth:`mainstream.extensions.Method.maximise`; makes no use of `staircases`."""
+        from mainstream.solver.greedy import greedy_released
+        from mainstream.solver.option_table import weighted
+
+        return greedy_released(table, weighted(table.packed, table.share), budget, limits)
 
 
 def _better(table: OptionTable, first: Outcome, second: Outcome) -> Outcome:
@@ -86,3 +139,10 @@ def _better(table: OptionTable, first: Outcome, second: Outcome) -> Outcome:
         nodes=first.nodes + second.nodes,
         method="branch-and-bound, cp-sat",
     )
+
+
+AUTO: Final = Auto()
+BRANCH_AND_BOUND: Final = BranchAndBound()
+CP_SAT: Final = CpSat()
+GREEDY: Final = Greedy()
+GREEDY_RELEASED: Final = GreedyReleased()

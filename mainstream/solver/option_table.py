@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray
+from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray, on_columns
 from mainstream.costs import stem_parts, tail_costs
 from mainstream.description import shown
 from mainstream.errors import InfeasibleError, ProblemError
 from mainstream.events import event_metrics, option_values
+from mainstream.extensions import EventModel
 from mainstream.problem import FloatArray, Model, Video
 from mainstream.schedule import Choice, Result, Schedule
 from mainstream.solver import kernels, packing
@@ -27,6 +28,13 @@ class OptionTable:
 
     Attributes
     ----------
+    apps : Apps
+        N apps over F chokepoints.
+    model : Model
+    video : Video
+    metric, mode : str
+        As for :func:`mainstream.solve`; the metric is its objective.
+    event_model : EventModel
     values : (N, F, R) float
         The metric for each app, chokepoint column and rate; NaN where the app may not have it.
     votes : (N, F, R) int8
@@ -34,28 +42,29 @@ class OptionTable:
     rates : (R,) float
     depths : (F,) int
         Depth of each column: 0 shares nothing, d > 0 shares segments 1..d of the stem.
-    tail, seg : (D + 1,) float
-        Latency behind each depth, and of each segment of the stem.
+    packed : Packed
+        The options worth looking at, as the kernels take them; values unweighted, see :func:`weighted`.
     share : (N,) float
         What each app's value counts in the objective: its weight, scaled to a sum of 1.
     """
 
     apps: Apps
     model: Model
-    stream_fps: float
+    video: Video
     metric: str
     mode: str
-    event_model: str
+    event_model: EventModel
     values: FloatArray
     votes: NDArray[np.int8]
     rates: FloatArray
     depths: IntArray
-    tail: FloatArray
-    seg: FloatArray
+    packed: kernels.Packed
     share: FloatArray
 
     @classmethod
-    def build(cls, apps: Apps, model: Model, video: Video, *, metric: str, mode: str, event_model: str) -> OptionTable:
+    def build(
+        cls, apps: Apps, model: Model, video: Video, *, metric: str, mode: str, event_model: EventModel
+    ) -> OptionTable:
         """All options that mode, pins and constraints allow.
 
         Parameters
@@ -65,8 +74,9 @@ class OptionTable:
         model : Model
         video : Video
         metric : {"f1", "recall", "precision"}
-        mode, event_model : str
+        mode : str
             As for :func:`mainstream.solve`.
+        event_model : EventModel
 
         Raises
         ------
@@ -83,41 +93,87 @@ class OptionTable:
             raise InfeasibleError(
                 f"app {apps.id_list(stuck)}: no option satisfies min_fps, max_fps, min_value and pin, at any budget"
             )
-        sharing = mode != "no-sharing"
-        ends = np.concatenate([[0], apps.chokepoints[sharing & (apps.chokepoints > 0)]])
+        depths, tail, seg = _stem(apps, model, mode)
         return cls(
             apps=apps,
             model=model,
-            stream_fps=video.stream_fps,
+            video=video,
             metric=metric,
             mode=mode,
             event_model=event_model,
             values=values,
             votes=votes,
             rates=rates,
-            depths=np.searchsorted(ends, apps.chokepoints) if sharing else np.zeros(len(apps.chokepoints), np.int64),
-            tail=model.prefix[-1] - model.prefix[ends],
-            seg=np.concatenate([[0.0], np.diff(model.prefix[ends])]),
+            depths=depths,
+            packed=_pack(values, depths, apps.optional, tail, seg, np.concatenate([[0.0], rates])),
             share=_shares(apps.weight),
         )
 
-    @cached_property
-    def packed(self) -> kernels.Packed:
-        """The options worth looking at, as the kernels take them; values unweighted, see :func:`weighted`."""
-        n, columns, count = self.values.shape
-        rate = np.concatenate([[0.0], self.rates])
-        keep = np.empty((n, columns, count), np.bool_)
-        kept = packing.undominated(self.values, self.depths, self.tail, rate, keep) + int(self.apps.optional.sum())
-        packed = kernels.Packed(
-            start=np.empty(n + 1, np.int64),
-            value=np.empty(kept),
-            cell=np.empty(kept, np.int32),
-            tail=self.tail,
-            seg=self.seg,
-            rate=rate,
+    def joined(self, more: OptionTable) -> OptionTable:
+        """The table of both tables' apps, as :meth:`build` makes it; nothing is computed again.
+
+        Parameters
+        ----------
+        more : OptionTable
+            Of other apps with the same model, video, metric, mode and event model.
+        """
+        apps = self.apps.joined(more.apps)
+        halves = [table._over(apps) for table in (self, more)]
+        counts = np.concatenate([np.diff(half.packed.start) for half in halves])
+        first = halves[0].packed
+        return replace(
+            halves[0],
+            apps=apps,
+            values=np.concatenate([half.values for half in halves]),
+            votes=np.concatenate([half.votes for half in halves]),
+            packed=first._replace(
+                start=np.concatenate([[0], np.cumsum(counts)]),
+                value=np.concatenate([half.packed.value for half in halves]),
+                cell=np.concatenate([half.packed.cell for half in halves]),
+            ),
+            share=_shares(apps.weight),
         )
-        packing.pack(self.values, keep, self.depths, self.apps.optional, packed.start, packed.value, packed.cell)
-        return packed
+
+    def without(self, row: int) -> OptionTable:
+        """The table without one app, as :meth:`build` makes it; nothing is computed again.
+
+        Parameters
+        ----------
+        row : int
+            The app's place, from 0.
+        """
+        apps = self.apps.without(row)
+        start, end = self.packed.start[row : row + 2]
+        counts = np.delete(np.diff(self.packed.start), row)
+        fewer = replace(
+            self,
+            values=np.delete(self.values, row, axis=0),
+            votes=np.delete(self.votes, row, axis=0),
+            packed=self.packed._replace(
+                start=np.concatenate([[0], np.cumsum(counts)]),
+                value=np.delete(self.packed.value, slice(start, end)),
+                cell=np.delete(self.packed.cell, slice(start, end)),
+            ),
+            share=_shares(apps.weight),
+        )
+        return fewer._over(apps)
+
+    def _over(self, apps: Apps) -> OptionTable:
+        """The same options, numbered as the stem of `apps` asks for it."""
+        depths, tail, seg = _stem(apps, self.model, self.mode)
+        cell = self.packed.cell
+        if len(tail) != len(self.packed.tail):
+            depth_now = np.searchsorted(_ends(apps, self.mode), _ends(self.apps, self.mode))
+            depth, rate = np.divmod(cell, len(self.packed.rate))
+            cell = (depth_now[depth] * len(self.packed.rate) + rate).astype(np.int32)
+        return replace(
+            self,
+            apps=apps,
+            values=on_columns(self.values, self.apps.chokepoints, apps.chokepoints),
+            votes=on_columns(self.votes, self.apps.chokepoints, apps.chokepoints),
+            depths=depths,
+            packed=self.packed._replace(cell=cell, tail=tail, seg=seg),
+        )
 
     @cached_property
     def _only_column(self) -> IntArray:
@@ -146,15 +202,12 @@ class OptionTable:
         fps[rows] = self.rates[rate_index[rows] - 1]
         num_frozen = np.where(admitted, apps.chokepoints[np.minimum(column, len(apps.chokepoints) - 1)], 0)
         accuracy = np.full(n, np.nan)
-        accuracy[rows] = apps.accuracies[at[:2]]
         recall, precision, f1 = (np.zeros(n) for _ in range(3))
+        chosen = apps.at(rows, column[rows])
+        accuracy[rows] = chosen["accuracy"]
         metrics = event_metrics(
-            accuracy[rows],
-            apps.false_positive_rates[at[:2]],
-            event_length_ms=apps.event_length_ms[rows],
-            event_frequency=apps.event_frequency[rows],
-            correlation=apps.correlation[rows],
-            stream_fps=self.stream_fps,
+            **chosen,
+            stream_fps=self.video.stream_fps,
             target_fps=fps[rows],
             x_vote=votes[rows],
             event_model=self.event_model,
@@ -188,21 +241,64 @@ class OptionTable:
         (S, D + 1) array, S = 0 without a warm start
         """
         if warm_start is None:
-            return np.zeros((0, len(self.tail)), np.int64)
+            return np.zeros((0, len(self.packed.tail)), np.int64)
         if not isinstance(warm_start, Result | Iterable):
             raise ProblemError(f"warm_start: got {shown(warm_start)}; it has to be a Result or a list of Choice")
         choices = warm_start.choices if isinstance(warm_start, Result) else tuple(warm_start)
         for choice in choices:
             if not isinstance(choice, Choice):
                 raise ProblemError(f"warm_start: got {shown(choice)} in the list; it has to hold Choice objects")
-        ends = np.concatenate([[0], self.apps.chokepoints[self.apps.chokepoints > 0]])
-        staircase = np.zeros(len(self.tail), np.int64)
+        ends = _ends(self.apps, self.mode)
+        staircase = np.zeros(len(self.packed.tail), np.int64)
         for choice in choices:
             # Other chokepoints and other rates than then: the nearest that is no more.
-            depth = min(int(np.searchsorted(ends, choice.num_frozen, side="right")), len(self.tail)) - 1
+            depth = int(np.searchsorted(ends, choice.num_frozen, side="right")) - 1
             rate = int(np.searchsorted(self.rates, choice.target_fps, side="right"))
             staircase[1 : depth + 1] = np.maximum(staircase[1 : depth + 1], rate)
         return staircase[None, :]
+
+
+def near_best(packed: kernels.Packed, gap: float) -> kernels.Packed:
+    """The options that are worth no more than `gap` less than the best of their app."""
+    best = np.maximum.reduceat(packed.value, packed.start[:-1])
+    return _only(packed, packed.value >= np.repeat(best, np.diff(packed.start)) - gap)
+
+
+def _only(packed: kernels.Packed, keep: BoolArray) -> kernels.Packed:
+    """Some of the options, (M,)."""
+    before = np.concatenate([[0], np.cumsum(keep)])
+    return packed._replace(start=before[packed.start], value=packed.value[keep], cell=packed.cell[keep])
+
+
+def _ends(apps: Apps, mode: str) -> IntArray:
+    """Where segments of the stem end, by depth: 0, then each chokepoint that shares something."""
+    shared = apps.chokepoints[apps.chokepoints > 0] if mode != "no-sharing" else apps.chokepoints[:0]
+    return np.concatenate([[0], shared])
+
+
+def _stem(apps: Apps, model: Model, mode: str) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Depth of each column (F,), latency behind each depth (D + 1,), and of each segment of the stem (D + 1,)."""
+    ends = _ends(apps, mode)
+    depths = np.searchsorted(ends, apps.chokepoints) if mode != "no-sharing" else np.zeros_like(apps.chokepoints)
+    return depths, model.prefix[-1] - model.prefix[ends], np.concatenate([[0.0], np.diff(model.prefix[ends])])
+
+
+def _pack(
+    values: FloatArray, depths: IntArray, optional: BoolArray, tail: FloatArray, seg: FloatArray, rate: FloatArray
+) -> kernels.Packed:
+    """The options that no other option of their app makes superfluous."""
+    keep = np.empty(values.shape, np.bool_)
+    kept = packing.undominated(values, depths, tail, rate, keep) + int(optional.sum())
+    packed = kernels.Packed(
+        start=np.empty(len(values) + 1, np.int64),
+        value=np.empty(kept),
+        cell=np.empty(kept, np.int32),
+        tail=tail,
+        seg=seg,
+        rate=rate,
+    )
+    packing.pack(values, keep, depths, optional, packed.start, packed.value, packed.cell)
+    return packed
 
 
 def _shares(weight: FloatArray) -> FloatArray:
@@ -233,9 +329,7 @@ def at_least(packed: kernels.Packed, least: float) -> kernels.Packed:
     least : float
         In units of `packed.value`.
     """
-    keep = packed.value >= least
-    before = np.concatenate([[0], np.cumsum(keep)])
-    return packed._replace(start=before[packed.start], value=packed.value[keep], cell=packed.cell[keep])
+    return _only(packed, packed.value >= least)
 
 
 def _close_columns(values: FloatArray, apps: Apps, mode: str) -> None:

@@ -7,10 +7,11 @@ Source of the form: the scheduler and Streamer released with Jiang et al., "Main
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, StrictBool, model_validator
@@ -101,6 +102,9 @@ class NetPlan:
     ----------
     subnets : tuple of Subnet
         Parents before children; number k has `net_id` k.
+    names : mapping of int to str
+        Number on the wire -> `app_id`, where that is text. The wire has numbers only, so a plan that was read from a
+        request has none.
 
     Raises
     ------
@@ -109,6 +113,7 @@ class NetPlan:
     """
 
     subnets: tuple[Subnet, ...]
+    names: Mapping[int, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if not self.subnets:
@@ -135,6 +140,10 @@ class NetPlan:
     def __str__(self) -> str:
         return self.tree()
 
+    def app_id_of(self, number: int) -> int | str:
+        """The `app_id` that a number on the wire stands for."""
+        return self.names.get(number, number)
+
     @property
     def tails(self) -> tuple[Subnet, ...]:
         """The apps' own parts, in the order of the answer's rates."""
@@ -142,13 +151,14 @@ class NetPlan:
 
     @property
     def target_fps(self) -> dict[int, float]:
-        """`app_id` -> frames a second that will run, in the order of the answer's rates."""
+        """Number on the wire -> frames a second that will run, in the order of the answer's rates."""
         return {part.app_id: part.target_fps for part in self.tails}
 
     def with_integer_fps(self) -> NetPlan:
         """The same with whole rates, for a Streamer that reads `target_fps` as an integer: max(1, floor(r))."""
         whole = ({"target_fps": float(max(1, math.floor(part.target_fps)))} for part in self.subnets)
-        return NetPlan(tuple(part.model_copy(update=new) for part, new in zip(self.subnets, whole, strict=True)))
+        parts = tuple(part.model_copy(update=new) for part, new in zip(self.subnets, whole, strict=True))
+        return NetPlan(parts, self.names)
 
     def to_json(self) -> str:
         """The request to send, an object a line; :meth:`from_json` reads it back, equal."""
@@ -182,7 +192,7 @@ class NetPlan:
         while todo:
             part, indent = todo.pop()
             last = part is children[part.parent_id][-1]
-            yield f"{indent}{'└─' if last else '├─'} {_described(part)}"
+            yield f"{indent}{'└─' if last else '├─'} {_described(part, self.app_id_of(part.app_id))}"
             below = indent + ("   " if last else "│  ")
             todo += [(child, below) for child in reversed(children.get(part.net_id, []))]
 
@@ -195,7 +205,8 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
     result : Result
         Apps that it left out are not in the plan.
     apps : list of App or mapping
-        Those that were solved for: their model files and event classes.
+        Those that were solved for: their model files and event classes. An `app_id` that is text gets a number, the
+        same one for the same list of apps.
     model : Model or mapping
         The base network that was solved for: its tensors and its input size.
 
@@ -215,6 +226,7 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
     described = {app.app_id: app for app in (App.of(app, where=f"apps[{i}]") for i, app in enumerate(apps))}
     if not result.choices:
         raise ProblemError("net plan: the result runs no app, all were left out; solve with a larger budget")
+    numbers = _numbers_on_the_wire(described)
     sharing = result.mode != "no-sharing"
     size = {"channels": model.channels, **_frame(model)}
     parts: list[Subnet] = []
@@ -225,7 +237,7 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
         parts.append(
             Subnet(
                 net_id=len(parts),
-                app_id=NOBODY if shared else choice.app_id,
+                app_id=NOBODY if shared else numbers[choice.app_id],
                 parent_id=parent_id,
                 input_layer=_layer(model, start, choice),
                 output_layer=_layer(model, stop, choice),
@@ -250,7 +262,15 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
                 _has_own_layers(choice, model)
                 add(stop, model.total_layers, parent_id, choice.target_fps, choice, shared=False)
         behind = [choice for choice in behind if choice.num_frozen > stop]
-    return NetPlan(tuple(parts))
+    return NetPlan(tuple(parts), {number: name for name, number in numbers.items() if isinstance(name, str)})
+
+
+def _numbers_on_the_wire(app_ids: Iterable[int | str]) -> dict[int | str, int]:
+    """A number for each app: its id, or, where that is text, the next one from 1 on that no app has."""
+    app_ids = list(app_ids)
+    taken = {app_id for app_id in app_ids if isinstance(app_id, int)}
+    free = (number for number in itertools.count(1) if number not in taken)
+    return {app_id: app_id if isinstance(app_id, int) else next(free) for app_id in app_ids}
 
 
 def _at(num_frozen: int, names: Mapping[int, str]) -> str | None:
@@ -278,7 +298,7 @@ def _frame(model: Model) -> dict[str, int]:
     return {"height": model.height, "width": model.width}
 
 
-def _owner(choice: Choice, described: Mapping[int, App]) -> App:
+def _owner(choice: Choice, described: Mapping[int | str, App]) -> App:
     if choice.app_id not in described:
         raise ProblemError(f"app {choice.app_id} of the result is not among the apps; give those that were solved for")
     return described[choice.app_id]
@@ -300,11 +320,11 @@ def _has_own_layers(choice: Choice, model: Model) -> None:
         )
 
 
-def _described(part: Subnet) -> str:
+def _described(part: Subnet, app_id: int | str) -> str:
     notes = [f"{part.target_fps:g} fps"]
     if part.x_vote is not None:
         notes.append(f"votes {part.x_vote}")
     if part.event_class is not None:
         notes.append(f"event {part.event_class}")
-    owner = "shared" if part.shared else f"app {part.app_id}"
+    owner = "shared" if part.shared else f"app {app_id}"
     return f"{owner}: {part.input_layer} -> {part.output_layer}, {', '.join(notes)}, {part.model_path}"

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mainstream import Result, Video, solve
-from mainstream.experiments.workloads import smallest_budget, workload
+from mainstream import Result, Video, prepare, solve
+from mainstream.experiments.workloads import workload
 from mainstream.io import Problem, load_problem, load_result, save_problem
 
 PROBLEMS = Path(__file__).parents[2] / "data" / "problems"
@@ -128,7 +128,7 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
 
 def test_a_budget_too_small_is_exit_code_3() -> None:
     problem = load_problem(TINY)
-    least = smallest_budget(problem.apps, problem.model, problem.video)
+    least = prepare(problem.apps, problem.model, problem.video).smallest_budget()
     assert f"{least:.6g}" in refused(TINY, "--budget", 0.99 * least, code=3)
     assert run(TINY, "--budget", 1.01 * least).returncode == 0
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mainstream import App, Apps, ProblemError, Result, Video, solve
+from mainstream import App, Prepared, ProblemError, Result, Video, prepare, solve
 from mainstream.events import METRICS, event_metrics
 from mainstream.experiments.simulate import f1_interval, share_interval, simulate, simulate_schedule
 from mainstream.extensions import EVENT_MODELS
@@ -240,15 +240,15 @@ def test_bad_arguments_are_named_in_one_line(changes: dict[str, Any], message: s
 
 
 @pytest.fixture(scope="module")
-def crossing() -> tuple[Apps, Video, Result]:
+def crossing() -> tuple[Prepared, Result]:
     problem = load_problem(PROBLEMS / "crossing.yaml")
-    result = solve(problem.apps, problem.model, problem.video, **problem.given())
-    return Apps.of(problem.apps), problem.video, result
+    prepared = prepare(problem.apps, problem.model, problem.video, problem.budget)
+    return prepared, prepared.solve()
 
 
-def test_a_schedule_does_what_was_predicted(crossing: tuple[Apps, Video, Result]) -> None:
-    apps, video, result = crossing
-    replay = simulate_schedule(result, apps, video, frames=300_000, seed=1)
+def test_a_schedule_does_what_was_predicted(crossing: tuple[Prepared, Result]) -> None:
+    prepared, result = crossing
+    replay = simulate_schedule(result, prepared, frames=300_000, seed=1)
     assert replay.app_ids.tolist() == [choice.app_id for choice in result.choices]
     assert list(replay.predicted) == list(EVENT_MODELS)
     for metric in METRICS:
@@ -261,21 +261,21 @@ def test_a_schedule_does_what_was_predicted(crossing: tuple[Apps, Video, Result]
     assert (replay.simulated.frames >= 300_000).all()
 
 
-def test_a_saved_result_in_another_order_is_the_same(crossing: tuple[Apps, Video, Result]) -> None:
-    apps, video, result = crossing
+def test_a_saved_result_in_another_order_is_the_same(crossing: tuple[Prepared, Result]) -> None:
+    prepared, result = crossing
     problem = load_problem(PROBLEMS / "crossing.yaml")
-    backwards = Apps.of(problem.apps[::-1])
+    backwards = prepare(problem.apps[::-1], problem.model, problem.video)
     saved = Result.from_json(result.to_json())
-    first = simulate_schedule(result, apps, video, frames=1000, seed=1).simulated
-    second = simulate_schedule(saved, backwards, video, frames=1000, seed=1).simulated
+    first = simulate_schedule(result, prepared, frames=1000, seed=1).simulated
+    second = simulate_schedule(saved, backwards, frames=1000, seed=1).simulated
     assert first.found.tolist() == second.found.tolist()
 
 
-def test_how_far_each_event_model_is_off(crossing: tuple[Apps, Video, Result]) -> None:
-    apps, video, result = crossing
+def test_how_far_each_event_model_is_off(crossing: tuple[Prepared, Result]) -> None:
+    prepared, result = crossing
     rows = {}
     for decay_unit in (None, 1.0):
-        replay = simulate_schedule(result, apps, video, frames=300_000, seed=1, decay_unit=decay_unit)
+        replay = simulate_schedule(result, prepared, frames=300_000, seed=1, decay_unit=decay_unit)
         rows[decay_unit] = {(off.event_model, off.metric): off for off in replay.off()}
         assert set(rows[decay_unit]) == {(model, metric) for model in EVENT_MODELS for metric in METRICS}
         distance = np.abs(replay.predicted["paper"].f1 - replay.simulated.f1.value)
@@ -291,17 +291,18 @@ def test_recall_alone_is_compared_alone() -> None:
     model = {"total_layers": 2, "layer_latencies": [1, 1], "frozen_layer_names": {1: "in", 2: "out"}}
     result = solve([app], model, {"stream_fps": 4}, budget=8)
     assert result.choices[0].num_frozen == 1
-    replay = simulate_schedule(result, Apps.of([app]), Video(stream_fps=4), frames=100, seed=1)
+    replay = simulate_schedule(result, prepare([app], model, Video(stream_fps=4)), frames=100, seed=1)
     assert [off.metric for off in replay.off()] == ["recall"] * 3
 
 
-def test_strange_results_are_refused(crossing: tuple[Apps, Video, Result]) -> None:
-    apps, video, result = crossing
-    others = Apps.of([App(app_id=999, accuracies={0: 0.8}, event_length_ms=700)])
+def test_strange_results_are_refused(crossing: tuple[Prepared, Result]) -> None:
+    prepared, result = crossing
+    other = App(app_id=999, accuracies={0: 0.8}, event_length_ms=700)
+    others = prepare([other], prepared.model, prepared.video)
     with pytest.raises(ProblemError, match=r"app \d+ with num_frozen \d+ is not among the apps"):
-        simulate_schedule(result, others, video, frames=100, seed=1)
+        simulate_schedule(result, others, frames=100, seed=1)
     with pytest.raises(ProblemError, match="frames: got 0"):
-        simulate_schedule(result, apps, video, frames=0, seed=1)
+        simulate_schedule(result, prepared, frames=0, seed=1)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -318,14 +319,14 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(("flags", "decay_unit"), [([], None), (["--decay"], 1.0)])
 def test_command_shows_what_the_library_computes(
-    crossing: tuple[Apps, Video, Result], flags: list[str], decay_unit: float | None
+    crossing: tuple[Prepared, Result], flags: list[str], decay_unit: float | None
 ) -> None:
-    apps, video, result = crossing
+    prepared, result = crossing
     done = run(PROBLEMS / "crossing.yaml", "--frames", 50_000, "--seed", 3, *flags)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    replay = simulate_schedule(result, apps, video, frames=50_000, seed=3, decay_unit=decay_unit)
+    replay = simulate_schedule(result, prepared, frames=50_000, seed=3, decay_unit=decay_unit)
     assert lines[0] == f"crossing.yaml: {replay.simulated.frames.sum():,} frames drawn, seed 3"
     sides = set()
     for k, choice in enumerate(result.choices):

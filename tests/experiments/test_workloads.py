@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mainstream import Apps, InfeasibleError, ProblemError, solve
+from mainstream import Apps, InfeasibleError, ProblemError, prepare, solve
 from mainstream.apps import AUTO_VOTE
-from mainstream.experiments.workloads import Workload, hard_budget, smallest_budget, workload
+from mainstream.experiments.workloads import Workload, hard_budget, workload
 from mainstream.io import load_curve, load_problem, load_profile
 
 DATA = Path(__file__).parents[2] / "data"
@@ -94,10 +94,10 @@ def objective(made: Workload, budget: float) -> float:
 @pytest.mark.parametrize(("n", "seed"), [(5, 1), (30, 2), (200, 3)])
 def test_the_hard_budget_is_between_the_smallest_and_twice_that(n: int, seed: int) -> None:
     made = workload(n, seed=seed)
-    least = smallest_budget(made.apps, made.model, made.video)
+    least = made.prepare().smallest_budget()
     with pytest.raises(InfeasibleError):
         solve(made.apps, made.model, made.video, 0.999 * least)
-    budget = hard_budget(made.apps, made.model, made.video)
+    budget = hard_budget(made.prepare())
     assert least < budget < 2 * least
     assert budget == float(f"{budget:.4g}")
     assert objective(made, least) < objective(made, budget) < objective(made, 2 * least)
@@ -107,7 +107,7 @@ def test_an_infeasible_problem_has_no_smallest_budget() -> None:
     made = workload(3, seed=1)
     apps = [app.model_copy(update={"min_value": 1.0}) for app in made.objects()]
     with pytest.raises(InfeasibleError):
-        smallest_budget(apps, made.model, made.video)
+        prepare(apps, made.model, made.video).smallest_budget()
 
 
 def test_generate_writes_the_district_as_it_stands(tmp_path: Path) -> None:
@@ -130,6 +130,6 @@ def test_generate_writes_a_hard_problem_that_solves(tmp_path: Path) -> None:
     made = workload(7, seed=4, chokepoints=5, rates=3)
     problem = load_problem(path)
     assert (problem.apps, problem.model, problem.video) == (made.objects(), made.model, made.video)
-    assert problem.budget == hard_budget(made.apps, made.model, made.video)
+    assert problem.budget == hard_budget(made.prepare())
     done = subprocess.run([COMMAND, "generate", "0", "-o", str(path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "mainstream: n: got 0; it has to be at least 1\n")

@@ -23,7 +23,7 @@ PROBLEMS = Path(__file__).parents[2] / "data" / "problems"
 @pytest.mark.parametrize("seed", range(5))
 def test_each_point_is_what_a_solve_finds(seed: int, aggregate: str) -> None:
     made = workloads.workload(12, seed=seed)
-    least = workloads.smallest_budget(made.apps, made.model, made.video)
+    least = made.prepare().smallest_budget()
     budgets = least * np.array([3.0, 0.5, 1.0, 1.3, 1.7, 1.3])
     found = frontier(made.apps, made.model, made.video, budgets, aggregate=aggregate)
     assert found.budgets.tolist() == sorted(set(budgets))

@@ -73,7 +73,7 @@ def test_out_of_reach_at_any_budget() -> None:
 def middling(seed: int) -> tuple[Any, float]:
     n = int(np.random.default_rng(seed).integers(5, 21))
     made = workloads.workload(n, seed=seed, chokepoints=5, rates=5)
-    return made, workloads.hard_budget(made.apps, made.model, made.video)
+    return made, workloads.hard_budget(made.prepare())
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ except InfeasibleError as error:
     status, method, objective, smallest = answer.stdout.split()
     assert (status, method) == ("optimal", "cp-sat")
     assert float(objective) == pytest.approx(solve(made.apps, made.model, made.video, budget).objective, abs=2.1e-6)
-    assert float(smallest) == pytest.approx(workloads.smallest_budget(made.apps, made.model, made.video))
+    assert float(smallest) == pytest.approx(made.prepare().smallest_budget())
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -253,7 +253,7 @@ def test_auto_hands_a_small_case_that_meets_its_limit_to_cp_sat(monkeypatch: pyt
 
 def test_greedy_on_many_apps() -> None:
     made = workloads.workload(20_000, seed=5)
-    least = workloads.smallest_budget(made.apps, made.model, made.video)
+    least = made.prepare().smallest_budget()
     quick = solve(made.apps, made.model, made.video, 2 * least, method="greedy")
     assert quick.cost <= 2 * least * (1 + 1e-9)
     assert solve(made.apps, made.model, made.video, least).objective < quick.objective <= quick.bound

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support import oracle
 
 import mainstream
-from mainstream import Apps, InfeasibleError, InterruptedSearch, ProblemError, solve
+from mainstream import Apps, InfeasibleError, InterruptedSearch, ProblemError, prepare, solve
 from mainstream.experiments import workloads
 
 
@@ -81,7 +81,7 @@ relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[Health
 
 def generated(n: int, seed: int) -> tuple[Apps, Any, Any, float]:
     made = workloads.workload(n, seed=seed)
-    smallest = workloads.smallest_budget(made.apps, made.model, made.video)
+    smallest = made.prepare().smallest_budget()
     return made.apps, made.model, made.video, smallest
 
 
@@ -110,7 +110,7 @@ def test_more_budget_is_never_worse(n: int, seed: int, factor: float, more: floa
 def test_the_order_of_the_apps_does_not_matter(n: int, seed: int, factor: float, random: Any) -> None:
     made = workloads.workload(n, seed=seed)
     apps = list(made.objects())
-    smallest = workloads.smallest_budget(apps, made.model, made.video)
+    smallest = prepare(apps, made.model, made.video).smallest_budget()
     first = solve(apps, made.model, made.video, smallest * factor)
     random.shuffle(apps)
     second = solve(apps, made.model, made.video, smallest * factor)
@@ -343,7 +343,7 @@ def test_same_answer_for_objects_mappings_and_arrays() -> None:
     made = workloads.workload(8, seed=2)
     objects = made.objects()
     mappings = [app.model_dump(exclude_none=True) for app in objects]
-    budget = workloads.hard_budget(objects, made.model, made.video)
+    budget = workloads.hard_budget(prepare(objects, made.model, made.video))
     results = [solve(apps, made.model, made.video, budget) for apps in (objects, mappings, Apps.of(objects))]
     for one, other in itertools.pairwise(results):
         assert one.choices == other.choices

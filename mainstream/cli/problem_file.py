@@ -1,0 +1,86 @@
+"""What the commands that take a problem file share: reading it, joining it with the flags, compiling it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from mainstream.io import Problem
+    from mainstream.solver import Prepared
+
+ProblemFile = Annotated[
+    Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
+]
+
+_OF_THE_PROBLEM: Final = ("objective", "mode", "event_model")
+"""Options that say what to solve; the others say how."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A problem file, and what the flags and it say of how to solve it.
+
+    Attributes
+    ----------
+    file : Path
+    problem : Problem
+    options : mapping of str to object
+        Of :class:`mainstream.io.SolveOptions`, those that were given; flags first, then the file.
+    """
+
+    file: Path
+    problem: Problem
+    options: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What to call it."""
+        return f"{self.file.name}: {len(self.problem.apps)} apps"
+
+    def needs_budget(self) -> None:
+        """Raise :class:`ProblemError` where neither file nor flags have a budget."""
+        if "budget" not in self.options:
+            raise ProblemError(f"{self.file}: no budget; give 'budget' there or --budget")
+
+    def prepare(self) -> Prepared:
+        """The problem, compiled."""
+        from mainstream.solver import prepare
+
+        what = {key: self.options[key] for key in _OF_THE_PROBLEM if key in self.options}
+        parts = (self.problem.apps, self.problem.model, self.problem.video)
+        return prepare(*parts, self.options.get("budget"), **what)
+
+    def how(self, *but: str) -> dict[str, Any]:
+        """Keywords for :meth:`mainstream.Prepared.solve` and :meth:`mainstream.Prepared.frontier`, less some."""
+        return {key: self.options[key] for key in self.options if key not in (*_OF_THE_PROBLEM, "budget", *but)}
+
+
+def ask(file: Path, flags: Mapping[str, Any], without: Iterable[str] = ()) -> Asked:
+    """Read a problem file and join it with flags.
+
+    Parameters
+    ----------
+    file : Path
+    flags : mapping of str to object
+        Of :class:`mainstream.io.SolveOptions`; None where not given.
+    without : iterable of str
+        Options of the file that do not count.
+
+    Raises
+    ------
+    ProblemError
+        The file or a flag is not what it has to be.
+    """
+    from mainstream.io import SolveOptions, load_problem
+
+    given = SolveOptions.of(flags, where="command line").given()
+    problem = load_problem(file)
+    options = {key: value for key, value in (problem.given() | given).items() if key not in without}
+    return Asked(file, problem, options)

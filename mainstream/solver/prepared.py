@@ -1,0 +1,453 @@
+"""A problem, checked and compiled once, to be solved as often as wanted.
+
+numba takes a third of a second to import, so everything that needs it is imported in the call.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args
+
+import numpy as np
+
+from mainstream.apps import Apps
+from mainstream.description import one_of, shown
+from mainstream.errors import InfeasibleError, InterruptedSearch, MainstreamError, ProblemError
+from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Method
+from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
+from mainstream.schedule import Choice, Frontier, Result
+
+if TYPE_CHECKING:
+    from mainstream.solver.option_table import OptionTable
+    from mainstream.solver.search import Outcome, Progress
+
+GAP: Final = 1e-6
+"""Where a search stops by default: bound - objective, in units of the objective."""
+
+_Made = TypeVar("_Made")
+
+
+class _Once(Generic[_Made]):
+    """Something that is made when it is first asked for."""
+
+    def __init__(self, make: Callable[[], _Made]) -> None:
+        self._make: Callable[[], _Made] | None = make
+        self._made: _Made
+
+    def __call__(self) -> _Made:
+        if self._make is not None:
+            self._made, self._make = self._make(), None
+        return self._made
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A problem, checked and compiled once; made by :func:`prepare`.
+
+    Its table of options is made at the first solve and kept. :meth:`with_app`, :meth:`without` and :meth:`with_budget`
+    give another one that takes over all that did not change.
+
+    Attributes
+    ----------
+    apps : Apps
+    model : Model
+    video : Video
+    objective : {"f1", "recall", "precision"}
+    mode : {"mainstream", "no-sharing", "max-sharing"}
+    event_model : EventModel
+    described : tuple of App
+        The apps as objects; empty when they were given as columns.
+    budget : float or None
+        Compute a second that :meth:`solve` takes when it is given none.
+    """
+
+    apps: Apps
+    model: Model
+    video: Video
+    objective: Objective
+    mode: Mode
+    event_model: EventModel
+    described: tuple[App, ...]
+    budget: float | None
+    _table: _Once[OptionTable] = field(repr=False)
+
+    @property
+    def table(self) -> OptionTable:
+        """What each app may choose, worth how much.
+
+        Raises
+        ------
+        InfeasibleError
+            An app that is not optional has no option, whatever the budget.
+        """
+        from mainstream.solver.compilation import announced
+
+        with announced():
+            return self._table()
+
+    def solve(
+        self,
+        budget: float | None = None,
+        *,
+        aggregate: Aggregate = "mean",
+        method: str | Method = "auto",
+        gap: float = GAP,
+        time_limit: float | None = None,
+        warm_start: Result | Iterable[Choice] | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Result:
+        """The best schedule within a budget.
+
+        Parameters
+        ----------
+        budget : float, optional
+            Default: :attr:`budget`.
+        aggregate, method, gap, time_limit, warm_start, progress
+            As for :func:`mainstream.solve`, with the same errors.
+
+        Returns
+        -------
+        Result
+        """
+        started = perf_counter()
+        budget = self._budget(budget)
+        searcher = check_how(aggregate, method, gap, time_limit)
+        outcome, result = self._answer(
+            budget, searcher, aggregate, gap, time_limit, warm_start, progress, started=started
+        )
+        if outcome.interrupted:
+            raise InterruptedSearch(result)
+        return result
+
+    def frontier(
+        self,
+        budgets: Iterable[float],
+        *,
+        aggregate: Aggregate = "mean",
+        method: str | Method = "auto",
+        gap: float = GAP,
+        time_limit: float | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Frontier:
+        """The best schedule for each of several budgets; parameters and errors as :func:`mainstream.frontier`."""
+        searcher = check_how(aggregate, method, gap, time_limit)
+        budgets = list(budgets)
+        if not budgets:
+            raise ProblemError("budgets: there is none; at least one is needed")
+        for budget in budgets:
+            _positive("budgets", budget)
+        results: list[Result | None] = []
+        before: Result | None = None
+        for budget in sorted(set(budgets)):
+            try:
+                outcome, result = self._answer(budget, searcher, aggregate, gap, time_limit, before, progress)
+            except InfeasibleError as error:
+                if error.smallest_budget is None:
+                    raise
+                results.append(None)
+                continue
+            if outcome.interrupted:
+                raise InterruptedSearch(result)
+            results.append(result)
+            before = result
+        return Frontier(np.array(sorted(set(budgets)), dtype=np.float64), tuple(results))
+
+    def smallest_budget(self) -> float:
+        """The smallest budget that has a schedule, compute a second; 0 when every app may be left out.
+
+        Raises
+        ------
+        InfeasibleError
+            No budget has one.
+        """
+        from mainstream.solver.branch_and_bound import SearchTree
+
+        return SearchTree(self.table.packed).cheapest(0.0)
+
+    def useful_budget(self, gap: float = GAP) -> float:
+        """The budget beyond which nothing is gained, compute a second.
+
+        Parameters
+        ----------
+        gap : float
+            At this budget each app can have a value that is no more than this below its best.
+
+        Raises
+        ------
+        InfeasibleError
+            No budget has a schedule.
+        """
+        from mainstream.solver.branch_and_bound import SearchTree
+        from mainstream.solver.option_table import near_best
+
+        check_how("mean", "auto", gap, None)
+        return SearchTree(near_best(self.table.packed, gap)).cheapest(0.0)
+
+    def with_budget(self, budget: float) -> Prepared:
+        """The same problem with another budget.
+
+        Raises
+        ------
+        ProblemError
+            The budget is no finite number above 0.
+        """
+        _positive("budget", budget)
+        return replace(self, budget=float(budget))
+
+    def with_app(self, app: App | Mapping[str, Any]) -> Prepared:
+        """The problem with one more app, at the end; what the others may choose is not computed again.
+
+        Parameters
+        ----------
+        app : App or mapping
+
+        Raises
+        ------
+        ProblemError
+            The app is not valid, its `app_id` is taken, it does not fit model and video, or it lacks what the
+            objective needs.
+        """
+        described = App.of(app)
+        one = Apps.of([described])
+        one.check(self.model, self.video, self.mode)
+        objective_of(one, self.objective)
+        both = self.apps.joined(one)
+        before = self._table
+        return replace(
+            self,
+            apps=both,
+            described=(*self.described, described) if len(self.described) == len(self.apps) else (),
+            _table=_Once(lambda: before().joined(self._built(one))),
+        )
+
+    def without(self, app_id: int | str) -> Prepared:
+        """The problem with one app less; what the others may choose is not computed again.
+
+        Raises
+        ------
+        ProblemError
+            There is no such app, or it is the only one.
+        """
+        row = self.apps.row_of(app_id)
+        fewer = self.apps.without(row)
+        before = self._table
+        return replace(
+            self,
+            apps=fewer,
+            described=self.described[:row] + self.described[row + 1 :],
+            _table=_Once(lambda: before().without(row)),
+        )
+
+    def _built(self, apps: Apps) -> OptionTable:
+        return _build(apps, self.model, self.video, self.objective, self.mode, self.event_model)
+
+    def _budget(self, given: float | None) -> float:
+        budget = self.budget if given is None else given
+        if budget is None:
+            raise ProblemError("budget: there is none; give it here, or to prepare()")
+        _positive("budget", budget)
+        return float(budget)
+
+    def _answer(
+        self,
+        budget: float,
+        method: Method,
+        aggregate: Aggregate,
+        gap: float,
+        time_limit: float | None,
+        warm_start: Result | Iterable[Choice] | None,
+        progress: Callable[[Progress], None] | None,
+        started: float | None = None,
+    ) -> tuple[Outcome, Result]:
+        """Search, and put what was found in the user's words."""
+        from mainstream.solver.compilation import announced
+        from mainstream.solver.search import Limits
+
+        started = perf_counter() if started is None else started
+        with announced():
+            table = self._table()
+            limits = Limits(gap, math.inf if time_limit is None else time_limit, started, progress)
+            outcome = method.maximise(table, budget, limits, aggregate, table.staircases(warm_start))
+            schedule = table.schedule(outcome.cells)
+        _check_fits(method, schedule.value, schedule.cost, budget)
+        mean = float(table.share @ schedule.value)
+        fair = aggregate == "min"
+        value = float(schedule.value.min()) if fair else mean
+        return outcome, Result(
+            schedule=schedule,
+            status="optimal" if outcome.finished else "feasible",
+            objective=value,
+            bound=max(value, outcome.bound),
+            budget=budget,
+            metric=self.objective,
+            aggregate=aggregate,
+            mode=self.mode,
+            event_model=self.event_model.name,
+            method=outcome.method,
+            runtime_s=perf_counter() - started,
+            nodes=outcome.nodes,
+            unit=self.model.unit,
+            mean=mean if fair else None,
+            mean_bound=max(mean, outcome.mean_bound) if fair and outcome.mean_bound is not None else None,
+        )
+
+
+def prepare(
+    apps: Apps | Iterable[App | Mapping[str, Any]],
+    model: Model | Mapping[str, Any],
+    video: Video | Mapping[str, Any],
+    budget: float | None = None,
+    *,
+    objective: Objective | None = None,
+    mode: Mode = "mainstream",
+    event_model: str | EventModel = "windowed",
+) -> Prepared:
+    """Check a problem and compile it, to solve it more than once.
+
+    Parameters
+    ----------
+    apps, model, video, objective, mode, event_model
+        As for :func:`mainstream.solve`.
+    budget : float, optional
+        Compute a second; may also be given to :meth:`Prepared.solve`.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    ProblemError
+        Bad input, in one line: what, where, what is allowed.
+    """
+    _check_order(apps, model, video)
+    if objective is not None:
+        one_of("objective", objective, get_args(Objective))
+    one_of("mode", mode, get_args(Mode))
+    events = EVENT_MODELS.find(event_model)
+    if budget is not None:
+        _positive("budget", budget)
+    described: tuple[App, ...] = ()
+    if not isinstance(apps, Apps):
+        described = App.each(apps)
+        apps = Apps.of(described)
+    base, stream = Model.of(model), Video.of(video)
+    apps.check(base, stream, mode)
+    metric = objective_of(apps, objective)
+    columns = apps
+    return Prepared(
+        apps=columns,
+        model=base,
+        video=stream,
+        objective=metric,
+        mode=mode,
+        event_model=events,
+        described=described,
+        budget=None if budget is None else float(budget),
+        _table=_Once(lambda: _build(columns, base, stream, metric, mode, events)),
+    )
+
+
+def objective_of(apps: Apps, objective: Objective | None) -> Objective:
+    """What to maximise when the caller leaves it open, or whether the apps have what the asked one needs.
+
+    Parameters
+    ----------
+    apps : Apps
+    objective : {"f1", "recall", "precision"}, optional
+        What was asked for.
+
+    Raises
+    ------
+    ProblemError
+        Some apps have false positive rates and an event frequency and some have not, or the asked objective needs
+        them where they are missing.
+    """
+    complete = apps.has_precision
+    if objective is None:
+        if complete.all():
+            return "f1"
+        if not complete.any():
+            return "recall"
+        raise ProblemError(
+            f"objective: app {apps.id_list(~complete)} lacks false_positive_rates or event_frequency, the others have "
+            "both; give them to every app, or ask for objective 'recall'"
+        )
+    if objective != "recall" and not complete.all():
+        i = int((~complete).argmax())
+        missing = " and ".join(apps.missing_for_precision(i))
+        raise ProblemError(f"objective {objective!r}: app {apps.id_list(~complete)}: missing {missing}")
+    return objective
+
+
+def _build(
+    apps: Apps, model: Model, video: Video, objective: Objective, mode: Mode, event_model: EventModel
+) -> OptionTable:
+    from mainstream.solver.option_table import OptionTable
+
+    return OptionTable.build(apps, model, video, metric=objective, mode=mode, event_model=event_model)
+
+
+def is_model(given: object) -> bool:
+    """Whether this looks like a model, right or wrong in detail."""
+    return isinstance(given, Model) or (isinstance(given, Mapping) and "layer_latencies" in given)
+
+
+def is_video(given: object) -> bool:
+    """Whether this looks like a video, right or wrong in detail."""
+    return isinstance(given, Video) or (isinstance(given, Mapping) and "stream_fps" in given)
+
+
+def _check_order(apps: object, model: object, video: object) -> None:
+    """Refuse apps, a model and a video that have changed places."""
+    kinds = ["model" if is_model(one) else "video" if is_video(one) else "apps" for one in (apps, model, video)]
+    if sorted(kinds) == ["apps", "model", "video"] and kinds != ["apps", "model", "video"]:
+        raise ProblemError(f"arguments are swapped: got {', '.join(kinds)}; the order is apps, model, video")
+
+
+def _check_fits(method: Method, values: np.ndarray[Any, Any], cost: float, budget: float) -> None:
+    """Raise :class:`MainstreamError` where a method's schedule has an option that there is not, or costs too much."""
+    if np.isnan(values).any() or not cost <= budget * (1 + 2e-9):
+        what = "has an option that its app may not have" if np.isnan(values).any() else f"costs {cost:.12g}"
+        raise MainstreamError(f"method {method.name}: its schedule {what}, with a budget of {budget:.12g}")
+
+
+def check_how(aggregate: str, method: str | Method, gap: float, time_limit: float | None) -> Method:
+    """The method, when it and what is asked of it are as they have to be.
+
+    Parameters
+    ----------
+    aggregate, method, gap, time_limit
+        As for :func:`mainstream.solve`.
+
+    Raises
+    ------
+    ProblemError
+        One of them is not known or out of its range, or the method cannot do the aggregate.
+    """
+    one_of("aggregate", aggregate, get_args(Aggregate))
+    found = METHODS.find(method)
+    if aggregate not in found.aggregates:
+        only = " and ".join(repr(one) for one in found.aggregates)
+        raise ProblemError(
+            f"method {found.name!r} only takes aggregate {only}; for {aggregate!r} use 'branch-and-bound'"
+        )
+    if not _is_number(gap) or gap < 0:
+        raise ProblemError(f"gap: got {shown(gap)}; it has to be a finite number, 0 or more")
+    if time_limit is not None:
+        _positive("time_limit", time_limit)
+    return found
+
+
+def _positive(name: str, given: float) -> None:
+    if not _is_number(given) or given <= 0:
+        raise ProblemError(f"{name}: got {shown(given)}; it has to be a finite number greater than 0")
+
+
+def _is_number(given: Any) -> bool:
+    real = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
+    return real and bool(abs(given) <= sys.float_info.max)
