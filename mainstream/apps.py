@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,16 @@ NO_PIN: Final = -1
 """`pinned_num_frozen` in columns: the app is not pinned."""
 
 _NAMED = 5
+
+
+class CurvePoints(NamedTuple):
+    """M apps at one chokepoint each, as :func:`mainstream.events.event_metrics` takes them; (M,) arrays."""
+
+    accuracy: FloatArray
+    false_positive_rate: FloatArray
+    event_length_ms: FloatArray
+    event_frequency: FloatArray
+    correlation: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,21 +309,21 @@ class Apps:
             raise ProblemError(f"app {shown(app_id)} is not among the apps; they are {shown(self.app_ids.tolist())}")
         return int(rows[0])
 
-    def at(self, rows: IntArray, columns: IntArray) -> dict[str, FloatArray]:
-        """What :func:`mainstream.events.event_metrics` needs of apps at one chokepoint each.
+    def at(self, rows: IntArray, columns: IntArray) -> CurvePoints:
+        """Apps at one chokepoint each.
 
         Parameters
         ----------
         rows, columns : (M,) int arrays
             Places of the apps, and of their chokepoints.
         """
-        return {
-            "accuracy": self.accuracies[rows, columns],
-            "false_positive_rate": self.false_positive_rates[rows, columns],
-            "event_length_ms": self.event_length_ms[rows],
-            "event_frequency": self.event_frequency[rows],
-            "correlation": self.correlation[rows],
-        }
+        return CurvePoints(
+            accuracy=self.accuracies[rows, columns],
+            false_positive_rate=self.false_positive_rates[rows, columns],
+            event_length_ms=self.event_length_ms[rows],
+            event_frequency=self.event_frequency[rows],
+            correlation=self.correlation[rows],
+        )
 
     def places(self, app_ids: Iterable[int | str], num_frozen: Iterable[int]) -> tuple[IntArray, IntArray]:
         """Row and column of each of M choices.

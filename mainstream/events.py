@@ -291,7 +291,7 @@ def event_metrics(
         An argument is out of its range, or the shapes do not broadcast.
     """
     model = EVENT_MODELS.find(event_model)
-    p, q, length, frequency, rho, stream, target, x = checked_parameters(
+    checked = checked_parameters(
         accuracy=accuracy,
         false_positive_rate=false_positive_rate,
         event_length_ms=event_length_ms,
@@ -301,13 +301,42 @@ def event_metrics(
         target_fps=target_fps,
         x_vote=x_vote,
     )
-    shape = p.shape
-    p, q, target, stream = (array.reshape(-1, 1) for array in (p, q, target, stream))
-    windows = _windows(model, length.ravel(), frequency.ravel(), rho.ravel(), x.ravel(), target, stream)
-    recall = _fill(RECALL, p, q, windows)[0].reshape(shape)
-    alarm = _fill(RECALL, q, p, windows._replace(frames=windows.frames[::-1]))[0].reshape(shape)
-    alarms = windows.blame.reshape(shape) * alarm
-    precision = np.divide(recall, recall + alarms, out=np.ones(shape), where=recall + alarms != 0)
+    shape = checked.shape[1:]
+    p, q, length, frequency, rho, stream, target, votes = checked.reshape(8, -1)
+    found = metrics_of(
+        model,
+        accuracy=p,
+        false_positive_rate=q,
+        event_length_ms=length,
+        event_frequency=frequency,
+        correlation=rho,
+        stream_fps=stream,
+        target_fps=target,
+        x_vote=votes,
+    )
+    return EventMetrics(*(metric.reshape(shape) for metric in found))
+
+
+def metrics_of(
+    event_model: EventModel,
+    *,
+    accuracy: FloatArray,
+    false_positive_rate: FloatArray,
+    event_length_ms: FloatArray,
+    event_frequency: FloatArray,
+    correlation: FloatArray,
+    stream_fps: FloatArray | float,
+    target_fps: FloatArray,
+    x_vote: NDArray[np.number],
+) -> EventMetrics:
+    """As :func:`event_metrics`, for (M,) arrays that have been checked; `stream_fps` may be a number."""
+    p, q, target = (array[:, np.newaxis] for array in (accuracy, false_positive_rate, target_fps))
+    stream = stream_fps[:, np.newaxis] if isinstance(stream_fps, np.ndarray) else stream_fps
+    windows = _windows(event_model, event_length_ms, event_frequency, correlation, x_vote, target, stream)
+    recall = _fill(RECALL, p, q, windows)[0][:, 0, 0]
+    alarm = _fill(RECALL, q, p, windows._replace(frames=windows.frames[::-1]))[0][:, 0, 0]
+    alarms = windows.blame * alarm
+    precision = np.divide(recall, recall + alarms, out=np.ones(len(recall)), where=recall + alarms != 0)
     return EventMetrics(recall, precision, f1=2 * recall / (1 + recall + alarms))
 
 

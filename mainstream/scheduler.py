@@ -24,7 +24,7 @@ from mainstream.io import SolveOptions
 from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objective, Video
 from mainstream.schedule import Result
 from mainstream.solver import prepare
-from mainstream.solver.prepared import GAP, check_how, is_model, is_video
+from mainstream.solver.prepared import GAP, check_how, check_order, is_model, is_video
 from mainstream.streamer.client import DEFAULT_ADDRESS, Deployer, Observed, StreamerClient
 from mainstream.streamer.plan import net_plan
 
@@ -211,6 +211,7 @@ class Scheduler:
         published = is_video(model) and (video is None or is_model(video))
         first, second = (video, model) if published else (model, video)
         own_model, stream = _one("model", first, model_desc), _one("video", second, video_desc)
+        check_order(apps, own_model, stream)
         if isinstance(apps, Apps | Mapping | str) or not isinstance(apps, Iterable):
             raise ProblemError(f"apps: got {shown(apps)}; it has to be a list of App objects or mappings")
         self._how: dict[str, Any] = {"aggregate": aggregate, "method": method, "gap": gap, "time_limit": time_limit}
@@ -325,7 +326,7 @@ class Scheduler:
         places = apps.places([choice.app_id for choice in seen], [choice.num_frozen for choice in seen])
         recall, precision, f1 = np.zeros((3, len(runs)))
         recall[runs], precision[runs], f1[runs] = event_metrics(
-            **apps.at(*places),
+            **apps.at(*places)._asdict(),
             stream_fps=video.stream_fps,
             target_fps=np.minimum(observed_fps[runs], video.stream_fps),
             x_vote=[choice.x_vote or 0 for choice in seen],

@@ -36,11 +36,11 @@ def command(
     event_model: Annotated[
         str | None,
         typer.Option(
-            metavar="|".join(EVENT_MODELS.built_in), help="How frames become events.", show_default="windowed"
+            metavar=f"<{'|'.join(EVENT_MODELS.built_in)}>", help="How frames become events.", show_default="windowed"
         ),
     ] = None,
     method: Annotated[
-        str | None, typer.Option(metavar="|".join(METHODS.built_in), help="How to search.", show_default="auto")
+        str | None, typer.Option(metavar=f"<{'|'.join(METHODS.built_in)}>", help="How to search.", show_default="auto")
     ] = None,
     gap: Annotated[
         float | None, typer.Option(help="Stop when bound less objective is this.", show_default="1e-06")

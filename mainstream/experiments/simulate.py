@@ -302,7 +302,7 @@ def simulate_schedule(
     ids, num_frozen = schedule.app_ids[chosen], schedule.num_frozen[chosen]
     target_fps = schedule.target_fps[chosen]
     parameters: dict[str, Any] = {
-        **apps.at(*apps.places(ids.tolist(), num_frozen.tolist())),
+        **apps.at(*apps.places(ids.tolist(), num_frozen.tolist()))._asdict(),
         "stream_fps": prepared.video.stream_fps,
         "target_fps": target_fps,
         "x_vote": schedule.x_vote[chosen],

@@ -13,7 +13,7 @@ from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray, on_columns
 from mainstream.costs import stem_parts, tail_costs
 from mainstream.description import shown
 from mainstream.errors import InfeasibleError, ProblemError
-from mainstream.events import event_metrics, option_values
+from mainstream.events import metrics_of, option_values
 from mainstream.extensions import EventModel
 from mainstream.problem import FloatArray, Model, Video
 from mainstream.schedule import Choice, Result, Schedule
@@ -109,15 +109,16 @@ class OptionTable:
             share=_shares(apps.weight),
         )
 
-    def joined(self, more: OptionTable) -> OptionTable:
+    def joined(self, more: OptionTable, apps: Apps) -> OptionTable:
         """The table of both tables' apps, as :meth:`build` makes it; nothing is computed again.
 
         Parameters
         ----------
         more : OptionTable
             Of other apps with the same model, video, metric, mode and event model.
+        apps : Apps
+            The apps of both.
         """
-        apps = self.apps.joined(more.apps)
         halves = [table._over(apps) for table in (self, more)]
         counts = np.concatenate([np.diff(half.packed.start) for half in halves])
         first = halves[0].packed
@@ -134,15 +135,16 @@ class OptionTable:
             share=_shares(apps.weight),
         )
 
-    def without(self, row: int) -> OptionTable:
+    def without(self, row: int, apps: Apps) -> OptionTable:
         """The table without one app, as :meth:`build` makes it; nothing is computed again.
 
         Parameters
         ----------
         row : int
             The app's place, from 0.
+        apps : Apps
+            The others.
         """
-        apps = self.apps.without(row)
         start, end = self.packed.start[row : row + 2]
         counts = np.delete(np.diff(self.packed.start), row)
         fewer = replace(
@@ -204,13 +206,13 @@ class OptionTable:
         accuracy = np.full(n, np.nan)
         recall, precision, f1 = (np.zeros(n) for _ in range(3))
         chosen = apps.at(rows, column[rows])
-        accuracy[rows] = chosen["accuracy"]
-        metrics = event_metrics(
-            **chosen,
+        accuracy[rows] = chosen.accuracy
+        metrics = metrics_of(
+            self.event_model,
+            **chosen._asdict(),
             stream_fps=self.video.stream_fps,
             target_fps=fps[rows],
             x_vote=votes[rows],
-            event_model=self.event_model,
         )
         recall[rows], precision[rows], f1[rows] = metrics.recall, metrics.precision, metrics.f1
         value = np.zeros(n)

@@ -221,7 +221,7 @@ class Prepared:
             self,
             apps=both,
             described=(*self.described, described) if len(self.described) == len(self.apps) else (),
-            _table=_Once(lambda: before().joined(self._built(one))),
+            _table=_Once(lambda: before().joined(self._built(one), both)),
         )
 
     def without(self, app_id: int | str) -> Prepared:
@@ -239,7 +239,7 @@ class Prepared:
             self,
             apps=fewer,
             described=self.described[:row] + self.described[row + 1 :],
-            _table=_Once(lambda: before().without(row)),
+            _table=_Once(lambda: before().without(row, fewer)),
         )
 
     def _built(self, apps: Apps) -> OptionTable:
@@ -324,7 +324,7 @@ def prepare(
     ProblemError
         Bad input, in one line: what, where, what is allowed.
     """
-    _check_order(apps, model, video)
+    check_order(apps, model, video)
     if objective is not None:
         one_of("objective", objective, get_args(Objective))
     one_of("mode", mode, get_args(Mode))
@@ -402,8 +402,8 @@ def is_video(given: object) -> bool:
     return isinstance(given, Video) or (isinstance(given, Mapping) and "stream_fps" in given)
 
 
-def _check_order(apps: object, model: object, video: object) -> None:
-    """Refuse apps, a model and a video that have changed places."""
+def check_order(apps: object, model: object, video: object) -> None:
+    """Raise :class:`ProblemError` where apps, a model and a video have changed places."""
     kinds = ["model" if is_model(one) else "video" if is_video(one) else "apps" for one in (apps, model, video)]
     if sorted(kinds) == ["apps", "model", "video"] and kinds != ["apps", "model", "video"]:
         raise ProblemError(f"arguments are swapped: got {', '.join(kinds)}; the order is apps, model, video")
