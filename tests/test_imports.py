@@ -45,6 +45,7 @@ OWNERS = {
     "av": ["streamer/", "trainer/"],
     "PIL": ["trainer/"],
     "prometheus_client": ["streamer/"],
+    "scipy": ["trainer/"],
 }
 ONLY_WITH_A_SOLVE = {"numba", *OWNERS}
 
