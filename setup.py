@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 EXTRAS = {
-    "train": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pillow>=11"],
+    "train": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pillow>=11", "scipy>=1.14"],
     "run": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pyzmq>=26", "av>=17", "prometheus-client>=0.21"],
     "report": ["matplotlib>=3.9"],
 }

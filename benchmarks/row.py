@@ -1,4 +1,4 @@
-"""One measured figure, the issue's figure for it, and how the two compare."""
+"""One measured figure, the figure to reach, and how the two compare."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Row:
     cpu : float or None
         Seconds computed, for a row of elapsed seconds: what other processes do to the machine shows less in it.
     figure : float, str or None
-        What the issue asks for; words where it is no number.
+        The figure to reach; words where it is no number.
     at_least : bool
         Whether more is better.
     verdict : str

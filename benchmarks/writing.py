@@ -13,10 +13,10 @@ Results = Mapping[str, tuple[str, Sequence[Row]]]
 """By the part's name: its title and rows."""
 
 _COLUMNS: Final = ("part", "what", "reached", "worst", "unit", "cpu_s", "figure", "better", "against", "notes")
-_HEADING: Final = ("what", "reached", "worst", "CPU", "issue's figure", "against it", "notes")
+_HEADING: Final = ("what", "reached", "worst", "CPU", "figure to reach", "against it", "notes")
 _LEGEND: Final = """\
 "Reached" is the median over the seeds (of each seed's median), "worst" the worst seed. "met, 2x" is better than the
-issue's figure by a factor of 2, "missed, 2x" worse by one. "CPU" is the median of the seconds computed: where it is
+figure to reach by a factor of 2, "missed, 2x" worse by one. "CPU" is the median of the seconds computed: where it is
 well below "reached", other processes had the machine."""
 
 

@@ -97,10 +97,12 @@ def read_clip(files: Iterable[Path]) -> tuple[Frames, Fraction]:
         content = found.read_bytes()
         with av.open(BytesIO(gzip.decompress(content) if found.suffix == ".gz" else content)) as container:
             stream = container.streams.video[0]
+            # Read before the container is closed: a closed one's stream gives whatever lies in its memory.
+            rate = Fraction(stream.average_rate or 10)
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
     except (av.FFmpegError, gzip.BadGzipFile, EOFError):
         raise CannotPrepareError(f"{found} cannot be read as video; {reinstall(CLIP)}") from None
-    return np.stack(frames), Fraction(stream.average_rate or 10)
+    return np.stack(frames), rate
 
 
 def empty_scene(frames: Frames) -> NDArray[np.uint8]:

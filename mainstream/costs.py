@@ -3,7 +3,7 @@
 With P[k] the latency of the first k layers and T(f) = P[total] - P[f], an app that analyses r frames a second
 pays T(f) r for its tail. The frozen layers run once for all apps that share them: layer k runs at the largest
 rate of the apps whose `num_frozen` lies beyond it. An app with `num_frozen` 0 or 1 shares nothing: it is no
-part of the stem and pays P[total] r. Source: Jiang et al., "Mainstream", USENIX ATC 2018, and ``DESIGN.md``.
+part of the stem and pays P[total] r. Source: Jiang et al., "Mainstream", USENIX ATC 2018.
 """
 
 from __future__ import annotations

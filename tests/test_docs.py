@@ -14,6 +14,18 @@ from mainstream.io import load_problem
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SUFFIXES = {".py", ".md", ".toml", ".csv", ".json", ".yaml", ".svg"}
+FILES = [
+    ROOT / ".ci" / "run",
+    *(path for path in ROOT.glob("*") if path.suffix in SUFFIXES),
+    *(
+        path
+        for folder in ("benchmarks", "data", "docs", "mainstream", "tests")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in SUFFIXES and ROOT / "benchmarks" / "out" not in path.parents
+    ),
+]
+PAGES = [path.relative_to(ROOT).as_posix() for path in FILES if path.suffix == ".md"]
 
 
 def blocks(language: str) -> list[str]:
@@ -53,8 +65,32 @@ def test_the_problem_file_in_the_readme_loads(tmp_path: Path) -> None:
     assert load_problem(tmp_path / "problem.yaml").given() == {"budget": 60}
 
 
-@pytest.mark.parametrize("file", ["README.md", "data/README.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("file", PAGES)
 def test_files_that_are_named_exist(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert ((ROOT / file).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("file", PAGES)
+def test_sections_that_are_named_exist(file: str) -> None:
+    for target, section in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", (ROOT / file).read_text(encoding="utf-8")):
+        page = (ROOT / file).parent / target if target else ROOT / file
+        headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert section in [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings], section
+
+
+def test_paths_in_the_architecture_exist() -> None:
+    prose = re.sub(r"^    .*$", "", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    named = [
+        name for name in re.findall(r"`([^`\n]+)`", prose) if re.fullmatch(r"[\w.-]+(/[\w.-]*)+|[\w-]+\.\w+", name)
+    ]
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_nothing_refers_to_what_is_not_here() -> None:
+    elsewhere = re.compile("DESIGN" + r"\.md|\bissues?[ #]+\d", flags=re.IGNORECASE)
+    assert len(FILES) > 200
+    texts = {file: file.read_text(encoding="utf-8", errors="replace") for file in FILES}
+    assert [f"{file}: {match[0]}" for file, text in texts.items() for match in elsewhere.finditer(text)] == []

@@ -290,3 +290,11 @@ def test_app_ids_are_exact() -> None:
     ids = [2**53, 2**53 + 1]
     apps = Apps.from_arrays(np.full((2, 1), 0.5), None, [0], event_length_ms=100, app_ids=ids)
     assert apps.app_ids.tolist() == ids
+
+
+@pytest.mark.parametrize("given", [-1, [2, -0.5], [0, -1e-9]])
+def test_a_negative_least_rate_in_arrays_is_refused(given: Any) -> None:
+    right: dict[str, Any] = {"false_positive_rates": None, "chokepoints": [0, 10], "event_length_ms": 100}
+    Apps.from_arrays([[0.9, 0.8]] * 2, **right, min_fps=[2, 0])
+    with pytest.raises(ProblemError, match=r"^min_fps: got -"):
+        Apps.from_arrays([[0.9, 0.8]] * 2, **right, min_fps=given)

@@ -168,6 +168,13 @@ def test_a_loop_that_swings_ends_where_a_budget_comes_back() -> None:
     assert history[-1].observed_cost == pytest.approx(BUDGET)
 
 
+@pytest.mark.parametrize("more", [1e-2, 1e-4, 1e-6])
+def test_a_budget_near_an_earlier_one_is_another_one(more: float) -> None:
+    history = scheduler(Swings(BUDGET * (1 + more))).run(BUDGET)
+    assert len(history) > 2
+    assert history[2].budget == pytest.approx(BUDGET * (1 + more), rel=1e-9)
+
+
 def detected(p: float, correlation: float, frames: float) -> float:
     """Share of windows with at least one hit, from the two-state chain frame by frame."""
 

@@ -64,8 +64,8 @@ def greedy_released(table: OptionTable, packed: kernels.Packed, budget: float, l
 
     From the same start, among the moves to another (num_frozen, fps) that strictly lower the app's loss, 1 - value,
     and keep the whole cost within the budget: the one with the largest (loss of the new option) / (tail cost of the
-    new option), ties in the order app, fps, num_frozen. Source: the released code as ``issue 3`` of this project
-    describes it; weights play no part in it.
+    new option), ties in the order app, fps, num_frozen. Weights play no part in it.
+    Source: the code released with Jiang et al., "Mainstream", USENIX ATC 2018.
 
     Parameters
     ----------

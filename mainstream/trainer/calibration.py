@@ -33,6 +33,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream._optional import require
 from mainstream.errors import ProblemError
 from mainstream.formats.package import Estimate, Events
 
@@ -122,6 +123,8 @@ def calibrate(
     ------
     ProblemError
         There are too few events for intervals, or no frame that is labelled and analysed.
+    MissingExtraError
+        SciPy is not installed.
     """
     runs = _runs(frames, event)
     events = int(runs.event.sum())
@@ -210,14 +213,11 @@ def _ratio(above: _Numbers, below: _Numbers, blocks: int, *, share: bool = False
 
 
 def _student(degrees: int) -> float:
-    """Student's t quantile for the confidence (Abramowitz and Stegun, 26.7.5; 2 % low at two degrees)."""
-    z, n = _Z, degrees
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return z + math.fsum(term / n**power for power, term in enumerate(terms, start=1))
+    """Student's t quantile for the confidence."""
+    require("scipy", "train")
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, 1 - _TAIL))
 
 
 def _shortest(whole: _Numbers, step: int, ms: float) -> Estimate:

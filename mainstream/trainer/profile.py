@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mainstream._optional import require
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
@@ -128,7 +129,10 @@ def profile(
     ------
     ProblemError
         The network has no chokepoint, or TensorFlow already runs with another number of threads.
+    MissingExtraError
+        SciPy is not installed: said before anything is measured.
     """
+    require("scipy", "train")
     if spread <= 0 or seconds <= 0:
         raise ProblemError(f"spread {spread:g} and seconds {seconds:g} have to be positive")
     if not 0 <= pause_ms <= _LONGEST_PAUSE_MS:
@@ -178,16 +182,10 @@ def latencies(tails: Mapping[int, float], total_layers: int) -> tuple[float, ...
         0 or more, even between two chokepoints. Where noise makes a tail longer than one that holds it, the two are
         set to their mean (isotonic regression).
     """
+    from scipy.optimize import isotonic_regression
+
     cuts = [*tails, total_layers]
-    levels: list[tuple[float, int]] = []
-    for tail in reversed(list(tails.values())):
-        value, count = tail, 1
-        while levels and levels[-1][0] > value:
-            other, others = levels.pop()
-            value, count = (value * count + other * others) / (count + others), count + others
-        levels.append((value, count))
-    rising = [0.0, *(value for value, count in levels for _ in range(count))]
-    falling = rising[::-1]
+    falling = [*isotonic_regression(list(tails.values()), increasing=False).x.tolist(), 0.0]
     return tuple(
         round((falling[i] - falling[i + 1]) / (cuts[i + 1] - cuts[i]), 6)
         for i in range(len(tails))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -193,6 +194,21 @@ def test_frames_without_a_label_do_not_count() -> None:
     assert found.analysed == 50
     only_events = calibrate(frames, event, 10, frames[event], hits[frames[event]])
     assert only_events.false_positive_rate is None
+
+
+@pytest.mark.parametrize(
+    ("events", "quantile"), [(2, 12.7062), (3, 4.3027), (4, 3.1824), (6, 2.5706), (11, 2.2281), (31, 2.0423)]
+)
+def test_intervals_are_students_t_by_the_printed_table(events: int, quantile: float) -> None:
+    lengths = [5 + 3 * (n % 4) + n % 3 for n in range(events)]
+    begins = [2 + 30 * n for n in range(events)]
+    spans = [(begin, begin + length) for begin, length in zip(begins, lengths, strict=True)]
+    found = calibrate(*events_at(*spans, of=30 * events + 2), 10).events.event_length_ms
+    # No event is cut off: the mean of independent lengths, whose interval on the log scale is the classic one.
+    assert found.value == pytest.approx(100 * statistics.mean(lengths))
+    far = quantile * statistics.stdev(lengths) / math.sqrt(events) / statistics.mean(lengths)
+    assert math.log(found.high / found.value) == pytest.approx(far, rel=2e-5)
+    assert math.log(found.value / found.low) == pytest.approx(far, rel=2e-5)
 
 
 def test_events_of_one_length_have_no_spread() -> None:
