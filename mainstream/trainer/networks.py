@@ -23,6 +23,7 @@ from mainstream.errors import ProblemError
 from mainstream.graphs.backend import brief, keras
 from mainstream.graphs.keras_file import load_keras_file
 from mainstream.graphs.trace import Network, trace
+from mainstream.ranges import SIDE
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION: Final = (0.229, 0.224, 0.225)
@@ -137,6 +138,7 @@ def build(
         raise ProblemError(f"network {name!r} is not known; {nearest(name, KNOWN)}")
     known = KNOWN[name]
     size = known.size if size is None else size
+    SIDE.check("size", size)
     if size < known.smallest:
         raise ProblemError(f"{name} takes frames of at least {known.smallest} x {known.smallest}, not {size} x {size}")
     if classes < 2:
