@@ -49,12 +49,12 @@ class Range:
 
     def holds(self, given: object) -> bool:
         """Whether `given` is a number, not a bool or text, and lies inside."""
+        number = _plain(given)
         # An integer may be below infinity and still be too large for a float.
-        return self._is_number(given) and bool(self._between(given)) and abs(given) <= sys.float_info.max
+        return self._is_number(number) and bool(self._between(number)) and abs(number) <= sys.float_info.max
 
     def _is_number(self, given: object) -> TypeGuard[float]:
-        kinds = int | np.integer if self.whole else int | float | np.integer | np.floating
-        return isinstance(given, kinds) and not isinstance(given, bool)
+        return isinstance(given, int if self.whole else int | float) and not isinstance(given, bool)
 
     def inside(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which of `values` lie inside; NaN does not."""
@@ -105,6 +105,7 @@ class Range:
         ProblemError
             `given` is a bool, text, NaN, infinite, too large for a float, or lies outside.
         """
+        given = _plain(given)
         if self.holds(given):
             return
         allowed = self.words(given)
@@ -157,6 +158,11 @@ class Range:
         except ValidationError:
             pass
         raise refuse(f"it has to be {self.words(given)}")
+
+
+def _plain(given: object) -> object:
+    """NumPy's scalars as Python's."""
+    return given.item() if isinstance(given, np.generic) else given
 
 
 def _written(end: float) -> str:
