@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.problem import App, AppId, FloatArray, Model, Video, canonical
+from mainstream.ranges import PARAMETERS, numbers
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -165,7 +166,7 @@ class Apps:
         x_vote : (N,) int array, int, "auto" or None
             In the array, 0 stands for no voting and -1 for "auto".
         min_fps, max_fps, min_value, optional : (N,) arrays or single values
-            As in :class:`~mainstream.problem.App`.
+            As in :class:`~mainstream.problem.App`; 0, infinity and -infinity stand for none of the first three.
         app_ids : (N,) array of int or str, optional
             Default 0..N-1.
 
@@ -174,11 +175,11 @@ class Apps:
         ProblemError
             Shapes that disagree, values out of range.
         """
-        p = _numbers("accuracies", accuracies)
+        p = numbers("accuracies", accuracies).copy()
         if p.ndim != 2 or 0 in p.shape:
             raise ProblemError(f"accuracies: shape {p.shape}; it has to be N apps x F chokepoints, neither 0")
         n, columns = p.shape
-        f = _numbers("chokepoints", chokepoints)
+        f = numbers("chokepoints", chokepoints)
         if f.shape != (columns,):
             raise ProblemError(f"chokepoints: shape {f.shape}; accuracies has {columns} columns")
         if (
@@ -191,35 +192,33 @@ class Apps:
         q = (
             np.full_like(p, np.nan)
             if false_positive_rates is None
-            else _numbers("false_positive_rates", false_positive_rates)
+            else numbers("false_positive_rates", false_positive_rates).copy()
         )
         if q.shape != p.shape:
             raise ProblemError(f"false_positive_rates: shape {q.shape}; accuracies has {p.shape}")
         if false_positive_rates is not None and (np.isnan(p) != np.isnan(q)).any():
             raise ProblemError("false_positive_rates: NaN has to stand where accuracies has NaN, and only there")
-        _in_range("accuracies", p, 0, 1, nan_allowed=True)
-        _in_range("false_positive_rates", q, 0, 1, nan_allowed=True)
+        PARAMETERS["accuracy"].check_array("accuracies", p, {np.nan: "none"})
+        PARAMETERS["false_positive_rate"].check_array("false_positive_rates", q, {np.nan: "none"})
         empty = np.flatnonzero(np.isnan(p).all(axis=1))
         if empty.size:
             raise ProblemError(f"accuracies: row {empty[0]} is NaN throughout; each app needs a model")
 
-        def column(name: str, given: ArrayLike, low: float, high: float, low_open: bool = False) -> FloatArray:
-            values = _numbers(name, given)
+        def column(name: str, given: ArrayLike, codes: Mapping[float, str] | None = None) -> FloatArray:
+            values = numbers(name, given)
             if values.shape not in ((), (n,)):
                 raise ProblemError(f"{name}: shape {values.shape}; it has to be ({n},) or a single number")
-            _in_range(name, values, low, high, low_open=low_open)
+            PARAMETERS[name].check_array(name, values, codes)
             return np.broadcast_to(values, (n,)).copy()
 
         votes = _vote_code(x_vote) if x_vote is None or isinstance(x_vote, str) else x_vote
-        whole_votes = column("x_vote", votes, AUTO_VOTE, 2**31)
-        if (whole_votes != np.floor(whole_votes)).any():
-            raise ProblemError("x_vote: it has to be whole numbers: votes, 0 for none, -1 for 'auto'")
+        whole_votes = column("x_vote", votes, {NO_VOTE: "none", AUTO_VOTE: "'auto'"})
         may_stay_out = np.asarray(optional)
         if may_stay_out.dtype != np.bool_ or may_stay_out.shape not in ((), (n,)):
             raise ProblemError(
                 f"optional: got {shown(optional)}; it has to be ({n},) or a single one, of True and False"
             )
-        slowest, fastest = column("min_fps", min_fps, 0, np.inf), column("max_fps", max_fps, 0, np.inf, low_open=True)
+        slowest, fastest = column("min_fps", min_fps, {0: "none"}), column("max_fps", max_fps, {np.inf: "none"})
         if (slowest > fastest).any():
             i = int((slowest > fastest).argmax())
             raise ProblemError(f"min_fps: row {i} has {slowest[i]:g}, above its max_fps {fastest[i]:g}")
@@ -228,21 +227,19 @@ class Apps:
             chokepoints=np.array([canonical(int(k)) for k in f]),
             accuracies=p,
             false_positive_rates=q,
-            event_length_ms=column("event_length_ms", event_length_ms, 0, np.inf, low_open=True),
+            event_length_ms=column("event_length_ms", event_length_ms),
             event_frequency=(
-                np.full(n, np.nan)
-                if event_frequency is None
-                else column("event_frequency", event_frequency, 0, 1, low_open=True)
+                np.full(n, np.nan) if event_frequency is None else column("event_frequency", event_frequency)
             ),
-            correlation=column("correlation", correlation, 0, 1),
-            weight=column("weight", weight, 0, np.inf, low_open=True),
+            correlation=column("correlation", correlation),
+            weight=column("weight", weight),
             x_vote=whole_votes.astype(np.int64),
             unshared_key=np.full(n, int(f[0] == 1)),
             pinned_num_frozen=np.full(n, NO_PIN),
             pinned_fps=np.full(n, np.nan),
             min_fps=slowest,
             max_fps=fastest,
-            min_value=column("min_value", min_value, -np.inf, 1),
+            min_value=column("min_value", min_value, {-np.inf: "none"}),
             optional=np.broadcast_to(may_stay_out, (n,)).copy(),
         )
         made._unique_ids()
@@ -465,25 +462,3 @@ def _vote_code(x_vote: int | str | None) -> int:
     if isinstance(x_vote, str) and x_vote != "auto":
         raise ProblemError(f"x_vote: got {x_vote!r}; it has to be an integer of at least 1, or 'auto'")
     return AUTO_VOTE if isinstance(x_vote, str) else NO_VOTE if x_vote is None else x_vote
-
-
-def _numbers(name: str, given: ArrayLike) -> FloatArray:
-    try:
-        return np.array(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ProblemError(f"{name}: got {shown(given)}; it has to be numbers") from None
-
-
-def _in_range(
-    name: str, values: FloatArray, low: float, high: float, *, low_open: bool = False, nan_allowed: bool = False
-) -> None:
-    inside = (values > low if low_open else values >= low) & (values <= high)
-    if nan_allowed:
-        inside |= np.isnan(values)
-    endless = high == np.inf and name != "max_fps"
-    if endless:
-        inside &= np.isfinite(values)
-    if not inside.all():
-        worst = np.asarray(values)[~inside].flat[0]
-        bracket = "(" if low_open else "["
-        raise ProblemError(f"{name}: got {worst:g}; allowed is {bracket}{low:g}, {high:g}{')' if endless else ']'}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -38,16 +37,13 @@ def refuse(message: str) -> PydanticCustomError:
 
 
 def says(allowed: str) -> WrapValidator:
-    """For a number's type: whatever is wrong with a value, the message is that it has to be `allowed`."""
+    """For a type: whatever is wrong with a value, the message is that it has to be `allowed`."""
 
     def check(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        message = f"it has to be {allowed}"
-        if isinstance(given, bool):  # YAML's yes and no, which would pass as 1 and 0
-            raise refuse(message)
         try:
             return handler(given)
         except ValidationError:
-            raise refuse(message) from None
+            raise refuse(f"it has to be {allowed}") from None
 
     return WrapValidator(check)
 
@@ -61,13 +57,6 @@ def _different_keys(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 each_once = WrapValidator(_different_keys)
 """For a mapping from `num_frozen`."""
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), says("a finite number above 0")]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), says("a finite number, 0 or more")]
-Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), says("a number in [0, 1]")]
-Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), says("a number above 0, up to 1")]
-Whole = Annotated[int, Field(ge=0, le=2**53), says("a whole number, 0 or more, up to 2**53")]
-Count = Annotated[int, Field(ge=1, le=2**53), says("a whole number, 1 or more, up to 2**53")]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

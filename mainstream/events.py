@@ -31,19 +31,21 @@ that they vectorise, which the recursion over frames cannot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, NamedTuple, get_args
 
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from mainstream.apps import Apps, BoolArray, IntArray
+from mainstream.apps import NO_VOTE, Apps, IntArray
 from mainstream.description import one_of, shown
 from mainstream.errors import ProblemError
 from mainstream.event_models import MOST
 from mainstream.extensions import EVENT_MODELS, EventModel
 from mainstream.problem import FloatArray, Objective
+from mainstream.ranges import PARAMETERS, numbers
 
 METRICS: Final[tuple[str, ...]] = get_args(Objective)
 F1, RECALL, PRECISION = range(3)
@@ -51,6 +53,13 @@ MOST_AUTO_VOTES: Final = 7
 """x_vote "auto" chooses among 1 and this many."""
 MOST_VOTES: Final = 127
 """The largest number of votes that a column of int8 holds."""
+_VOTES: Final = replace(PARAMETERS["x_vote"], high=MOST_VOTES)
+_CODES: Final[Mapping[str, Mapping[float, str]]] = {
+    "false_positive_rate": {np.nan: "none"},
+    "event_frequency": {np.nan: "none"},
+    "x_vote": {NO_VOTE: "no voting"},
+}
+"""Parameter -> what stands for none of it in arrays."""
 
 CHEAP_STEPS: Final = 50.0
 """About so many multiplications cost as much as a power."""
@@ -469,7 +478,7 @@ def checked_parameters(**given: ArrayLike) -> FloatArray:
     ProblemError
         One is out of its range, or the shapes do not broadcast.
     """
-    arrays = {name: _numbers(name, values) for name, values in given.items()}
+    arrays = {name: numbers(name, values) for name, values in given.items()}
     try:
         together = np.array(np.broadcast_arrays(*arrays.values()))
     except ValueError:
@@ -477,40 +486,8 @@ def checked_parameters(**given: ArrayLike) -> FloatArray:
         raise ProblemError(f"shapes do not broadcast: {shapes}") from None
     parameters = dict(zip(given, together, strict=True))
     for name, values in parameters.items():
-        allowed, inside = _RANGES[name]
-        _allowed(name, values, inside(values), allowed)
+        (_VOTES if name == "x_vote" else PARAMETERS[name]).check_array(name, values, _CODES.get(name))
     stream, target = parameters["stream_fps"], parameters["target_fps"]
-    _allowed("target_fps", target, target <= stream, "above 0, up to stream_fps")
+    if (target > stream).any():
+        raise ProblemError(f"target_fps: got {target[target > stream][0]:g}; allowed is above 0, up to stream_fps")
     return together
-
-
-def _allowed(name: str, values: FloatArray, inside: BoolArray, allowed: str) -> None:
-    if not inside.all():
-        raise ProblemError(f"{name}: got {values[~inside][0]:g}; allowed is {allowed}")
-
-
-def _numbers(name: str, given: ArrayLike) -> FloatArray:
-    try:
-        return np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ProblemError(f"{name}: got {shown(given)}; it has to be numbers") from None
-
-
-def _probability(values: FloatArray) -> BoolArray:
-    return (values >= 0) & (values <= 1)
-
-
-def _positive(values: FloatArray) -> BoolArray:
-    return (values > 0) & np.isfinite(values)
-
-
-_RANGES: Final[Mapping[str, tuple[str, Callable[[FloatArray], BoolArray]]]] = {
-    "accuracy": ("[0, 1]", _probability),
-    "false_positive_rate": ("[0, 1], NaN for none", lambda q: _probability(q) | np.isnan(q)),
-    "event_length_ms": ("a finite number above 0", _positive),
-    "event_frequency": ("(0, 1], NaN for none", lambda e: (e > 0) & (e <= 1) | np.isnan(e)),
-    "correlation": ("[0, 1]", _probability),
-    "stream_fps": ("a finite number above 0", _positive),
-    "target_fps": ("a finite number above 0", _positive),
-    "x_vote": (f"an integer, 0..{MOST_VOTES}", lambda x: (x >= 0) & (x <= MOST_VOTES) & (x == np.floor(x))),
-}

@@ -31,6 +31,16 @@ _MOST_REPEATED: Final = 1_000_000
 """Values that a file's aliases may stand for, on top of ten times those written out."""
 
 
+def reason(error: Exception) -> str:
+    """What is wrong, as the operating system or another library says it, on one line."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    told = getattr(error, "strerror", None)  # FFmpeg's errors have one, too
+    if told or isinstance(error, OSError):
+        return str(told or type(error).__name__).lower()
+    return " ".join(str(error).split())[:_LONGEST]
+
+
 @contextmanager
 def naming(where: object) -> Iterator[None]:
     """Put `where`, such as a file, in front of what a ProblemError or InfeasibleError says."""
@@ -53,7 +63,7 @@ def read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise ProblemError(f"{path}: {_reason(error)}") from None
+        raise ProblemError(f"{path}: {reason(error)}") from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -82,7 +92,7 @@ def write_text(path: Path, text: str) -> None:
     try:
         content = text.encode("utf-8")
     except ValueError as error:
-        raise ProblemError(f"{path}: cannot be written: {_reason(error)}") from None
+        raise ProblemError(f"{path}: cannot be written: {reason(error)}") from None
     write_bytes(path, content)
 
 
@@ -105,7 +115,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     except (OSError, ValueError) as error:
         with suppress(OSError, ValueError):
             beside.unlink(missing_ok=True)
-        raise ProblemError(f"{path}: cannot be written: {_reason(error)}") from None
+        raise ProblemError(f"{path}: cannot be written: {reason(error)}") from None
 
 
 def parse(path: Path) -> Any:
@@ -150,7 +160,7 @@ def json_values(text: str) -> Any:
     except ProblemError:
         raise
     except (ValueError, RecursionError) as error:
-        raise ProblemError(f"no JSON: {_reason(error)}") from None
+        raise ProblemError(f"no JSON: {reason(error)}") from None
 
 
 def yaml_values(text: str) -> Any:
@@ -181,7 +191,7 @@ def yaml_values(text: str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         if isinstance(error, ProblemError):
             raise
-        raise ProblemError(f"no YAML: {_reason(error)}") from None
+        raise ProblemError(f"no YAML: {reason(error)}") from None
     finally:
         loader.dispose()
 
@@ -285,11 +295,3 @@ def _different(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in values if keys.count(key) > 1)
         raise ProblemError(f"key {shown(twice)} stands twice in one mapping")
     return values
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    if isinstance(error, OSError):
-        return (error.strerror or type(error).__name__).lower()
-    return " ".join(str(error).split())[:_LONGEST]

@@ -15,19 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from mainstream.description import (
-    Count,
-    Description,
-    NonNegative,
-    Positive,
-    Probability,
-    Share,
-    Whole,
-    each_once,
-    refuse,
-    shown,
-)
+from mainstream.description import Description, each_once, refuse, shown
 from mainstream.errors import ProblemError
+from mainstream.ranges import PARAMETERS, WHOLE, Count, NonNegative, StreamFps, TargetFps, Whole
 
 FloatArray = NDArray[np.float64]
 
@@ -40,7 +30,7 @@ _LONGEST_ID: Final = 100
 
 def _id(given: Any) -> Any:
     """A number as it is; text that reads as one becomes one."""
-    if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= 2**53:
+    if WHOLE.holds(given):
         return given
     if isinstance(given, str):
         if given.isascii() and given.isdigit() and len(given) <= 15:
@@ -55,7 +45,7 @@ def _id(given: Any) -> Any:
 AppId = Annotated[int | str, BeforeValidator(_id)]
 """What tells an app from the others."""
 
-Curve = Annotated[Mapping[Whole, Probability], Field(min_length=1), each_once]
+Curve = Annotated[Mapping[Whole, Annotated[float, PARAMETERS["accuracy"]]], Field(min_length=1), each_once]
 """`num_frozen` -> a per-frame rate."""
 
 
@@ -65,14 +55,13 @@ _MOST_RATES: Final = 1000
 
 
 def _votes(given: Any) -> Any:
-    whole = isinstance(given, int) and not isinstance(given, bool)
-    if given is None or given == "auto" or (whole and 1 <= given <= 2**53):
+    if given is None or given == "auto" or PARAMETERS["x_vote"].holds(given):
         return given
     raise refuse("it has to be an integer of at least 1, or 'auto'; leave it out for no voting")
 
 
 def _class(given: Any) -> Any:
-    if given is None or (isinstance(given, str) and given) or (type(given) is int and 0 <= given <= 2**53):
+    if given is None or (isinstance(given, str) and given) or WHOLE.holds(given):
         return given
     raise refuse("it has to be a whole number, 0 or more, or the name of a class")
 
@@ -142,16 +131,16 @@ class App(Description):
 
     app_id: AppId
     accuracies: Curve
-    event_length_ms: Positive
-    correlation: Probability = 0.0
-    event_frequency: Share | None = None
+    event_length_ms: Annotated[float, PARAMETERS["event_length_ms"]]
+    correlation: Annotated[float, PARAMETERS["correlation"]] = 0.0
+    event_frequency: Annotated[float, PARAMETERS["event_frequency"]] | None = None
     false_positive_rates: Curve | None = None
     x_vote: Annotated[int | Literal["auto"] | None, BeforeValidator(_votes)] = None
-    weight: Positive = 1.0
-    pinned: Annotated[tuple[Whole, Positive] | None, BeforeValidator(_pair)] = None
-    min_fps: Positive | None = None
-    max_fps: Positive | None = None
-    min_value: Probability | None = None
+    weight: Annotated[float, PARAMETERS["weight"]] = 1.0
+    pinned: Annotated[tuple[Whole, TargetFps] | None, BeforeValidator(_pair)] = None
+    min_fps: Annotated[float, PARAMETERS["min_fps"]] | None = None
+    max_fps: Annotated[float, PARAMETERS["max_fps"]] | None = None
+    min_value: Annotated[float, PARAMETERS["min_value"]] | None = None
     optional: bool = False
     name: str | None = None
     model_path: Annotated[Mapping[Whole, str], each_once] = Field(default_factory=dict)
@@ -277,8 +266,8 @@ class Video(Description):
         (`stream_fps` itself when that is below 1).
     """
 
-    stream_fps: Annotated[Positive, Field(le=1e6)]
-    fps_options: tuple[Positive, ...] | None = None
+    stream_fps: StreamFps
+    fps_options: tuple[TargetFps, ...] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

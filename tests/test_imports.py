@@ -28,7 +28,7 @@ LAYERS = [
     {"event_models"},
     {"apps"},
     {"problem", "extensions"},
-    {"registry"},
+    {"registry", "ranges"},
     {"description"},
     {"_optional"},
     {"errors"},

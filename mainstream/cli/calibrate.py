@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainstream.cli.package import estimate, parameters
-from mainstream.description import Description, Positive, Probability, nearest, shown
+from mainstream.description import Description, nearest, shown
 from mainstream.errors import ProblemError
+from mainstream.ranges import Positive, Probability
 
 if TYPE_CHECKING:
     from mainstream.formats.package import Estimate, Package

@@ -15,6 +15,7 @@ from mainstream.cli.plan import Budget, IntegerFps, plan_of_problem
 from mainstream.cli.problem_file import ProblemFile, ask
 from mainstream.errors import ProblemError
 from mainstream.files import naming
+from mainstream.ranges import SECONDS
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -143,8 +144,7 @@ def _check_flags(
 ) -> None:
     """Refuse flags that do not go together."""
     with naming("command line"):
-        if not 0 < window < math.inf:
-            raise ProblemError(f"--window: got {window:g}; it has to be a number of seconds above 0")
+        SECONDS.check("--window", window)
         if local and streamer is not None:
             raise ProblemError("--local and --streamer are two places to run at; give one of them")
         if local and (source is None or model_dir is None):

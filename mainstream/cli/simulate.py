@@ -22,7 +22,7 @@ def command(
         float | None,
         typer.Option(help="Compute a second, in the latencies' unit; else the file's.", show_default=False),
     ] = None,
-    frames: Annotated[int, typer.Option(help="Analysed frames to draw for each app, about.", max=10**12)] = 1_000_000,
+    frames: Annotated[int, typer.Option(help="Analysed frames to draw for each app, about.")] = 1_000_000,
     seed: Annotated[int, typer.Option(help="The same seed draws the same frames.")] = 0,
     decay: Annotated[
         bool, typer.Option("--decay", help="Let the correlation decay with the distance of frames.")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from mainstream.cli.problem_file import ProblemFile, ask
-from mainstream.description import Description, Share
+from mainstream.description import Description
 from mainstream.errors import InterruptedSearch, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.problem import Aggregate, Mode, Model, Objective
+from mainstream.ranges import Share
 
 if TYPE_CHECKING:
     from mainstream.schedule import Result

@@ -37,11 +37,13 @@ from mainstream.errors import ProblemError
 from mainstream.events import METRICS, EventMetrics, checked_parameters, event_metrics
 from mainstream.extensions import EVENT_MODELS
 from mainstream.problem import FloatArray
+from mainstream.ranges import POSITIVE, WHOLE, Range
 from mainstream.schedule import Result
 from mainstream.solver import Prepared
 
 Z95: Final = 1.959963984540054
 """A normal variable stays within as many standard deviations 95 % of the time."""
+_FRAMES: Final = Range(1, 10**12, whole=True)
 
 
 class Interval(NamedTuple):
@@ -192,10 +194,9 @@ def simulate(
     ProblemError
         An argument is out of its range, or the shapes do not broadcast.
     """
-    if decay_unit is not None and not 0 < decay_unit < np.inf:
-        raise ProblemError(f"decay_unit: got {decay_unit:g}; allowed is a finite number above 0")
-    if seed < 0:
-        raise ProblemError(f"seed: got {seed}; it has to be at least 0")
+    if decay_unit is not None:
+        POSITIVE.check("decay_unit", decay_unit)
+    WHOLE.check("seed", seed)
     parameters = checked_parameters(
         accuracy=accuracy,
         false_positive_rate=false_positive_rate,
@@ -294,8 +295,7 @@ def simulate_schedule(
     ProblemError
         The result has an app or a `num_frozen` that is not among the apps', or an argument is out of its range.
     """
-    if frames < 1:
-        raise ProblemError(f"frames: got {frames}; it has to be at least 1")
+    _FRAMES.check("frames", frames)
     schedule = result.schedule
     chosen = np.flatnonzero(schedule.admitted)
     apps = prepared.apps

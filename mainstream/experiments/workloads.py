@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,9 +18,11 @@ from mainstream.apps import AUTO_VOTE, NO_VOTE, Apps, IntArray
 from mainstream.errors import ProblemError
 from mainstream.io import Curve
 from mainstream.problem import App, FloatArray, Model, Video
+from mainstream.ranges import PROBABILITY, WHOLE, Range
 from mainstream.solver import Prepared, prepare
 
-_MOST_POINTS: Final = 1000
+_APPS: Final = Range(1, 10**7, whole=True)
+_POINTS: Final = Range(2, 1000, whole=True)
 HARD: Final = 1.5
 """A hard budget, as a multiple of the smallest that has a schedule.
 
@@ -104,13 +106,11 @@ def workload(
     ProblemError
         An argument is out of its range, or the curves do not suit.
     """
-    for name, value, least in (("n", n, 1), ("seed", seed, 0), ("chokepoints", chokepoints, 2), ("rates", rates, 1)):
-        if value < least:
-            raise ProblemError(f"{name}: got {value}; it has to be at least {least}")
-        if name in ("chokepoints", "rates") and value > _MOST_POINTS:
-            raise ProblemError(f"{name}: got {value}; it has to be at most {_MOST_POINTS}")
-    if not 0 <= voting <= 1:
-        raise ProblemError(f"voting: got {voting}; it has to be a number in [0, 1]")
+    _APPS.check("n", n, briefly=True)
+    WHOLE.check("seed", seed, briefly=True)
+    _POINTS.check("chokepoints", chokepoints, briefly=True)
+    replace(_POINTS, low=1).check("rates", rates, briefly=True)
+    PROBABILITY.check("voting", voting)
     random = np.random.default_rng([seed, n])
     if model is None:
         model = made_up_model(chokepoints, random)

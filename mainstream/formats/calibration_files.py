@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import StrictBool
 
-from mainstream.description import Description, Probability, Whole, nearest, shown
+from mainstream.description import Description, nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.files import csv_rows, json_values, naming, read_text
+from mainstream.ranges import Probability, Whole
 
 Frames = NDArray[np.int64]
 Flags = NDArray[np.bool_]

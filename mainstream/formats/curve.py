@@ -6,9 +6,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from mainstream.description import Description, Probability, Whole
+from mainstream.description import Description
 from mainstream.errors import ProblemError
 from mainstream.files import csv_rows, naming, read_text, write_text
+from mainstream.ranges import Probability, Whole
 
 CURVE_COLUMNS: Final = ("num_frozen", "accuracy", "false_positive_rate")
 

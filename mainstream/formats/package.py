@@ -16,22 +16,12 @@ from typing import Annotated, Any, Final, Self
 import yaml
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from mainstream.description import (
-    Count,
-    Description,
-    NonNegative,
-    Positive,
-    Share,
-    Whole,
-    each_once,
-    nearest,
-    refuse,
-    shown,
-)
+from mainstream.description import Description, each_once, nearest, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.files import naming, parse, write_text
 from mainstream.formats.curve import Curve, load_curve, save_curve
 from mainstream.problem import Model, canonical
+from mainstream.ranges import PROBABILITY, Count, NonNegative, Positive, Share, Whole
 
 PACKAGE: Final = "package.yaml"
 CURVE: Final = "curve.csv"
@@ -115,8 +105,8 @@ class Events(Description):
     def _consistent(self) -> Self:
         for key in ("event_frequency", "correlation"):
             given = getattr(self, key)
-            if given is not None and given.high > 1:
-                raise refuse(f"{key}.high: got {given.high:g}; it has to be a number in [0, 1]")
+            if given is not None and not PROBABILITY.holds(given.high):
+                raise refuse(f"{key}.high: got {given.high:g}; it has to be {PROBABILITY.words()}")
         if (self.correlation is None) != (self.correlation_fps is None):
             raise refuse("correlation and correlation_fps go together; give both or neither")
         return self

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BeforeValidator, Field
 
 from mainstream.apps import check_unique, id_array
-from mainstream.description import Description, NonNegative, Positive, nearest, refuse, shown
+from mainstream.description import Description, nearest, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.files import Name, mapping, naming, write_text
@@ -18,6 +18,7 @@ from mainstream.formats.package import Package, check_fit, read_package
 from mainstream.formats.package_app import app_of_package
 from mainstream.formats.profile import load_profile
 from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
+from mainstream.ranges import NonNegative, Positive
 from mainstream.registry import Registry
 
 _WIDTH: Final = 110

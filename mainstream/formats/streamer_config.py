@@ -12,9 +12,10 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import Field
 
-from mainstream.description import Count, Description, nearest, says, shown
+from mainstream.description import Description, nearest, says, shown
 from mainstream.errors import ProblemError
 from mainstream.files import read_text
+from mainstream.ranges import Count
 
 CAMERAS: Final = "cameras.toml"
 MODELS: Final = "models.toml"

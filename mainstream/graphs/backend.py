@@ -7,6 +7,7 @@ from typing import Any
 
 from mainstream._optional import load_quietly
 from mainstream.errors import ProblemError
+from mainstream.ranges import THREADS
 
 
 def tensorflow(extra: str = "train") -> Any:
@@ -45,10 +46,9 @@ def use_threads(threads: int) -> None:
     Raises
     ------
     ProblemError
-        `threads` is below 1, or TensorFlow already runs with another number.
+        `threads` is out of its range, or TensorFlow already runs with another number.
     """
-    if threads < 1:
-        raise ProblemError(f"threads: got {threads}; it has to be at least 1")
+    THREADS.check("threads", threads, briefly=True)
     setting = tensorflow().config.threading
     for get, put in (
         (setting.get_intra_op_parallelism_threads, setting.set_intra_op_parallelism_threads),

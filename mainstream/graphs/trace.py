@@ -17,6 +17,7 @@ from typing import Any
 
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import keras, tensorflow
+from mainstream.ranges import SIDE
 
 TensorKey = tuple[Any, ...]
 """One symbolic tensor: where its model is nested (one id a level), then its own id."""
@@ -250,8 +251,8 @@ def _calls(model: Any, path: TensorKey, aliases: dict[TensorKey, TensorKey]) -> 
 def _frame(shape: tuple[int | None, ...], name: str, size: int | None) -> tuple[int, int, int]:
     if len(shape) != 4 or shape[3] is None:
         raise ProblemError(f"{name} takes {shape}; it has to take images (batch, height, width, channels)")
-    if size is not None and size < 1:
-        raise ProblemError(f"size: got {size}; it has to be at least 1")
+    if size is not None:
+        SIDE.check("size", size)
     if size is None and None in shape[1:3]:
         raise ProblemError(f"{name} takes frames of any size; give one with --size, or build it with one")
     height, width = (size if own is None else own for own in shape[1:3])

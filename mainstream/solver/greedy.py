@@ -6,27 +6,19 @@ cell is depth * (R + 1) + rate index, as in ``kernels.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
 from mainstream.solver.branch_and_bound import SearchTree
+from mainstream.solver.jit import jit as _jit
 from mainstream.solver.option_table import CellArray, OptionTable
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, schedule_cost
 
-_Arguments = ParamSpec("_Arguments")
-_Returned = TypeVar("_Returned")
 _IntArray = NDArray[np.int64]
-
-
-def _jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
-    jitted: Callable[_Arguments, _Returned] = numba.njit(cache=True)(function)
-    return jitted
 
 
 def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:

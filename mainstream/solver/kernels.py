@@ -29,6 +29,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream.solver.jit import jit as _jit
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Cells = NDArray[np.int32]
@@ -104,11 +106,6 @@ class Tree(NamedTuple):
     hi: NDArray[np.int64]  # (slots, D + 1)
     cut: NDArray[np.int64]  # (slots, 2) segment and rate index to split at, or NEW or LEAF
     visited: NDArray[np.uint64]  # (a power of 2,) hashes of the staircases tried
-
-
-def _jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
-    jitted: Callable[_Arguments, _Returned] = numba.njit(cache=True)(function)
-    return jitted
 
 
 def _inner(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:

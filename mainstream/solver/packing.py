@@ -5,9 +5,10 @@ Numba's cache on disk sees changes in this file only: nothing here calls or read
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from mainstream.solver.jit import jit
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -15,7 +16,7 @@ BoolArray = NDArray[np.bool_]
 Cells = NDArray[np.int32]
 
 
-@numba.njit(cache=True)
+@jit
 def undominated(values: FloatArray, depths: IntArray, tail: FloatArray, rate: FloatArray, keep: BoolArray) -> int:
     """Mark the options that no other option of their app makes superfluous; returns their number.
 
@@ -60,7 +61,7 @@ def undominated(values: FloatArray, depths: IntArray, tail: FloatArray, rate: Fl
     return kept
 
 
-@numba.njit(cache=True)
+@jit
 def pack(
     values: FloatArray,
     keep: BoolArray,

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from numbers import Real
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from mainstream._optional import require
 from mainstream.description import shown
 from mainstream.errors import DeployError, ProblemError
+from mainstream.ranges import NON_NEGATIVE, SECONDS, WHOLE
 from mainstream.streamer.keys import client_security
 from mainstream.streamer.plan import NetPlan
 
@@ -30,8 +31,8 @@ DEFAULT_ADDRESS: Final = "tcp://localhost:5555"
 _ADDRESS: Final = re.compile(r"tcp://(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})|ipc://\S+")
 _CONNECT_S: Final = 5.0
 """Seconds for a connection; a server that needs longer is not there."""
-_LONGEST_S: Final = 1e6
-"""Beyond any window that a server may measure."""
+_TIMEOUT_S: Final = replace(SECONDS, high=1e6)
+"""Up to beyond any window that a server may measure."""
 _LOOK_S: Final = 0.25
 """A Ctrl-C that comes right before a wait begins does not end it: so no wait is longer than this."""
 _LONGEST_ANSWER: Final = 300
@@ -64,8 +65,8 @@ class Observed(dict[int, float]):
             which = "is not in the plan" if strange[0] in rates else "has no observed rate"
             raise DeployError(f"app {strange[0]} {which}; there has to be one rate for each app of the plan")
         for app, rate in rates.items():
-            if not isinstance(rate, Real) or not 0 <= rate < math.inf:
-                raise DeployError(f"app {app}: observed rate {shown(rate)}; it has to be a finite number, 0 or more")
+            if not NON_NEGATIVE.holds(rate):
+                raise DeployError(f"app {app}: observed rate {shown(rate)}; it has to be {NON_NEGATIVE.words()}")
         super().__init__({app: float(rates[app]) for app in wanted})
         self.plan = plan
 
@@ -116,12 +117,8 @@ class StreamerClient:
         parts = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
         if parts is None or not 1 <= int(parts["port"] or 1) <= 65535:
             raise ProblemError(f"address: got {shown(address)}; it has to be 'tcp://HOST:PORT' or 'ipc://PATH'")
-        if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 < timeout_s <= _LONGEST_S:
-            raise ProblemError(
-                f"timeout_s: got {shown(timeout_s)}; it has to be a number of seconds above 0, up to 1e6"
-            )
-        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-            raise ProblemError(f"retries: got {shown(retries)}; it has to be a whole number, 0 or more")
+        _TIMEOUT_S.check("timeout_s", timeout_s)
+        WHOLE.check("retries", retries)
         self.address = address
         self.timeout_s = timeout_s
         self.retries = retries

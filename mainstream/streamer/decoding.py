@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from mainstream._optional import require
 from mainstream.errors import ProblemError
+from mainstream.files import reason
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -63,7 +64,7 @@ class VideoReader:
         try:
             self._container: Any = av.open(address, format=form, options=dict(options or {}), timeout=TIMEOUT_S)
         except av.error.FFmpegError as error:
-            raise ProblemError(f"{name}: {_reason(error, monotonic() - began)}") from None
+            raise ProblemError(f"{name}: {_advice(error, monotonic() - began)}") from None
         try:
             self._stream = self._find()
         except ProblemError:
@@ -119,7 +120,7 @@ class VideoReader:
                 count += len(decoded)
                 yield from decoded
         except av.error.FFmpegError as error:
-            raise ProblemError(f"{self._name}: after {count} frames: {_reason(error)}") from None
+            raise ProblemError(f"{self._name}: after {count} frames: {_advice(error)}") from None
         if not count:
             raise ProblemError(f"{self._name}: not one frame of it can be decoded; give another")
         if not whole or self._falls_short(end):
@@ -142,7 +143,7 @@ class VideoReader:
         return missing_s > max(_MISSING * length_s, 1.5 / self.fps)
 
 
-def _reason(error: Exception, spent_s: float = 0.0) -> str:
+def _advice(error: Exception, spent_s: float = 0.0) -> str:
     import av
 
     # FFmpeg's RTSP says that the data is bad when its time is up.
@@ -150,4 +151,4 @@ def _reason(error: Exception, spent_s: float = 0.0) -> str:
         return f"nothing came within {TIMEOUT_S:g} s; is it there, and switched on?"
     if isinstance(error, av.error.InvalidDataError | av.error.EOFError):
         return "no video, or one that is damaged or cut off; give another"
-    return f"{str(getattr(error, 'strerror', None) or error).lower()}; is it there, and may it be read?"
+    return f"{reason(error).lower()}; is it there, and may it be read?"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from mainstream._optional import require
 from mainstream.errors import ProblemError
+from mainstream.files import reason
 
 if TYPE_CHECKING:
     import zmq
@@ -70,7 +71,7 @@ def write_keys(folder: str | Path) -> list[Path]:
             raise
         if beside is not None:
             shutil.rmtree(beside, ignore_errors=True)
-        raise ProblemError(f"{folder}: cannot be written: {_reason(error)}") from None
+        raise ProblemError(f"{folder}: cannot be written: {reason(error)}") from None
     return sorted(folder.iterdir())
 
 
@@ -193,11 +194,7 @@ def _load(file: Path) -> tuple[bytes, bytes | None]:
         if all(len(z85.decode(key)) == _LENGTH for key in (public, secret) if key is not None):
             return public, secret
     except OSError as error:
-        raise ProblemError(f"{file}: {_reason(error)}") from None
+        raise ProblemError(f"{file}: {reason(error)}") from None
     except (ValueError, KeyError, struct.error):  # what load_certificate and decode make of other text
         pass
     raise ProblemError(f"{file}: holds no key, or a damaged one; copy it there again")
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or "").lower() if isinstance(error, OSError) else str(error)

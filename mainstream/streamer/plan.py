@@ -11,21 +11,22 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import StrictBool, model_validator
 
-from mainstream.description import Count, Description, Positive, Whole, refuse, says, shown
+from mainstream.description import Description, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.files import json_values, naming
 from mainstream.problem import App, EventClass, Model
+from mainstream.ranges import WHOLE, Count, TargetFps, Whole
 from mainstream.schedule import Choice, Result
 
 NOBODY: Final = -1
 """`app_id` of a shared part, and `parent_id` of one that the camera feeds."""
 
-_OrNobody = Annotated[int, Field(ge=NOBODY, le=2**53), says("a whole number, -1 or more")]
+_OrNobody = Annotated[int, replace(WHOLE, low=NOBODY)]
 
 
 class Subnet(Description):
@@ -68,7 +69,7 @@ class Subnet(Description):
     channels: Count
     height: Count
     width: Count
-    target_fps: Positive
+    target_fps: TargetFps
     shared: StrictBool
     model_path: str
     x_vote: Count | None = None

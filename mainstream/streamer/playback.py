@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Final
 
 import numpy as np
-from pydantic import Field
 
 from mainstream._optional import require
-from mainstream.description import Count, Description, Positive, says
+from mainstream.description import Description
 from mainstream.errors import ProblemError
+from mainstream.files import reason
+from mainstream.ranges import SIDE, Count, StreamFps
 from mainstream.streamer.decoding import VideoReader
 from mainstream.streamer.frames import Frame, Source
 
@@ -94,15 +96,14 @@ def _check_file(path: Path) -> None:
     try:
         is_file, size = path.is_file(), path.stat().st_size
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = (error.strerror or "").lower() if isinstance(error, OSError) else str(error)
-        raise ProblemError(f"{path}: {reason}; name a clip, or a camera by its URI") from None
+        raise ProblemError(f"{path}: {reason(error)}; name a clip, or a camera by its URI") from None
     if not is_file:
         raise ProblemError(f"{path}: is no file; name a clip, or a camera by its URI")
     if not size:
         raise ProblemError(f"{path}: the file is empty")
 
 
-Side = Annotated[int, Field(ge=2, le=8192), says("a whole number, 2 to 8192")]
+Side = Annotated[int, replace(SIDE, low=2, high_told=True)]
 
 
 class PatternOptions(Description):
@@ -117,7 +118,7 @@ class PatternOptions(Description):
         Where it ends; else it does not.
     """
 
-    fps: Positive = 10.0
+    fps: StreamFps = 10.0
     width: Side = 640
     height: Side = 480
     frames: Count | None = None

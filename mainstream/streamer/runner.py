@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Self
 from mainstream.description import shown
 from mainstream.errors import DeployError, ProblemError
 from mainstream.graphs.backend import use_threads
+from mainstream.ranges import SECONDS, THREADS
 from mainstream.streamer.client import Observed
 from mainstream.streamer.engine import Due, Engine, Tensor, run
 from mainstream.streamer.feed import Arrival, Feed
@@ -85,12 +86,11 @@ class LocalRunner:
         self.model_dir = Path(model_dir)
         if not self.model_dir.is_dir():
             raise ProblemError(f"model_dir: {shown(str(model_dir))} is no folder; give the one with the model files")
-        if isinstance(window_s, bool) or not isinstance(window_s, int | float) or not window_s > 0:
-            raise ProblemError(f"window_s: got {shown(window_s)}; it has to be a number of seconds above 0")
+        SECONDS.check("window_s", window_s)
         if metrics is not None and not isinstance(metrics, str):
             raise ProblemError(f"metrics: got {shown(metrics)}; it has to be PORT or HOST:PORT, as text")
-        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-            raise ProblemError(f"threads: got {shown(threads)}; it has to be a whole number, 1 or more")
+        if threads is not None:
+            THREADS.check("threads", threads)
         self.window_s = float(window_s)
         self._paced = paced
         self._size = size

@@ -23,7 +23,8 @@ _LARGEST: Final = 16 * 2**20
 """Bytes of a request; a plan of 10,000 apps has 4 million."""
 _DROPPED: Final = 4 * _LARGEST
 """Whoever sends more is cut off by ZeroMQ before it is read."""
-_ADDRESS: Final = re.compile(r"tcp://\S+:(\d{1,5}|\*)|ipc://\S+")
+_ADDRESS: Final = re.compile(r"tcp://\S+:(?P<port>\d{1,5}|\*)|ipc://\S+")
+_LAST_PORT: Final = 65535
 _LOOK_MS: Final = 100
 _LINGER_MS: Final = 500
 """How long the last answer may take to leave."""
@@ -58,7 +59,8 @@ class Server:
         require("zmq", "run")
         import zmq
 
-        if not _ADDRESS.fullmatch(bind):
+        parts = _ADDRESS.fullmatch(bind)
+        if parts is None or int((parts["port"] or "*").replace("*", "0")) > _LAST_PORT:  # ZeroMQ would take another
             raise ProblemError(f"bind: got {shown(bind)}; it has to be 'tcp://HOST:PORT' or 'ipc://PATH'")
         self._runner = runner
         with ExitStack() as opened:

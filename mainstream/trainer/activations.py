@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.errors import ProblemError
+from mainstream.files import reason
 from mainstream.graphs.backend import tensorflow
 from mainstream.graphs.trace import Network
 from mainstream.trainer.forward import forward
@@ -98,7 +99,7 @@ class RowFile:
 
     def _full(self, error: OSError) -> ProblemError:
         return ProblemError(
-            f"{self.path.parent}: cannot be written while caching: {(error.strerror or '').lower()}; "
+            f"{self.path.parent}: cannot be written while caching: {reason(error)}; "
             "give less with --cache-gb, or a --log-dir with more space; what was trained so far is kept"
         )
 

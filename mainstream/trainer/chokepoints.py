@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from mainstream.description import nearest
+from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import keras
 from mainstream.graphs.trace import Layer, Network
@@ -71,7 +71,7 @@ def chokepoints(network: Network, which: str | int = "block") -> dict[int, str]:
         raise ProblemError(
             f"{network.name} has no chokepoint between input and output: no layer's output is passed by every path"
         )
-    if isinstance(which, int) or which.isdecimal():
+    if isinstance(which, int) or re.fullmatch(r"\d{1,9}", which):
         inner = _steps(network, int(which))
     elif which in PUBLISHED:
         inner = _published(network, which)
@@ -80,19 +80,21 @@ def chokepoints(network: Network, which: str | int = "block") -> dict[int, str]:
     elif which == "every":
         inner = every
     else:
-        raise ProblemError(f"chokepoints {which!r} are not known; {nearest(which, ['block', 'every', *PUBLISHED])}")
+        raise ProblemError(
+            f"chokepoints {shown(which)} are not known; {nearest(which, ['block', 'every', *PUBLISHED])}"
+        )
     return {k: network.tensor_names[k] for k in (0, *inner, total)}
 
 
 def _steps(network: Network, last: int) -> list[int]:
-    steps = [k for k in range(STEP, last + 1, STEP) if k < network.total_layers]
+    steps = range(STEP, min(last + 1, network.total_layers), STEP)
     none = [k for k in steps if k not in network.cuts]
     if none:
         raise ProblemError(
             f"{network.name} has no chokepoint after {none[0]} layers ({network.layers[none[0] - 1].name}); "
             "several tensors cross there"
         )
-    return steps
+    return list(steps)
 
 
 def _published(network: Network, which: str) -> list[int]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mainstream._optional import require
 from mainstream.errors import ProblemError
+from mainstream.files import reason
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 
@@ -81,7 +82,7 @@ def find(path: Path, classes: tuple[str, ...] | None = None) -> Folder:
     try:
         folders = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
-        raise ProblemError(f"{path}: no folder of images: {(error.strerror or '').lower()}") from None
+        raise ProblemError(f"{path}: no folder of images: {reason(error)}") from None
     if classes is not None and tuple(folders) != classes:
         differing = sorted({*folders} ^ {*classes})
         raise ProblemError(

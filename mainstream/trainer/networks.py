@@ -18,15 +18,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from mainstream.description import nearest
+from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import brief, keras
 from mainstream.graphs.keras_file import load_keras_file
 from mainstream.graphs.trace import Network, trace
+from mainstream.ranges import SIDE, Range
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION: Final = (0.229, 0.224, 0.225)
 BGR_MEAN: Final = (103.939, 116.779, 123.68)
+
+_CLASSES: Final = Range(2, 100_000, whole=True)
 
 
 @dataclass(frozen=True)
@@ -137,10 +140,11 @@ def build(
         raise ProblemError(f"network {name!r} is not known; {nearest(name, KNOWN)}")
     known = KNOWN[name]
     size = known.size if size is None else size
+    SIDE.check("size", size)
     if size < known.smallest:
         raise ProblemError(f"{name} takes frames of at least {known.smallest} x {known.smallest}, not {size} x {size}")
-    if classes < 2:
-        raise ProblemError(f"classes: got {classes}; a softmax needs at least 2")
+    if not _CLASSES.holds(classes):
+        raise ProblemError(f"classes: got {shown(classes)}; a softmax needs at least 2, up to {_CLASSES.high}")
     layers = keras().layers
     frame = keras().Input((size, size, 3), name="input_layer")
     base = _application(known, include_top=False, weights=None, input_tensor=_preprocess(frame, known.preprocessing))

@@ -24,12 +24,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mainstream._optional import require
+from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.part import Part
 from mainstream.graphs.trace import Network
 from mainstream.problem import FloatArray, Model
+from mainstream.ranges import POSITIVE, SECONDS, Range
 from mainstream.trainer.chokepoints import chokepoints
 
 Function = Callable[[ArrayLike], NDArray[Any]]
@@ -40,7 +42,7 @@ _VISIT_S: Final = 0.012
 _WAITED: Final = 0.1
 """A call that spent more than this share of its time waiting for a core tells of other programs; not counted."""
 _ENOUGH: Final = 5
-_LONGEST_PAUSE_MS: Final = 10_000.0
+_PAUSE_MS: Final = Range(0, 10_000, unit="milliseconds")
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,9 @@ def profile(
         SciPy is not installed: said before anything is measured.
     """
     require("scipy", "train")
-    if spread <= 0 or seconds <= 0:
-        raise ProblemError(f"spread {spread:g} and seconds {seconds:g} have to be positive")
-    if not 0 <= pause_ms <= _LONGEST_PAUSE_MS:
-        raise ProblemError(f"pause_ms: got {pause_ms:g}; it has to be 0 to {_LONGEST_PAUSE_MS:g} milliseconds")
+    if not POSITIVE.holds(spread) or not SECONDS.holds(seconds):
+        raise ProblemError(f"spread {shown(spread)} and seconds {shown(seconds)} have to be positive and finite")
+    _PAUSE_MS.check("pause_ms", pause_ms)
     use_threads(threads)
     names = chokepoints(network, which)
     frame = np.random.default_rng(0).uniform(0, 255, (1, network.height, network.width, network.channels))

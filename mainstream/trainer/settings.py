@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import configparser
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
-from mainstream.description import Count, Description, NonNegative, Positive, Whole, refuse, shown
+from mainstream.description import Description, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.files import naming, parse, read_text
+from mainstream.ranges import Count, NonNegative, Positive, Range, Whole
 
 SECTION: Final = "finetune-config"
 
-ValidationShare = Annotated[float, Field(gt=0, lt=1)]
+ValidationShare = Annotated[float, Range(0, 1, low_open=True, high_open=True)]
 
 
 def _lower(given: Any) -> Any:
@@ -103,14 +103,12 @@ class Settings(Description):
     passes: Count = 5
     batch_norm: bool = False
     warm_start: bool = True
-    seed: Annotated[Whole, Field(lt=2**32)] = 0
+    seed: Annotated[int, Range(0, 2**32 - 1, whole=True)] = 0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if isinstance(self.chokepoints, tuple) and not self.chokepoints:
             raise refuse("chokepoints is empty; leave it out for 'auto'")
-        if not math.isfinite(self.validation):
-            raise refuse("validation has to be a number between 0 and 1")
         return self
 
     @property

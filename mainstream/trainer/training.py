@@ -22,10 +22,12 @@ from typing import Any
 
 from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
+from mainstream.files import reason
 from mainstream.formats.curve import Curve
 from mainstream.formats.package import MODELS, PACKAGE, Package, pareto, read_package, save_package
 from mainstream.graphs.backend import brief, tensorflow
 from mainstream.graphs.keras_file import load_keras_file
+from mainstream.ranges import NON_NEGATIVE
 from mainstream.trainer import samples
 from mainstream.trainer.activations import Activations
 from mainstream.trainer.base_network import BaseNetwork
@@ -127,6 +129,7 @@ def train(
         that name already. What was trained so far is kept.
     """
     chosen = Settings.of(settings or {})
+    NON_NEGATIVE.check("cache_gb", cache_gb)
     given = samples.Images.of(Path(images), _path(test_images), _path(groups))
     event = _event(chosen.event_class, given.train.classes)
     folder, logs = _folders(name, Path(model_dir), Path(log_dir))
@@ -262,7 +265,7 @@ def _folders(name: str, model_dir: Path, log_dir: Path) -> tuple[Path, Path]:
             with TemporaryDirectory(dir=path):
                 pass
         except OSError as error:
-            raise ProblemError(f"{path}: cannot be written: {(error.strerror or '').lower()}") from None
+            raise ProblemError(f"{path}: cannot be written: {reason(error)}") from None
     return folder, log_dir
 
 

@@ -210,6 +210,8 @@ def test_retries_and_timeout_reach_the_client(deployable: Path) -> None:
     [
         (["--streamer", "host:5555"], "command line: address: got 'host:5555'; it has to be 'tcp://HOST:PORT' or"),
         (["--timeout", "0"], "command line: timeout_s: got 0.0; it has to be a number of seconds above 0"),
+        (["--timeout", "nan"], "command line: timeout_s: got nan; it has to be a number of seconds above 0"),
+        (["--timeout", "inf"], "command line: timeout_s: got inf; it has to be a number of seconds above 0, up to 1e6"),
         (["--retries", "-1"], "command line: retries: got -1; it has to be a whole number, 0 or more"),
         (["--budget", "lots"], "command line: budget: got 'lots'; it has to be a finite number above 0"),
         (["--dry-run", "--json", "-"], "command line: --dry-run prints the plan and has no rounds to save"),

@@ -187,6 +187,9 @@ def test_ctrl_c_while_plans_run_here_leaves_none_running_and_says_so(folder: Pat
     assert "mainstream: interrupted" in text and "may go on running" not in text
 
 
+STREAMER = ["streamer", "-m", "models", "--source", "clip.avi"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -196,10 +199,20 @@ def test_ctrl_c_while_plans_run_here_leaves_none_running_and_says_so(folder: Pat
         (["streamer", "-m", "models", "--source", "problem.yaml"], "problem.yaml"),
         (["streamer", "-m", "no", "--source", "clip.avi"], "command line: model_dir: 'no' is no folder"),
         (["streamer", "-m", "models", "--source", "gst://x"], "gst://"),
+        ([*STREAMER, "--window", "inf"], "command line: window_s: got inf; it has to be a number of seconds above 0"),
+        ([*STREAMER, "--window", "nan"], "command line: window_s: got nan; it has to be a number of seconds above 0"),
+        ([*STREAMER, "--threads", "0"], "command line: threads: got 0; it has to be a whole number, 1 or more"),
+        ([*STREAMER, "--threads", "9" * 30], "it has to be a whole number, 1 or more, up to 4096"),
+        (
+            ["streamer", "-m", "models", "--source", "test://?fps=1e300"],
+            "fps: got '1e300'; it has to be a finite number above 0, up to 1e6",
+        ),
+        ([*STREAMER, "--bind", "tcp://127.0.0.1:99999"], "command line: bind: got 'tcp://127.0.0.1:99999'"),
         (["streamer", "-m", "models", "-C", ".", "--camera", "gaet"], "did you mean 'gate'"),
         (["streamer", "-m", "models", "-C", ".", "--camera", "gate", "-n", "no"], "'no'"),
         (["deploy", "problem.yaml", "--local"], "command line: --local needs --source and -m"),
         (["deploy", "problem.yaml", "--window", "inf"], "command line: --window: got inf; it has to be a number"),
+        (["deploy", "problem.yaml", "--window", "nan"], "command line: --window: got nan; it has to be a number"),
         (["deploy", "problem.yaml", "--source", "clip.avi"], "command line: --source and -m are for --local"),
         (["deploy", "problem.yaml", "--local", "--streamer", "tcp://x:1"], "command line: --local and --streamer"),
     ],

@@ -157,6 +157,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "published list": (str, "--chokepoints resnet", "chokepoints 'resnet': 2 (conv1_conv) is not in tiny"),
     "unknown list": (str, "--chokepoints some", "chokepoints 'some' are not known; known: block, every"),
     "no such cut": (str, "--chokepoints 5,7", "tiny cannot be cut after 7 layers; see `mainstream layers`"),
+    "cache": (str, "--cache-gb nan", "cache_gb: got nan; it has to be a finite number, 0 or more"),
     "event class": (
         str,
         "--event-class crosses",

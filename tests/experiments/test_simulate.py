@@ -365,8 +365,10 @@ def test_command_counts_the_apps_that_it_does_not_list() -> None:
     [
         (["nowhere.yaml"], "nowhere.yaml: "),
         ([PROBLEMS / "tiny.yaml", "--frames", 0], "frames: got 0"),
+        ([PROBLEMS / "tiny.yaml", "--frames", 10**13], "frames: got 10000000000000"),
         ([PROBLEMS / "tiny.yaml", "--seed", -1], "seed: got -1"),
         ([PROBLEMS / "tiny.yaml", "--decay", "--decay-unit", 0], "decay_unit: got 0"),
+        ([PROBLEMS / "tiny.yaml", "--decay", "--decay-unit", "inf"], "decay_unit: got inf"),
         ([PROBLEMS / "tiny.yaml", "--budget", -1], "budget: got -1"),
     ],
 )

@@ -71,6 +71,10 @@ def test_measured_curves_keep_their_shape() -> None:
     ("arguments", "message"),
     [
         ({"n": 0}, "n: got 0; it has to be at least 1"),
+        ({"n": 10**8}, "n: got 100000000; it has to be at most 10000000"),
+        ({"n": 2.5}, "n: got 2.5; it has to be a whole number, 1 to 10000000"),
+        ({"rates": 1001}, "rates: got 1001; it has to be at most 1000"),
+        ({"voting": np.nan}, "voting: got nan; it has to be a number in [0, 1]"),
         ({"seed": -1}, "seed: got -1; it has to be at least 0"),
         ({"chokepoints": 1}, "chokepoints: got 1; it has to be at least 2"),
         ({"rates": 0}, "rates: got 0; it has to be at least 1"),

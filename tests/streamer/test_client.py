@@ -273,8 +273,11 @@ def test_failures_leave_no_socket_open() -> None:
         ({"address": 5555}, "address: got 5555; it has to be"),
         ({"timeout_s": 0}, "timeout_s: got 0; it has to be a number of seconds above 0, up to 1e6"),
         ({"timeout_s": float("nan")}, "timeout_s: got nan; it has to be"),
+        ({"timeout_s": float("inf")}, "timeout_s: got inf; it has to be a number of seconds above 0, up to 1e6"),
+        ({"timeout_s": True}, "timeout_s: got True; it has to be"),
         ({"timeout_s": "60"}, "timeout_s: got '60'; it has to be"),
         ({"retries": -1}, "retries: got -1; it has to be a whole number, 0 or more"),
+        ({"retries": 10**30}, "retries: got 1000000"),
         ({"retries": 0.5}, "retries: got 0.5; it has to be a whole number, 0 or more"),
     ],
 )

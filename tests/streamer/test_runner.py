@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -311,9 +312,17 @@ def test_prometheus_is_told_rates_frames_latencies_and_compute(models: Path) -> 
     ("keys", "message"),
     [
         ({"window_s": 0}, r"^window_s: got 0; it has to be a number of seconds above 0$"),
+        ({"window_s": math.inf}, r"^window_s: got inf; it has to be a number of seconds above 0$"),
+        ({"window_s": math.nan}, r"^window_s: got nan; it has to be a number of seconds above 0$"),
+        ({"window_s": 10**400}, r"^window_s: got 1000.*; it has to be a number of seconds above 0$"),
+        ({"window_s": True}, r"^window_s: got True; it has to be a number of seconds above 0$"),
+        ({"window_s": "30"}, r"^window_s: got '30'; it has to be a number of seconds above 0$"),
         ({"window_s": 0.3, "source": "test://?fps=2"}, r"^window_s: got 0.3; this source gives a frame every 0.5 s; "),
         ({"metrics": 9100}, r"^metrics: got 9100; it has to be PORT or HOST:PORT, as text$"),
         ({"threads": 0}, r"^threads: got 0; it has to be a whole number, 1 or more$"),
+        ({"threads": True}, r"^threads: got True; it has to be a whole number, 1 or more$"),
+        ({"threads": 2.0}, r"^threads: got 2.0; it has to be a whole number, 1 or more$"),
+        ({"threads": 5000}, r"^threads: got 5000; it has to be a whole number, 1 or more, up to 4096$"),
         ({"metrics": "here"}, r"^metrics: got 'here'; it has to be PORT or HOST:PORT$"),
         ({"model_dir": "nowhere"}, r"^model_dir: 'nowhere' is no folder; give the one with the model files$"),
         ({"source": "gst://videotestsrc"}, r"gst://"),

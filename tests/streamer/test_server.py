@@ -171,7 +171,9 @@ def test_with_keys_a_client_that_is_known_is_served_and_others_are_not(models: P
                 client.deploy(PLAN)
 
 
-@pytest.mark.parametrize("bind", ["127.0.0.1:5555", "udp://127.0.0.1:5555", "tcp://127.0.0.1", ""])
+@pytest.mark.parametrize(
+    "bind", ["127.0.0.1:5555", "tcp://127.0.0.1:65536", "udp://127.0.0.1:5555", "tcp://127.0.0.1", ""]
+)
 def test_an_address_of_another_form_is_refused(models: Path, bind: str) -> None:
     with LocalRunner(CAMERA, models) as runner, pytest.raises(ProblemError, match=r"^bind: got "):
         Server(runner, bind)

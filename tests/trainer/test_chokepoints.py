@@ -129,6 +129,13 @@ def test_an_integer_is_every_fifth_layer_up_to_it(which: str | int) -> None:
     assert list(chokepoints(network("mobilenet", size=32), which)) == [0, 5, 10, 15, 20, 88]
 
 
+def test_an_integer_of_any_size_ends_at_the_last_layer() -> None:
+    net = network(plain())
+    assert chokepoints(net, 10**15) == chokepoints(net, net.total_layers)
+    with pytest.raises(ProblemError, match=r"chokepoints '9999.*' are not known"):
+        chokepoints(net, "9" * 5000)
+
+
 def test_a_cut_that_is_no_chokepoint_is_refused(mobilenetv2: Network) -> None:
     with pytest.raises(ProblemError, match=r"no chokepoint after 20 layers \(block_2_expand_BN\)"):
         chokepoints(mobilenetv2, 40)

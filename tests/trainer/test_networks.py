@@ -242,6 +242,14 @@ def test_models_of_another_form_are_refused(make: Any, message: str) -> None:
         ({"model": "mobilenetv3"}, "'mobilenetv3' is not known; did you mean 'mobilenetv2'"),
         ({"model": "inceptionv3", "size": 74}, "at least 75 x 75, not 74 x 74"),
         ({"model": "mobilenet", "classes": 1}, "a softmax needs at least 2"),
+        (
+            {"model": "mobilenet", "classes": 10**12},
+            "classes: got 1000000000000; a softmax needs at least 2, up to 100000",
+        ),
+        (
+            {"model": "mobilenet", "size": 10**12},
+            "size: got 1000000000000; it has to be a whole number, 1 or more, up to",
+        ),
         ({"model": "mobilenet", "size": 32, "weights": "w.h5"}, "'w.h5': no such file"),
         ({"model": "nowhere.keras"}, "nowhere.keras: no such file"),
     ],

@@ -115,6 +115,8 @@ def test_a_pause_has_to_be_one(pause: float) -> None:
 def test_threads_have_to_be_a_number() -> None:
     with pytest.raises(ProblemError, match="threads: got 0; it has to be at least 1"):
         profiles.use_threads(0)
+    with pytest.raises(ProblemError, match="threads: got 99999999999; it has to be at most 4096"):
+        profiles.use_threads(99_999_999_999)
 
 
 @pytest.fixture
@@ -148,7 +150,9 @@ def test_measuring_ends_in_time() -> None:
     assert found.whole.visits >= 1
 
 
-@pytest.mark.parametrize(("spread", "seconds"), [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    ("spread", "seconds"), [(0, 1), (1, 0), (float("nan"), 1), (1, float("nan")), (1, float("inf")), (float("inf"), 1)]
+)
 def test_limits_have_to_be_positive(spread: float, seconds: float) -> None:
     with pytest.raises(ProblemError, match="have to be positive"):
         profiles.profile(network(plain()), spread=spread, seconds=seconds)
