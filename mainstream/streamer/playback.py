@@ -15,7 +15,7 @@ from mainstream._optional import require
 from mainstream.description import Count, Description, Positive, says
 from mainstream.errors import ProblemError
 from mainstream.streamer.decoding import VideoReader
-from mainstream.streamer.frames import Frame, Source
+from mainstream.streamer.frames import Frame, StoppableSource
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -24,7 +24,7 @@ _TURN: Final = 40
 """Frames in which the test pattern goes round once."""
 
 
-class Played(Source):
+class Played(StoppableSource):
     """Plays pictures once or over and over.
 
     Parameters
