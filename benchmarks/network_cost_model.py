@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mainstream.graphs.backend import use_threads
 from mainstream.graphs.frozen import frozen_graph
-from mainstream.graphs.part import Part
+from mainstream.graphs.part import GraphPart
 from mainstream.io import load_profile
 from mainstream.trainer.networks import network
 from mainstream.trainer.profile import timing, visit
@@ -42,10 +42,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "network.pb"
         path.write_bytes(frozen_graph(base, names).SerializeToString())
-        timed: dict[int, tuple[Part, ...]] = {0: (Part(path, names[0], names[total]),)}
+        timed: dict[int, tuple[GraphPart, ...]] = {0: (GraphPart(path, names[0], names[total]),)}
         for k in sorted(names):
             if 0 < k < total:
-                timed[k] = Part(path, names[0], names[k]), Part(path, names[k], names[total])
+                timed[k] = GraphPart(path, names[0], names[k]), GraphPart(path, names[k], names[total])
     times = _measure(timed, frame, given.seconds)
     whole = float(times.pop(0).sum())
     scale = whole / float(model.prefix[-1])
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _measure(
-    timed: dict[int, tuple[Part, ...]], frame: NDArray[np.float32], seconds: float
+    timed: dict[int, tuple[GraphPart, ...]], frame: NDArray[np.float32], seconds: float
 ) -> dict[int, NDArray[np.float64]]:
     """Median milliseconds of each part, in rounds of random order."""
     visits: dict[int, list[NDArray[np.float64]]] = {k: [] for k in timed}

@@ -37,6 +37,7 @@ from mainstream.costs import stem_parts, tail_costs
 from mainstream.files import write_text
 from mainstream.graphs.backend import tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
+from mainstream.graphs.part import TENSORFLOW
 from mainstream.problem import Mode
 from mainstream.streamer import NetPlan, net_plan
 from mainstream.streamer.engine import Engine, run
@@ -160,7 +161,7 @@ def sharing(box: Box) -> Iterator[str]:
     last: list[float] = []
     for count in (1, 2, 4, 8):
         plans = [box.plan([(cut, STREAM_FPS)] * count) for cut in cuts]
-        engines = [Engine(plan, box.folder, STREAM_FPS) for plan in plans]
+        engines = [Engine(plan, TENSORFLOW, box.folder, STREAM_FPS) for plan in plans]
         rounds = [
             [_cpu_ms(partial(run, engine.branches, lambda *_: pixels), box.seconds / 120) for engine in engines]
             for _ in range(ROUNDS)

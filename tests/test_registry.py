@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from support.third_party import DELAYED, RANDOM_DRAWS, Delayed, RandomDraws, install
+from support.third_party_solver import DELAYED, RANDOM_DRAWS, Delayed, RandomDraws, install
 
 from mainstream import ProblemError, prepare, solve
 from mainstream.extensions import EVENT_MODELS, METHODS, PART_LOADERS, SOURCES
@@ -122,8 +122,8 @@ def test_every_part_that_comes_along_is_what_its_door_asks_for() -> None:
 
 def test_the_command_line_knows_what_an_installed_package_brings(tmp_path: Path) -> None:
     points = {
-        "mainstream.methods": {"random-draws": "support.third_party:RANDOM_DRAWS"},
-        "mainstream.event_models": {"delayed": "support.third_party:DELAYED"},
+        "mainstream.methods": {"random-draws": "support.third_party_solver:RANDOM_DRAWS"},
+        "mainstream.event_models": {"delayed": "support.third_party_solver:DELAYED"},
     }
     path = os.pathsep.join([str(install(tmp_path, "somebodys_parts", points)), str(ROOT / "tests"), str(ROOT)])
 

@@ -48,6 +48,7 @@ def command(
         str, typer.Option(metavar="tcp://HOST:PORT", help="Where to listen for plans.")
     ] = "tcp://127.0.0.1:5555",
     window: Annotated[float, typer.Option(metavar="SECONDS", help="How long to measure before the answer.")] = 30,
+    engine: Annotated[str, typer.Option(metavar="NAME", help="What runs the models.")] = "tensorflow",
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", help="Frames in work at a time; else one a core.", show_default=False),
@@ -90,6 +91,7 @@ def command(
                 window_s=window,
                 loop=not once,
                 size=None if model is None else _size(_config(config_dir), model),
+                engine=engine,
                 threads=threads,
                 results=results,
                 metrics=metrics,

@@ -1,24 +1,27 @@
-"""A part of a model file: from one tensor to another, as one function."""
+"""TensorFlow's parts: a model file from one tensor to another, as one function."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mainstream.description import nearest
 from mainstream.errors import ProblemError
+from mainstream.extensions import PartLoader
 from mainstream.files import naming
-from mainstream.graphs.backend import brief, tensorflow
+from mainstream.graphs.backend import brief, tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.keras_file import load_keras_file
+from mainstream.graphs.shapes import fits
 from mainstream.graphs.trace import trace
 
 
-class Part:
+class GraphPart:
     """The layers between two tensors of a model.
 
     A call runs in the thread that makes it; several threads may call.
@@ -50,10 +53,12 @@ class Part:
             feed = _tensor(graph, input_layer, path)
         with naming("output_layer"):
             fetch = _tensor(graph, output_layer, path)
-        for layer, tensor in ((input_layer, feed), (output_layer, fetch)):
+        for key, layer, tensor in (("input_layer", input_layer, feed), ("output_layer", output_layer, fetch)):
             if not tensor.dtype.is_numpy_compatible:
-                raise ProblemError(f"{path}: {layer!r} is a {tensor.dtype.name}, no array; cut the graph elsewhere")
-        between = _between(tf, definition, feed, fetch, f"{path}: from {input_layer!r} to {output_layer!r}")
+                kind = tensor.dtype.name
+                raise ProblemError(f"{key}: {path}: {layer!r} is a {kind}, no array; cut the graph elsewhere")
+        with naming("output_layer"):
+            between = _between(tf, definition, feed, fetch, f"{path}: from {input_layer!r} to {output_layer!r}")
         with tf.Graph().as_default() as own:
             tf.import_graph_def(between, name="")
         threads = tf.config.threading.get_intra_op_parallelism_threads()
@@ -90,17 +95,28 @@ class Part:
         return result
 
 
+class _TensorFlow:
+    """The engine that runs frozen graphs and Keras models; see :class:`mainstream.extensions.PartLoader`."""
+
+    name = "tensorflow"
+
+    def start(self) -> None:
+        """Use one thread for a frame, unless TensorFlow runs already with as many as it was given."""
+        with suppress(ProblemError):
+            use_threads(1)
+
+    def load(self, path: Path, input_layer: str, output_layer: str) -> GraphPart:
+        """The layers between two tensors of a frozen graph or a Keras model."""
+        with naming("model_path"):
+            read_graph(path)
+        return GraphPart(path, input_layer, output_layer)
+
+
+TENSORFLOW: Final[PartLoader] = _TensorFlow()
+
+
 def _shape(tensor: Any) -> tuple[int | None, ...] | None:
     return None if tensor.shape.rank is None else tuple(tensor.shape)
-
-
-def fits(given: tuple[int | None, ...] | None, wanted: tuple[int | None, ...] | None) -> bool:
-    """Whether a tensor of one shape may be one of another; None is any number, or any shape at all."""
-    if given is None or wanted is None:
-        return True
-    return len(given) == len(wanted) and all(
-        None in (one, other) or one == other for one, other in zip(given, wanted, strict=True)
-    )
 
 
 def read_graph(path: str | Path) -> tuple[Any, Any]:

@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 
 from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
+from mainstream.extensions import Part, PartLoader
 from mainstream.files import naming
 from mainstream.formats.package import PACKAGE, read_package
-from mainstream.graphs.part import Part, fits, read_graph
+from mainstream.graphs.shapes import fits
+from mainstream.registry import check_has
 from mainstream.streamer.plan import NOBODY, NetPlan, Subnet
 
 Tensor = NDArray[Any]
@@ -89,6 +91,8 @@ class Engine:
     Parameters
     ----------
     plan : NetPlan
+    loader : PartLoader
+        Loads the parts; started.
     model_dir : Path
         Folder that all model files have to lie in.
     stream_fps : float
@@ -104,10 +108,15 @@ class Engine:
     """
 
     def __init__(
-        self, plan: NetPlan, model_dir: Path, stream_fps: float, loaded: Mapping[PartKey, Part] | None = None
+        self,
+        plan: NetPlan,
+        loader: PartLoader,
+        model_dir: Path,
+        stream_fps: float,
+        loaded: Mapping[PartKey, Part] | None = None,
     ) -> None:
         self.plan = plan
-        parts = _load(plan, model_dir.resolve(), loaded or {})
+        parts = _load(plan, loader, model_dir.resolve(), loaded or {})
         _check_shapes(plan, [part for _, part in parts])
         phased = zip(plan.subnets, parts, _phases(plan, stream_fps), strict=True)
         branches = [Branch(subnet, part, key, *phase) for subnet, (key, part), phase in phased]
@@ -181,7 +190,9 @@ def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], 
     return outputs, seconds
 
 
-def _load(plan: NetPlan, model_dir: Path, loaded: Mapping[PartKey, Part]) -> list[tuple[PartKey, Part]]:
+def _load(
+    plan: NetPlan, loader: PartLoader, model_dir: Path, loaded: Mapping[PartKey, Part]
+) -> list[tuple[PartKey, Part]]:
     """The parts of a plan; those of one file one after the other, so that each file is read once."""
     found: dict[int, tuple[PartKey, Part]] = {}
     known = dict(loaded)
@@ -191,9 +202,8 @@ def _load(plan: NetPlan, model_dir: Path, loaded: Mapping[PartKey, Part]) -> lis
             state = path.stat()
             key = PartKey(path, state.st_mtime_ns, state.st_size, subnet.input_layer, subnet.output_layer)
             if key not in known:
-                with naming("model_path"):
-                    read_graph(path)
-                known[key] = Part(path, subnet.input_layer, subnet.output_layer)
+                known[key] = loader.load(path, subnet.input_layer, subnet.output_layer)
+                check_has(f"a part of engine {loader.name}", known[key], Part)
             found[subnet.net_id] = key, known[key]
     return [found[subnet.net_id] for subnet in plan.subnets]
 

@@ -7,8 +7,11 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Final
 
+from mainstream.description import shown
+from mainstream.errors import ProblemError
+from mainstream.extensions import Source
+from mainstream.streamer.frames import Frame
 from mainstream.streamer.meters import Rate
-from mainstream.streamer.sources import Frame, Source
 
 _END_S: Final = 1.0
 """Seconds that closing waits for a source that is in the middle of something."""
@@ -79,8 +82,14 @@ class Feed:
             self._thread.join(_END_S)
 
     def _read(self) -> None:
+        number = -1
         try:
             for frame in self.source:
+                if not isinstance(frame, Frame) or frame.number <= number:
+                    raise ProblemError(
+                        f"source: gave {shown(frame)} after frame {number}; it has to be a Frame with a higher number"
+                    )
+                number = frame.number
                 if not self._put(Arrival(frame, monotonic())):
                     return
         except Exception as error:  # whatever a thread of ours dies of has to reach whoever waits

@@ -1,4 +1,4 @@
-"""What comes out of a camera or a clip: frames, and whatever gives them."""
+"""What comes out of a camera or a clip: frames; and what the sources that come along have in common."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mainstream._optional import require
+from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -35,6 +38,37 @@ class Frame:
     _picture: VideoFrame = field(repr=False)
     _made: dict[tuple[int, int, int], NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
     _making: Lock = field(default_factory=Lock, init=False, repr=False)
+
+    @classmethod
+    def from_pixels(cls, number: int, time_s: float, pixels: NDArray[np.uint8]) -> Self:
+        """A frame of pixels that were made or decoded elsewhere.
+
+        Parameters
+        ----------
+        number, time_s
+            As the attributes.
+        pixels : array of uint8, shape (height, width, 3) or (height, width, 1)
+            RGB or grey; copied.
+
+        Raises
+        ------
+        MissingExtraError
+            PyAV is not installed.
+        ProblemError
+            The array is of another shape or type.
+        """
+        require("av", "run")
+        from av import VideoFrame
+
+        given = np.asarray(pixels)
+        if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] not in _FORMATS or not given.size:
+            raise ProblemError(
+                f"pixels: got {given.dtype} of shape {given.shape}; "
+                "they have to be uint8, (height, width, 3) for RGB or (height, width, 1) for grey"
+            )
+        channels = given.shape[2]
+        plane = np.ascontiguousarray(given if channels > 1 else given[:, :, 0])
+        return cls(number, time_s, VideoFrame.from_ndarray(plane, _FORMATS[channels]))
 
     def pixels(self, height: int, width: int, channels: int) -> NDArray[np.uint8]:
         """The frame at a size, stretched to it; made once for each size.
@@ -72,8 +106,8 @@ def _resized(picture: VideoFrame, height: int, width: int, channels: int) -> NDA
     return pixels
 
 
-class Source(ABC):
-    """A stream of frames; iterate it once, use it in a ``with`` block or :meth:`close` it.
+class StoppableSource(ABC):
+    """A :class:`mainstream.extensions.Source` that ends when it is told to; use it in a ``with`` block or close it.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ import numpy as np
 from mainstream._optional import require
 from mainstream.errors import ProblemError
 from mainstream.streamer.decoding import TIMEOUT_S, VideoReader
-from mainstream.streamer.frames import Frame, Source
+from mainstream.streamer.frames import Frame, StoppableSource
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -28,7 +28,7 @@ _MEASURED_S: Final = 2.0
 _END_S: Final = 0.5
 
 
-class Camera(Source):
+class Camera(StoppableSource):
     """A live stream, read by a thread of its own.
 
     Parameters

@@ -17,7 +17,7 @@ from mainstream.errors import ProblemError
 from mainstream.files import reason
 from mainstream.ranges import SIDE, Count, StreamFps
 from mainstream.streamer.decoding import VideoReader
-from mainstream.streamer.frames import Frame, Source
+from mainstream.streamer.frames import Frame, StoppableSource
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -26,7 +26,7 @@ _TURN: Final = 40
 """Frames in which the test pattern goes round once."""
 
 
-class Played(Source):
+class Played(StoppableSource):
     """Plays pictures once or over and over.
 
     Parameters

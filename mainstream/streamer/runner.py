@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Event, Lock, Semaphore, Thread
 from time import monotonic, time
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from mainstream.description import shown
 from mainstream.errors import DeployError, ProblemError
-from mainstream.graphs.backend import use_threads
+from mainstream.extensions import PART_LOADERS, PartLoader, Source
 from mainstream.ranges import SECONDS, THREADS
 from mainstream.streamer.client import Observed
 from mainstream.streamer.engine import Due, Engine, Tensor, run
@@ -42,7 +42,7 @@ class LocalRunner:
 
     Parameters
     ----------
-    source : str or Path
+    source : str, Path or Source
         What :func:`mainstream.streamer.sources.open_source` takes.
     model_dir : str or Path
         Folder that all model files of plans have to lie in; relative names start there.
@@ -55,6 +55,8 @@ class LocalRunner:
         frames, as fast as it goes; rates and the window then count the stream's seconds.
     size : (int, int), optional
         Height and width that plans have to have; default any.
+    engine : str or PartLoader
+        What runs the parts of models; a name of :data:`mainstream.extensions.PART_LOADERS`.
     threads : int, optional
         Frames in the making at a time, each in one thread; default the cores that this process may use.
     results : str or Path, optional
@@ -72,13 +74,14 @@ class LocalRunner:
 
     def __init__(
         self,
-        source: str | Path,
+        source: str | Path | Source,
         model_dir: str | Path,
         *,
         window_s: float = 30.0,
         loop: bool = True,
         paced: bool = True,
         size: tuple[int, int] | None = None,
+        engine: str | PartLoader = "tensorflow",
         threads: int | None = None,
         results: str | Path | None = None,
         metrics: str | None = None,
@@ -94,6 +97,7 @@ class LocalRunner:
         self.window_s = float(window_s)
         self._paced = paced
         self._size = size
+        self._loader = PART_LOADERS.find(engine)
         self._running: _Running | None = None
         self._deploying = Lock()
         self._closed = Event()
@@ -119,8 +123,7 @@ class LocalRunner:
                 self._results = opened.enter_context(closing(ResultsFile(results)))
             if metrics is not None:
                 opened.callback(self._meters.serve(metrics))
-            with suppress(ProblemError):  # TensorFlow runs already, with as many threads as it was given
-                use_threads(1)
+            self._loader.start()
             self._workers = ThreadPoolExecutor(self._count, "mainstream-worker")
             opened.callback(self._workers.shutdown, cancel_futures=True)
             self._dispatcher = Thread(target=self._dispatch, name="mainstream-dispatch", daemon=True)
@@ -198,7 +201,8 @@ class LocalRunner:
             before = self._running
             try:
                 self._check_size(plan)
-                engine = Engine(plan, self.model_dir, self.stream_fps, before.engine.loaded if before else None)
+                loaded = before.engine.loaded if before else None
+                engine = Engine(plan, self._loader, self.model_dir, self.stream_fps, loaded)
             except ProblemError as error:
                 raise DeployError(str(error)) from None
             window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)

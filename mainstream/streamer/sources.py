@@ -1,49 +1,40 @@
-"""Where frames come from: one function for clips, cameras and the test pattern."""
+"""Where frames come from: one function for clips, cameras, the test pattern, and whatever others add."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import url2pathname
 
 from mainstream.description import shown
-from mainstream.errors import ProblemError
-from mainstream.streamer.frames import Frame, Source
+from mainstream.errors import MainstreamError, ProblemError
+from mainstream.extensions import SOURCES, Source, SourceOpener
+from mainstream.registry import check_has, lacking
 from mainstream.streamer.live import Camera
 from mainstream.streamer.playback import Clip, Pattern, PatternOptions
 
-__all__ = ["Frame", "Source", "open_source"]
+__all__ = ["FILE", "HTTP", "HTTPS", "RTP", "RTSP", "RTSPS", "TCP", "TEST", "UDP", "open_source"]
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _DEVICE: Final = re.compile(r"/dev/video\d+")
 _LOOK_US: Final = 2_000_000
 """Microseconds for which FFmpeg looks at a live stream to find out what is in it."""
-_LIVE: Final[Mapping[str, Mapping[str, str]]] = {
-    "rtsp": {"rtsp_flags": "prefer_tcp"},
-    "rtsps": {"rtsp_flags": "prefer_tcp"},
-    "http": {},
-    "https": {},
-    "tcp": {},
-    "udp": {},
-    "rtp": {},
-}
-"""Scheme -> FFmpeg's options for it.
-
-RTSP over UDP loses parts of frames where the network is busy: only for cameras that do not speak TCP.
-"""
 
 
-def open_source(uri: str | Path, *, loop: bool = False, paced: bool = True) -> Source:
-    """Open a clip, a camera or the test pattern.
+def open_source(uri: str | Path | Source, *, loop: bool = False, paced: bool = True) -> Source:
+    """Open a clip, a camera or the test pattern, or what another opener of the scheme gives.
 
     Parameters
     ----------
-    uri : str or Path
+    uri : str, Path or Source
         A file's path or ``file://`` URI; ``rtsp://``, ``http://``, ``tcp://``, ``udp://``, ``rtp://`` or
-        ``/dev/videoN`` for a camera; ``test://?fps=10&width=640&height=480&frames=100`` for a moving pattern.
+        ``/dev/videoN`` for a camera; ``test://?fps=10&width=640&height=480&frames=100`` for a moving pattern; any other
+        scheme of :data:`mainstream.extensions.SOURCES`. A source is given back as it is.
     loop : bool
         Begin a clip again when it has ended; numbers and times go on.
     paced : bool
@@ -52,6 +43,7 @@ def open_source(uri: str | Path, *, loop: bool = False, paced: bool = True) -> S
     Returns
     -------
     Source
+        To be closed.
 
     Raises
     ------
@@ -60,8 +52,16 @@ def open_source(uri: str | Path, *, loop: bool = False, paced: bool = True) -> S
     ProblemError
         There is no such source, it cannot be opened, or it is no video.
     """
-    if not isinstance(uri, str | Path) or not str(uri):
-        raise ProblemError(f"source: got {shown(uri)}; it has to be a file's path or a URI")
+    if uri == "" or (not isinstance(uri, str | Path) and {"__iter__", "close"} <= set(lacking(uri, Source))):
+        raise ProblemError(f"source: got {shown(uri)}; it has to be a file's path or a URI, or a source")
+    source = _open(uri, loop=loop, paced=paced) if isinstance(uri, str | Path) else uri
+    check_has("source", source, Source)
+    if isinstance(source.fps, bool) or not isinstance(source.fps, Real) or not 0 < source.fps < math.inf:
+        raise ProblemError(f"source: its fps is {shown(source.fps)}; it has to be a finite number above 0")
+    return source
+
+
+def _open(uri: str | Path, *, loop: bool, paced: bool) -> Source:
     if isinstance(uri, Path) or not (_DEVICE.fullmatch(uri) or _SCHEME.match(uri)):
         return Clip(Path(uri), loop=loop, paced=paced)
     if _DEVICE.fullmatch(uri):
@@ -69,42 +69,85 @@ def open_source(uri: str | Path, *, loop: bool = False, paced: bool = True) -> S
             raise ProblemError(f"{uri}: there is no such device; look at /dev/video*")
         return Camera(uri, uri, "v4l2")
     scheme = uri.partition("://")[0].lower()
-    if scheme == "file":
-        return Clip(_path(uri), loop=loop, paced=paced)
-    if scheme == "test":
-        return Pattern(_options(uri), loop=loop, paced=paced)
-    if scheme in _LIVE:
-        return Camera(_without_password(uri), uri, None, {"analyzeduration": str(_LOOK_US), **_LIVE[scheme]})
+    if scheme in SOURCES:
+        try:
+            return SOURCES[scheme].open(uri, loop=loop, paced=paced)
+        except MainstreamError:
+            raise
+        except Exception as error:  # an opener of others may raise anything
+            raise ProblemError(f"{_without_password(uri)}: cannot be opened: {shown(error)}") from error
     if scheme == "gst":
         raise ProblemError(
             f"{shown(uri)}: GStreamer pipelines are not run here; give the camera's rtsp:// or http:// address, "
             "/dev/videoN, or a file"
         )
-    known = ", ".join(f"{scheme}://" for scheme in ("file", *_LIVE, "test"))
+    known = ", ".join(f"{scheme}://" for scheme in SOURCES)
     raise ProblemError(f"source: {shown(uri)} has an unknown scheme; known: {known}")
 
 
-def _path(uri: str) -> Path:
-    parts = urlsplit(uri)
-    if parts.netloc not in ("", "localhost") or not parts.path:
-        raise ProblemError(
-            f"source: got {shown(uri)}; file:// has to be followed by an absolute path: file:///clip.avi"
-        )
-    return Path(url2pathname(parts.path))
+class _Files:
+    """Opens clips."""
+
+    name = "file"
+
+    def open(self, uri: str, *, loop: bool, paced: bool) -> Source:
+        parts = urlsplit(uri)
+        if parts.netloc not in ("", "localhost") or not parts.path:
+            raise ProblemError(
+                f"source: got {shown(uri)}; file:// has to be followed by an absolute path: file:///clip.avi"
+            )
+        return Clip(Path(url2pathname(parts.path)), loop=loop, paced=paced)
 
 
-def _options(uri: str) -> PatternOptions:
-    parts = urlsplit(uri)
-    try:
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True) if parts.query else []
-    except ValueError:
-        pairs = None
-    if pairs is None or parts.netloc or parts.path or len(dict(pairs)) < len(pairs):
-        raise ProblemError(
-            f"source: got {shown(uri)}; it has to be test:// or test://?KEY=VALUE&KEY=VALUE, each key once"
-        )
-    return PatternOptions.of(dict(pairs), where="test://")
+class _Cameras:
+    """Opens live streams of one scheme.
+
+    Parameters
+    ----------
+    name : str
+    options : mapping, optional
+        FFmpeg's options for it.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self._options = {"analyzeduration": str(_LOOK_US), **(options or {})}
+
+    def open(self, uri: str, *, loop: bool, paced: bool) -> Source:
+        return Camera(_without_password(uri), uri, None, self._options)
+
+
+class _Patterns:
+    """Opens the test pattern."""
+
+    name = "test"
+
+    def open(self, uri: str, *, loop: bool, paced: bool) -> Source:
+        parts = urlsplit(uri)
+        try:
+            pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True) if parts.query else []
+        except ValueError:
+            pairs = None
+        if pairs is None or parts.netloc or parts.path or len(dict(pairs)) < len(pairs):
+            raise ProblemError(
+                f"source: got {shown(uri)}; it has to be test:// or test://?KEY=VALUE&KEY=VALUE, each key once"
+            )
+        return Pattern(PatternOptions.of(dict(pairs), where="test://"), loop=loop, paced=paced)
 
 
 def _without_password(uri: str) -> str:
     return re.sub(r"(?<=://)[^/@]*@", "", uri)
+
+
+# RTSP over UDP loses parts of frames where the network is busy: only for cameras that do not speak TCP.
+_OVER_TCP: Final = {"rtsp_flags": "prefer_tcp"}
+
+FILE: Final[SourceOpener] = _Files()
+RTSP: Final[SourceOpener] = _Cameras("rtsp", _OVER_TCP)
+RTSPS: Final[SourceOpener] = _Cameras("rtsps", _OVER_TCP)
+HTTP: Final[SourceOpener] = _Cameras("http")
+HTTPS: Final[SourceOpener] = _Cameras("https")
+TCP: Final[SourceOpener] = _Cameras("tcp")
+UDP: Final[SourceOpener] = _Cameras("udp")
+RTP: Final[SourceOpener] = _Cameras("rtp")
+TEST: Final[SourceOpener] = _Patterns()

@@ -28,7 +28,7 @@ from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
-from mainstream.graphs.part import Part
+from mainstream.graphs.part import GraphPart
 from mainstream.graphs.trace import Network
 from mainstream.problem import FloatArray, Model
 from mainstream.ranges import POSITIVE, SECONDS, Range
@@ -213,13 +213,13 @@ def timing(times: FloatArray, clean: NDArray[np.bool_]) -> Timing:
     return Timing(median, float(counted[0]), float(high - low) / 2 / median, n)
 
 
-def _calls(path: Path, names: Mapping[int, str]) -> dict[int, tuple[Part, ...]]:
+def _calls(path: Path, names: Mapping[int, str]) -> dict[int, tuple[GraphPart, ...]]:
     """Chokepoint -> its stem and its tail; 0 -> the network in one piece."""
     total = max(names)
-    calls: dict[int, tuple[Part, ...]] = {0: (Part(path, names[0], names[total]),)}
+    calls: dict[int, tuple[GraphPart, ...]] = {0: (GraphPart(path, names[0], names[total]),)}
     for k in names:
         if 0 < k < total:
-            calls[k] = Part(path, names[0], names[k]), Part(path, names[k], names[total])
+            calls[k] = GraphPart(path, names[0], names[k]), GraphPart(path, names[k], names[total])
     return calls
 
 

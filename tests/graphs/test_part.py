@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from mainstream.errors import MissingExtraError, ProblemError
-from mainstream.graphs.part import Part
+from mainstream.graphs.part import GraphPart
 
 
 def test_without_tensorflow_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mainstream._optional.find_spec", lambda name: None)
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     with pytest.raises(MissingExtraError, match=r"^tensorflow is not installed; pip install 'mainstream\[run\]'$"):
-        Part("net.pb", "frame", "softmax")
+        GraphPart("net.pb", "frame", "softmax")
 
 
 tf = pytest.importorskip("tensorflow", reason="needs the extra train", exc_type=ImportError)
@@ -40,30 +40,30 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_part_runs_from_tensor_to_tensor(graph: Path) -> None:
     frames = np.arange(24.0).reshape(2, 2, 2, 3)
-    double = Part(graph, "frame", "double")
+    double = GraphPart(graph, "frame", "double")
     assert double.input_shape == (None, 2, 2, 3)
     np.testing.assert_array_equal(double(frames), 2 * frames)
-    np.testing.assert_array_equal(Part(graph, "double:0", "double_top:0")(frames), frames.max((1, 2)))
-    np.testing.assert_array_equal(Part(graph, "sum", "top")(frames), frames.max((1, 2)))
+    np.testing.assert_array_equal(GraphPart(graph, "double:0", "double_top:0")(frames), frames.max((1, 2)))
+    np.testing.assert_array_equal(GraphPart(graph, "sum", "top")(frames), frames.max((1, 2)))
     assert double(frames).dtype == np.float32
 
 
 def test_a_frame_of_bytes_is_a_frame(graph: Path) -> None:
     frames = np.full((1, 2, 2, 3), 200, np.uint8)
-    np.testing.assert_array_equal(Part(graph, "frame", "double")(frames), np.full((1, 2, 2, 3), 400.0))
+    np.testing.assert_array_equal(GraphPart(graph, "frame", "double")(frames), np.full((1, 2, 2, 3), 400.0))
 
 
 def test_a_part_of_nothing_gives_its_input(graph: Path) -> None:
     frames = np.ones((1, 2, 2, 3), np.float32)
-    np.testing.assert_array_equal(Part(graph, "double", "double")(frames), frames)
+    np.testing.assert_array_equal(GraphPart(graph, "double", "double")(frames), frames)
 
 
 def test_a_file_written_anew_is_read_anew(graph: Path, tmp_path: Path) -> None:
     path = tmp_path / "net.pb"
     path.write_bytes(graph.read_bytes())
-    Part(path, "frame", "double")
+    GraphPart(path, "frame", "double")
     path.write_bytes(graph.read_bytes().replace(b"double", b"triple"))
-    Part(path, "frame", "triple")
+    GraphPart(path, "frame", "triple")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_file_written_anew_is_read_anew(graph: Path, tmp_path: Path) -> None:
 )
 def test_ends_between_which_there_is_no_part_are_refused(graph: Path, ends: tuple[str, str], message: str) -> None:
     with pytest.raises(ProblemError, match=message):
-        Part(graph, *ends)
+        GraphPart(graph, *ends)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.5, 0.9, 0.99])
@@ -86,7 +86,7 @@ def test_a_truncated_file_is_refused_in_one_line(graph: Path, keep: float, tmp_p
     content = graph.read_bytes()
     (tmp_path / "net.pb").write_bytes(content[: int(keep * len(content))])
     with pytest.raises(ProblemError, match=r"net.pb (is no frozen graph|is an empty graph|has no tensor)") as caught:
-        Part(tmp_path / "net.pb", "frame", "double_top")
+        GraphPart(tmp_path / "net.pb", "frame", "double_top")
     assert "\n" not in str(caught.value)
 
 
@@ -99,7 +99,7 @@ def test_a_damaged_file_is_refused_or_runs(graph: Path, tmp_path: Path) -> None:
         damaged[rng.randrange(len(whole))] = rng.randrange(256)
         (tmp_path / "net.pb").write_bytes(damaged)
         try:
-            Part(tmp_path / "net.pb", "frame", "double_top")(np.zeros((1, 2, 2, 3)))
+            GraphPart(tmp_path / "net.pb", "frame", "double_top")(np.zeros((1, 2, 2, 3)))
         except ProblemError as error:
             refused += 1
             assert "\n" not in str(error), seed
@@ -108,17 +108,17 @@ def test_a_damaged_file_is_refused_or_runs(graph: Path, tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProblemError, match=r"net.pb cannot be read: No such file"):
-        Part(tmp_path / "net.pb", "frame", "top")
+        GraphPart(tmp_path / "net.pb", "frame", "top")
     (tmp_path / "net.pb").write_text("no graph at all")
     with pytest.raises(ProblemError, match=r"net.pb is no frozen graph"):
-        Part(tmp_path / "net.pb", "frame", "top")
+        GraphPart(tmp_path / "net.pb", "frame", "top")
 
 
 def test_a_graph_that_does_not_say_its_shape_takes_any(tmp_path: Path) -> None:
     with tf.Graph().as_default() as graph:
         tf.multiply(tf.compat.v1.placeholder(tf.float32, name="any"), 2.0, name="double")
     (tmp_path / "net.pb").write_bytes(graph.as_graph_def().SerializeToString())
-    part = Part(tmp_path / "net.pb", "any", "double")
+    part = GraphPart(tmp_path / "net.pb", "any", "double")
     assert part.input_shape is None
     np.testing.assert_array_equal(part([1.0, 2.0]), [2.0, 4.0])
 
@@ -131,15 +131,15 @@ def test_a_keras_model_is_cut_where_its_frozen_graph_is(tmp_path: Path) -> None:
     model = plain()
     model.save(tmp_path / "net.keras")
     freeze(tmp_path / "net.keras", tmp_path / "net.pb")
-    stem, tail = (Part(tmp_path / "net.keras", *ends) for ends in (("frame", "add"), ("add", "softmax")))
+    stem, tail = (GraphPart(tmp_path / "net.keras", *ends) for ends in (("frame", "add"), ("add", "softmax")))
     assert tail.output_shape == (None, 4)
     frames = noise((2, 16, 16, 3))
-    np.testing.assert_array_equal(stem(frames), Part(tmp_path / "net.pb", "frame", "add")(frames))
+    np.testing.assert_array_equal(stem(frames), GraphPart(tmp_path / "net.pb", "frame", "add")(frames))
     np.testing.assert_allclose(tail(stem(frames)), model(frames), atol=1e-6)
     with pytest.raises(ProblemError, match=r"has no tensor 'ad'; did you mean 'add'"):
-        Part(tmp_path / "net.keras", "frame", "ad")
+        GraphPart(tmp_path / "net.keras", "frame", "ad")
 
 
 def test_a_batch_of_another_shape_is_refused(graph: Path) -> None:
     with pytest.raises(ProblemError, match=r"shape \(2, 2, 3\); this part takes \(None, 2, 2, 3\)"):
-        Part(graph, "frame", "double")(np.zeros((2, 2, 3)))
+        GraphPart(graph, "frame", "double")(np.zeros((2, 2, 3)))

@@ -19,6 +19,7 @@ from support.runtime import CUTS, MODEL, SIZE, pictures, plan_of, write_models
 
 from mainstream import ProblemError
 from mainstream.formats.package import Package, save_package
+from mainstream.graphs.part import TENSORFLOW
 from mainstream.io import Curve
 from mainstream.streamer import NetPlan
 from mainstream.streamer.engine import Engine, run
@@ -55,7 +56,7 @@ def test_each_part_gets_an_evenly_spaced_subset_of_its_parents_frames(models: Pa
     rate = lambda: rng.choice([rng.uniform(0.2, stream_fps), float(rng.randint(1, 7)), stream_fps, 40.0])  # noqa: E731
     plan = plan_of([(rng.choice(CUTS), rate()) for _ in range(3)])
     count = 1200
-    found = frames_of(Engine(plan, models, stream_fps), range(count))
+    found = frames_of(Engine(plan, TENSORFLOW, models, stream_fps), range(count))
     for part in plan.subnets:
         own = found[part.net_id]
         above = list(range(count)) if part.parent_id == -1 else found[part.parent_id]
@@ -69,7 +70,7 @@ def test_each_part_gets_an_evenly_spaced_subset_of_its_parents_frames(models: Pa
 
 def test_four_of_ten_frames_are_the_stems_and_exact_for_ever(models: Path) -> None:
     plan = plan_of([(4, 4), (4, 4), (6, 2)])
-    found = frames_of(Engine(plan, models, 10.0), range(10_000))
+    found = frames_of(Engine(plan, TENSORFLOW, models, 10.0), range(10_000))
     stem, *_ = (part.net_id for part in plan.subnets if part.shared)
     for part in plan.tails:
         assert len(found[part.net_id]) == 1000 * part.target_fps
@@ -78,7 +79,7 @@ def test_four_of_ten_frames_are_the_stems_and_exact_for_ever(models: Path) -> No
 
 def test_tails_of_one_stem_come_due_on_different_frames_where_they_can(models: Path) -> None:
     plan = plan_of([(4, 10), (4, 2), (4, 2)])
-    found = frames_of(Engine(plan, models, 10.0), range(100))
+    found = frames_of(Engine(plan, TENSORFLOW, models, 10.0), range(100))
     second, third = (set(found[part.net_id]) for part in plan.tails if part.target_fps == 2)
     assert len(second) == len(third) == 20
     assert not second & third
@@ -86,7 +87,7 @@ def test_tails_of_one_stem_come_due_on_different_frames_where_they_can(models: P
 
 def test_a_dropped_frame_is_made_up_for_by_the_next_one_and_counted(models: Path) -> None:
     plan = plan_of([(4, 10), (4, 5)])
-    engine = Engine(plan, models, 10.0)
+    engine = Engine(plan, TENSORFLOW, models, 10.0)
     kept = [n for n in range(100) if n % 10 not in (3, 4, 5)]
     dropped: Counter[int] = Counter()
     ran: Counter[int] = Counter()
@@ -101,11 +102,11 @@ def test_a_dropped_frame_is_made_up_for_by_the_next_one_and_counted(models: Path
 @pytest.mark.parametrize("form", ["pb", "keras"])
 def test_parts_that_are_shared_give_what_each_app_gives_alone_and_whole(models: Path, form: str) -> None:
     given = [(4, 10), (6, 5), (0, 2)]
-    together = Engine(plan_of(given, form=form), models, 10.0)
+    together = Engine(plan_of(given, form=form), TENSORFLOW, models, 10.0)
     alone = {}
     for app in range(3):
         only = [(cut, fps if i == app else 0) for i, (cut, fps) in enumerate(given)]
-        alone[app + 1] = Engine(plan_of(only, form=form), models, 10.0)
+        alone[app + 1] = Engine(plan_of(only, form=form), TENSORFLOW, models, 10.0)
     from mainstream.graphs.keras_file import load_keras_file
 
     for picture in pictures(3):
@@ -118,7 +119,7 @@ def test_parts_that_are_shared_give_what_each_app_gives_alone_and_whole(models: 
 
 
 def test_a_frame_is_resized_once_for_each_size(models: Path) -> None:
-    engine = Engine(plan_of([(0, 1), (4, 1), (0, 1)]), models, 10.0)
+    engine = Engine(plan_of([(0, 1), (4, 1), (0, 1)]), TENSORFLOW, models, 10.0)
     asked = []
 
     def pixels(*size: int) -> NDArray[np.uint8]:
@@ -130,8 +131,8 @@ def test_a_frame_is_resized_once_for_each_size(models: Path) -> None:
 
 
 def test_parts_of_the_plan_before_are_not_loaded_again(models: Path) -> None:
-    first = Engine(plan_of([(4, 2), (6, 2)]), models, 10.0)
-    second = Engine(plan_of([(4, 3), (0, 2)]), models, 10.0, first.loaded)
+    first = Engine(plan_of([(4, 2), (6, 2)]), TENSORFLOW, models, 10.0)
+    second = Engine(plan_of([(4, 3), (0, 2)]), TENSORFLOW, models, 10.0, first.loaded)
     kept = {branch.key for branch in first.branches} & {branch.key for branch in second.branches}
     assert kept and all(second.loaded[key] is first.loaded[key] for key in kept)
 
@@ -139,12 +140,14 @@ def test_parts_of_the_plan_before_are_not_loaded_again(models: Path) -> None:
 def test_files_of_parts_that_are_loaded_are_not_read_again(models: Path, tmp_path: Path) -> None:
     for name in ("app1-4.pb", "app2-6.pb"):
         (tmp_path / name).write_bytes((models / name).read_bytes())
-    first = Engine(plan_of([(4, 2), (6, 2)]), tmp_path, 10.0)
+    first = Engine(plan_of([(4, 2), (6, 2)]), TENSORFLOW, tmp_path, 10.0)
     for file in tmp_path.iterdir():
         state = file.stat()
         file.write_bytes(bytes(state.st_size))
         os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert Engine(plan_of([(4, 3), (6, 1)]), tmp_path, 10.0, first.loaded).loaded.keys() == first.loaded.keys()
+    assert (
+        Engine(plan_of([(4, 3), (6, 1)]), TENSORFLOW, tmp_path, 10.0, first.loaded).loaded.keys() == first.loaded.keys()
+    )
 
 
 def changed(edit: Callable[[list[dict[str, Any]]], None], given: list[tuple[int, float]] | None = None) -> NetPlan:
@@ -195,7 +198,7 @@ def test_a_plan_that_cannot_run_is_refused_by_net_and_key(
     (models / "truncated.pb").write_bytes(whole[: len(whole) // 2])
     (models / "text.keras").write_text("no model")
     with pytest.raises(ProblemError, match=message) as caught:
-        Engine(changed(edit), models, 10.0)
+        Engine(changed(edit), TENSORFLOW, models, 10.0)
     assert "\n" not in str(caught.value)
 
 
@@ -207,7 +210,7 @@ def test_parts_that_do_not_fit_each_other_are_refused(models: Path, tmp_path: Pa
     plan = changed(put(1, model_path="other.pb"), [(4, 4)])
     message = r"net 1: input_layer 'first_relu' of 'other.pb' takes \(None, 24, 24, 8\); net 0, its parent_id, gives"
     with pytest.raises(ProblemError, match=message):
-        Engine(plan, tmp_path, 10.0)
+        Engine(plan, TENSORFLOW, tmp_path, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -231,15 +234,15 @@ def test_what_is_no_scores_is_refused_before_it_runs(tmp_path: Path, scores: Cal
     (part,) = json.loads(plan_of([(0, 10)]).to_json())
     plan = NetPlan.from_json(json.dumps([part | {"model_path": "odd.pb", "output_layer": "scores"}]))
     with pytest.raises(ProblemError, match=f"^net 0: .*{message}"):
-        Engine(plan, tmp_path, 10.0)
+        Engine(plan, TENSORFLOW, tmp_path, 10.0)
 
 
 def test_absolute_paths_and_links_inside_the_folder_are_taken(models: Path) -> None:
     inner = models / "inner.pb"
     if not inner.exists():
         os.symlink(models / "app1-4.pb", inner)
-    Engine(changed(put(1, model_path=str(models / "app1-4.pb"))), models, 10.0)
-    Engine(changed(put(1, model_path="inner.pb")), models, 10.0)
+    Engine(changed(put(1, model_path=str(models / "app1-4.pb"))), TENSORFLOW, models, 10.0)
+    Engine(changed(put(1, model_path="inner.pb")), TENSORFLOW, models, 10.0)
 
 
 def test_grey_frames_are_given_to_a_network_that_takes_them(tmp_path: Path) -> None:
@@ -251,7 +254,7 @@ def test_grey_frames_are_given_to_a_network_that_takes_them(tmp_path: Path) -> N
     out = layers.Dense(2, activation="softmax", name="softmax")(layers.GlobalAveragePooling2D(name="gap")(frame))
     freeze(keras().Model(frame, out), tmp_path / "grey.pb")
     keys = {"channels": 1, "height": 8, "width": 8, "model_path": "grey.pb"}
-    engine = Engine(changed(put(0, **keys), [(0, 4)]), tmp_path, 10.0)
+    engine = Engine(changed(put(0, **keys), [(0, 4)]), TENSORFLOW, tmp_path, 10.0)
     sizes = []
     run(engine.branches, lambda *size: sizes.append(size) or np.zeros(size, np.uint8))  # type: ignore[func-returns-value]
     assert sizes == [(8, 8, 1)]
@@ -276,8 +279,8 @@ def test_the_name_of_an_event_class_is_that_of_the_package(models: Path, tmp_pat
     plan = changed(everywhere(model_path="dogs/models/4.pb"), [(4, 4)])
     named = json.loads(plan.to_json())
     named[1]["event_class"] = "dog"
-    engine = Engine(NetPlan.from_json(json.dumps(named)), tmp_path, 10.0)
+    engine = Engine(NetPlan.from_json(json.dumps(named)), TENSORFLOW, tmp_path, 10.0)
     assert engine.branches[1].event_class == 2
     named[1]["event_class"] = "dgo"
     with pytest.raises(ProblemError, match=r"net 1: event_class: 'dgo' is no class; did you mean 'dog'"):
-        Engine(NetPlan.from_json(json.dumps(named)), tmp_path, 10.0)
+        Engine(NetPlan.from_json(json.dumps(named)), TENSORFLOW, tmp_path, 10.0)

@@ -16,7 +16,8 @@ from support.clips import number_of, write_clip
 
 from mainstream import ProblemError
 from mainstream.streamer import decoding, live
-from mainstream.streamer.sources import Frame, Source, open_source
+from mainstream.streamer.frames import Frame, StoppableSource
+from mainstream.streamer.sources import open_source
 
 FPS = 20
 
@@ -25,7 +26,7 @@ def number_in(frame: Frame) -> int:
     return number_of(frame.pixels(24, 32, 3))
 
 
-def read_until_back(source: Source, before: Frame) -> tuple[Frame, Frame]:
+def read_until_back(source: StoppableSource, before: Frame) -> tuple[Frame, Frame]:
     """The last frame before the camera was lost, and the first one after."""
     for after in itertools.islice(source, 500):
         if source.reconnects:

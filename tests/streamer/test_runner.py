@@ -23,12 +23,14 @@ from support.clips import write_clip
 from support.runtime import CLASSES, SIZE, plan_of, write_models
 
 from mainstream import DeployError, ProblemError
+from mainstream.graphs.part import TENSORFLOW
 from mainstream.streamer import LocalRunner, NetPlan
 from mainstream.streamer.engine import Engine, run
 from mainstream.streamer.feed import Feed
+from mainstream.streamer.frames import Frame, StoppableSource
 from mainstream.streamer.results import Analysis, ResultsFile, Votes
 from mainstream.streamer.runner import InOrder
-from mainstream.streamer.sources import Frame, Source, open_source
+from mainstream.streamer.sources import open_source
 
 pytest.importorskip("tensorflow", reason="needs the extra run", exc_type=ImportError)
 pytest.importorskip("av", reason="needs the extra run")
@@ -73,7 +75,7 @@ def test_offline_every_frame_is_analysed_in_order_and_as_the_parts_say(
     assert [line["frame"] for line in found[1]] == list(range(60))
     assert [line["frame"] for line in found[2]] == list(range(0, 60, 2))
 
-    engine = Engine(plan, models, 10.0)
+    engine = Engine(plan, TENSORFLOW, models, 10.0)
     tails = {branch.subnet.app_id: branch.subnet.net_id for branch in engine.branches}
     with open_source(clip, paced=False) as source:
         for frame in source:
@@ -223,7 +225,7 @@ def test_closing_waits_once_for_a_camera_that_is_silent(models: Path) -> None:
         assert time.monotonic() - began < 0.9
 
 
-class Broken(Source):
+class Broken(StoppableSource):
     """Gives a frame, and then an error of another library."""
 
     fps = 10.0

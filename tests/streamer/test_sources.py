@@ -14,7 +14,8 @@ import pytest
 from support.clips import av, number_of, picture, write_clip
 
 from mainstream import MissingExtraError, ProblemError
-from mainstream.streamer.sources import Frame, Source, open_source
+from mainstream.streamer.frames import Frame, StoppableSource
+from mainstream.streamer.sources import open_source
 
 NTSC = Fraction(30_000, 1001)
 FORMS = [
@@ -287,7 +288,7 @@ def test_the_pattern_ends_where_it_is_told_to_and_may_loop() -> None:
     assert np.array_equal(frames[1].pixels(48, 64, 3), frames[8].pixels(48, 64, 3))
 
 
-def take(source: Source, taken: list[Frame]) -> None:
+def take(source: StoppableSource, taken: list[Frame]) -> None:
     taken.extend(source)
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from mainstream.cli import app
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import keras, tensorflow
-from mainstream.graphs.part import Part
+from mainstream.graphs.part import GraphPart
 from mainstream.graphs.trace import trace
 from mainstream.trainer.chokepoints import chokepoints
 from mainstream.trainer.freeze import Frozen, freeze
@@ -32,8 +32,8 @@ def difference(one: Any, other: Any) -> float:
     return float(np.abs(np.asarray(one) - np.asarray(other)).max() / max(1.0, np.abs(np.asarray(other)).max()))
 
 
-def whole(frozen: Frozen) -> Part:
-    return Part(frozen.path, frozen.input_layer, frozen.output_layer)
+def whole(frozen: Frozen) -> GraphPart:
+    return GraphPart(frozen.path, frozen.input_layer, frozen.output_layer)
 
 
 @pytest.mark.slow
@@ -46,11 +46,11 @@ def test_each_network_frozen_and_cut_computes_what_keras_does(name: str, tmp_pat
     for frames in (noise((2, size, size, 3)), scenery((2, size, size, 3))):
         assert difference(whole(frozen)(frames), model(frames)) <= 1e-4
         # The softmax of random weights says little; what it is computed from says more.
-        assert difference(Part(frozen.path, frozen.input_layer, "gap")(frames), features(frames)) <= 1e-4
-    complete = Part(frozen.path, frozen.input_layer, "gap")(frames)
+        assert difference(GraphPart(frozen.path, frozen.input_layer, "gap")(frames), features(frames)) <= 1e-4
+    complete = GraphPart(frozen.path, frozen.input_layer, "gap")(frames)
     layers = list(chokepoints(trace(model, name)).values())[1:-2]
     for layer in layers[:: 5 if model.count_params() > 2e7 else 1]:  # a second for each part of the two large ones
-        stem, tail = Part(frozen.path, frozen.input_layer, layer), Part(frozen.path, layer, "gap")
+        stem, tail = GraphPart(frozen.path, frozen.input_layer, layer), GraphPart(frozen.path, layer, "gap")
         assert difference(tail(stem(frames)), complete) <= 1e-5, layer
 
 
@@ -61,9 +61,9 @@ def test_every_chokepoint_is_a_node_and_a_place_to_cut(tmp_path: Path) -> None:
     complete = whole(frozen)(FRAMES)
     assert difference(complete, model(FRAMES)) <= 1e-6
     for layer in list(PLAIN_CHOKEPOINTS.values())[1:-1]:
-        middle = Part(frozen.path, "frame", layer)(FRAMES)
+        middle = GraphPart(frozen.path, "frame", layer)(FRAMES)
         assert difference(middle, keras().Model(model.inputs, model.get_layer(layer).output)(FRAMES)) <= 1e-6
-        assert difference(Part(frozen.path, layer, "softmax")(middle), complete) <= 1e-6
+        assert difference(GraphPart(frozen.path, layer, "softmax")(middle), complete) <= 1e-6
 
 
 def test_variants_of_one_base_have_bit_equal_stems(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_variants_of_one_base_have_bit_equal_stems(tmp_path: Path) -> None:
             layer.set_weights([array + 0.01 * shift(size=array.shape) for array in layer.get_weights()])
         frozen = freeze(variant, tmp_path / f"variant{seed}.pb")
         frames = scenery((2, 32, 32, 3))
-        stems.append(Part(frozen.path, frozen.input_layer, cut)(frames))
-        ends.append(Part(frozen.path, frozen.input_layer, "out_relu")(frames))
+        stems.append(GraphPart(frozen.path, frozen.input_layer, cut)(frames))
+        ends.append(GraphPart(frozen.path, frozen.input_layer, "out_relu")(frames))
     assert stems[0].tobytes() == stems[1].tobytes()
     assert not np.array_equal(*ends)
 
@@ -249,4 +249,4 @@ def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["freeze", str(tmp_path / "plain.keras"), "-o", str(tmp_path / "out.pb")])
     assert done.exit_code == 0, done.output
     assert done.stdout == f"{tmp_path}/out.pb: from frame to softmax, 8 chokepoints by name\n"
-    assert Part(tmp_path / "out.pb", "frame", "softmax")(FRAMES).shape == (2, 4)
+    assert GraphPart(tmp_path / "out.pb", "frame", "softmax")(FRAMES).shape == (2, 4)
