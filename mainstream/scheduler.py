@@ -22,6 +22,7 @@ from mainstream.errors import InfeasibleError, ProblemError
 from mainstream.extensions import EventModel, Method
 from mainstream.io import SolveOptions
 from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objective, Video
+from mainstream.ranges import COUNT, POSITIVE
 from mainstream.schedule import Result
 from mainstream.solver import prepare
 from mainstream.solver.prepared import GAP, check_how, check_order, is_model, is_video
@@ -220,10 +221,8 @@ class Scheduler:
         SolveOptions.of(named, where="scheduler")
         check_how(**self._how)
         self.prepared = prepare(apps, own_model, stream, objective=objective, mode=mode, event_model=event_model)
-        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < math.inf:
-            raise ProblemError(f"tolerance: got {shown(tolerance)}; it has to be a finite number above 0")
-        if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 1:
-            raise ProblemError(f"max_rounds: got {shown(max_rounds)}; it has to be a whole number, 1 or more")
+        POSITIVE.check("tolerance", tolerance)
+        COUNT.check("max_rounds", max_rounds)
         if deployer is not None and not callable(getattr(deployer, "deploy", None)):
             raise ProblemError(f"deployer: got {shown(deployer)}; it has to have a method deploy(plan)")
         self.tolerance = tolerance

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mainstream import Apps, ProblemError
-from mainstream.events import METRICS, MOST_AUTO_VOTES, MOST_VOTES, event_metrics, option_values
+from mainstream.event_kernels import MOST_AUTO_VOTES, MOST_VOTES
+from mainstream.events import METRICS, event_metrics, option_values
 from mainstream.extensions import EVENT_MODELS
 
 RELEASED = np.genfromtxt(Path(__file__).parent / "data" / "event_model_released.csv", delimiter=",", names=True)

@@ -25,7 +25,7 @@ LAYERS = [
     {"graphs"},
     {"files"},
     {"events", "costs", "schedule"},
-    {"event_models"},
+    {"event_models", "event_kernels"},
     {"apps"},
     {"problem", "extensions"},
     {"registry", "ranges"},

@@ -6,7 +6,6 @@ numba takes a third of a second to import, so everything that needs it is import
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -15,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args
 import numpy as np
 
 from mainstream.apps import Apps
-from mainstream.description import one_of, shown
+from mainstream.description import one_of
 from mainstream.errors import InfeasibleError, InterruptedSearch, MainstreamError, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Method
 from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
+from mainstream.ranges import NON_NEGATIVE, POSITIVE
 from mainstream.schedule import Choice, Frontier, Result
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Prepared:
         if not budgets:
             raise ProblemError("budgets: there is none; at least one is needed")
         for budget in budgets:
-            _positive("budgets", budget)
+            POSITIVE.check("budgets", budget)
         results: list[Result | None] = []
         before: Result | None = None
         for budget in sorted(set(budgets)):
@@ -195,7 +195,7 @@ class Prepared:
         ProblemError
             The budget is no finite number above 0.
         """
-        _positive("budget", budget)
+        POSITIVE.check("budget", budget)
         return replace(self, budget=float(budget))
 
     def with_app(self, app: App | Mapping[str, Any]) -> Prepared:
@@ -249,7 +249,7 @@ class Prepared:
         budget = self.budget if given is None else given
         if budget is None:
             raise ProblemError("budget: there is none; give it here, or to prepare()")
-        _positive("budget", budget)
+        POSITIVE.check("budget", budget)
         return float(budget)
 
     def _answer(
@@ -330,7 +330,7 @@ def prepare(
     one_of("mode", mode, get_args(Mode))
     events = EVENT_MODELS.find(event_model)
     if budget is not None:
-        _positive("budget", budget)
+        POSITIVE.check("budget", budget)
     described: tuple[App, ...] = ()
     if not isinstance(apps, Apps):
         described = App.each(apps)
@@ -436,18 +436,7 @@ def check_how(aggregate: str, method: str | Method, gap: float, time_limit: floa
         raise ProblemError(
             f"method {found.name!r} only takes aggregate {only}; for {aggregate!r} use 'branch-and-bound'"
         )
-    if not _is_number(gap) or gap < 0:
-        raise ProblemError(f"gap: got {shown(gap)}; it has to be a finite number, 0 or more")
+    NON_NEGATIVE.check("gap", gap)
     if time_limit is not None:
-        _positive("time_limit", time_limit)
+        POSITIVE.check("time_limit", time_limit)
     return found
-
-
-def _positive(name: str, given: float) -> None:
-    if not _is_number(given) or given <= 0:
-        raise ProblemError(f"{name}: got {shown(given)}; it has to be a finite number greater than 0")
-
-
-def _is_number(given: Any) -> bool:
-    real = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
-    return real and bool(abs(given) <= sys.float_info.max)

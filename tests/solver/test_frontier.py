@@ -74,7 +74,7 @@ def test_the_command_frontier(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--budgets", "1,two"], "it has to be numbers separated by commas"),
-        (["--budgets", "0"], "budgets: got 0.0; it has to be a finite number greater than 0"),
+        (["--budgets", "0"], "budgets: got 0.0; it has to be a finite number above 0"),
         (["--points", "0"], "greater than or equal to 1"),
         (["--plot", "f.gif"], "f.gif"),
         (["--mode", "sharing"], "'sharing' is not one of"),

@@ -18,7 +18,7 @@ def test_the_search_needs_few_nodes(apps: int, ceiling: int) -> None:
     nodes = {}
     for seed in SEEDS:
         made = workloads.workload(apps, seed=seed)
-        budget = workloads.hard_budget(made.apps, made.model, made.video)
+        budget = workloads.hard_budget(made.prepare())
         result = solve(made.apps, made.model, made.video, budget)
         assert result.status == "optimal"
         nodes[seed] = result.nodes
@@ -32,7 +32,7 @@ def test_of_two_bounds_the_smaller_one_holds(monkeypatch: pytest.MonkeyPatch) ->
     told = 0
     for seed in range(8):
         made = workloads.workload(8, seed=seed, chokepoints=5, rates=5)
-        problem = (made.apps, made.model, made.video, workloads.hard_budget(made.apps, made.model, made.video))
+        problem = (made.apps, made.model, made.video, workloads.hard_budget(made.prepare()))
         alone = solve(*problem, method="branch-and-bound")
         together = solve(*problem)
         if together.method == "branch-and-bound, cp-sat":

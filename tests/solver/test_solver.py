@@ -253,7 +253,7 @@ def test_the_objective_follows_from_what_the_apps_have() -> None:
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("budget", 0, "budget: got 0; it has to be a finite number greater than 0"),
+        ("budget", 0, "budget: got 0; it has to be a finite number above 0"),
         ("budget", -1, "budget: got -1"),
         ("budget", float("nan"), "budget: got nan"),
         ("budget", float("inf"), "budget: got inf"),
