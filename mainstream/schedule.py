@@ -16,7 +16,6 @@ from mainstream.errors import ProblemError
 from mainstream.problem import FloatArray
 
 FORMAT: Final = "mainstream-result-1"
-_LISTED = 30
 
 
 @dataclass(frozen=True)
@@ -184,26 +183,9 @@ class Result:
 
     def summary(self) -> str:
         """The result as text: a line for each choice (the first 30), the stem, the totals."""
-        unit = f" {self.unit}/s" if self.unit else ""
-        lines = [f"{'app':>8} {'num_frozen':>10} {'fps':>6} {'votes':>5} {self.metric:>9} {'tail cost':>10}"]
-        for choice in self.choices[:_LISTED]:
-            lines.append(
-                f"{choice.app_id:>8} {choice.num_frozen:>10} {choice.target_fps:>6g} {choice.x_vote or '-':>5} "
-                f"{choice.value:>9.4f} {choice.tail_cost:>10.4g}" + (f"  {choice.name}" if choice.name else "")
-            )
-        if len(self.choices) > _LISTED:
-            lines.append(f"     ... and {len(self.choices) - _LISTED} more apps")
-        if self.left_out:
-            lines.append(f"left out: {', '.join(str(i) for i in self.left_out)}")
-        steps = [f"layers {part.start}-{part.stop - 1} at {part.target_fps:g} fps" for part in self.stem]
-        lines.append(f"stem: {', '.join(steps) or 'nothing is shared'}")
-        goal = f"{'smallest' if self.aggregate == 'min' else 'mean'} {self.metric}"
-        lines.append(f"{goal} {self.objective:.6f}, bound {self.bound:.6f}, gap {self.gap:.1e}: {self.status}")
-        if self.mean is not None and self.mean_bound is not None:
-            lines.append(f"mean {self.metric} {self.mean:.6f}, bound {self.mean_bound:.6f}")
-        lines.append(f"cost {self.cost:.6g} of {self.budget:.6g}{unit}")
-        lines.append(f"{self.method}, {self.nodes} nodes, {self.runtime_s:.3g} s")
-        return "\n".join(lines)
+        from mainstream.result_text import result_text
+
+        return result_text(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts: what :meth:`to_json` writes."""

@@ -25,7 +25,7 @@ LAYERS = [
     {"graphs"},
     {"files"},
     {"events", "costs", "schedule"},
-    {"event_models", "event_kernels"},
+    {"event_models", "event_kernels", "result_text"},
     {"apps"},
     {"problem", "extensions"},
     {"registry", "ranges"},

@@ -108,13 +108,14 @@ def test_a_result_with_a_broken_choice_is_refused() -> None:
 
 def test_the_summary_says_it_all_and_lists_thirty() -> None:
     text = str(result(schedule(32, left_out=1)))
-    assert "stem: layers 0-8 at 5 fps, layers 9-17 at 2.5 fps" in text
-    assert "mean f1 0.875000, bound 0.875000, gap 4.0e-07: optimal" in text
+    assert "stem       layers 0-8 at 5 fps, layers 9-17 at 2.5 fps: " in text
+    assert "objective  mean f1 0.875000 (optimal)" in text
+    assert "bound      0.875000, gap 4.0e-07" in text
     assert "of 8 ms/s" in text
     assert "... and 2 more apps" in text
     assert "left out: 42" in text
     assert "branch-and-bound, 17 nodes, 0.0123 s" in text
-    assert len(text.splitlines()) == 1 + 30 + 1 + 1 + 4
+    assert len(text.splitlines()) == 1 + 30 + 1 + 1 + 5
     smallest = str(result(schedule(1), aggregate="min", mean=0.9, mean_bound=0.91))
     assert "smallest f1 0.875000" in smallest
     assert "mean f1 0.900000, bound 0.910000" in smallest

@@ -87,6 +87,7 @@ def command(
     _check_flags(local, streamer, source, model_dir, curve_keys, window)
     from mainstream.cli import console
     from mainstream.files import write_text
+    from mainstream.result_text import plain_console
     from mainstream.scheduler import Scheduler
     from mainstream.streamer import LocalRunner, StreamerClient
     from mainstream.streamer.client import DEFAULT_ADDRESS
@@ -96,7 +97,7 @@ def command(
     described = asked.problem
     options = dict(asked.options)
     first_budget = options.pop("budget")
-    errors = console.plain_console(stderr=True)
+    errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     unit = f" {described.model.unit}/s" if described.model.unit else ""
     deployer: LocalRunner | StreamerClient
@@ -106,7 +107,7 @@ def command(
         else:
             deployer = StreamerClient(streamer or DEFAULT_ADDRESS, timeout, retries, curve_keys=curve_keys)
     with deployer:
-        out = None if json == "-" else console.plain_console()
+        out = None if json == "-" else plain_console()
         shown = _Shown(deployer, out, errors, window, unit, integer_fps=integer_fps)
         with naming(problem):
             scheduler = Scheduler(
@@ -195,7 +196,7 @@ class _Shown:
     def round(self, one: Round) -> None:
         if self._out is None:
             return
-        from mainstream.cli.console import LISTED
+        from mainstream.result_text import LISTED
 
         self._out.print(_table(one, one.apps[:LISTED], self._out.width))
         if len(one.apps) > LISTED:

@@ -64,6 +64,7 @@ def command(
     from mainstream.cli import console
     from mainstream.files import check_target, naming, write_text
     from mainstream.report import figures
+    from mainstream.result_text import plain_console
 
     flags = {
         "objective": objective,
@@ -79,7 +80,7 @@ def command(
         check_target(figures.check_picture(plot))
     if csv not in (None, "-"):
         check_target(Path(str(csv)))
-    errors = console.plain_console(stderr=True)
+    errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     with naming(problem):
         prepared = asked.prepare()
@@ -91,7 +92,7 @@ def command(
     if csv == "-":
         typer.echo(found.to_csv(), nl=False)
     else:
-        console.plain_console().print(_table(found, metric, f"{unit}/s" if unit else ""))
+        plain_console().print(_table(found, metric, f"{unit}/s" if unit else ""))
         if csv is not None:
             write_text(Path(csv), found.to_csv())
     if plot is not None:

@@ -28,11 +28,12 @@ def command(
 
     from mainstream.cli import console
     from mainstream.files import naming
+    from mainstream.result_text import plain_console
 
     asked = ask(problem, {"budget": budget, "time_limit": time_limit}, without=["method"])
     asked.needs_budget()
     methods = [name for name in METHODS if asked.options.get("aggregate", "mean") in METHODS[name].aggregates]
-    errors = console.plain_console(stderr=True)
+    errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     with naming(problem):
         for method in methods:
@@ -54,6 +55,6 @@ def command(
             result.status,
             f"{result.runtime_s:.4g}",
         )
-    output = console.plain_console()
+    output = plain_console()
     output.print(f"{asked.title}, budget {asked.options['budget']:g}; best bound {bound:.6f}")
     output.print(table)

@@ -66,10 +66,11 @@ def plan_of_problem(file: Path, budget: str | None) -> NetPlan:
     """The net plan of a problem, which is solved first."""
     from mainstream.cli import console
     from mainstream.files import naming
+    from mainstream.result_text import plain_console
 
     asked = ask(file, {"budget": budget})
     asked.needs_budget()
-    errors = console.plain_console(stderr=True)
+    errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     with naming(file), console.Watch(errors) as watch:
         return _plan(asked.prepare().solve(**asked.how(), progress=watch), asked.problem)

@@ -46,13 +46,13 @@ def command(
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from mainstream.cli import console
     from mainstream.graphs.backend import use_threads
     from mainstream.io import save_profile
+    from mainstream.result_text import plain_console
     from mainstream.trainer.networks import network
     from mainstream.trainer.profile import profile
 
-    errors = console.plain_console(stderr=True)
+    errors = plain_console(stderr=True)
     use_threads(threads)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
@@ -81,7 +81,7 @@ def _show(measured: Profile, path: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mainstream.cli import console
+    from mainstream.result_text import plain_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("num_frozen", justify="right", no_wrap=True)
@@ -99,7 +99,7 @@ def _show(measured: Profile, path: Path) -> None:
             f"{measured.cut_cost_ms(k) / measured.whole.median_ms:.1%}",
         ]
         table.add_row(*(Text(cell) for cell in cells))
-    output = console.plain_console()
+    output = plain_console()
     output.print(table)
     whole = measured.whole
     output.print(f"whole      {whole.median_ms:.3f} ms, fastest {whole.fastest_ms:.3f}, spread {whole.spread:.1%}")

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mainstream.cli.console import LISTED
+from mainstream.result_text import LISTED
 
 if TYPE_CHECKING:
     from mainstream.streamer import LocalRunner

@@ -41,10 +41,11 @@ def command(
     from mainstream.cli import console
     from mainstream.experiments.simulate import simulate_schedule
     from mainstream.files import naming
+    from mainstream.result_text import plain_console
 
     asked = ask(problem, {"budget": budget})
     asked.needs_budget()
-    errors = console.plain_console(stderr=True)
+    errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     with naming(problem), console.Watch(errors) as watch:
         prepared = asked.prepare()
@@ -55,7 +56,7 @@ def command(
         for unit in ([None, decay_unit] if decay else [None])
     )
     shown = decayed[0] if decayed else steady
-    output = console.plain_console()
+    output = plain_console()
     output.print(f"{problem.name}: {int(shown.simulated.frames.sum()):,} frames drawn, seed {seed}")
     output.print(_apps(result, shown))
     if len(result.choices) > _LISTED:

@@ -77,6 +77,7 @@ def command(
     from mainstream.cli import console
     from mainstream.files import check_target, naming
     from mainstream.report.figures import check_picture, result_figure, save_figure
+    from mainstream.result_text import plain_console
 
     flags = {
         "budget": budget,
@@ -104,12 +105,12 @@ def command(
 
     def show(result: Result) -> None:
         if not quiet and json != "-":
-            console.show_result(console.plain_console(), result, title)
+            console.show_result(plain_console(), result, title)
         _save(result, json)
         if plot is not None:
             save_figure(result_figure(result, model.prefix, title=title), plot)
 
-    errors = console.plain_console(stderr=True)
+    errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=quiet)
     try:
         with naming(problem), console.Watch(errors) as watch:

@@ -71,16 +71,16 @@ def command(
     Takes a plan, runs it, measures, and answers with the frame rates that its apps reached. The plan goes on running
     until the next one takes its place. Ctrl-C or SIGTERM ends it.
     """
-    from mainstream.cli import console
     from mainstream.cli.rates import live_rates
     from mainstream.files import naming
     from mainstream.formats.streamer_config import camera_of
+    from mainstream.result_text import plain_console
     from mainstream.streamer.runner import LocalRunner
     from mainstream.streamer.server import Server
 
     if (source is None) == (camera is None):
         raise ProblemError("command line: give either --source, or --camera and its -C CONFIG_DIR")
-    errors = console.plain_console(stderr=True)
+    errors = plain_console(stderr=True)
     # As Ctrl-C, also while TensorFlow is being loaded.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

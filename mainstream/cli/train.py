@@ -93,6 +93,7 @@ def command(
     from rich.progress import Progress as Bars
 
     from mainstream.cli import console
+    from mainstream.result_text import plain_console
     from mainstream.trainer.settings import load_settings
     from mainstream.trainer.training import train
 
@@ -108,7 +109,7 @@ def command(
     }
     settings = load_settings(config) if config is not None else {}
     settings |= {key: value for key, value in given.items() if value is not None}
-    errors = console.plain_console(stderr=True)
+    errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
     with Bars(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
@@ -140,7 +141,7 @@ def command(
         except KeyboardInterrupt:
             errors.print(f"{name}: the chokepoints that were trained are kept; --resume goes on")
             raise
-    _show(console.plain_console(), done)
+    _show(plain_console(), done)
 
 
 def _show(console: Console, done: Training) -> None:
