@@ -130,7 +130,7 @@ def test_an_integer_is_every_fifth_layer_up_to_it(which: str | int) -> None:
 
 
 def test_an_integer_of_any_size_ends_at_the_last_layer() -> None:
-    net = network(plain())
+    net = network("mobilenet", size=32)
     assert chokepoints(net, 10**15) == chokepoints(net, net.total_layers)
     with pytest.raises(ProblemError, match=r"chokepoints '9999.*' are not known"):
         chokepoints(net, "9" * 5000)
