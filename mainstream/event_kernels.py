@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from mainstream.problem import FloatArray
 
 F1, RECALL, PRECISION = range(3)
 MOST_AUTO_VOTES: Final = 7
@@ -28,7 +28,7 @@ SETTLED: Final = 1e-13
 """Relative change of the hazard over a block of frames that counts as none."""
 
 
-class Scratch(NamedTuple):
+class LaneScratch(NamedTuple):
     """Memory of the recursion over frames, for M lanes or fewer."""
 
     after_miss: FloatArray  # (M,) a: a frame after a miss hits
@@ -51,7 +51,7 @@ def _share(total: float) -> float:
 
 @njit(cache=True, error_model="numpy")
 def _detected_by_one(
-    hit: FloatArray, freedom: float, frames: FloatArray, scratch: Scratch, detected: FloatArray
+    hit: FloatArray, freedom: float, frames: FloatArray, scratch: LaneScratch, detected: FloatArray
 ) -> None:
     """Fill `detected` (M, R): share of the windows of `frames` (R,) frames, increasing, with a hit."""
     after_miss, miss, total = scratch.after_miss, scratch.miss, scratch.total
@@ -83,7 +83,7 @@ def _detected_by_one(
 
 @njit(cache=True, error_model="numpy")
 def _detected_by_run(
-    hit: FloatArray, chain: tuple[float, float, int], frames: FloatArray, scratch: Scratch, detected: FloatArray
+    hit: FloatArray, chain: tuple[float, float, int], frames: FloatArray, scratch: LaneScratch, detected: FloatArray
 ) -> None:
     """Fill `detected` (M, R): share of the windows of `frames` (R,) frames, increasing, with `votes` hits in a row.
 
@@ -141,7 +141,7 @@ def _detected_by_run(
 
 
 @njit(cache=True, error_model="numpy")
-def _settled(lanes: int, votes: int, frame: int, scratch: Scratch) -> bool:
+def _settled(lanes: int, votes: int, frame: int, scratch: LaneScratch) -> bool:
     """Whether no lane's hazard has changed since the last look; puts all of the undetected into `scratch.run`."""
     same = True
     for lane in range(lanes):
@@ -173,7 +173,7 @@ def fill_values(
     chains: tuple[FloatArray, FloatArray, NDArray[np.int64]],
     frames: tuple[FloatArray, FloatArray],
     blame: FloatArray,
-    scratch: Scratch,
+    scratch: LaneScratch,
     detected: FloatArray,
     filled: tuple[FloatArray, NDArray[np.int8]],
 ) -> None:

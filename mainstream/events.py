@@ -38,7 +38,7 @@ from numpy.typing import ArrayLike, NDArray
 from mainstream.apps import NO_VOTE, Apps, IntArray
 from mainstream.description import one_of, shown
 from mainstream.errors import ProblemError
-from mainstream.event_kernels import MOST_VOTES, RECALL, Scratch, fill_values
+from mainstream.event_kernels import MOST_VOTES, RECALL, LaneScratch, fill_values
 from mainstream.event_models import MOST
 from mainstream.extensions import EVENT_MODELS, EventModel
 from mainstream.problem import FloatArray, Objective
@@ -252,7 +252,7 @@ def _fill(metric: int, p: FloatArray, q: FloatArray, apps: _Windows) -> tuple[ND
     shape = (*p.shape, apps.frames[0].shape[1])
     values = np.empty(shape)
     votes = np.empty(shape, dtype=np.int8)
-    scratch = Scratch._make([*np.empty((9, lanes)), np.empty((MOST_VOTES, lanes))])
+    scratch = LaneScratch._make([*np.empty((9, lanes)), np.empty((MOST_VOTES, lanes))])
     detected = np.empty((lanes, shape[2]))
     filled = (values, votes)
     fill_values(metric, (_plain(p), _plain(q)), apps.chains, apps.frames, apps.blame, scratch, detected, filled)

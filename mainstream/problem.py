@@ -45,7 +45,7 @@ def _id(given: Any) -> Any:
 AppId = Annotated[int | str, BeforeValidator(_id)]
 """What tells an app from the others."""
 
-Curve = Annotated[Mapping[Whole, Annotated[float, PARAMETERS["accuracy"]]], Field(min_length=1), each_once]
+Rates = Annotated[Mapping[Whole, Annotated[float, PARAMETERS["accuracy"]]], Field(min_length=1), each_once]
 """`num_frozen` -> a per-frame rate."""
 
 
@@ -130,11 +130,11 @@ class App(Description):
     }
 
     app_id: AppId
-    accuracies: Curve
+    accuracies: Rates
     event_length_ms: Annotated[float, PARAMETERS["event_length_ms"]]
     correlation: Annotated[float, PARAMETERS["correlation"]] = 0.0
     event_frequency: Annotated[float, PARAMETERS["event_frequency"]] | None = None
-    false_positive_rates: Curve | None = None
+    false_positive_rates: Rates | None = None
     x_vote: Annotated[int | Literal["auto"] | None, BeforeValidator(_votes)] = None
     weight: Annotated[float, PARAMETERS["weight"]] = 1.0
     pinned: Annotated[tuple[Whole, TargetFps] | None, BeforeValidator(_pair)] = None

@@ -20,7 +20,7 @@ class Named(Protocol):
     name: str
 
 
-Part = TypeVar("Part", bound=Named)
+Kind = TypeVar("Kind", bound=Named)
 
 _HIDDEN: Final = {"__iter__", "__call__"}
 """Names with underscores that a Protocol may ask for all the same."""
@@ -42,7 +42,7 @@ def check_has(what: str, given: object, protocol: type) -> None:
         )
 
 
-class Registry(Mapping[str, Part], Generic[Part]):
+class Registry(Mapping[str, Kind], Generic[Kind]):
     """Name -> part, for one kind of part; iterates over the names.
 
     Parameters
@@ -63,10 +63,10 @@ class Registry(Mapping[str, Part], Generic[Part]):
         self.built_in = tuple(built_in)
         self.group = group
         self._places: dict[str, str] = dict(built_in)
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, Kind] = {}
         self._scanned = False
 
-    def register(self, part: Part) -> Part:
+    def register(self, part: Kind) -> Kind:
         """Make a part known by its name; returns it.
 
         Raises
@@ -95,7 +95,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
             raise ProblemError(f"{self.what}: {shown(name)} was not registered by this program")
         del self._parts[name]
 
-    def find(self, given: str | Part) -> Part:
+    def find(self, given: str | Kind) -> Kind:
         """The part of a name; `given` itself when it is a part.
 
         Raises
@@ -126,7 +126,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         advice = nearest(str(name), self)
         return f"{advice} known: {', '.join(self)}" if advice.startswith("did you mean") else advice
 
-    def __getitem__(self, name: str) -> Part:
+    def __getitem__(self, name: str) -> Kind:
         if name not in self:
             raise KeyError(name)
         if name not in self._parts:

@@ -17,8 +17,8 @@ from mainstream.errors import ProblemError
 from mainstream.files import read_text
 from mainstream.ranges import Count
 
-CAMERAS: Final = "cameras.toml"
-MODELS: Final = "models.toml"
+CAMERA_LIST: Final = "cameras.toml"
+MODEL_LIST: Final = "models.toml"
 
 Text = Annotated[str, Field(min_length=1), says("text, and not empty")]
 
@@ -75,7 +75,7 @@ def camera_of(config_dir: str | Path, name: str) -> CameraEntry:
     ProblemError
         The file is missing or no TOML, has no such camera, or a key of it is missing or wrong.
     """
-    return _named(Path(config_dir) / CAMERAS, "camera", name, CameraEntry)
+    return _named(Path(config_dir) / CAMERA_LIST, "camera", name, CameraEntry)
 
 
 def model_of(config_dir: str | Path, name: str) -> ModelEntry:
@@ -86,7 +86,7 @@ def model_of(config_dir: str | Path, name: str) -> ModelEntry:
     ProblemError
         The file is missing or no TOML, has no such model, or a key of it is missing or wrong.
     """
-    return _named(Path(config_dir) / MODELS, "model", name, ModelEntry)
+    return _named(Path(config_dir) / MODEL_LIST, "model", name, ModelEntry)
 
 
 def _named(path: Path, table: str, name: str, kind: type[_Kind]) -> _Kind:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SUFFIXES: Final = (".png", ".svg")
+PICTURE_SUFFIXES: Final = (".png", ".svg")
 _DPI: Final = 110
 _LEFT: Final = 0.85
 _RIGHT: Final = 0.2
@@ -47,8 +47,8 @@ def check_picture(path: str | os.PathLike[str]) -> Path:
         matplotlib is not installed.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ProblemError(f"{path}: a plot is saved as {' or '.join(SUFFIXES)}, by the end of the file's name")
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise ProblemError(f"{path}: a plot is saved as {' or '.join(PICTURE_SUFFIXES)}, by the end of the file's name")
     require("matplotlib", "report")
     return path
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream.apps import BoolArray, IntArray
+from mainstream.problem import FloatArray
 from mainstream.solver.jit import jit
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 Cells = NDArray[np.int32]
 
 

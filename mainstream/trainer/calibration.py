@@ -35,12 +35,11 @@ from numpy.typing import NDArray
 
 from mainstream._optional import require
 from mainstream.errors import ProblemError
+from mainstream.formats.calibration_files import Flags, Frames
 from mainstream.formats.package import Estimate, Events
 
 CONFIDENCE: Final = 0.95
 
-Frames = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 _Numbers = NDArray[np.float64]
 
 _TAIL: Final = (1 - CONFIDENCE) / 2

@@ -16,7 +16,7 @@ from mainstream._optional import require
 from mainstream.errors import ProblemError
 from mainstream.files import reason
 
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 
 Frames = NDArray[np.uint8]
 
@@ -99,7 +99,7 @@ def find(path: Path, classes: tuple[str, ...] | None = None) -> Folder:
         found = sorted(
             f"{name}/{entry.name}"
             for entry in (path / name).iterdir()
-            if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
+            if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
         )
         if not found:
             raise ProblemError(f"{path / name}: no JPEG or PNG in this class's folder")

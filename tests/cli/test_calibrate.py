@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from test_package import CURVE, make
+from support.packages import CURVE, make
 
 from mainstream import ProblemError
 from mainstream.formats.calibration_files import read_labels, read_scores

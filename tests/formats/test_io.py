@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.results import result, schedule
 
 from mainstream import ProblemError
 from mainstream.io import (
@@ -316,8 +317,6 @@ def test_problems_read_back_as_written(folder: Path) -> None:
 
 
 def test_a_result_reads_back_as_written(tmp_path: Path) -> None:
-    from test_schedule import result, schedule
-
     first = result(schedule(3, left_out=1))
     save_result(first, tmp_path / "result.json")
     assert load_result(tmp_path / "result.json") == first

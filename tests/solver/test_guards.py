@@ -18,8 +18,7 @@ def test_the_search_needs_few_nodes(apps: int, ceiling: int) -> None:
     nodes = {}
     for seed in SEEDS:
         made = workloads.workload(apps, seed=seed)
-        budget = workloads.hard_budget(made.prepare())
-        result = solve(made.apps, made.model, made.video, budget)
+        result = solve(made.apps, made.model, made.video, workloads.hard_budget(made.prepare()))
         assert result.status == "optimal"
         nodes[seed] = result.nodes
     assert sum(nodes.values()) <= ceiling, nodes
@@ -40,3 +39,11 @@ def test_of_two_bounds_the_smaller_one_holds(monkeypatch: pytest.MonkeyPatch) ->
             assert together.gap <= 2e-6, seed
             told += alone.bound - together.objective > 1e-5  # else the larger bound would do as well
     assert told >= 2
+
+
+@pytest.mark.parametrize("method", ["greedy", "greedy-released"])
+def test_a_greedy_that_can_pay_for_no_more_than_its_start_stays_there(method: str) -> None:
+    made = workloads.workload(10, seed=0)
+    result = solve(made.apps, made.model, made.video, made.prepare().smallest_budget(), method=method)
+    assert {(choice.num_frozen, choice.target_fps) for choice in result.choices} == {(made.apps.chokepoints[-1], 1.0)}
+    assert result.nodes == 0  # moves

@@ -276,3 +276,19 @@ def test_columns_carry_the_constraints() -> None:
     result = solve(apps, model, {"stream_fps": 5}, 60)
     by_id = {choice.app_id: choice for choice in result.choices}
     assert by_id[0].target_fps >= 2 and by_id[1].target_fps == 1 and by_id[2].value >= 0.5
+
+
+def test_greedy_follows_its_rule_on_more_apps() -> None:
+    for seed in range(3):
+        made = workloads.workload(9, seed=seed, chokepoints=5, rates=5)
+        problem = {
+            "apps": [{k: v for k, v in app.model_dump().items() if v is not None} for app in made.objects()],
+            "model": {"layer_latencies": made.model.layer_latencies},
+            "video": {"stream_fps": 5, "fps_options": [1.0, 2.0, 3.0, 4.0, 5.0]},
+            "metric": "f1",
+            "mode": "mainstream",
+            "event_model": "windowed",
+        }
+        budget = (1.2 + 0.2 * (seed % 5)) * made.prepare().smallest_budget()
+        result = solve(made.apps, made.model, made.video, budget, method="greedy")
+        assert result.objective == pytest.approx(climb_by_hand(problem, budget), abs=1e-9), f"seed {seed}"
