@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mainstream.extensions import METHODS
 from mainstream.io import load_problem
 
 ROOT = Path(__file__).parents[1]
@@ -50,13 +51,31 @@ def test_ci_finds_the_two_commands_of_the_readme() -> None:
     assert second.startswith("pip install -e '.[") and second.endswith("]' && pytest")
 
 
-def test_the_call_in_the_readme_works(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = blocks("python")
+def test_the_calls_in_the_readme_work(capsys: pytest.CaptureFixture[str]) -> None:
+    first, again = blocks("python")
     names: dict[str, Any] = {}
-    exec(code, names)
+    exec(first, names)
     assert "mean f1 " in capsys.readouterr().out
     assert names["result"].status == "optimal"
     assert names["result"].cost > 0.5 * names["result"].budget
+    exec(again, names)
+    shown = capsys.readouterr().out
+    assert "door" in shown and "budget,objective,bound" in shown
+    assert names["least"] < names["result"].cost < names["most"]
+
+
+def test_what_is_added_as_the_docs_say_works(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    problem = load_problem(ROOT / "data" / "problems" / "crossing.yaml")
+    given = {"apps": problem.apps, "model": problem.model, "video": problem.video, "budget": problem.budget}
+    method, event_model = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    try:
+        exec(method, dict(given))
+        assert "best-of-many, " in capsys.readouterr().out
+    finally:
+        METHODS.unregister("best-of-many")
+    exec(event_model, dict(given))
+    assert "mean f1 0.9" in capsys.readouterr().out
 
 
 def test_the_problem_file_in_the_readme_loads(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from benchmarks.parts import cp_sat, frontier, greedy, highs, simulator, solver, starting, warm_start
+from benchmarks.parts import cp_sat, frontier, greedy, highs, one_app, simulator, solver, starting
 from benchmarks.row import Row
 
 Part = Callable[[bool], Iterator[Row]]
@@ -19,6 +19,6 @@ PARTS: Final[dict[str, tuple[str, Part]]] = {
     "greedy": ("Greedies: loss against the optimum", greedy.loss_rows),
     "greedy-large": ("Greedy: many apps, in a process of its own", greedy.large_rows),
     "frontier": ("Frontier", frontier.rows),
-    "warm-start": ("Warm start: one app among 30 arrives or leaves", warm_start.rows),
+    "one-app": ("One app among 30 arrives or leaves", one_app.rows),
     "simulator": ("Event simulator", simulator.rows),
 }

@@ -18,11 +18,11 @@ def run(*words: str, python: tuple[str, ...] = ("-m", "benchmarks")) -> subproce
 
 @pytest.mark.slow
 def test_measures_and_writes(tmp_path: Path) -> None:
-    done = run("--quick", "--only", "simulator", "--only", "warm-start", "--out", str(tmp_path))
+    done = run("--quick", "--only", "simulator", "--only", "one-app", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert {row["part"] for row in rows} == {"simulator", "warm-start"}
+    assert {row["part"] for row in rows} == {"simulator", "one-app"}
     for row in rows:
         assert float(row["reached"]) > 0
         assert row["figure"]
