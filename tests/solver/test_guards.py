@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from mainstream import solve
+from mainstream import Choice, solve
+from mainstream.costs import stem_parts
 from mainstream.experiments import workloads
 from mainstream.solver import branch_and_bound
 
@@ -47,3 +49,19 @@ def test_a_greedy_that_can_pay_for_no_more_than_its_start_stays_there(method: st
     result = solve(made.apps, made.model, made.video, made.prepare().smallest_budget(), method=method)
     assert {(choice.num_frozen, choice.target_fps) for choice in result.choices} == {(made.apps.chokepoints[-1], 1.0)}
     assert result.nodes == 0  # moves
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_warm_start_is_the_stem_of_its_schedule(seed: int) -> None:
+    made = workloads.workload(4, seed=seed)
+    random = np.random.default_rng(seed)
+    frozen, fps = random.choice(made.apps.chokepoints, 4), random.integers(1, 11, 4).astype(float)
+    choices = [Choice(i, int(frozen[i]), fps[i], None, 0.5, None, 0.5, None, 0.5, 1.0) for i in range(4)]
+    (staircase,) = made.prepare().table.staircases(choices)
+    rates = [0.0, *made.video.rates("mainstream")]
+    ends = [end for end in made.apps.chokepoints if end > 0]  # where the segments of depth 1, 2, ... end
+    assert len(staircase) == 1 + len(ends)
+    stem = stem_parts(made.model, frozen, fps)
+    for depth, end in enumerate(ends, start=1):
+        carried = [part.target_fps for part in stem if part.start < end <= part.stop]
+        assert rates[staircase[depth]] == (carried[0] if carried else 0.0), f"depth {depth}"
