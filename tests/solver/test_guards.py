@@ -65,3 +65,12 @@ def test_a_warm_start_is_the_stem_of_its_schedule(seed: int) -> None:
     for depth, end in enumerate(ends, start=1):
         carried = [part.target_fps for part in stem if part.start < end <= part.stop]
         assert rates[staircase[depth]] == (carried[0] if carried else 0.0), f"depth {depth}"
+
+
+@pytest.mark.parametrize("method", ["greedy", "greedy-released"])
+def test_a_greedy_is_optimal_when_its_bound_proves_it(method: str) -> None:
+    prepared = workloads.workload(10, seed=0).prepare()
+    hard = prepared.solve(workloads.hard_budget(prepared), method=method)
+    assert hard.status == "feasible" and hard.gap > 1e-3
+    rich = prepared.solve(10 * prepared.useful_budget(0.0), method=method)
+    assert rich.status == "optimal" and rich.gap <= 1e-6
