@@ -27,7 +27,7 @@ FILES: Final = (
     "mainstream/costs.py",
     *(
         f"mainstream/solver/{name}.py"
-        for name in ("option_table", "methods", "search", "greedy", "branch_and_bound", "max_min")
+        for name in ("prepared", "option_table", "methods", "search", "greedy", "branch_and_bound", "max_min")
     ),
 )
 TESTS: Final = ("tests/test_costs.py", "tests/solver", "tests/test_scheduler.py")
