@@ -55,15 +55,15 @@ def main() -> int:
             copy(ROOT / name, Path(folder) / name)
         os.environ["PYTHONPATH"] = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
         with contextlib.chdir(folder):
-            return _run(given.files, given.sample, given.seed)
+            return _run(given.files, given.tests, given.sample, given.seed)
 
 
-def _run(files: Sequence[str], sample: int, seed: int) -> int:
+def _run(files: Sequence[str], tests: Sequence[str], sample: int, seed: int) -> int:
     from cosmic_ray.mutating import mutate_and_test
     from cosmic_ray.testing import run_tests
     from cosmic_ray.work_item import TestOutcome
 
-    pytest = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *TESTS]
+    pytest = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests]
     command = shlex.join(pytest)
     for _ in range(2):  # the first one compiles
         started = perf_counter()
@@ -120,6 +120,7 @@ def _annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", default=FILES, metavar="FILE", help=f"default: {' '.join(FILES)}")
+    parser.add_argument("--tests", nargs="+", default=TESTS, metavar="PATH", help=f"default: {' '.join(TESTS)}")
     parser.add_argument("--sample", type=int, default=40, help="changes to make (default: 40)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
     return parser.parse_args()
