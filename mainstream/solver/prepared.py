@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args
 
@@ -44,7 +44,7 @@ class _Once(Generic[_Made]):
         return self._made
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prepared:
     """A problem, checked and compiled once; made by :func:`prepare`.
 
@@ -73,7 +73,11 @@ class Prepared:
     event_model: EventModel
     described: tuple[App, ...]
     budget: float | None
-    _table: _Once[OptionTable] = field(repr=False)
+    _table: _Once[OptionTable]
+
+    def __repr__(self) -> str:
+        budget = "" if self.budget is None else f", budget {self.budget:g}"
+        return f"<Prepared: {len(self.apps)} apps, {self.objective}, {self.mode}, {self.event_model.name}{budget}>"
 
     @property
     def table(self) -> OptionTable:

@@ -182,7 +182,8 @@ def test_a_budget_is_the_problems_or_the_calls() -> None:
     assert prepared.solve().budget == 9
     assert prepared.solve(5).budget == 5
     assert prepared.with_budget(7).solve().budget == 7
-    assert prepared.solve() == solve(APPS, MODEL, VIDEO, 9) or prepared.solve().choices
+    assert prepared.solve().choices == solve(APPS, MODEL, VIDEO, 9).choices
+    assert repr(prepared) == "<Prepared: 2 apps, recall, mainstream, windowed, budget 9>"
     assert prepare([APPS[1]], MODEL, VIDEO).smallest_budget() == 0
 
 
