@@ -253,7 +253,9 @@ class Apps:
         ProblemError
             An `app_id` is in both.
         """
-        chokepoints = np.union1d(self.chokepoints, more.chokepoints)
+        chokepoints = self.chokepoints
+        if not np.array_equal(chokepoints, more.chokepoints):
+            chokepoints = np.union1d(chokepoints, more.chokepoints)
         both: dict[str, Any] = {"chokepoints": chokepoints}
         for name in _CURVES:
             halves = [on_columns(getattr(apps, name), apps.chokepoints, chokepoints) for apps in (self, more)]
@@ -450,7 +452,7 @@ def _given_ids(app_ids: ArrayLike | None, n: int) -> IdArray:
 
 def on_columns(table: NDArray[Any], chokepoints: IntArray, wanted: IntArray) -> NDArray[Any]:
     """A table (N, F, ...) over other chokepoints; NaN, or 0 for whole numbers, in those that it has not."""
-    if np.array_equal(chokepoints, wanted):
+    if chokepoints is wanted or np.array_equal(chokepoints, wanted):
         return table
     spread = np.full((len(table), len(wanted), *table.shape[2:]), np.nan if table.dtype.kind == "f" else 0, table.dtype)
     known = np.isin(wanted, chokepoints)
