@@ -53,6 +53,7 @@ VISITED = 2
 
 
 # Marks of a box that is not to be split: not looked at yet, or one staircase whose knapsack is not closed yet.
+_FEW = 64
 NEW = -1
 LEAF = 0
 
@@ -91,6 +92,17 @@ class Scratch(NamedTuple):
     links: NDArray[np.int64]  # (2, capacity) their predecessor and option
     needed: NDArray[np.int64]  # (D + 1,) a staircase
     trial: NDArray[np.int32]  # (N,) cells
+
+
+class Moves(NamedTuple):
+    """What one app of a core can do, and a heap of it by the weight of the state that comes next."""
+
+    weight: NDArray[np.float64]  # more than that of the app's option in `choice`
+    loss: NDArray[np.float64]
+    option: NDArray[np.int64]
+    pointer: NDArray[np.int64]  # the state that comes next
+    next_weight: NDArray[np.float64]
+    heap: NDArray[np.int64]
 
 
 class Tree(NamedTuple):
@@ -424,6 +436,60 @@ def _find_core(
 
 
 @_inner
+def _find_moves(packed: Packed, scratch: Scratch, moves: Moves, lam: float, i: int, limit: float) -> int:
+    """The options of an app that a core looks at, by weight: no lighter one is worth as much. Returns their number."""
+    base = scratch.choice[i]
+    own = scratch.weight[packed.cell[base]]
+    top = scratch.top[i]
+    weight, worth, loss, option = moves.weight, moves.next_weight, moves.loss, moves.option
+    size = 0
+    for o in range(packed.start[i], packed.start[i + 1]):
+        w = scratch.weight[packed.cell[o]]
+        v = packed.value[o]
+        if w == np.inf or (top - (v - lam * w) >= limit and o != base):
+            continue
+        # Its place is behind the lighter ones, and no less valuable ones of its weight.
+        at = size
+        while at > 0 and (weight[at - 1] > w or (weight[at - 1] == w and worth[at - 1] < v)):
+            at -= 1
+        if at > 0 and worth[at - 1] >= v:
+            continue
+        beaten = at
+        while beaten < size and worth[beaten] <= v:
+            beaten += 1
+        shift = 1 - (beaten - at)
+        if shift > 0:
+            for m in range(size - 1, at - 1, -1):
+                weight[m + 1], worth[m + 1], option[m + 1] = weight[m], worth[m], option[m]
+        elif shift < 0:
+            for m in range(beaten, size):
+                weight[m + shift], worth[m + shift], option[m + shift] = weight[m], worth[m], option[m]
+        size += shift
+        weight[at], worth[at], option[at] = w, v, o
+    for m in range(size):
+        loss[m] = top - (worth[m] - lam * weight[m])
+        weight[m] -= own
+    return size
+
+
+@_inner
+def _sift(moves: Moves, size: int) -> None:
+    """Let the move on top of the heap sink to its place."""
+    keys, heap = moves.next_weight, moves.heap
+    at = 0
+    while True:
+        down = 2 * at + 1
+        if down >= size:
+            break
+        if down + 1 < size and keys[heap[down + 1]] < keys[heap[down]]:
+            down += 1
+        if keys[heap[at]] <= keys[heap[down]]:
+            break
+        heap[at], heap[down] = heap[down], heap[at]
+        at = down
+
+
+@_inner
 def _core(
     packed: Packed, scratch: Scratch, terms: Terms, budget: float, lam: float, bound: float, goal: float, best: Cells
 ) -> tuple[float, bool, int]:
@@ -447,8 +513,11 @@ def _core(
     if lam * slack > terms.gap:
         _spend(packed, scratch, lam, slack)
     total, total_weight, loss = _total(packed, scratch, lam)
+    left = 0.0 * terms.gap
+    margin = terms.gap - left
+    goal -= left
     if total > goal:
-        goal = total + terms.gap
+        goal = total + margin
         found = total
         for i in range(len(choice)):
             best[i] = cell[choice[i]]
@@ -458,46 +527,59 @@ def _core(
     most = 1
     for i in core:
         most = max(most, start[i + 1] - start[i])
-    pointer = np.empty(most, np.int64)
-    extra_weight = np.empty(most)
-    extra_loss = np.empty(most)
-    option = np.empty(most, np.int64)
+    moves = Moves(
+        np.empty(most),
+        np.empty(most),
+        np.empty(most, np.int64),
+        np.empty(most, np.int64),
+        np.empty(most),
+        np.empty(most, np.int64),
+    )
     states[0, 0] = total_weight
     states[1, 0] = loss - pending[0]
     links[0, 0] = -1
     begin, end, last = 0, 1, -1
     closed = True
     for t in range(len(core)):
-        i = core[t]
         if least[t] >= bound - goal or begin == end:
             break
-        moves = 0
-        for o in range(start[i], start[i + 1]):
-            w = weight[cell[o]]
-            r = top[i] - (value[o] - lam * w) if w < np.inf else np.inf
-            if r < bound - goal or o == choice[i]:
-                extra_weight[moves] = w - weight[cell[choice[i]]]
-                extra_loss[moves] = r
-                option[moves] = o
-                pointer[moves] = begin
-                moves += 1
+        size = _find_moves(packed, scratch, moves, lam, core[t], bound - goal)
+        work += start[core[t] + 1] - start[core[t]]
+        for m in range(size):
+            moves.pointer[m] = begin
+            moves.next_weight[m] = states[0, begin] + moves.weight[m]
+            moves.heap[m] = m
+        few = size <= 8
+        next_weight, pointer = moves.next_weight, moves.pointer
+        extra_weight, extra_loss = moves.weight, moves.loss
         at = end
         most_worth = -np.inf
-        while closed:
+        allowance = left / (len(core) - t) if end - begin > _FEW else 0.0
+        left -= allowance
+        while size > 0:
             # The lightest successor not yet looked at: each move's successors come sorted by weight.
-            w = np.inf
-            m = -1
-            for k in range(moves):
-                if pointer[k] < end and states[0, pointer[k]] + extra_weight[k] < w:
-                    w = states[0, pointer[k]] + extra_weight[k]
-                    m = k
-            work += moves
-            if m < 0:
-                break
-            closed = work < patience
+            m = moves.heap[0]
+            if few:
+                w = np.inf
+                for k in range(size):
+                    if pointer[k] < end and states[0, pointer[k]] + extra_weight[k] < w:
+                        w = states[0, pointer[k]] + extra_weight[k]
+                        m = k
+                if w == np.inf:
+                    break
+            else:
+                w = next_weight[m]
             source = pointer[m]
-            pointer[m] += 1
             so_far = states[1, source] + extra_loss[m]
+            pointer[m] = source + 1
+            if not few:
+                if source + 1 < end:
+                    next_weight[m] = states[0, source + 1] + extra_weight[m]
+                else:
+                    size -= 1
+                    moves.heap[0] = moves.heap[size]
+                _sift(moves, size)
+            work += 1
             worth = lam * w - so_far
             if worth <= most_worth or so_far >= bound - goal or w - relief[t + 1] > budget:
                 continue
@@ -508,16 +590,16 @@ def _core(
             # Sums of equal weights differ in their last digits; two states would be kept where one will do.
             if at > end and w - states[0, at - 1] <= 1e-12 * budget and last != at - 1:
                 at -= 1
-            if at == terms.capacity:
+            if at == terms.capacity or work > patience:
                 closed = False
                 break
-            most_worth = worth
+            most_worth = worth + allowance
             states[0, at] = w
             states[1, at] = so_far
             links[0, at] = source
-            links[1, at] = option[m]
+            links[1, at] = moves.option[m]
             if better:
-                goal = total + terms.gap
+                goal = total + margin
                 found = total
                 last = at
             at += 1
