@@ -20,6 +20,7 @@ _FIRST_SLOTS: Final = 256
 _FIRST_STATES: Final = 1 << 16
 _MOST_STATES: Final = 1 << 24
 """States of one knapsack's core, 32 bytes each, after which the search ends unfinished."""
+PATIENCE = 30
 _VISITED: Final = 1 << 12
 _REPORT_EVERY_S: Final = 0.05
 
@@ -44,6 +45,7 @@ class SearchTree:
             needed=np.zeros(depths, np.int64),
             trial=np.zeros(n, np.int32),
         )
+        self.charges = self._charges(0, 0)
         self.tree = _new_tree(n, depths)
 
     def cheapest(self, enough: float, hopeless: float = np.inf) -> float:
@@ -94,8 +96,8 @@ class SearchTree:
         self.tree.best[:] = cells
         self.tree.floats[kernels.INCUMBENT] = kernels.worth(self.packed, cells)
         self._open_root()
-        terms = kernels.Terms(budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES)
-        kernels.search(self.packed, self.scratch, self.tree, terms, 0)
+        terms = kernels.Terms(budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES, PATIENCE)
+        kernels.search(self.packed, self.scratch, self.tree, terms, self.charges, 0)
         return self.bound
 
     def run(self, budget: float, limits: Limits, staircases: IntArray | None = None) -> Outcome:
@@ -165,20 +167,41 @@ class SearchTree:
     def _search(self, budget: float, gap: float, ticker: _Ticker) -> bool:
         """Go on until the tree is empty; False when a limit ends it before."""
         while ticker.go_on():
-            terms = kernels.Terms(budget, gap, self._share, self.scratch.states.shape[1])
-            status = kernels.search(self.packed, self.scratch, self.tree, terms, _EFFORT)
+            terms = kernels.Terms(budget, gap, self._share, self.scratch.states.shape[1], PATIENCE)
+            status = kernels.search(self.packed, self.scratch, self.tree, terms, self.charges, _EFFORT)
             if status == kernels.DONE:
                 return True
             if status == kernels.NEED_SLOTS:
                 self.tree = _more_slots(self.tree)
+            elif status == kernels.NEED_CHARGES:
+                self.charges = self._unequal_charges()
             elif status == kernels.NEED_STATES:
                 capacity = 4 * self.scratch.states.shape[1]
                 if capacity > _MOST_STATES:
                     return False
-                self.scratch = self.scratch._replace(
-                    states=np.empty((2, capacity)), links=np.empty((2, capacity), np.int64)
-                )
+                room = {"states": np.empty((2, capacity)), "links": np.empty((2, capacity), np.int64)}
+                self.scratch = self.scratch._replace(**room)
+                self.charges = self.charges._replace(scratch=self.charges.scratch._replace(**room))
         return False
+
+    def _charges(self, n: int, options: int) -> kernels.Charges:
+        """Room for the shares of n apps with so many options."""
+        return kernels.Charges(
+            x=np.empty(len(self.scratch.weight)),
+            share=np.zeros(n),
+            hull=np.empty((3, options)),
+            corner=np.empty((3, options), np.int64),
+            packed=self.packed,
+            scratch=self.scratch,
+        )
+
+    def _unequal_charges(self) -> kernels.Charges:
+        """What the kernels need to charge each app its own share."""
+        options = len(self.packed.value)
+        return self._charges(len(self.scratch.choice), options)._replace(
+            packed=self.packed._replace(cell=np.arange(options, dtype=np.int32)),
+            scratch=self.scratch._replace(weight=np.empty(options), price=np.empty(options)),
+        )
 
     @property
     def _share(self) -> float:

@@ -43,6 +43,7 @@ RUNNING = 0
 DONE = 1
 NEED_SLOTS = 2
 NEED_STATES = 3
+NEED_CHARGES = 4
 
 # Slots of Tree.floats and Tree.counts: the scalars of a search that survive between calls.
 INCUMBENT = 0
@@ -76,6 +77,7 @@ class Terms(NamedTuple):
     gap: float  # a schedule that is better by no more than this is not looked for
     share: float  # of its own x that each app is charged: 1 / N
     capacity: int  # states of a core after which it gives up
+    patience: int  # nodes after which the shares become unequal
 
 
 class Scratch(NamedTuple):
@@ -92,6 +94,22 @@ class Scratch(NamedTuple):
     links: NDArray[np.int64]  # (2, capacity) their predecessor and option
     needed: NDArray[np.int64]  # (D + 1,) a staircase
     trial: NDArray[np.int32]  # (N,) cells
+
+
+class Charges(NamedTuple):
+    """Unequal shares; the first arrays are empty until a tree turns out to need them.
+
+    To the functions that price and close a knapsack, charged options are a problem in which each has a cell of its
+    own: `packed` with 0, 1, 2, ... for cells, and `scratch` with a weight for each option. Before, both are the plain
+    ones.
+    """
+
+    x: NDArray[np.float64]  # (cells,) what a cell adds to the stem of the box at hand
+    share: NDArray[np.float64]  # (N,) of its own x that each app is charged
+    hull: NDArray[np.float64]  # (3, M) of the corners of the apps' hulls: x; a, later the share to be gained; -x, sorted
+    corner: NDArray[np.int64]  # (3, M) their app, option and order
+    packed: Packed
+    scratch: Scratch
 
 
 class Moves(NamedTuple):
@@ -139,6 +157,154 @@ def _weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, share
         for j in range(width):
             x[j] += seg[d] * max(0.0, rate[j] - rate[lo[d]])
             weight[d * width + j] = tail[d] * rate[j] + share * x[j] if 0 < j <= hi[d] else np.inf
+
+
+@_inner
+def _charge(packed: Packed, scratch: Scratch, charges: Charges, lam: float) -> tuple[float, float]:
+    """The shares of least bound for a box at price lam, whose weights without shares are in scratch.weight.
+
+    With a = value - lam weight, app i adds max_o (a - lam s_i x) to the bound. That is convex in its share s_i, with the
+    slope -lam x of the option chosen. So at the least sum over s >= 0, sum s <= 1, all apps with s_i > 0 stand at one
+    height y of x, between two options that are worth the same: lam s_i is the slope at y of the upper hull of the
+    app's points (x, a). The height sinks from the top, corner by corner, until the shares add up to 1.
+
+    Returns (value, weight) of the mixture of options that stands at y; it is a point of the bound's slope in lam.
+    """
+    start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
+    x, share = charges.x, charges.share
+    hull_x, hull_a, key = charges.hull[0], charges.hull[1], charges.hull[2]
+    app, option, order = charges.corner[0], charges.corner[1], charges.corner[2]
+    end = 0
+    for i in range(len(share)):
+        first = end
+        for o in range(start[i], start[i + 1]):
+            c = cell[o]
+            if weight[c] == np.inf:
+                continue
+            a = value[o] - lam * weight[c]
+            at = end
+            while at > first and (hull_x[at - 1] > x[c] or (hull_x[at - 1] == x[c] and hull_a[at - 1] < a)):
+                at -= 1
+            if at > first and hull_a[at - 1] >= a:
+                continue
+            beaten = at
+            while beaten < end and hull_a[beaten] <= a:
+                beaten += 1
+            shift = 1 - (beaten - at)
+            if shift > 0:
+                for m in range(end - 1, at - 1, -1):
+                    hull_x[m + 1], hull_a[m + 1], option[m + 1] = hull_x[m], hull_a[m], option[m]
+            elif shift < 0:
+                for m in range(beaten, end):
+                    hull_x[m + shift], hull_a[m + shift], option[m + shift] = hull_x[m], hull_a[m], option[m]
+            end += shift
+            hull_x[at], hull_a[at], option[at] = x[c], a, o
+        if end == first:
+            return 0.0, np.inf
+        top = first
+        for m in range(first + 1, end):
+            while top > first and (hull_a[top] - hull_a[top - 1]) * (hull_x[m] - hull_x[top]) <= (
+                hull_a[m] - hull_a[top]
+            ) * (hull_x[top] - hull_x[top - 1]):
+                top -= 1
+            top += 1
+            hull_x[top], hull_a[top], option[top] = hull_x[m], hull_a[m], option[m]
+        end = top + 1
+        above = 0.0
+        for m in range(top, first - 1, -1):
+            below = np.inf
+            if m > first:
+                below = (hull_a[m] - hull_a[m - 1]) / (lam * (hull_x[m] - hull_x[m - 1]))
+            hull_a[m] = below - above
+            above = below
+            app[m] = i
+            key[m] = -hull_x[m]
+            order[m] = m
+        # Until y sinks under it, an app stands at its highest corner.
+        scratch.order[i] = top
+        share[i] = 0.0
+    _sort(key[:end], order[:end])
+    left = 1.0 - 1e-12
+    height = 0.0
+    for m in order[:end]:
+        gain = min(left, hull_a[m])
+        share[app[m]] += gain
+        scratch.order[app[m]] = m
+        left -= gain
+        if left <= 0.0:
+            height = hull_x[m]
+            break
+    total_value, total_weight = 0.0, height
+    for i in range(len(share)):
+        m = scratch.order[i]
+        o = option[m]
+        total_value += value[o]
+        total_weight += weight[cell[o]]
+        if hull_x[m] > height:
+            part = (hull_x[m] - height) / (hull_x[m] - hull_x[m - 1])
+            lower = option[m - 1]
+            total_value += part * (value[lower] - value[o])
+            total_weight += part * (weight[cell[lower]] - weight[cell[o]])
+    return total_value, total_weight
+
+
+@_inner
+def _charged_dual(
+    packed: Packed, scratch: Scratch, charges: Charges, lo: Staircase, budget: float, lam: float, stop: float
+) -> tuple[float, int]:
+    """Minimise the bound of a box over lam and the shares, from a first guess; returns (lam, passes).
+
+    As :func:`_dual`, but coarsely: it is the shares that are wanted.
+    """
+    seg, rate, x = packed.seg, packed.rate, charges.x
+    width = len(rate)
+    for j in range(width):
+        x[j] = 0.0
+    for d in range(1, len(seg)):
+        for j in range(width):
+            x[d * width + j] = x[(d - 1) * width + j] + seg[d] * max(0.0, rate[j] - rate[lo[d]])
+    heavy_v = heavy_w = light_v = light_w = np.inf
+    bound, best_lam = np.inf, lam
+    step = 1.1
+    for tries in range(12):
+        v, w = _charge(packed, scratch, charges, lam)
+        if w == np.inf:
+            return lam, tries
+        g = v + lam * (budget - w)
+        if g < bound:
+            bound, best_lam = g, lam
+        if w > budget:
+            heavy_v, heavy_w = v, w
+        else:
+            light_v, light_w = v, w
+        if bound <= stop:
+            break
+        if light_w == np.inf:
+            lam *= step
+            step *= step
+        elif heavy_w == np.inf:
+            lam /= step
+            step *= step
+        else:
+            lam = (heavy_v - light_v) / (heavy_w - light_w)
+            meet = light_v + lam * (budget - light_w)
+            if lam <= 0.0 or (meet > stop and bound - meet <= 0.05 * (meet - stop)):
+                break
+    if lam != best_lam:
+        _charge(packed, scratch, charges, best_lam)
+        tries += 1
+    return best_lam, tries + 1
+
+
+@_inner
+def _apply_charges(packed: Packed, scratch: Scratch, charges: Charges) -> None:
+    """Weigh each option with its app's share."""
+    weight = charges.scratch.weight
+    for i in range(len(charges.share)):
+        for o in range(packed.start[i], packed.start[i + 1]):
+            c = packed.cell[o]
+            own = scratch.weight[c]
+            weight[o] = own + charges.share[i] * charges.x[c] if own < np.inf else np.inf
 
 
 @_inner
@@ -513,7 +679,7 @@ def _core(
     if lam * slack > terms.gap:
         _spend(packed, scratch, lam, slack)
     total, total_weight, loss = _total(packed, scratch, lam)
-    left = 0.0 * terms.gap
+    left = 0.5 * terms.gap
     margin = terms.gap - left
     goal -= left
     if total > goal:
@@ -766,7 +932,15 @@ def _halves(tree: Tree, slot: int) -> IntArray:
 
 @_inner
 def _add_node(
-    packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, lo: Staircase, hi: Staircase, bound: float, lam: float
+    packed: Packed,
+    scratch: Scratch,
+    tree: Tree,
+    terms: Terms,
+    charges: Charges,
+    lo: Staircase,
+    hi: Staircase,
+    bound: float,
+    lam: float,
 ) -> int:
     """Bound a box, try the staircase its bound suggests, put it on the heap unless that closes it; returns work."""
     tree.counts[NODES] += 1
@@ -786,17 +960,32 @@ def _add_node(
         tree.cut[slot, 0] = LEAF
     else:
         goal = tree.floats[INCUMBENT] + terms.gap
-        _weigh(packed, scratch, lo, hi, terms.share)
-        own_bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.01)
+        asked, used, charged = packed, scratch, False
+        unequal = len(charges.share) > 0
+        own_bound, passes = np.inf, 0
+        if not unequal or lam <= 0.0:
+            _weigh(packed, scratch, lo, hi, terms.share)
+            own_bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.0 if unequal else 0.01)
+        if unequal and own_bound > goal and lam > 0.0:
+            asked, used, charged = charges.packed, charges.scratch, True
+            _weigh(packed, scratch, lo, hi, 0.0)
+            lam, more = _charged_dual(packed, scratch, charges, lo, left, lam, goal)
+            _apply_charges(packed, scratch, charges)
+            own_bound, lam, again = _dual(asked, used, left, lam, goal, 0.01)
+            passes += 3 * more + again
         work = int(passes * packed.start[-1])
         bound = min(bound, own_bound)
         if bound <= goal:
             _close(tree, terms, bound)
             return work
         for i in range(len(scratch.trial)):
-            scratch.trial[i] = packed.cell[scratch.choice[i]]
-        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 4096))
-        found, closed, more = _core(packed, scratch, brief, left, lam, own_bound, goal, scratch.trial)
+            scratch.trial[i] = asked.cell[scratch.choice[i]]
+        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 4096), terms.patience)
+        found, closed, more = _core(asked, used, brief, left, lam, own_bound, goal, scratch.trial)
+        if charged:
+            # A cell of its own tells the option.
+            for i in range(len(scratch.trial)):
+                scratch.trial[i] = packed.cell[scratch.trial[i]]
         work += more
         if closed:
             # The box's relaxation is itself solved: sharper than its Lagrangian.
@@ -822,7 +1011,7 @@ def _add_node(
 
 
 @_jit
-def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, effort: int) -> int:
+def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, charges: Charges, effort: int) -> int:
     """Go on with a search, best bound first, for about `effort` options looked at; returns a status code."""
     heap, counts = tree.heap, tree.counts
     work = 0
@@ -831,6 +1020,8 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, effort: i
             return RUNNING
         if counts[HEAP] + 2 > len(heap):
             return NEED_SLOTS
+        if counts[NODES] > terms.patience and len(charges.share) == 0:
+            return NEED_CHARGES
         slot = _pop(tree)
         bound, lam = tree.bound[slot], tree.lam[slot]
         if bound <= tree.floats[INCUMBENT] + terms.gap:
@@ -843,7 +1034,7 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, effort: i
         boxes = _halves(tree, slot)
         # A leaf comes back when its knapsack needed more states than there are.
         for side in range(len(boxes)):
-            work += _add_node(packed, scratch, tree, terms, boxes[side, 0], boxes[side, 1], bound, lam)
+            work += _add_node(packed, scratch, tree, terms, charges, boxes[side, 0], boxes[side, 1], bound, lam)
         if leaf and counts[HEAP] > others:
             return NEED_STATES
     return DONE
