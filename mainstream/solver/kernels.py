@@ -706,6 +706,10 @@ def _core(
     links[0, 0] = -1
     begin, end, last = 0, 1, -1
     closed = True
+    tilted = False
+    tilt = lam * np.array([0.5, 0.75, 0.9, 1.1, 1.35, 2.0])
+    settled = np.zeros(len(core) + 1)
+    rise = np.zeros((6, len(core) + 1))
     for t in range(len(core)):
         if least[t] >= bound - goal or begin == end:
             break
@@ -718,6 +722,18 @@ def _core(
         few = size <= 8
         next_weight, pointer = moves.next_weight, moves.pointer
         extra_weight, extra_loss = moves.weight, moves.loss
+        if not tilted and end - begin > 256:
+            tilted = True
+            for u in range(len(core) - 1, t, -1):
+                i = core[u]
+                settled[u] = settled[u + 1] + weight[cell[choice[i]]]
+                for k in range(6):
+                    best_score = -np.inf
+                    for o in range(start[i], start[i + 1]):
+                        w = weight[cell[o]]
+                        if w < np.inf and (top[i] - (value[o] - lam * w) < bound - goal or o == choice[i]):
+                            best_score = max(best_score, value[o] - tilt[k] * w)
+                    rise[k, u] = rise[k, u + 1] + best_score - top[i]
         at = end
         most_worth = -np.inf
         allowance = left / (len(core) - t) if end - begin > _FEW else 0.0
@@ -751,6 +767,14 @@ def _core(
                 continue
             total = bound - so_far - pending[t + 1] - lam * (budget - w)
             better = w <= budget and total > goal
+            if tilted and not better:
+                free = budget - w + settled[t + 1]
+                ahead = bound - so_far - goal
+                hopeless = False
+                for k in range(6):
+                    hopeless = hopeless or ahead + (tilt[k] - lam) * free + rise[k, t + 1] <= 0.0
+                if hopeless:
+                    continue
             if not better and so_far + least[t + 1] >= bound - goal:
                 continue
             # Sums of equal weights differ in their last digits; two states would be kept where one will do.
@@ -980,7 +1004,7 @@ def _add_node(
             return work
         for i in range(len(scratch.trial)):
             scratch.trial[i] = asked.cell[scratch.choice[i]]
-        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 4096), terms.patience)
+        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 32768 if charged else 4096), terms.patience)
         found, closed, more = _core(asked, used, brief, left, lam, own_bound, goal, scratch.trial)
         if charged:
             # A cell of its own tells the option.
