@@ -17,7 +17,7 @@ from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progre
 _EFFORT: Final = 25_000_000
 """Options that the kernels look at between two returns to Python: about 50 ms."""
 _FIRST_SLOTS: Final = 256
-_FIRST_STATES: Final = 1 << 16
+_FIRST_STATES: Final = 1 << 18
 _MOST_STATES: Final = 1 << 24
 """States of one knapsack's core, 32 bytes each, after which the search ends unfinished."""
 PATIENCE = 30

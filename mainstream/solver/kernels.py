@@ -1004,7 +1004,7 @@ def _add_node(
             return work
         for i in range(len(scratch.trial)):
             scratch.trial[i] = asked.cell[scratch.choice[i]]
-        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 32768 if charged else 4096), terms.patience)
+        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 131072 if charged else 4096), terms.patience)
         found, closed, more = _core(asked, used, brief, left, lam, own_bound, goal, scratch.trial)
         if charged:
             # A cell of its own tells the option.
