@@ -17,7 +17,8 @@ from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progre
 _EFFORT: Final = 25_000_000
 """Options that the kernels look at between two returns to Python: about 50 ms."""
 _FIRST_SLOTS: Final = 256
-_FIRST_STATES: Final = 1 << 18
+_FIRST_STATES: Final = 1 << 16
+_HARD_STATES: Final = 1 << 18
 _MOST_STATES: Final = 1 << 24
 """States of one knapsack's core, 32 bytes each, after which the search ends unfinished."""
 PATIENCE = 30
@@ -174,15 +175,20 @@ class SearchTree:
             if status == kernels.NEED_SLOTS:
                 self.tree = _more_slots(self.tree)
             elif status == kernels.NEED_CHARGES:
+                self._more_states(_HARD_STATES)
                 self.charges = self._unequal_charges()
             elif status == kernels.NEED_STATES:
                 capacity = 4 * self.scratch.states.shape[1]
                 if capacity > _MOST_STATES:
                     return False
-                room = {"states": np.empty((2, capacity)), "links": np.empty((2, capacity), np.int64)}
-                self.scratch = self.scratch._replace(**room)
-                self.charges = self.charges._replace(scratch=self.charges.scratch._replace(**room))
+                self._more_states(capacity)
         return False
+
+    def _more_states(self, capacity: int) -> None:
+        """Room for so many states of a core."""
+        room = {"states": np.empty((2, capacity)), "links": np.empty((2, capacity), np.int64)}
+        self.scratch = self.scratch._replace(**room)
+        self.charges = self.charges._replace(scratch=self.charges.scratch._replace(**room))
 
     def _charges(self, n: int, options: int) -> kernels.Charges:
         """Room for the shares of n apps with so many options."""

@@ -55,6 +55,7 @@ VISITED = 2
 
 # Marks of a box that is not to be split: not looked at yet, or one staircase whose knapsack is not closed yet.
 _FEW = 64
+_MANY = 256
 NEW = -1
 LEAF = 0
 
@@ -707,6 +708,7 @@ def _core(
     begin, end, last = 0, 1, -1
     closed = True
     tilted = False
+    before, tilting = work, 6 * start[-1] * len(core) // len(choice)
     tilt = lam * np.array([0.5, 0.75, 0.9, 1.1, 1.35, 2.0])
     settled = np.zeros(len(core) + 1)
     rise = np.zeros((6, len(core) + 1))
@@ -722,7 +724,7 @@ def _core(
         few = size <= 8
         next_weight, pointer = moves.next_weight, moves.pointer
         extra_weight, extra_loss = moves.weight, moves.loss
-        if not tilted and end - begin > 256:
+        if not tilted and end - begin > _MANY and work - before > tilting:
             tilted = True
             for u in range(len(core) - 1, t, -1):
                 i = core[u]
