@@ -33,6 +33,10 @@ class InfeasibleError(MainstreamError):
         return type(self), (str(self), self.smallest_budget)
 
 
+class OutOfTimeError(MainstreamError):
+    """The time limit came before any schedule that fits the budget, and before a proof that there is none."""
+
+
 class MissingExtraError(MainstreamError, ImportError):
     """An optional package is not installed; the text names the extra that brings it."""
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from mainstream.apps import IntArray
-from mainstream.errors import InfeasibleError
+from mainstream.errors import InfeasibleError, OutOfTimeError
 from mainstream.solver import kernels
 from mainstream.solver.option_table import CellArray
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress
@@ -19,9 +19,15 @@ _EFFORT: Final = 25_000_000
 _FIRST_SLOTS: Final = 256
 _FIRST_STATES: Final = 1 << 16
 _HARD_STATES: Final = 1 << 18
-_MOST_STATES: Final = 1 << 24
+"""Of a core, once a tree has turned out to be hard."""
+_MOST_STATES: Final = 1 << 22
 """States of one knapsack's core, 32 bytes each, after which the search ends unfinished."""
-PATIENCE = 30
+_PATIENCE: Final = 30
+"""Nodes after which each app gets a share of its own."""
+_NEVER: Final = 1 << 62
+_SLOWEST_RATE: Final = 5e7
+"""Options a second that the kernels look at at least."""
+_TILTS: Final = np.array([0.5, 0.75, 0.9, 1.1, 1.35, 2.0])
 _VISITED: Final = 1 << 12
 _REPORT_EVERY_S: Final = 0.05
 
@@ -33,8 +39,9 @@ class SearchTree:
         n, depths = len(packed.start) - 1, len(packed.tail)
         cells = depths * len(packed.rate)
         self.packed = packed
+        weight = np.empty(cells)
         self.scratch = kernels.Scratch(
-            weight=np.empty(cells),
+            weight=weight,
             price=np.empty(cells),
             choice=np.empty(n, np.int64),
             spare=np.empty(n, np.int64),
@@ -45,11 +52,19 @@ class SearchTree:
             links=np.empty((2, _FIRST_STATES), np.int64),
             needed=np.zeros(depths, np.int64),
             trial=np.zeros(n, np.int32),
+            cell=packed.cell,
+            plain=weight,
+            tilt=_TILTS,
+            rise=np.empty((len(_TILTS) + 1, n + 1)),
+            x=np.empty(0),
+            share=np.empty(0),
+            hull=np.empty((3, 0)),
+            corner=np.empty((3, 0), np.int64),
         )
-        self.charges = self._charges(0, 0)
+        self._keyed = packed
         self.tree = _new_tree(n, depths)
 
-    def cheapest(self, enough: float, hopeless: float = np.inf) -> float:
+    def cheapest(self, enough: float, hopeless: float, limits: Limits) -> float:
         """The cost of the cheapest schedule, which becomes the incumbent.
 
         Parameters
@@ -58,27 +73,40 @@ class SearchTree:
             A schedule that costs no more than this will do.
         hopeless : float
             When there is none that costs at most this, any greater cost may come back.
+        limits : Limits
+
+        Raises
+        ------
+        OutOfTimeError
+            A limit came first.
         """
         self._open_root()
         while True:
-            status = kernels.cheapest(self.packed, self.scratch, self.tree, self._share, enough, hopeless, _EFFORT)
+            effort = self._effort(limits)
+            status = kernels.cheapest(self.packed, self.scratch, self.tree, self._share, enough, hopeless, effort)
             if status == kernels.DONE:
                 break
-            if status == kernels.NEED_SLOTS:
-                self.tree = _more_slots(self.tree)
+            if limits.left_s <= 0 or (status == kernels.NEED_SLOTS and not self._more_slots(limits)):
+                raise OutOfTimeError(
+                    f"no schedule of cost {enough:.12g} or less was found within the limits, nor that there is none; "
+                    f"the cheapest so far costs {-self.tree.floats[kernels.INCUMBENT]:.12g}, none costs less than "
+                    f"{-self.tree.bound[self.tree.heap[0]]:.12g}; give it more time, or a larger budget"
+                )
         self.tree.counts[kernels.HEAP] = 0
         self.tree.counts[kernels.NODES] = 0
         return -float(self.tree.floats[kernels.INCUMBENT])
 
-    def feasible(self, budget: float) -> None:
+    def feasible(self, budget: float, limits: Limits) -> None:
         """Make a schedule that fits the budget the incumbent.
 
         Raises
         ------
         InfeasibleError
             There is none; it carries the smallest budget that would do.
+        OutOfTimeError
+            A limit came first.
         """
-        smallest = self.cheapest(budget * (1 + FEASIBLE_TOLERANCE))
+        smallest = self.cheapest(budget * (1 + FEASIBLE_TOLERANCE), np.inf, limits)
         if smallest > budget * (1 + FEASIBLE_TOLERANCE):
             raise InfeasibleError(
                 f"no schedule fits the budget {budget:.12g}; the smallest budget that would do is {smallest:.12g}",
@@ -97,11 +125,17 @@ class SearchTree:
         self.tree.best[:] = cells
         self.tree.floats[kernels.INCUMBENT] = kernels.worth(self.packed, cells)
         self._open_root()
-        terms = kernels.Terms(budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES, PATIENCE)
-        kernels.search(self.packed, self.scratch, self.tree, terms, self.charges, 0)
+        terms = kernels.Terms(budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE)
+        kernels.search(self._keyed, self.scratch, self.tree, terms, 0)
         return self.bound
 
-    def run(self, budget: float, limits: Limits, staircases: IntArray | None = None) -> Outcome:
+    def run(
+        self,
+        budget: float,
+        limits: Limits,
+        staircases: IntArray | None = None,
+        first: CellArray | None = None,
+    ) -> Outcome:
         """Maximise the sum of the packed values within a budget.
 
         Parameters
@@ -111,15 +145,23 @@ class SearchTree:
         limits : Limits
         staircases : (S, D + 1) int array, optional
             Stems to try first.
+        first : (N,) int, optional
+            A schedule that fits; without one, the cheapest is looked for.
 
         Raises
         ------
         InfeasibleError
             Nothing fits the budget.
+        OutOfTimeError
+            A limit came before any schedule that fits.
         """
-        self.feasible(budget)
+        if first is None:
+            self.feasible(budget, limits)
+        else:
+            self.tree.best[:] = first
         budget = budget * (1 + FEASIBLE_TOLERANCE)
-        gap = limits.gap * (1 - 1e-6)  # so that sums in another order still keep to it
+        # So that sums in another order still keep to it.
+        gap = max(0.0, limits.gap * (1 - 1e-6) - len(self.tree.best) * np.finfo(np.float64).eps)
         floats = self.tree.floats
         floats[kernels.INCUMBENT] = kernels.worth(self.packed, self.tree.best)
         ticker = _Ticker(self, limits)
@@ -128,7 +170,7 @@ class SearchTree:
             self._open(staircase, staircase, np.inf)
         self._open_root()
         try:
-            finished = self._search(budget, gap, ticker)
+            finished = self._search(budget, gap, limits, ticker)
         except KeyboardInterrupt:
             interrupted = True
         return Outcome(
@@ -144,7 +186,13 @@ class SearchTree:
         """What no schedule surpasses, as far as the search has come."""
         floats, heap = self.tree.floats, self.tree.heap
         still_open = self.tree.bound[heap[0]] if self.tree.counts[kernels.HEAP] else -np.inf
-        return float(max(floats[kernels.INCUMBENT], min(self._most, max(floats[kernels.CLOSED], still_open))))
+        aside = self.tree.bound[self._aside].max(initial=-np.inf)
+        return float(max(floats[kernels.INCUMBENT], min(self._most, max(floats[kernels.CLOSED], still_open, aside))))
+
+    @property
+    def _aside(self) -> IntArray:
+        """The slots of the leaves that wait for more states."""
+        return self.tree.heap[len(self.tree.heap) - self.tree.counts[kernels.ASIDE] :]
 
     @cached_property
     def _most(self) -> float:
@@ -165,49 +213,87 @@ class SearchTree:
         tree.cut[slot] = kernels.NEW
         tree.counts[kernels.HEAP] += 1
 
-    def _search(self, budget: float, gap: float, ticker: _Ticker) -> bool:
+    def _search(self, budget: float, gap: float, limits: Limits, ticker: _Ticker) -> bool:
         """Go on until the tree is empty; False when a limit ends it before."""
+        patience = _PATIENCE
         while ticker.go_on():
-            terms = kernels.Terms(budget, gap, self._share, self.scratch.states.shape[1], PATIENCE)
-            status = kernels.search(self.packed, self.scratch, self.tree, terms, self.charges, _EFFORT)
+            capacity = self.scratch.states.shape[1]
+            effort = self._effort(limits)
+            terms = kernels.Terms(
+                budget, gap, self._share, capacity, min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6))), patience
+            )
+            status = kernels.search(self._keyed, self.scratch, self.tree, terms, effort)
             if status == kernels.DONE:
                 return True
             if status == kernels.NEED_SLOTS:
-                self.tree = _more_slots(self.tree)
-            elif status == kernels.NEED_CHARGES:
-                self._more_states(_HARD_STATES)
-                self.charges = self._unequal_charges()
-            elif status == kernels.NEED_STATES:
-                capacity = 4 * self.scratch.states.shape[1]
-                if capacity > _MOST_STATES:
+                if not self._more_slots(limits):
                     return False
-                self._more_states(capacity)
+            elif status == kernels.NEED_SHARES:
+                patience = _PATIENCE if self._unequal_shares(limits) else _NEVER
+            elif status == kernels.NEED_STATES:
+                if not self._more_states(4 * capacity, limits):
+                    return False
+                self._take_up_leaves()
         return False
 
-    def _more_states(self, capacity: int) -> None:
-        """Room for so many states of a core."""
-        room = {"states": np.empty((2, capacity)), "links": np.empty((2, capacity), np.int64)}
-        self.scratch = self.scratch._replace(**room)
-        self.charges = self.charges._replace(scratch=self.charges.scratch._replace(**room))
+    def _effort(self, limits: Limits) -> int:
+        """Options to look at before the next return to Python: about 50 ms of them, fewer when time runs out."""
+        return int(min(_EFFORT, max(0.0, limits.left_s) * _SLOWEST_RATE))
 
-    def _charges(self, n: int, options: int) -> kernels.Charges:
-        """Room for the shares of n apps with so many options."""
-        return kernels.Charges(
-            x=np.empty(len(self.scratch.weight)),
-            share=np.zeros(n),
+    def _take_up_leaves(self) -> None:
+        """Back to the heap, which is empty, with the leaves that were set aside."""
+        tree, aside = self.tree, self._aside.copy()
+        free = tree.heap[: len(tree.heap) - len(aside)].copy()
+        tree.heap[:] = np.concatenate([aside[np.argsort(-tree.bound[aside])], free])
+        tree.counts[kernels.HEAP], tree.counts[kernels.ASIDE] = len(aside), 0
+
+    def _affordable(self, more: int, limits: Limits) -> bool:
+        """Whether the arrays may grow by so many bytes."""
+        return sum(array.nbytes for array in (*self.scratch, *self.tree)) + more <= limits.memory
+
+    def _more_states(self, capacity: int, limits: Limits) -> bool:
+        """Make room for so many states of a core, if that is allowed."""
+        if capacity > _MOST_STATES or not self._affordable(32 * capacity, limits):
+            return False
+        self.scratch = self.scratch._replace(
+            states=np.empty((2, capacity)), links=np.empty((2, capacity), np.int64)
+        )
+        return True
+
+    def _more_slots(self, limits: Limits) -> bool:
+        """Make room for twice the boxes, if that is allowed."""
+        tree = self.tree
+        # Both copies are there for a moment.
+        if not self._affordable(2 * sum(array.nbytes for array in tree), limits):
+            return False
+        slots = len(tree.heap)
+        kept = slots - tree.counts[kernels.ASIDE]
+        self.tree = tree._replace(
+            heap=np.concatenate([tree.heap[:kept], np.arange(slots, 2 * slots), tree.heap[kept:]]),
+            bound=np.concatenate([tree.bound, tree.bound]),
+            lam=np.concatenate([tree.lam, tree.lam]),
+            lo=np.concatenate([tree.lo, tree.lo]),
+            hi=np.concatenate([tree.hi, tree.hi]),
+            cut=np.concatenate([tree.cut, tree.cut]),
+        )
+        return True
+
+    def _unequal_shares(self, limits: Limits) -> bool:
+        """Give each option a weight of its own, and each app a share of its own, if memory allows."""
+        options = len(self.packed.value)
+        if not self._affordable(68 * options, limits):
+            return False
+        self._more_states(_HARD_STATES, limits)
+        self._keyed = self.packed._replace(cell=np.arange(options, dtype=np.int32))
+        self.scratch = self.scratch._replace(
+            weight=np.empty(options),
+            price=np.empty(options),
+            x=np.empty(len(self.scratch.plain)),
+            share=np.zeros(len(self.scratch.choice)),
             hull=np.empty((3, options)),
             corner=np.empty((3, options), np.int64),
-            packed=self.packed,
-            scratch=self.scratch,
         )
-
-    def _unequal_charges(self) -> kernels.Charges:
-        """What the kernels need to charge each app its own share."""
-        options = len(self.packed.value)
-        return self._charges(len(self.scratch.choice), options)._replace(
-            packed=self.packed._replace(cell=np.arange(options, dtype=np.int32)),
-            scratch=self.scratch._replace(weight=np.empty(options), price=np.empty(options)),
-        )
+        return True
 
     @property
     def _share(self) -> float:
@@ -242,7 +328,7 @@ def _new_tree(n: int, depths: int) -> kernels.Tree:
     return kernels.Tree(
         best=np.zeros(n, np.int32),
         floats=np.full(2, -np.inf),
-        counts=np.zeros(3, np.int64),
+        counts=np.zeros(4, np.int64),
         heap=np.arange(_FIRST_SLOTS),
         bound=np.empty(_FIRST_SLOTS),
         lam=np.zeros(_FIRST_SLOTS),
@@ -250,17 +336,4 @@ def _new_tree(n: int, depths: int) -> kernels.Tree:
         hi=np.zeros((_FIRST_SLOTS, depths), np.int64),
         cut=np.zeros((_FIRST_SLOTS, 2), np.int64),
         visited=np.zeros(_VISITED, np.uint64),
-    )
-
-
-def _more_slots(tree: kernels.Tree) -> kernels.Tree:
-    """The same tree with twice the slots; the new ones are free."""
-    slots = len(tree.heap)
-    return tree._replace(
-        heap=np.concatenate([tree.heap, np.arange(slots, 2 * slots)]),
-        bound=np.concatenate([tree.bound, tree.bound]),
-        lam=np.concatenate([tree.lam, tree.lam]),
-        lo=np.concatenate([tree.lo, tree.lo]),
-        hi=np.concatenate([tree.hi, tree.hi]),
-        cut=np.concatenate([tree.cut, tree.cut]),
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from mainstream.errors import OutOfTimeError
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
 from mainstream.solver.branch_and_bound import SearchTree
@@ -31,13 +32,15 @@ _UNITS: Final = 2**30
 """Integer units that the budget, and an objective of 1, are divided into. From 2**36 on, CP-SAT 9.15 has returned
 schedules as optimal that were not."""
 
+_ROUNDING: Final = 1e-9
+"""What values rounded up to units add to the smallest of them, at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Found:
     cells: CellArray | None
     bound: float
     nodes: int
-    proven: bool
 
 
 def cp_sat(
@@ -68,27 +71,33 @@ def cp_sat(
     ------
     InfeasibleError
         Nothing fits the budget.
+    OutOfTimeError
+        A limit came before any schedule that fits.
     """
     if would_crash():
         return cp_sat_apart(packed, share, budget, limits, fair=fair, hint=hint)
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
+    fallback = None
+    if np.isfinite(limits.time_limit):
+        fallback = _cheapest(packed, budget, limits)
     smallest_bound = None
     closed = True
     if fair:
         stage = _solve(packed, allowed, limits, hint, fair=True)
-        floor = -np.inf if stage.cells is None else _smallest(packed, stage.cells)
-        smallest_bound = max(stage.bound, floor)
-        closed = smallest_bound - floor <= max(limits.gap, 1e-9)
+        if stage.cells is None:
+            fallback = _cheapest(packed, budget, limits) if fallback is None else fallback
+            stage = replace(stage, cells=fallback)
+        floor = _smallest(packed, stage.cells)
+        smallest_bound = max(min(stage.bound, float(np.maximum.reduceat(packed.value, packed.start[:-1]).min())), floor)
+        closed = smallest_bound - floor <= max(limits.gap, _ROUNDING)
         packed = at_least(packed, floor - 1e-12)
-        hint = stage.cells
+        fallback = hint = stage.cells
     packed = weighted(packed, share)
     found = _solve(packed, allowed, limits, hint)
     cells = found.cells
     if cells is None:
         # Nothing in time, or nothing at all: the cheapest schedule tells.
-        search = SearchTree(packed)
-        search.feasible(budget)
-        cells = search.tree.best
+        cells = _cheapest(packed, budget, limits) if fallback is None else fallback
     value = kernels.worth(packed, cells)
     most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
     bound = max(min(found.bound, most), value)
@@ -96,10 +105,17 @@ def cp_sat(
         cells=cells,
         bound=bound,
         nodes=found.nodes,
-        finished=closed and found.proven and bound - value <= max(limits.gap, 1e-9),
+        finished=closed and bound - value <= limits.gap,
         method="cp-sat",
     )
     return outcome if smallest_bound is None else replace(outcome, bound=smallest_bound, mean_bound=bound)
+
+
+def _cheapest(packed: kernels.Packed, budget: float, limits: Limits) -> CellArray:
+    """A schedule that fits the budget."""
+    search = SearchTree(packed)
+    search.feasible(budget, limits)
+    return search.tree.best
 
 
 def _solve(
@@ -118,7 +134,10 @@ def _solve_rounded(
 ) -> _Found:
     from ortools.sat.python import cp_model
 
-    model, option = _formulate(packed, allowed, round_cost)
+    try:
+        model, option = _formulate(packed, allowed, limits, round_cost)
+    except OutOfTimeError:
+        return _Found(None, np.inf, 0)
     worth = [int(v) for v in np.ceil(packed.value * _UNITS)]
     if fair:
         smallest = model.new_int_var(min(worth), max(worth), "smallest")
@@ -134,24 +153,31 @@ def _solve_rounded(
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = WORKERS
     # Each app's value is rounded up by less than a unit.
-    solver.parameters.absolute_gap_limit = max(0.0, limits.gap * _UNITS - (len(packed.start) - 1))
+    solver.parameters.absolute_gap_limit = min(1e18, max(0.0, limits.gap * _UNITS - (len(packed.start) - 1)))
     solver.parameters.relative_gap_limit = 0.0
     if np.isfinite(limits.time_limit):
         solver.parameters.max_time_in_seconds = max(limits.left_s, 1e-3)
     status = solver.solve(model, None if limits.progress is None else _reporter(limits.started, limits.progress))
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return _Found(None, np.inf, int(solver.num_branches), status == cp_model.INFEASIBLE)
+        return _Found(None, np.inf, int(solver.num_branches))
     chosen = np.array([solver.boolean_value(literal) for literal in option])
     return _Found(
         cells=packed.cell[chosen],
         bound=solver.best_objective_bound / _UNITS,
         nodes=int(solver.num_branches),
-        proven=status == cp_model.OPTIMAL,
     )
 
 
-def _formulate(packed: kernels.Packed, allowed: float, round_cost: Any) -> tuple[cp_model.CpModel, list[Any]]:
-    """One option for each app, the staircase that they need, and the budget; also the options' literals."""
+def _formulate(
+    packed: kernels.Packed, allowed: float, limits: Limits, round_cost: Any
+) -> tuple[cp_model.CpModel, list[Any]]:
+    """One option for each app, the staircase that they need, and the budget; also the options' literals.
+
+    Raises
+    ------
+    OutOfTimeError
+        Half of the time that was left was not enough: the solver, too, takes time to read a model of that size.
+    """
     from ortools.sat.python import cp_model
 
     steps = range(len(packed.rate) - 1)
@@ -159,7 +185,10 @@ def _formulate(packed: kernels.Packed, allowed: float, round_cost: Any) -> tuple
     depth, rate = np.divmod(packed.cell.astype(np.int64), len(packed.rate))
 
     def whole(cost: FloatArray) -> list[int]:
-        return [int(c) for c in round_cost(np.minimum(cost * (_UNITS / allowed), 4.0 * _UNITS))]
+        with np.errstate(over="ignore"):  # a budget of 1e-300 is one, too
+            return [int(c) for c in round_cost(np.minimum(cost / allowed, 4.0) * _UNITS)]
+
+    enough = limits.left_s / 2
 
     model = cp_model.CpModel()
     option = [model.new_bool_var("") for _ in packed.cell]
@@ -170,6 +199,8 @@ def _formulate(packed: kernels.Packed, allowed: float, round_cost: Any) -> tuple
         if j > 0:
             model.add_implication(step, runs[k, j - 1])
     for first, end in itertools.pairwise(packed.start.tolist()):
+        if limits.left_s < enough:
+            raise OutOfTimeError("no time left for a model of this size")
         own = range(first, end)
         model.add_exactly_one(option[o] for o in own)
         for (k, j), step in runs.items():

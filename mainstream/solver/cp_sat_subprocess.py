@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mainstream.errors import InfeasibleError, MainstreamError
+from mainstream.errors import InfeasibleError, MainstreamError, OutOfTimeError
 from mainstream.solver.search import Limits, Outcome
 
 _CLASHING: Final = {"tensorflow", "highspy"}
@@ -41,7 +41,7 @@ def cp_sat_apart(packed: Any, share: Any, budget: float, limits: Limits, **optio
     if answer.returncode != 0:
         raise MainstreamError(f"method 'cp-sat': its process ended with code {answer.returncode}")
     outcome = pickle.loads(answer.stdout)
-    if isinstance(outcome, InfeasibleError):
+    if isinstance(outcome, InfeasibleError | OutOfTimeError):
         raise outcome
     assert isinstance(outcome, Outcome)
     return outcome
@@ -53,10 +53,10 @@ def _answer() -> None:
     from mainstream.solver.cp_sat import cp_sat
 
     packed, share, budget, limits, options = pickle.load(sys.stdin.buffer)
-    outcome: Outcome | InfeasibleError
+    outcome: Outcome | InfeasibleError | OutOfTimeError
     try:
         outcome = cp_sat(packed, share, budget, replace(limits, started=perf_counter()), **options)
-    except InfeasibleError as error:
+    except (InfeasibleError, OutOfTimeError) as error:
         outcome = error
     pickle.dump(outcome, sys.stdout.buffer)
 

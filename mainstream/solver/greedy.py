@@ -6,7 +6,7 @@ cell is depth * (R + 1) + rate index, as in ``kernels.py``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,10 @@ from mainstream.solver.option_table import CellArray, OptionTable
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, schedule_cost
 
 _IntArray = NDArray[np.int64]
+
+_EFFORT: Final = 5_000_000
+"""Options to look at between two looks at the clock: about 50 ms."""
+_UNLIMITED: Final = 1 << 62
 
 
 def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
@@ -33,7 +37,8 @@ def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
         Values weighted.
     budget : float
     limits : Limits
-        Only the gap counts: it decides whether the bound, that of the root of the search tree, proves the schedule.
+        When the time is over, the moves made so far are the schedule. The gap decides whether the bound, that of the
+        root of the search tree, proves it.
 
     Raises
     ------
@@ -41,10 +46,14 @@ def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
         Nothing fits the budget.
     """
     chosen = np.empty(len(packed.start) - 1, np.int64)
-    _place(packed.start, packed.cell, _first_cells(packed, budget), chosen)
-    moves = _climb(*packed, budget * (1 + FEASIBLE_TOLERANCE), chosen)
+    _place(packed.start, packed.cell, _first_cells(packed, budget, limits), chosen)
+    allowed = budget * (1 + FEASIBLE_TOLERANCE)
+    moves, ended = 0, False
+    while not ended and limits.left_s > 0:
+        more, ended = _climb(*packed, allowed, chosen, _effort(limits, len(packed.cell)))
+        moves += more
     cells = packed.cell[chosen]
-    bound = SearchTree(packed).root_bound(budget, cells)
+    bound = _bound(packed, budget, cells, limits)
     value = float(packed.value[chosen].sum())
     return Outcome(
         cells=cells, bound=max(bound, value), nodes=moves, finished=bound - value <= limits.gap, method="greedy"
@@ -75,10 +84,16 @@ def greedy_released(table: OptionTable, packed: kernels.Packed, budget: float, l
         Nothing fits the budget.
     """
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
-    cells = _first_cells(packed, budget)
-    moves = _released(table.values, table.depths, packed.tail, packed.seg, packed.rate, allowed, cells)
+    cells = _first_cells(packed, budget, limits)
+    moves, ended = 0, False
+    while not ended and limits.left_s > 0:
+        effort = _effort(limits, table.values.size)
+        more, ended = _released(
+            table.values, table.depths, packed.tail, packed.seg, packed.rate, allowed, cells, effort
+        )
+        moves += more
     value = float(table.schedule(cells).value @ table.share)
-    bound = SearchTree(packed).root_bound(budget, cells)
+    bound = _bound(packed, budget, cells, limits)
     return Outcome(
         cells=cells,
         bound=max(bound, value),
@@ -88,14 +103,26 @@ def greedy_released(table: OptionTable, packed: kernels.Packed, budget: float, l
     )
 
 
-def _first_cells(packed: kernels.Packed, budget: float) -> CellArray:
+def _effort(limits: Limits, once: int) -> int:
+    """Options to look at before the next look at the clock; to begin again takes `once` of them."""
+    return _UNLIMITED if np.isinf(limits.time_limit) else max(_EFFORT, 4 * once)
+
+
+def _bound(packed: kernels.Packed, budget: float, cells: CellArray, limits: Limits) -> float:
+    """That of the root of the search tree, or each app at its best when there is no time for it."""
+    if limits.left_s > 0:
+        return SearchTree(packed).root_bound(budget, cells)
+    return float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
+
+
+def _first_cells(packed: kernels.Packed, budget: float, limits: Limits) -> CellArray:
     """Where both greedies begin: most sharing and least fps, or, where that does not fit, the cheapest schedule."""
     chosen = np.empty(len(packed.start) - 1, np.int64)
     _begin(packed.start, packed.cell, len(packed.rate), chosen)
     cells = packed.cell[chosen]
     if schedule_cost(packed, cells) > budget * (1 + FEASIBLE_TOLERANCE):
         search = SearchTree(packed)
-        search.feasible(budget)
+        search.feasible(budget, limits)
         return search.tree.best
     return cells
 
@@ -231,8 +258,11 @@ def _climb(
     rate: FloatArray,
     allowed: float,
     chosen: _IntArray,
-) -> int:
-    """Make the best move until none is left; returns the number of moves.
+    effort: int,
+) -> tuple[int, bool]:
+    """Make the best move until none is left, or until `effort` options were looked at.
+
+    Returns the number of moves and whether none is left.
 
     The heap holds each app once, by the ratio of its best move when last looked at. While the staircase stands, a
     ratio can only fall (a move no longer fits), so the app on top is looked at again and sinks if it has to. When the
@@ -253,12 +283,16 @@ def _climb(
     keys = np.empty(n)
     heap = np.empty(n, np.int64)
     moves = 0
+    looked = 0
     rebuild = True
     size = 0
     while True:
+        if looked > effort:
+            return moves, False
         slack = allowed - spent - carried
         if rebuild:
             size = 0
+            looked += start[n]
             for i in range(n):
                 o, ratio = _best_move(i, start, value, cell, tail, seg, rate, slack, chosen[i], stem, without)
                 if o >= 0:
@@ -269,8 +303,9 @@ def _climb(
                 _sift_down(keys, heap, size, at)
             rebuild = False
         if size == 0:
-            return moves
+            return moves, True
         i = heap[0]
+        looked += start[i + 1] - start[i]
         o, ratio = _best_move(i, start, value, cell, tail, seg, rate, slack, chosen[i], stem, without)
         if o < 0:
             size -= 1
@@ -309,8 +344,12 @@ def _released(
     rate: FloatArray,
     allowed: float,
     cells: CellArray,
-) -> int:
-    """Follow the published rule from `cells`, in place; returns the number of moves."""
+    effort: int,
+) -> tuple[int, bool]:
+    """Follow the published rule from `cells`, in place, for about `effort` options.
+
+    Returns the number of moves and whether none is left.
+    """
     n, columns, rates = values.shape
     width = rates + 1
     count = np.zeros(width * len(tail), np.int64)
@@ -327,7 +366,7 @@ def _released(
             if depths[c] == depth and j > 0 and not np.isnan(values[i, c, j - 1]):
                 current[i] = values[i, c, j - 1]
     moves = 0
-    while True:
+    while moves * values.size <= effort:
         best_i, best_cell, best_score, best_value = -1, 0, -np.inf, 0.0
         for i in range(n):
             here = cells[i]
@@ -346,7 +385,7 @@ def _released(
                         if score > best_score:
                             best_i, best_cell, best_score, best_value = i, d * width + j, score, v
         if best_i < 0:
-            return moves
+            return moves, True
         moves += 1
         old = cells[best_i]
         count[old] -= 1
@@ -354,3 +393,4 @@ def _released(
         spent += tail[best_cell // width] * rate[best_cell % width] - tail[old // width] * rate[old % width]
         cells[best_i] = best_cell
         current[best_i] = best_value
+    return moves, False

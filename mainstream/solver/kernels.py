@@ -43,7 +43,7 @@ RUNNING = 0
 DONE = 1
 NEED_SLOTS = 2
 NEED_STATES = 3
-NEED_CHARGES = 4
+NEED_SHARES = 4
 
 # Slots of Tree.floats and Tree.counts: the scalars of a search that survive between calls.
 INCUMBENT = 0
@@ -51,6 +51,7 @@ CLOSED = 1
 NODES = 0
 HEAP = 1
 VISITED = 2
+ASIDE = 3
 
 
 # Marks of a box that is not to be split: not looked at yet, or one staircase whose knapsack is not closed yet.
@@ -78,6 +79,7 @@ class Terms(NamedTuple):
     gap: float  # a schedule that is better by no more than this is not looked for
     share: float  # of its own x that each app is charged: 1 / N
     capacity: int  # states of a core after which it gives up
+    steps: int  # successors that a core looks at before it gives up
     patience: int  # nodes after which the shares become unequal
 
 
@@ -95,22 +97,15 @@ class Scratch(NamedTuple):
     links: NDArray[np.int64]  # (2, capacity) their predecessor and option
     needed: NDArray[np.int64]  # (D + 1,) a staircase
     trial: NDArray[np.int32]  # (N,) cells
-
-
-class Charges(NamedTuple):
-    """Unequal shares; the first arrays are empty until a tree turns out to need them.
-
-    To the functions that price and close a knapsack, charged options are a problem in which each has a cell of its
-    own: `packed` with 0, 1, 2, ... for cells, and `scratch` with a weight for each option. Before, both are the plain
-    ones.
-    """
-
+    cell: NDArray[np.int32]  # (M,)
+    plain: NDArray[np.float64]  # (cells,) weight of each cell before any share that is the app's own
+    tilt: NDArray[np.float64]  # (tilts,) prices that states are bounded at, in units of the price
+    rise: NDArray[np.float64]  # (tilts + 1, N + 1)
+    # Empty while all apps have one share:
     x: NDArray[np.float64]  # (cells,) what a cell adds to the stem of the box at hand
     share: NDArray[np.float64]  # (N,) of its own x that each app is charged
     hull: NDArray[np.float64]  # (3, M) of the corners of the apps' hulls: x; a, later the share to be gained; -x, sorted
     corner: NDArray[np.int64]  # (3, M) their app, option and order
-    packed: Packed
-    scratch: Scratch
 
 
 class Moves(NamedTuple):
@@ -129,8 +124,8 @@ class Tree(NamedTuple):
 
     best: NDArray[np.int32]  # (N,) cells of the incumbent
     floats: NDArray[np.float64]  # INCUMBENT, CLOSED
-    counts: NDArray[np.int64]  # NODES, HEAP, VISITED
-    heap: NDArray[np.int64]  # (slots,) slots in heap order by bound, then the free ones
+    counts: NDArray[np.int64]  # NODES, HEAP, VISITED, ASIDE
+    heap: NDArray[np.int64]  # (slots,) slots in heap order by bound, the free ones, and at the end those set aside
     bound: NDArray[np.float64]  # (slots,)
     lam: NDArray[np.float64]  # (slots,)
     lo: NDArray[np.int64]  # (slots, D + 1)
@@ -148,8 +143,8 @@ def _inner(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _R
 
 @_inner
 def _weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, share: float) -> None:
-    """Fill scratch.weight for a box: tail cost + share * x, infinite where closed."""
-    tail, seg, rate, weight = packed.tail, packed.seg, packed.rate, scratch.weight
+    """Fill scratch.plain for a box: tail cost + share * x, infinite where closed."""
+    tail, seg, rate, weight = packed.tail, packed.seg, packed.rate, scratch.plain
     width = len(rate)
     x = np.zeros(width)
     for j in range(width):
@@ -161,7 +156,7 @@ def _weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, share
 
 
 @_inner
-def _charge(packed: Packed, scratch: Scratch, charges: Charges, lam: float) -> tuple[float, float]:
+def _charge(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
     """The shares of least bound for a box at price lam, whose weights without shares are in scratch.weight.
 
     With a = value - lam weight, app i adds max_o (a - lam s_i x) to the bound. That is convex in its share s_i, with the
@@ -171,10 +166,10 @@ def _charge(packed: Packed, scratch: Scratch, charges: Charges, lam: float) -> t
 
     Returns (value, weight) of the mixture of options that stands at y; it is a point of the bound's slope in lam.
     """
-    start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
-    x, share = charges.x, charges.share
-    hull_x, hull_a, key = charges.hull[0], charges.hull[1], charges.hull[2]
-    app, option, order = charges.corner[0], charges.corner[1], charges.corner[2]
+    start, value, cell, weight = packed.start, packed.value, scratch.cell, scratch.plain
+    x, share = scratch.x, scratch.share
+    hull_x, hull_a, key = scratch.hull[0], scratch.hull[1], scratch.hull[2]
+    app, option, order = scratch.corner[0], scratch.corner[1], scratch.corner[2]
     end = 0
     for i in range(len(share)):
         first = end
@@ -251,24 +246,17 @@ def _charge(packed: Packed, scratch: Scratch, charges: Charges, lam: float) -> t
 
 @_inner
 def _charged_dual(
-    packed: Packed, scratch: Scratch, charges: Charges, lo: Staircase, budget: float, lam: float, stop: float
+    packed: Packed, scratch: Scratch, budget: float, lam: float, stop: float
 ) -> tuple[float, int]:
     """Minimise the bound of a box over lam and the shares, from a first guess; returns (lam, passes).
 
     As :func:`_dual`, but coarsely: it is the shares that are wanted.
     """
-    seg, rate, x = packed.seg, packed.rate, charges.x
-    width = len(rate)
-    for j in range(width):
-        x[j] = 0.0
-    for d in range(1, len(seg)):
-        for j in range(width):
-            x[d * width + j] = x[(d - 1) * width + j] + seg[d] * max(0.0, rate[j] - rate[lo[d]])
     heavy_v = heavy_w = light_v = light_w = np.inf
     bound, best_lam = np.inf, lam
     step = 1.1
     for tries in range(12):
-        v, w = _charge(packed, scratch, charges, lam)
+        v, w = _charge(packed, scratch, lam)
         if w == np.inf:
             return lam, tries
         g = v + lam * (budget - w)
@@ -292,20 +280,31 @@ def _charged_dual(
             if lam <= 0.0 or (meet > stop and bound - meet <= 0.05 * (meet - stop)):
                 break
     if lam != best_lam:
-        _charge(packed, scratch, charges, best_lam)
+        _charge(packed, scratch, best_lam)
         tries += 1
     return best_lam, tries + 1
 
 
 @_inner
-def _apply_charges(packed: Packed, scratch: Scratch, charges: Charges) -> None:
+def _stem_additions(packed: Packed, scratch: Scratch, lo: Staircase) -> None:
+    """Fill scratch.x for a box."""
+    seg, rate, x = packed.seg, packed.rate, scratch.x
+    width = len(rate)
+    for j in range(width):
+        x[j] = 0.0
+    for d in range(1, len(seg)):
+        for j in range(width):
+            x[d * width + j] = x[(d - 1) * width + j] + seg[d] * max(0.0, rate[j] - rate[lo[d]])
+
+
+@_inner
+def _spread(packed: Packed, scratch: Scratch) -> None:
     """Weigh each option with its app's share."""
-    weight = charges.scratch.weight
-    for i in range(len(charges.share)):
+    for i in range(len(scratch.share)):
         for o in range(packed.start[i], packed.start[i + 1]):
-            c = packed.cell[o]
-            own = scratch.weight[c]
-            weight[o] = own + charges.share[i] * charges.x[c] if own < np.inf else np.inf
+            c = scratch.cell[o]
+            own = scratch.plain[c]
+            scratch.weight[o] = own + scratch.share[i] * scratch.x[c] if own < np.inf else np.inf
 
 
 @_inner
@@ -687,10 +686,10 @@ def _core(
         goal = total + margin
         found = total
         for i in range(len(choice)):
-            best[i] = cell[choice[i]]
+            best[i] = scratch.cell[choice[i]]
     core, least, relief, pending = _find_core(packed, scratch, lam, bound - goal)
     work: int = 5 * start[-1]
-    patience = work + 100 * terms.capacity
+    patience = work + terms.steps
     most = 1
     for i in core:
         most = max(most, start[i + 1] - start[i])
@@ -709,9 +708,8 @@ def _core(
     closed = True
     tilted = False
     before, tilting = work, 6 * start[-1] * len(core) // len(choice)
-    tilt = lam * np.array([0.5, 0.75, 0.9, 1.1, 1.35, 2.0])
-    settled = np.zeros(len(core) + 1)
-    rise = np.zeros((6, len(core) + 1))
+    tilt, rise = scratch.tilt, scratch.rise
+    tilts = len(tilt)
     for t in range(len(core)):
         if least[t] >= bound - goal or begin == end:
             break
@@ -726,15 +724,17 @@ def _core(
         extra_weight, extra_loss = moves.weight, moves.loss
         if not tilted and end - begin > _MANY and work - before > tilting:
             tilted = True
+            for k in range(tilts + 1):
+                rise[k, len(core)] = 0.0
             for u in range(len(core) - 1, t, -1):
                 i = core[u]
-                settled[u] = settled[u + 1] + weight[cell[choice[i]]]
-                for k in range(6):
+                rise[tilts, u] = rise[tilts, u + 1] + weight[cell[choice[i]]]
+                for k in range(tilts):
                     best_score = -np.inf
                     for o in range(start[i], start[i + 1]):
                         w = weight[cell[o]]
                         if w < np.inf and (top[i] - (value[o] - lam * w) < bound - goal or o == choice[i]):
-                            best_score = max(best_score, value[o] - tilt[k] * w)
+                            best_score = max(best_score, value[o] - lam * tilt[k] * w)
                     rise[k, u] = rise[k, u + 1] + best_score - top[i]
         at = end
         most_worth = -np.inf
@@ -770,11 +770,11 @@ def _core(
             total = bound - so_far - pending[t + 1] - lam * (budget - w)
             better = w <= budget and total > goal
             if tilted and not better:
-                free = budget - w + settled[t + 1]
+                free = lam * (budget - w + rise[tilts, t + 1])
                 ahead = bound - so_far - goal
                 hopeless = False
-                for k in range(6):
-                    hopeless = hopeless or ahead + (tilt[k] - lam) * free + rise[k, t + 1] <= 0.0
+                for k in range(tilts):
+                    hopeless = hopeless or ahead + (tilt[k] - 1.0) * free + rise[k, t + 1] <= 0.0
                 if hopeless:
                     continue
             if not better and so_far + least[t + 1] >= bound - goal:
@@ -808,7 +808,7 @@ def _trace(packed: Packed, scratch: Scratch, core: IntArray, last: int, best: Ce
     """Write the cells of the choice that ends in the state `last`."""
     links = scratch.links
     for i in range(len(best)):
-        best[i] = packed.cell[scratch.choice[i]]
+        best[i] = scratch.cell[scratch.choice[i]]
     t = 0
     state = last
     while links[0, state] >= 0:
@@ -816,7 +816,7 @@ def _trace(packed: Packed, scratch: Scratch, core: IntArray, last: int, best: Ce
         t += 1
     while t > 0:
         t -= 1
-        best[core[t]] = packed.cell[links[1, last]]
+        best[core[t]] = scratch.cell[links[1, last]]
         last = links[0, last]
 
 
@@ -905,6 +905,10 @@ def _try_staircase(
     if left < 0.0:
         return -np.inf, True, 1
     _weigh(packed, scratch, staircase, staircase, 0.0)
+    if len(scratch.share) > 0:
+        for i in range(len(scratch.share)):
+            scratch.share[i] = 0.0
+        _spread(packed, scratch)
     bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.01)
     work: int = passes * packed.start[-1]
     if bound <= goal:
@@ -962,7 +966,6 @@ def _add_node(
     scratch: Scratch,
     tree: Tree,
     terms: Terms,
-    charges: Charges,
     lo: Staircase,
     hi: Staircase,
     bound: float,
@@ -986,32 +989,34 @@ def _add_node(
         tree.cut[slot, 0] = LEAF
     else:
         goal = tree.floats[INCUMBENT] + terms.gap
-        asked, used, charged = packed, scratch, False
-        unequal = len(charges.share) > 0
-        own_bound, passes = np.inf, 0
-        if not unequal or lam <= 0.0:
-            _weigh(packed, scratch, lo, hi, terms.share)
-            own_bound, lam, passes = _dual(packed, scratch, left, lam, goal, 0.0 if unequal else 0.01)
-        if unequal and own_bound > goal and lam > 0.0:
-            asked, used, charged = charges.packed, charges.scratch, True
-            _weigh(packed, scratch, lo, hi, 0.0)
-            lam, more = _charged_dual(packed, scratch, charges, lo, left, lam, goal)
-            _apply_charges(packed, scratch, charges)
-            own_bound, lam, again = _dual(asked, used, left, lam, goal, 0.01)
-            passes += 3 * more + again
+        unequal = len(scratch.share) > 0
+        _weigh(packed, scratch, lo, hi, 0.0 if unequal else terms.share)
+        passes = 0
+        if unequal:
+            _stem_additions(packed, scratch, lo)
+            if lam <= 0.0:
+                for i in range(len(scratch.share)):
+                    scratch.share[i] = terms.share
+                _spread(packed, scratch)
+                _, lam, passes = _dual(packed, scratch, left, lam, goal, 0.0)
+            if lam > 0.0:
+                lam, more = _charged_dual(packed, scratch, left, lam, goal)
+                passes += 3 * more
+            _spread(packed, scratch)
+        own_bound, lam, more = _dual(packed, scratch, left, lam, goal, 0.01)
+        passes += more
         work = int(passes * packed.start[-1])
         bound = min(bound, own_bound)
         if bound <= goal:
             _close(tree, terms, bound)
             return work
         for i in range(len(scratch.trial)):
-            scratch.trial[i] = asked.cell[scratch.choice[i]]
-        brief = Terms(terms.budget, terms.gap, terms.share, min(terms.capacity, 131072 if charged else 4096), terms.patience)
-        found, closed, more = _core(asked, used, brief, left, lam, own_bound, goal, scratch.trial)
-        if charged:
-            # A cell of its own tells the option.
-            for i in range(len(scratch.trial)):
-                scratch.trial[i] = packed.cell[scratch.trial[i]]
+            scratch.trial[i] = scratch.cell[scratch.choice[i]]
+        capacity = min(terms.capacity, 131072 if unequal else 4096)
+        brief = Terms(
+            terms.budget, terms.gap, terms.share, capacity, min(terms.steps, 100 * capacity), terms.patience
+        )
+        found, closed, more = _core(packed, scratch, brief, left, lam, own_bound, goal, scratch.trial)
         work += more
         if closed:
             # The box's relaxation is itself solved: sharper than its Lagrangian.
@@ -1032,22 +1037,29 @@ def _add_node(
     _copy(hi, tree.hi[slot])
     tree.bound[slot] = bound
     tree.lam[slot] = lam
-    _push(tree)
+    if leaf:
+        # Its knapsack needs more states than there are; whether it counts at all, the rest of the tree tells.
+        tree.counts[ASIDE] += 1
+        last = len(tree.heap) - tree.counts[ASIDE]
+        tree.heap[tree.counts[HEAP]] = tree.heap[last]
+        tree.heap[last] = slot
+    else:
+        _push(tree)
     return work
 
 
 @_jit
-def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, charges: Charges, effort: int) -> int:
+def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, effort: int) -> int:
     """Go on with a search, best bound first, for about `effort` options looked at; returns a status code."""
     heap, counts = tree.heap, tree.counts
     work = 0
     while counts[HEAP] > 0:
         if work > effort:
             return RUNNING
-        if counts[HEAP] + 2 > len(heap):
+        if counts[HEAP] + counts[ASIDE] + 2 > len(heap):
             return NEED_SLOTS
-        if counts[NODES] > terms.patience and len(charges.share) == 0:
-            return NEED_CHARGES
+        if counts[NODES] > terms.patience and len(scratch.share) == 0:
+            return NEED_SHARES
         slot = _pop(tree)
         bound, lam = tree.bound[slot], tree.lam[slot]
         if bound <= tree.floats[INCUMBENT] + terms.gap:
@@ -1055,14 +1067,14 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, charges: 
             _close(tree, terms, bound)
             counts[HEAP] = 0
             break
-        leaf = tree.cut[slot, 0] == LEAF
-        others = counts[HEAP]
         boxes = _halves(tree, slot)
-        # A leaf comes back when its knapsack needed more states than there are.
         for side in range(len(boxes)):
-            work += _add_node(packed, scratch, tree, terms, charges, boxes[side, 0], boxes[side, 1], bound, lam)
-        if leaf and counts[HEAP] > others:
+            work += _add_node(packed, scratch, tree, terms, boxes[side, 0], boxes[side, 1], bound, lam)
+    for at in range(len(heap) - counts[ASIDE], len(heap)):
+        if tree.bound[heap[at]] > tree.floats[INCUMBENT] + terms.gap:
             return NEED_STATES
+        _close(tree, terms, tree.bound[heap[at]])
+    counts[ASIDE] = 0
     return DONE
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mainstream.errors import InterruptedSearch
+from mainstream.errors import InterruptedSearch, OutOfTimeError
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
 from mainstream.solver.branch_and_bound import SearchTree
@@ -44,19 +44,25 @@ def max_min(packed: kernels.Packed, share: FloatArray, budget: float, limits: Li
     ------
     InfeasibleError
         Nothing fits the budget.
+    OutOfTimeError
+        A limit came before any schedule that fits.
     """
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
     values = np.unique(packed.value)
     # values[low] can be had, as far as anything can: run() below says if not even that.
     low, high = 0, int(np.searchsorted(values, np.maximum.reduceat(packed.value, packed.start[:-1]).min()))
+    first = None
     try:
         while low < high and limits.left_s > 0:
             middle = (low + high + 1) // 2
-            if SearchTree(at_least(packed, values[middle])).cheapest(allowed, allowed) <= allowed:
-                low = middle
+            search = SearchTree(at_least(packed, values[middle]))
+            if search.cheapest(allowed, allowed, limits) <= allowed:
+                low, first = middle, search.tree.best
             else:
                 high = middle - 1
+    except OutOfTimeError:
+        pass  # between low and high it stays open
     except KeyboardInterrupt:
         raise InterruptedSearch(None) from None
-    second = SearchTree(weighted(at_least(packed, values[low] - _SAME), share)).run(budget, limits)
+    second = SearchTree(weighted(at_least(packed, values[low] - _SAME), share)).run(budget, limits, first=first)
     return replace(second, bound=float(values[high]), mean_bound=second.bound, finished=second.finished and low == high)

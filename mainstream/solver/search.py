@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from time import perf_counter
 from typing import Final
 
@@ -54,17 +56,25 @@ class Limits:
         perf_counter() at which the clock began.
     progress : callable, optional
         Called with a :class:`Progress` about every 50 ms.
+    memory_limit : float, optional
+        Bytes that the search tree may take; half of what is free by default.
     """
 
     gap: float
     time_limit: float = np.inf
     started: float = field(default_factory=perf_counter)
     progress: Callable[[Progress], None] | None = None
+    memory_limit: float | None = None
 
     @property
     def left_s(self) -> float:
         """Seconds left."""
         return self.time_limit - (perf_counter() - self.started)
+
+    @cached_property
+    def memory(self) -> float:
+        """Bytes that the search tree may take."""
+        return 0.5 * free_memory() if self.memory_limit is None else self.memory_limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +102,15 @@ class Outcome:
     interrupted: bool = False
     method: str = "branch-and-bound"
     mean_bound: float | None = None
+
+
+def free_memory() -> float:
+    """Bytes that a process may still take before the machine swaps; infinite where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return np.inf
 
 
 def schedule_cost(packed: Packed, cells: CellArray) -> float:
