@@ -125,7 +125,9 @@ class SearchTree:
         self.tree.best[:] = cells
         self.tree.floats[kernels.INCUMBENT] = kernels.worth(self.packed, cells)
         self._open_root()
-        terms = kernels.Terms(budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE)
+        terms = kernels.Terms(
+            budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE
+        )
         kernels.search(self._keyed, self.scratch, self.tree, terms, 0)
         return self.bound
 
@@ -220,7 +222,12 @@ class SearchTree:
             capacity = self.scratch.states.shape[1]
             effort = self._effort(limits)
             terms = kernels.Terms(
-                budget, gap, self._share, capacity, min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6))), patience
+                budget,
+                gap,
+                self._share,
+                capacity,
+                min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6))),
+                patience,
             )
             status = kernels.search(self._keyed, self.scratch, self.tree, terms, effort)
             if status == kernels.DONE:
@@ -255,9 +262,7 @@ class SearchTree:
         """Make room for so many states of a core, if that is allowed."""
         if capacity > _MOST_STATES or not self._affordable(32 * capacity, limits):
             return False
-        self.scratch = self.scratch._replace(
-            states=np.empty((2, capacity)), links=np.empty((2, capacity), np.int64)
-        )
+        self.scratch = self.scratch._replace(states=np.empty((2, capacity)), links=np.empty((2, capacity), np.int64))
         return True
 
     def _more_slots(self, limits: Limits) -> bool:

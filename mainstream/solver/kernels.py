@@ -104,7 +104,9 @@ class Scratch(NamedTuple):
     # Empty while all apps have one share:
     x: NDArray[np.float64]  # (cells,) what a cell adds to the stem of the box at hand
     share: NDArray[np.float64]  # (N,) of its own x that each app is charged
-    hull: NDArray[np.float64]  # (3, M) of the corners of the apps' hulls: x; a, later the share to be gained; -x, sorted
+    hull: NDArray[
+        np.float64
+    ]  # (3, M) of the corners of the apps' hulls: x; a, later the share to be gained; -x, sorted
     corner: NDArray[np.int64]  # (3, M) their app, option and order
 
 
@@ -245,9 +247,7 @@ def _charge(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]
 
 
 @_inner
-def _charged_dual(
-    packed: Packed, scratch: Scratch, budget: float, lam: float, stop: float
-) -> tuple[float, int]:
+def _charged_dual(packed: Packed, scratch: Scratch, budget: float, lam: float, stop: float) -> tuple[float, int]:
     """Minimise the bound of a box over lam and the shares, from a first guess; returns (lam, passes).
 
     As :func:`_dual`, but coarsely: it is the shares that are wanted.
@@ -1013,9 +1013,7 @@ def _add_node(
         for i in range(len(scratch.trial)):
             scratch.trial[i] = scratch.cell[scratch.choice[i]]
         capacity = min(terms.capacity, 131072 if unequal else 4096)
-        brief = Terms(
-            terms.budget, terms.gap, terms.share, capacity, min(terms.steps, 100 * capacity), terms.patience
-        )
+        brief = Terms(terms.budget, terms.gap, terms.share, capacity, min(terms.steps, 100 * capacity), terms.patience)
         found, closed, more = _core(packed, scratch, brief, left, lam, own_bound, goal, scratch.trial)
         work += more
         if closed:

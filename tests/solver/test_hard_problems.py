@@ -1,0 +1,124 @@
+"""Hard problems: the core's dominance, unequal shares, leaves set aside, and how many nodes seeded problems take."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from support import oracle
+
+from benchmarks.hard_problems import hard_problem
+from mainstream import InfeasibleError, solve
+from mainstream.solver import branch_and_bound, kernels
+from mainstream.solver.branch_and_bound import SearchTree
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits
+
+
+def knapsack(seed: int) -> tuple[kernels.Packed, float]:
+    """A multiple-choice knapsack with whole weights: one depth of tail 1, so that an option weighs its rate."""
+    rng = np.random.default_rng(seed)
+    n, rates = int(rng.integers(2, 26)), int(rng.integers(2, 40))
+    kind = rng.integers(4)
+    start, values, cells = [0], [], []
+    for _ in range(n):
+        weights = np.sort(rng.choice(np.arange(1, rates + 1), int(rng.integers(1, rates + 1)), replace=False))
+        worth = {
+            0: rng.random(len(weights)),
+            1: weights / rates + 1e-3 * rng.random(len(weights)),  # all ratios alike: hardly any state dominates
+            2: weights / rates + np.float64(0.1),
+            3: np.sqrt(weights / rates) + 1e-6 * rng.random(len(weights)),
+        }[int(kind)]
+        values.extend(worth / n)
+        cells.extend(weights)
+        start.append(len(values))
+    packed = kernels.Packed(
+        start=np.array(start),
+        value=np.array(values),
+        cell=np.array(cells, np.int32),
+        tail=np.array([1.0]),
+        seg=np.array([0.0]),
+        rate=np.arange(rates + 1.0),
+    )
+    lightest = sum(min(cells[a:b]) for a, b in itertools.pairwise(start))
+    heaviest = sum(max(cells[a:b]) for a, b in itertools.pairwise(start))
+    return packed, float(rng.integers(lightest, heaviest + 1))
+
+
+def by_dynamic_programme(packed: kernels.Packed, budget: float) -> float:
+    """The best value for each whole weight up to the budget, app by app."""
+    best = np.zeros(int(budget) + 1)
+    for first, end in itertools.pairwise(packed.start.tolist()):
+        after = np.full(len(best), -np.inf)
+        for o in range(first, end):
+            w = int(packed.cell[o])
+            if w < len(best):
+                after[w:] = np.maximum(after[w:], best[: len(best) - w] + packed.value[o])
+        best = after
+    return float(best.max())
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-6, 1e-3, 0.02])
+@pytest.mark.parametrize("seed", range(60))
+def test_the_core_is_within_the_gap_of_an_exact_dynamic_programme(
+    seed: int, gap: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Dominance within a share of the gap from the first state on, as for a core of many.
+    packed, budget = knapsack(seed)
+    best = by_dynamic_programme(packed, budget)
+    outcome = SearchTree(packed).run(budget, Limits(gap))
+    value = kernels.worth(packed, outcome.cells)
+    assert outcome.finished
+    assert float(packed.rate[outcome.cells].sum()) <= budget * (1 + FEASIBLE_TOLERANCE)
+    assert value <= best + 1e-12 and value >= best - gap - 1e-12
+    assert outcome.bound >= best - 1e-12
+
+
+def run(problem: dict[str, Any], budget: float, **options: Any) -> Any:
+    return solve(
+        problem["apps"],
+        problem["model"],
+        problem["video"],
+        budget,
+        objective=problem["metric"],
+        mode=problem["mode"],
+        event_model=problem["event_model"],
+        method="branch-and-bound",
+        **options,
+    )
+
+
+@pytest.mark.parametrize("states", [1, 1 << 16])
+@pytest.mark.parametrize("seed", range(120))
+def test_the_oracle_agrees_with_unequal_shares_from_the_root_on(
+    seed: int, states: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(branch_and_bound, "_PATIENCE", 0)
+    # One state: every leaf is set aside at first, and taken up again with four times as many.
+    monkeypatch.setattr(branch_and_bound, "_FIRST_STATES", states)
+    monkeypatch.setattr(branch_and_bound, "_HARD_STATES", states)
+    problem = oracle.random_problem(seed)
+    for budget in oracle.budgets(problem, seed):
+        expected = oracle.best(problem, budget)
+        if expected.objective is None:
+            with pytest.raises(InfeasibleError):
+                run(problem, budget)
+            continue
+        result = run(problem, budget, gap=1e-9)
+        assert result.status == "optimal"
+        assert result.objective == pytest.approx(expected.objective, abs=1.1e-9)
+        assert result.bound >= expected.objective - 1e-12
+
+
+def test_the_bound_of_a_node_with_unequal_shares_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The root alone, nothing closed by a core: the bound may not fall under the optimum.
+    monkeypatch.setattr(branch_and_bound, "_PATIENCE", 0)
+    for seed in range(40):
+        made = hard_problem(seed)
+        if made is None:
+            continue
+        stopped = solve(*made, method="branch-and-bound", time_limit=1e-3, gap=1e-7)
+        best = solve(*made, method="branch-and-bound", time_limit=2, gap=1e-7)
+        assert stopped.bound >= best.objective - 1e-12
+        assert best.bound >= stopped.objective - 1e-12
