@@ -333,7 +333,7 @@ def _new_tree(n: int, depths: int) -> kernels.Tree:
     return kernels.Tree(
         best=np.zeros(n, np.int32),
         floats=np.full(2, -np.inf),
-        counts=np.zeros(4, np.int64),
+        counts=np.array([0, 0, 0, 0, _HARD_STATES // 2]),
         heap=np.arange(_FIRST_SLOTS),
         bound=np.empty(_FIRST_SLOTS),
         lam=np.zeros(_FIRST_SLOTS),

@@ -52,6 +52,7 @@ NODES = 0
 HEAP = 1
 VISITED = 2
 ASIDE = 3
+RELAXED = 4
 
 
 # Marks of a box that is not to be split: not looked at yet, or one staircase whose knapsack is not closed yet.
@@ -920,6 +921,15 @@ def _try_staircase(
 
 
 @_inner
+def _briefly(terms: Terms, capacity: int) -> Terms:
+    """The same terms with a core of no more than so many states."""
+    capacity = min(capacity, terms.capacity)
+    return Terms(
+        terms.budget, terms.gap, terms.share, capacity, min(terms.steps, 100 * capacity), terms.patience
+    )
+
+
+@_inner
 def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase) -> tuple[int, int]:
     """The segment k and rate index m at which to split a box into M[k] <= m and M[k] > m.
 
@@ -1012,10 +1022,13 @@ def _add_node(
             return work
         for i in range(len(scratch.trial)):
             scratch.trial[i] = scratch.cell[scratch.choice[i]]
-        capacity = min(terms.capacity, 131072 if unequal else 4096)
-        brief = Terms(terms.budget, terms.gap, terms.share, capacity, min(terms.steps, 100 * capacity), terms.patience)
+        capacity = min(terms.capacity, tree.counts[RELAXED] if unequal else 4096)
+        brief = _briefly(terms, capacity)
         found, closed, more = _core(packed, scratch, brief, left, lam, own_bound, goal, scratch.trial)
         work += more
+        if unequal:
+            # As many states as lately were enough.
+            tree.counts[RELAXED] = min(1 << 17, 2 * capacity) if closed else max(4096, capacity // 2)
         if closed:
             # The box's relaxation is itself solved: sharper than its Lagrangian.
             if found == -np.inf:
@@ -1026,7 +1039,7 @@ def _add_node(
         _staircase(scratch.trial, len(packed.rate), needed)
         tree.cut[slot, 0], tree.cut[slot, 1] = _where_to_cut(packed, lo, hi, needed)
         if not _seen(needed, tree):
-            _, _, more = _try_staircase(packed, scratch, tree, terms, needed, lam)
+            _, _, more = _try_staircase(packed, scratch, tree, _briefly(terms, 1 << 16), needed, lam)
             work += more
             if bound <= tree.floats[INCUMBENT] + terms.gap:
                 _close(tree, terms, bound)
