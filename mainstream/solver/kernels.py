@@ -14,8 +14,11 @@ A node of the search is a box lo <= M <= hi of staircases. Its bound is the Lagr
 
 where a cell is open when j <= hi[d], and weight = tail cost + share * x: x(d, j) = sum_{k<=d} seg[k] max(0, rate[j] -
 rate[lo[k]]) is what the option adds to the stem of lo. The stem grows at least by the largest x that anybody needs,
-so each of the N apps may be charged share = 1/N of its own x. For one staircase the apps are a multiple-choice
-knapsack (MCKP); it is closed by a core of the apps whose choice is in doubt.
+so each app i may be charged a share s_i >= 0 of its own x as long as the shares add up to no more than 1. At first
+s_i = 1/N. A tree that grows past some tens of nodes charges each app its own share, the one of least bound
+(`_charge`); each option then has a weight of its own, and packed.cell counts the options, while scratch.cell holds
+their cells. For one staircase the apps are a multiple-choice knapsack (MCKP); it is closed by a core of the apps whose
+choice is in doubt.
 
 Numba's cache on disk sees changes in this file only: nothing here calls or reads a global of another file.
 """
@@ -54,10 +57,11 @@ VISITED = 2
 ASIDE = 3
 RELAXED = 4
 
-
-# Marks of a box that is not to be split: not looked at yet, or one staircase whose knapsack is not closed yet.
+# States of a core up to which it spends none of the gap, and up to which it bounds them at one price only.
 _FEW = 64
 _MANY = 256
+
+# Marks of a box that is not to be split: not looked at yet, or one staircase whose knapsack is not closed yet.
 NEW = -1
 LEAF = 0
 
@@ -67,7 +71,7 @@ class Packed(NamedTuple):
 
     start: NDArray[np.int64]  # (N + 1,)
     value: NDArray[np.float64]  # (M,)
-    cell: NDArray[np.int32]  # (M,)
+    cell: NDArray[np.int32]  # (M,); 0, 1, 2, ... where each option has a weight of its own
     tail: NDArray[np.float64]  # (D + 1,) latency behind each depth
     seg: NDArray[np.float64]  # (D + 1,) latency of each segment; seg[0] = 0
     rate: NDArray[np.float64]  # (R + 1,) frames a second; rate[0] = 0
@@ -87,8 +91,8 @@ class Terms(NamedTuple):
 class Scratch(NamedTuple):
     """Memory that the functions below share; `choice` and `weight` also carry answers between them."""
 
-    weight: NDArray[np.float64]  # (cells,) weight of each cell under the box at hand, infinite where closed
-    price: NDArray[np.float64]  # (cells,)
+    weight: NDArray[np.float64]  # weight under the box at hand, by packed.cell; infinite where closed
+    price: NDArray[np.float64]  # the same times the price
     choice: NDArray[np.int64]  # (N,) options that fit the budget
     spare: NDArray[np.int64]  # (N,) options
     order: NDArray[np.int64]  # (N,) apps
@@ -144,6 +148,12 @@ def _inner(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _R
     return jitted
 
 
+def _inlined(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
+    # Called in one place: as a part of its caller it is optimised once, not twice.
+    jitted: Callable[_Arguments, _Returned] = numba.njit(inline="always")(function)
+    return jitted
+
+
 @_inner
 def _weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, share: float) -> None:
     """Fill scratch.plain for a box: tail cost + share * x, infinite where closed."""
@@ -159,15 +169,49 @@ def _weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, share
 
 
 @_inner
+def _insert(
+    weight: FloatArray, worth: FloatArray, option: IntArray, first: int, end: int, w: float, v: float, o: int
+) -> int:
+    """Put an option in its place in [first, end), by weight, unless a lighter one is worth as much.
+
+    Those that it beats so go; returns the new end.
+    """
+    at = end
+    while at > first and (weight[at - 1] > w or (weight[at - 1] == w and worth[at - 1] < v)):
+        at -= 1
+    if at > first and worth[at - 1] >= v:
+        return end
+    beaten = at
+    while beaten < end and worth[beaten] <= v:
+        beaten += 1
+    shift = 1 - (beaten - at)
+    if shift > 0:
+        for m in range(end - 1, at - 1, -1):
+            weight[m + 1] = weight[m]
+            worth[m + 1] = worth[m]
+            option[m + 1] = option[m]
+    else:
+        for m in range(beaten, end):
+            weight[m + shift] = weight[m]
+            worth[m + shift] = worth[m]
+            option[m + shift] = option[m]
+    weight[at] = w
+    worth[at] = v
+    option[at] = o
+    return end + shift
+
+
+@_inner
 def _charge(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
     """The shares of least bound for a box at price lam, whose weights without shares are in scratch.weight.
 
-    With a = value - lam weight, app i adds max_o (a - lam s_i x) to the bound. That is convex in its share s_i, with the
-    slope -lam x of the option chosen. So at the least sum over s >= 0, sum s <= 1, all apps with s_i > 0 stand at one
-    height y of x, between two options that are worth the same: lam s_i is the slope at y of the upper hull of the
+    With a = value - lam weight, app i adds max_o (a - lam s_i x) to the bound. That is convex in its share s_i, with
+    the slope -lam x of the option chosen. So at the least sum over s >= 0, sum s <= 1, all apps with s_i > 0 stand at
+    one height y of x, between two options that are worth the same: lam s_i is the slope at y of the upper hull of the
     app's points (x, a). The height sinks from the top, corner by corner, until the shares add up to 1.
 
-    Returns (value, weight) of the mixture of options that stands at y; it is a point of the bound's slope in lam.
+    Returns (value, weight) of the mixture of options that stands at y: the line value + lam (budget - weight) touches
+    the least bound, as a function of lam, from below.
     """
     start, value, cell, weight = packed.start, packed.value, scratch.cell, scratch.plain
     x, share = scratch.x, scratch.share
@@ -181,23 +225,7 @@ def _charge(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]
             if weight[c] == np.inf:
                 continue
             a = value[o] - lam * weight[c]
-            at = end
-            while at > first and (hull_x[at - 1] > x[c] or (hull_x[at - 1] == x[c] and hull_a[at - 1] < a)):
-                at -= 1
-            if at > first and hull_a[at - 1] >= a:
-                continue
-            beaten = at
-            while beaten < end and hull_a[beaten] <= a:
-                beaten += 1
-            shift = 1 - (beaten - at)
-            if shift > 0:
-                for m in range(end - 1, at - 1, -1):
-                    hull_x[m + 1], hull_a[m + 1], option[m + 1] = hull_x[m], hull_a[m], option[m]
-            elif shift < 0:
-                for m in range(beaten, end):
-                    hull_x[m + shift], hull_a[m + shift], option[m + shift] = hull_x[m], hull_a[m], option[m]
-            end += shift
-            hull_x[at], hull_a[at], option[at] = x[c], a, o
+            end = _insert(hull_x, hull_a, option, first, end, x[c], a, o)
         if end == first:
             return 0.0, np.inf
         top = first
@@ -615,24 +643,7 @@ def _find_moves(packed: Packed, scratch: Scratch, moves: Moves, lam: float, i: i
         v = packed.value[o]
         if w == np.inf or (top - (v - lam * w) >= limit and o != base):
             continue
-        # Its place is behind the lighter ones, and no less valuable ones of its weight.
-        at = size
-        while at > 0 and (weight[at - 1] > w or (weight[at - 1] == w and worth[at - 1] < v)):
-            at -= 1
-        if at > 0 and worth[at - 1] >= v:
-            continue
-        beaten = at
-        while beaten < size and worth[beaten] <= v:
-            beaten += 1
-        shift = 1 - (beaten - at)
-        if shift > 0:
-            for m in range(size - 1, at - 1, -1):
-                weight[m + 1], worth[m + 1], option[m + 1] = weight[m], worth[m], option[m]
-        elif shift < 0:
-            for m in range(beaten, size):
-                weight[m + shift], worth[m + shift], option[m + shift] = weight[m], worth[m], option[m]
-        size += shift
-        weight[at], worth[at], option[at] = w, v, o
+        size = _insert(weight, worth, option, 0, size, w, v, o)
     for m in range(size):
         loss[m] = top - (worth[m] - lam * weight[m])
         weight[m] -= own
@@ -665,8 +676,20 @@ def _core(
     With r(o) = max_o' (value - lam weight) - (value - lam weight)(o) >= 0 the reduced cost of an option, a choice of
     loss L (sum of its r) and weight W is worth bound - L - lam (budget - W), bound being the Lagrangian at lam. So
     only options with r < bound - goal can be part of a better one. The core's apps are added to scratch.choice, which
-    fits the budget, one after the other; a state is (weight, loss so far), kept while no lighter one is worth more
-    and while it can still come to fit and to beat the goal.
+    fits the budget, one after the other; a state is (weight, loss so far), kept while no lighter one is worth as much
+    and while it can still come to fit and to beat the goal. Where states are many, that is also asked at other prices
+    mu: what is chosen so far is worth V and weighs W, so the whole is worth at most
+    V + mu (budget - W) + sum over the apps to come of max_o (value - mu weight).
+
+    Dominance within the gap. Write worth = lam weight - loss. Step t drops a state when a lighter one, kept, has a
+    worth of at least its own less e_t. The e_t are taken out of `left` = gap / 2, so sum e_t <= gap / 2. Claim: for
+    every choice C and every t some kept state of step t is no heavier than C's own state there, its worth is at least
+    C's less e_1 + ... + e_t, or a bound dropped it or one it came from. By induction: follow C's option from the state
+    claimed for t - 1; weight and worth change as C's do, and step t costs at most e_t. (The filter on options in
+    `_find_moves` costs nothing: there a lighter option is worth as much.) So C's end is matched within gap / 2. Bounds
+    drop only what cannot come to more than the incumbent + gap / 2, `goal` here. Hence if C is worth more than the
+    incumbent + gap, its match is worth more than that and is never dropped, and the core finds it. What a core leaves
+    is so worth at most the incumbent + gap, and never more is spent than the gap asked for.
 
     best : (N,) cells, overwritten when there is a better choice
 
@@ -924,9 +947,7 @@ def _try_staircase(
 def _briefly(terms: Terms, capacity: int) -> Terms:
     """The same terms with a core of no more than so many states."""
     capacity = min(capacity, terms.capacity)
-    return Terms(
-        terms.budget, terms.gap, terms.share, capacity, min(terms.steps, 100 * capacity), terms.patience
-    )
+    return Terms(terms.budget, terms.gap, terms.share, capacity, min(terms.steps, 100 * capacity), terms.patience)
 
 
 @_inner
@@ -970,7 +991,7 @@ def _halves(tree: Tree, slot: int) -> IntArray:
     return boxes
 
 
-@_inner
+@_inlined
 def _add_node(
     packed: Packed,
     scratch: Scratch,
