@@ -293,7 +293,7 @@ class SearchTree:
         self.scratch = self.scratch._replace(
             weight=np.empty(options),
             price=np.empty(options),
-            x=np.empty(len(self.scratch.plain)),
+            x=np.zeros(len(self.scratch.plain)),
             share=np.zeros(len(self.scratch.choice)),
             hull=np.empty((3, options)),
             corner=np.empty((3, options), np.int64),

@@ -101,7 +101,7 @@ def run(problem: dict[str, Any], budget: float, **options: Any) -> Any:
 def test_the_oracle_agrees_with_unequal_shares_from_the_root_on(
     seed: int, states: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(branch_and_bound, "_PATIENCE", 0)
+    monkeypatch.setattr(branch_and_bound, "_PATIENCE", -1)
     # One state: every leaf is set aside at first, and taken up again with four times as many.
     monkeypatch.setattr(branch_and_bound, "_FIRST_STATES", states)
     monkeypatch.setattr(branch_and_bound, "_HARD_STATES", states)
