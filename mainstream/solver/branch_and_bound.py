@@ -90,7 +90,7 @@ class SearchTree:
                 raise OutOfTimeError(
                     f"no schedule of cost {enough:.12g} or less was found within the limits, nor that there is none; "
                     f"the cheapest so far costs {-self.tree.floats[kernels.INCUMBENT]:.12g}, none costs less than "
-                    f"{-self.tree.bound[self.tree.heap[0]]:.12g}; give it more time, or a larger budget"
+                    f"{max(0.0, -self.tree.bound[self.tree.heap[0]]):.12g}; give it more time, or a larger budget"
                 )
         self.tree.counts[kernels.HEAP] = 0
         self.tree.counts[kernels.NODES] = 0

@@ -77,27 +77,22 @@ def cp_sat(
     if would_crash():
         return cp_sat_apart(packed, share, budget, limits, fair=fair, hint=hint)
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
-    fallback = None
-    if np.isfinite(limits.time_limit):
-        fallback = _cheapest(packed, budget, limits)
+    # With little time there may be no schedule of CP-SAT's own.
+    spare = _cheapest(packed, budget, limits) if np.isfinite(limits.time_limit) else None
     smallest_bound = None
     closed = True
     if fair:
         stage = _solve(packed, allowed, limits, hint, fair=True)
-        if stage.cells is None:
-            fallback = _cheapest(packed, budget, limits) if fallback is None else fallback
-            stage = replace(stage, cells=fallback)
-        floor = _smallest(packed, stage.cells)
-        smallest_bound = max(min(stage.bound, float(np.maximum.reduceat(packed.value, packed.start[:-1]).min())), floor)
+        reached = _first_of(stage.cells, spare, packed, budget, limits)
+        floor = _smallest(packed, reached)
+        most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).min())
+        smallest_bound = max(min(stage.bound, most), floor)
         closed = smallest_bound - floor <= max(limits.gap, _ROUNDING)
         packed = at_least(packed, floor - 1e-12)
-        fallback = hint = stage.cells
+        spare = hint = reached
     packed = weighted(packed, share)
     found = _solve(packed, allowed, limits, hint)
-    cells = found.cells
-    if cells is None:
-        # Nothing in time, or nothing at all: the cheapest schedule tells.
-        cells = _cheapest(packed, budget, limits) if fallback is None else fallback
+    cells = _first_of(found.cells, spare, packed, budget, limits)
     value = kernels.worth(packed, cells)
     most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
     bound = max(min(found.bound, most), value)
@@ -109,6 +104,15 @@ def cp_sat(
         method="cp-sat",
     )
     return outcome if smallest_bound is None else replace(outcome, bound=smallest_bound, mean_bound=bound)
+
+
+def _first_of(
+    found: CellArray | None, spare: CellArray | None, packed: kernels.Packed, budget: float, limits: Limits
+) -> CellArray:
+    """What CP-SAT found, or else the spare schedule, or else the cheapest, which tells when there is none at all."""
+    if found is not None:
+        return found
+    return spare if spare is not None else _cheapest(packed, budget, limits)
 
 
 def _cheapest(packed: kernels.Packed, budget: float, limits: Limits) -> CellArray:

@@ -1,0 +1,108 @@
+"""Limits: the clock, measured loosely, on what used to run past it; memory; and what a search cut short still says."""
+
+from __future__ import annotations
+
+import json
+import math
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.hard_problems import hard_problem
+from mainstream import Apps, solve
+from mainstream.errors import OutOfTimeError
+from mainstream.experiments import workloads
+from mainstream.solver import branch_and_bound
+from mainstream.solver.branch_and_bound import SearchTree
+from mainstream.solver.option_table import OptionTable, weighted
+from mainstream.solver.search import Limits
+
+MODEL = {"total_layers": 10, "layer_latencies": [1.0] * 10, "frozen_layer_names": {0: "in", 5: "a", 10: "b"}}
+
+
+def middling(n: int, seed: int) -> tuple[Apps, Any, Any, float]:
+    made = workloads.workload(n, seed=seed)
+    return made.apps, made.model, made.video, 1.5 * workloads.smallest_budget(made.apps, made.model, made.video)
+
+
+@pytest.mark.parametrize(
+    ("n", "options"),
+    [
+        (3_000, {"method": "cp-sat"}),
+        (3_000, {"method": "cp-sat", "aggregate": "min"}),
+        (300, {"method": "greedy-released"}),
+        (20_000, {"method": "greedy"}),
+        (3_000, {"method": "branch-and-bound", "aggregate": "min"}),
+    ],
+)
+def test_the_time_limit_ends_every_method(n: int, options: dict[str, Any]) -> None:
+    problem = middling(n, 1)
+    solve(*middling(5, 1), **options)  # compiles, imports
+    begin = perf_counter()
+    result = solve(*problem, time_limit=1e-6, **options)
+    building = perf_counter() - begin
+    limit = building + 0.5
+    begin = perf_counter()
+    result = solve(*problem, time_limit=limit, **options)
+    assert perf_counter() - begin < 3 * limit + 1
+    assert result.cost <= result.budget * (1 + 1e-9)
+    assert result.objective <= result.bound and math.isfinite(result.bound)
+
+
+def test_cp_sat_without_time_still_says_something_that_can_be_saved() -> None:
+    result = solve(*middling(300, 2), method="cp-sat", aggregate="min", time_limit=0.05)
+    assert result.status == "feasible"
+    assert result.objective <= result.bound <= 1
+    assert json.loads(result.to_json())["bound"] == result.bound
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "min"])
+@pytest.mark.parametrize("method", ["branch-and-bound", "cp-sat"])
+def test_apps_that_all_stay_out_at_next_to_no_budget(method: str, aggregate: str) -> None:
+    apps = [
+        {"app_id": i, "accuracies": {0: 0.9, 5: 0.8}, "event_length_ms": 900, "optional": True} for i in range(3)
+    ]
+    result = solve(apps, MODEL, {"stream_fps": 5}, 1e-300, method=method, aggregate=aggregate)
+    assert result.status == "optimal" and result.objective == 0 and result.cost == 0
+
+
+@pytest.mark.parametrize("method", ["auto", "branch-and-bound", "cp-sat", "greedy", "greedy-released"])
+def test_any_schedule_is_optimal_to_a_huge_gap(method: str) -> None:
+    assert solve(*middling(6, 3), method=method, gap=1e300).status == "optimal"
+
+
+@pytest.mark.parametrize("method", ["branch-and-bound", "cp-sat"])
+@pytest.mark.parametrize("gap", [1e-12, 1e-9, 1e-6, 1e-3])
+def test_optimal_is_never_said_above_the_gap_asked_for(gap: float, method: str) -> None:
+    for seed in range(10):
+        result = solve(*middling(8, seed), method=method, gap=gap, time_limit=5)
+        assert result.status != "optimal" or result.gap <= gap
+
+
+def tree_of(seed: int) -> tuple[SearchTree, float]:
+    instance = hard_problem(seed)
+    assert instance is not None
+    table = OptionTable.build(
+        instance.apps, instance.model, instance.video, metric="recall", mode="mainstream", event_model="windowed"
+    )
+    return SearchTree(weighted(table.packed, table.share)), instance.budget
+
+
+def test_a_search_without_memory_ends_with_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, budget = tree_of(103)
+    best = tree.run(budget, Limits(1e-6))
+    monkeypatch.setattr(branch_and_bound, "_FIRST_SLOTS", 8)
+    tree, _ = tree_of(103)
+    cut_short = tree.run(budget, Limits(1e-6, memory_limit=1.0))
+    assert best.finished and not cut_short.finished
+    assert cut_short.bound >= best.bound - 1e-6
+
+
+def test_no_schedule_in_time_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, budget = tree_of(103)
+    monkeypatch.setattr(branch_and_bound, "_EFFORT", -1)
+    with pytest.raises(OutOfTimeError, match="no schedule of cost .* none costs less than") as error:
+        tree.feasible(1e-3 * budget, Limits(1e-6, time_limit=1e-9))
+    assert "\n" not in str(error.value) and not np.isnan(float(str(error.value).split("less than ")[1].split(";")[0]))
