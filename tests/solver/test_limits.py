@@ -61,9 +61,7 @@ def test_cp_sat_without_time_still_says_something_that_can_be_saved() -> None:
 @pytest.mark.parametrize("aggregate", ["mean", "min"])
 @pytest.mark.parametrize("method", ["branch-and-bound", "cp-sat"])
 def test_apps_that_all_stay_out_at_next_to_no_budget(method: str, aggregate: str) -> None:
-    apps = [
-        {"app_id": i, "accuracies": {0: 0.9, 5: 0.8}, "event_length_ms": 900, "optional": True} for i in range(3)
-    ]
+    apps = [{"app_id": i, "accuracies": {0: 0.9, 5: 0.8}, "event_length_ms": 900, "optional": True} for i in range(3)]
     result = solve(apps, MODEL, {"stream_fps": 5}, 1e-300, method=method, aggregate=aggregate)
     assert result.status == "optimal" and result.objective == 0 and result.cost == 0
 
@@ -103,6 +101,6 @@ def test_a_search_without_memory_ends_with_its_bound(monkeypatch: pytest.MonkeyP
 def test_no_schedule_in_time_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     tree, budget = tree_of(103)
     monkeypatch.setattr(branch_and_bound, "_EFFORT", -1)
-    with pytest.raises(OutOfTimeError, match="no schedule of cost .* none costs less than") as error:
+    with pytest.raises(OutOfTimeError, match=r"no schedule of cost .* none costs less than") as error:
         tree.feasible(1e-3 * budget, Limits(1e-6, time_limit=1e-9))
     assert "\n" not in str(error.value) and not np.isnan(float(str(error.value).split("less than ")[1].split(";")[0]))
