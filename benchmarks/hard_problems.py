@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.instances import Instance
+from mainstream import prepare
 from mainstream.apps import Apps
 from mainstream.errors import InfeasibleError
-from mainstream.experiments.workloads import smallest_budget
 from mainstream.problem import FloatArray, Model, Video
 
 
@@ -62,7 +62,7 @@ def hard_problem(seed: int) -> Instance | None:
         "min_value": least,
     }
     try:
-        smallest = smallest_budget(Apps.from_arrays(accuracy, None, chokepoints, **columns), model, video)
+        smallest = prepare(Apps.from_arrays(accuracy, None, chokepoints, **columns), model, video).smallest_budget()
     except InfeasibleError:
         return None
     apps = Apps.from_arrays(accuracy, None, chokepoints, optional=optional, **columns)

@@ -64,7 +64,7 @@ class SearchTree:
         self._keyed = packed
         self.tree = _new_tree(n, depths)
 
-    def cheapest(self, enough: float, hopeless: float, limits: Limits) -> float:
+    def cheapest(self, enough: float, hopeless: float = np.inf, limits: Limits | None = None) -> float:
         """The cost of the cheapest schedule, which becomes the incumbent.
 
         Parameters
@@ -73,13 +73,15 @@ class SearchTree:
             A schedule that costs no more than this will do.
         hopeless : float
             When there is none that costs at most this, any greater cost may come back.
-        limits : Limits
+        limits : Limits, optional
+            None by default.
 
         Raises
         ------
         OutOfTimeError
             A limit came first.
         """
+        limits = Limits(0.0) if limits is None else limits
         self._open_root()
         while True:
             effort = self._effort(limits)

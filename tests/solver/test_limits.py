@@ -24,7 +24,7 @@ MODEL = {"total_layers": 10, "layer_latencies": [1.0] * 10, "frozen_layer_names"
 
 def middling(n: int, seed: int) -> tuple[Apps, Any, Any, float]:
     made = workloads.workload(n, seed=seed)
-    return made.apps, made.model, made.video, 1.5 * workloads.smallest_budget(made.apps, made.model, made.video)
+    return made.apps, made.model, made.video, 1.5 * made.prepare().smallest_budget()
 
 
 @pytest.mark.parametrize(
