@@ -195,7 +195,7 @@ def _formulate(
     enough = limits.left_s / 2
 
     model = cp_model.CpModel()
-    option = [model.new_bool_var("") for _ in packed.cell]
+    option: list[Any] = []
     runs = {(k, j): model.new_bool_var("") for k in segments for j in steps}
     for (k, j), step in runs.items():
         if k > 1:
@@ -206,6 +206,7 @@ def _formulate(
         if limits.left_s < enough:
             raise OutOfTimeError("no time left for a model of this size")
         own = range(first, end)
+        option.extend(model.new_bool_var("") for _ in own)
         model.add_exactly_one(option[o] for o in own)
         for (k, j), step in runs.items():
             # All options that need this step, in one constraint: its relaxation is tighter than one for each.
