@@ -7,6 +7,7 @@ from mainstream.errors import (
     InterruptedSearch,
     MainstreamError,
     MissingExtraError,
+    OutOfTimeError,
     ProblemError,
 )
 from mainstream.problem import App, Model, Video
@@ -25,6 +26,7 @@ __all__ = [
     "MainstreamError",
     "MissingExtraError",
     "Model",
+    "OutOfTimeError",
     "Prepared",
     "ProblemError",
     "Result",

@@ -170,7 +170,7 @@ class Scheduler:
     deployer : object with ``deploy(plan)``, optional
         What runs a plan, see :class:`~mainstream.streamer.client.Deployer`; default a Streamer at `address`.
     address : str
-    objective, aggregate, mode, method, event_model, gap, time_limit : optional
+    objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
         As in :func:`mainstream.solve`.
     tolerance : float
         Converged is a round whose observed cost differs from its target by less than this share of it.
@@ -206,6 +206,7 @@ class Scheduler:
         event_model: str | EventModel = "windowed",
         gap: float = GAP,
         time_limit: float | None = None,
+        memory_limit: float | None = None,
         tolerance: float = 0.2,
         max_rounds: int = 10,
     ) -> None:
@@ -215,7 +216,13 @@ class Scheduler:
         check_order(apps, own_model, stream)
         if isinstance(apps, Apps | Mapping | str) or not isinstance(apps, Iterable):
             raise ProblemError(f"apps: got {shown(apps)}; it has to be a list of App objects or mappings")
-        self._how: dict[str, Any] = {"aggregate": aggregate, "method": method, "gap": gap, "time_limit": time_limit}
+        self._how: dict[str, Any] = {
+            "aggregate": aggregate,
+            "method": method,
+            "gap": gap,
+            "time_limit": time_limit,
+            "memory_limit": memory_limit,
+        }
         options = {**self._how, "objective": objective, "mode": mode, "event_model": event_model}
         named = {key: value for key, value in options.items() if key not in _DOORS or isinstance(value, str)}
         SolveOptions.of(named, where="scheduler")

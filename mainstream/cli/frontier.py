@@ -48,6 +48,10 @@ def command(
     time_limit: Annotated[
         float | None, typer.Option(help="Seconds for each budget, then the best so far.", show_default="none")
     ] = None,
+    memory_limit: Annotated[
+        float | None,
+        typer.Option(help="Bytes that each search may take; else half of what is free.", show_default=False),
+    ] = None,
     csv: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Save as CSV; - is stdout, with nothing else on it.", show_default=False),
@@ -74,6 +78,7 @@ def command(
         "method": method,
         "gap": gap,
         "time_limit": time_limit,
+        "memory_limit": memory_limit,
     }
     asked = ask(problem, flags, without=["budget"])
     if plot is not None:

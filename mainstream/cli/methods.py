@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Final
 
 import typer
 
 from mainstream.cli.problem_file import ProblemFile, ask
+from mainstream.errors import OutOfTimeError
 from mainstream.extensions import METHODS
 
 _EACH_S: Final = 60.0
@@ -37,7 +39,8 @@ def command(
     console.show_warnings(errors, quiet=False)
     with naming(problem):
         for method in methods:
-            asked.prepare().solve(**asked.how("time_limit"), time_limit=1e-3, method=method)
+            with suppress(OutOfTimeError):
+                asked.prepare().solve(**asked.how("time_limit"), time_limit=1e-3, method=method)
         # Each compiles the problem for itself: that is a part of the time that a user waits.
         results = [asked.prepare().solve(**asked.how(), method=method) for method in methods]
 

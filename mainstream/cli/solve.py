@@ -59,6 +59,9 @@ def command(
     time_limit: Annotated[
         str | None, _option("Stop after so many seconds, with the best so far.", default="none")
     ] = None,
+    memory_limit: Annotated[
+        str | None, _option("Stop when the search takes so many bytes; else half of what is free.", default=False)
+    ] = None,
     json: Annotated[
         str | None, _option("Save the result as JSON; - is stdout, with nothing else on it.", metavar="FILE")
     ] = None,
@@ -88,6 +91,7 @@ def command(
         "method": method,
         "gap": gap,
         "time_limit": time_limit,
+        "memory_limit": memory_limit,
     }
     asked = ask(problem, flags)
     model = asked.problem.model

@@ -42,8 +42,8 @@ class SolveOptions(Description):
     ----------
     budget : float, optional
         Compute a second, in the unit of the model's latencies a second.
-    objective, aggregate, mode, method, event_model, gap, time_limit : optional
-        As in :func:`mainstream.solve`; `time_limit` in seconds.
+    objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
+        As in :func:`mainstream.solve`; `time_limit` in seconds, `memory_limit` in bytes.
     """
 
     budget: Positive | None = None
@@ -54,6 +54,7 @@ class SolveOptions(Description):
     event_model: Annotated[str, _registered(EVENT_MODELS)] | None = None
     gap: NonNegative | None = None
     time_limit: Positive | None = None
+    memory_limit: Positive | None = None
 
     def given(self) -> dict[str, Any]:
         """The options that were given, as keywords for :func:`mainstream.solve`."""

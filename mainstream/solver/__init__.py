@@ -30,6 +30,7 @@ def solve(
     event_model: str | EventModel = "windowed",
     gap: float = 1e-6,
     time_limit: float | None = None,
+    memory_limit: float | None = None,
     warm_start: Result | Iterable[Choice] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
@@ -58,7 +59,10 @@ def solve(
     gap : float
         Stop once bound - objective is at most this, in units of the objective.
     time_limit : float, optional
-        Seconds after which the best schedule so far is returned with its bound.
+        Seconds after which the best schedule so far is returned with its bound; what compiling takes on the first solve
+        is not counted.
+    memory_limit : float, optional
+        Bytes that the search may take, with the same end; default half of what is free.
     warm_start : Result or list of Choice, optional
         A schedule of a similar problem; its stem is tried first. It seldom saves time, as the proof takes most of it;
         what saves time is :meth:`Prepared.with_app` and the like. It helps where a time limit ends the search.
@@ -75,12 +79,20 @@ def solve(
         Bad input, in one line: what, where, what is allowed.
     InfeasibleError
         Nothing fits; it carries the smallest budget that would do.
+    OutOfTimeError
+        The limits came before any schedule that fits, and before a proof that there is none.
     InterruptedSearch
         Ctrl-C; it carries the best schedule so far.
     """
     prepared = prepare(apps, model, video, budget, objective=objective, mode=mode, event_model=event_model)
     return prepared.solve(
-        aggregate=aggregate, method=method, gap=gap, time_limit=time_limit, warm_start=warm_start, progress=progress
+        aggregate=aggregate,
+        method=method,
+        gap=gap,
+        time_limit=time_limit,
+        memory_limit=memory_limit,
+        warm_start=warm_start,
+        progress=progress,
     )
 
 
@@ -97,6 +109,7 @@ def frontier(
     event_model: str | EventModel = "windowed",
     gap: float = 1e-6,
     time_limit: float | None = None,
+    memory_limit: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Frontier:
     """The best schedule for each of several budgets; each search starts from its neighbour's stem.
@@ -105,8 +118,8 @@ def frontier(
     ----------
     budgets : float iterable
         Compute a second; taken in increasing order, each once.
-    time_limit : float, optional
-        Seconds for each budget.
+    time_limit, memory_limit : float, optional
+        For each budget.
     apps, model, video, objective, aggregate, mode, method, event_model, gap, progress
         As for :func:`solve`.
 
@@ -122,5 +135,11 @@ def frontier(
     """
     prepared = prepare(apps, model, video, objective=objective, mode=mode, event_model=event_model)
     return prepared.frontier(
-        budgets, aggregate=aggregate, method=method, gap=gap, time_limit=time_limit, progress=progress
+        budgets,
+        aggregate=aggregate,
+        method=method,
+        gap=gap,
+        time_limit=time_limit,
+        memory_limit=memory_limit,
+        progress=progress,
     )

@@ -50,12 +50,15 @@ def cp_sat_apart(packed: Any, share: Any, budget: float, limits: Limits, **optio
 def _answer() -> None:
     from time import perf_counter
 
+    from mainstream.solver.compilation import compiled_s
     from mainstream.solver.cp_sat import cp_sat
 
     packed, share, budget, limits, options = pickle.load(sys.stdin.buffer)
     outcome: Outcome | InfeasibleError | OutOfTimeError
     try:
-        outcome = cp_sat(packed, share, budget, replace(limits, started=perf_counter()), **options)
+        outcome = cp_sat(
+            packed, share, budget, replace(limits, started=perf_counter(), compiled_s=compiled_s()), **options
+        )
     except (InfeasibleError, OutOfTimeError) as error:
         outcome = error
     pickle.dump(outcome, sys.stdout.buffer)

@@ -23,7 +23,7 @@ from mainstream.schedule import Choice, Frontier, Result
 
 if TYPE_CHECKING:
     from mainstream.solver.option_table import OptionTable
-    from mainstream.solver.search import Outcome, Progress
+    from mainstream.solver.search import Limits, Outcome, Progress
 
 GAP: Final = 1e-6
 """Where a search stops by default: bound - objective, in units of the objective."""
@@ -101,6 +101,7 @@ class Prepared:
         method: str | Method = "auto",
         gap: float = GAP,
         time_limit: float | None = None,
+        memory_limit: float | None = None,
         warm_start: Result | Iterable[Choice] | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> Result:
@@ -110,7 +111,7 @@ class Prepared:
         ----------
         budget : float, optional
             Default: :attr:`budget`.
-        aggregate, method, gap, time_limit, warm_start, progress
+        aggregate, method, gap, time_limit, memory_limit, warm_start, progress
             As for :func:`mainstream.solve`, with the same errors.
 
         Returns
@@ -119,10 +120,9 @@ class Prepared:
         """
         started = perf_counter()
         budget = self._budget(budget)
-        searcher = check_how(aggregate, method, gap, time_limit)
-        outcome, result = self._answer(
-            budget, searcher, aggregate, gap, time_limit, warm_start, progress, started=started
-        )
+        searcher = check_how(aggregate, method, gap, time_limit, memory_limit)
+        limits = _limits(gap, time_limit, memory_limit, progress, started)
+        outcome, result = self._answer(budget, searcher, aggregate, limits, warm_start)
         if outcome.interrupted:
             raise InterruptedSearch(result)
         return result
@@ -135,10 +135,11 @@ class Prepared:
         method: str | Method = "auto",
         gap: float = GAP,
         time_limit: float | None = None,
+        memory_limit: float | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> Frontier:
         """The best schedule for each of several budgets; parameters and errors as :func:`mainstream.frontier`."""
-        searcher = check_how(aggregate, method, gap, time_limit)
+        searcher = check_how(aggregate, method, gap, time_limit, memory_limit)
         budgets = list(budgets)
         if not budgets:
             raise ProblemError("budgets: there is none; at least one is needed")
@@ -148,7 +149,8 @@ class Prepared:
         before: Result | None = None
         for budget in sorted(set(budgets)):
             try:
-                outcome, result = self._answer(budget, searcher, aggregate, gap, time_limit, before, progress)
+                limits = _limits(gap, time_limit, memory_limit, progress, perf_counter())
+                outcome, result = self._answer(budget, searcher, aggregate, limits, before)
             except InfeasibleError as error:
                 if error.smallest_budget is None:
                     raise
@@ -261,38 +263,34 @@ class Prepared:
         budget: float,
         method: Method,
         aggregate: Aggregate,
-        gap: float,
-        time_limit: float | None,
+        limits: Limits,
         warm_start: Result | Iterable[Choice] | None,
-        progress: Callable[[Progress], None] | None,
-        started: float | None = None,
     ) -> tuple[Outcome, Result]:
         """Search, and put what was found in the user's words."""
         from mainstream.solver.compilation import announced
-        from mainstream.solver.search import Limits
 
-        started = perf_counter() if started is None else started
         with announced():
             table = self._table()
-            limits = Limits(gap, math.inf if time_limit is None else time_limit, started, progress)
             outcome = method.maximise(table, budget, limits, aggregate, table.staircases(warm_start))
             schedule = table.schedule(outcome.cells)
         _check_fits(method, schedule.value, schedule.cost, budget)
         mean = float(table.share @ schedule.value)
         fair = aggregate == "min"
         value = float(schedule.value.min()) if fair else mean
+        # A gap that is proven is the one asked for, also where sums in another order differ in the last digit.
+        bound = min(outcome.bound, value + limits.gap) if outcome.finished else outcome.bound
         return outcome, Result(
             schedule=schedule,
             status="optimal" if outcome.finished else "feasible",
             objective=value,
-            bound=max(value, outcome.bound),
+            bound=max(value, bound),
             budget=budget,
             metric=self.objective,
             aggregate=aggregate,
             mode=self.mode,
             event_model=self.event_model.name,
             method=outcome.method,
-            runtime_s=perf_counter() - started,
+            runtime_s=perf_counter() - limits.started,
             nodes=outcome.nodes,
             unit=self.model.unit,
             mean=mean if fair else None,
@@ -420,12 +418,30 @@ def _check_fits(method: Method, values: np.ndarray[Any, Any], cost: float, budge
         raise MainstreamError(f"method {method.name}: its schedule {what}, with a budget of {budget:.12g}")
 
 
-def check_how(aggregate: str, method: str | Method, gap: float, time_limit: float | None) -> Method:
+def _limits(
+    gap: float,
+    time_limit: float | None,
+    memory_limit: float | None,
+    progress: Callable[[Progress], None] | None,
+    started: float,
+) -> Limits:
+    from mainstream.solver.compilation import announced, compiled_s
+
+    before = compiled_s()
+    with announced():  # some of the search is compiled when it is imported
+        from mainstream.solver.search import Limits
+    time_limit = math.inf if time_limit is None else time_limit
+    return Limits(gap, time_limit, started, progress, memory_limit, compiled_s=before)
+
+
+def check_how(
+    aggregate: str, method: str | Method, gap: float, time_limit: float | None, memory_limit: float | None = None
+) -> Method:
     """The method, when it and what is asked of it are as they have to be.
 
     Parameters
     ----------
-    aggregate, method, gap, time_limit
+    aggregate, method, gap, time_limit, memory_limit
         As for :func:`mainstream.solve`.
 
     Raises
@@ -443,4 +459,6 @@ def check_how(aggregate: str, method: str | Method, gap: float, time_limit: floa
     NON_NEGATIVE.check("gap", gap)
     if time_limit is not None:
         POSITIVE.check("time_limit", time_limit)
+    if memory_limit is not None:
+        POSITIVE.check("memory_limit", memory_limit)
     return found

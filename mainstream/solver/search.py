@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from mainstream.solver.compilation import compiled_s
 from mainstream.solver.kernels import Packed
 from mainstream.solver.option_table import CellArray
 
@@ -51,7 +52,7 @@ class Limits:
     gap : float
         It may stop once bound - objective is at most this.
     time_limit : float
-        Seconds since `started`; infinite for none.
+        Seconds since `started`, those for compiling not counted; infinite for none.
     started : float
         perf_counter() at which the clock began.
     progress : callable, optional
@@ -65,11 +66,13 @@ class Limits:
     started: float = field(default_factory=perf_counter)
     progress: Callable[[Progress], None] | None = None
     memory_limit: float | None = None
+    compiled_s: float = field(default_factory=compiled_s)
+    """Seconds that had been spent on compiling when the clock began."""
 
     @property
     def left_s(self) -> float:
         """Seconds left."""
-        return self.time_limit - (perf_counter() - self.started)
+        return self.time_limit - (perf_counter() - self.started) + (compiled_s() - self.compiled_s)
 
     @cached_property
     def memory(self) -> float:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -11,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks.hard_problems import hard_problem
-from mainstream import Apps, solve
+from mainstream import Apps, ProblemError, solve
 from mainstream.errors import OutOfTimeError
 from mainstream.experiments import workloads
 from mainstream.solver import branch_and_bound
@@ -104,3 +108,38 @@ def test_no_schedule_in_time_is_an_error_that_says_so(monkeypatch: pytest.Monkey
     with pytest.raises(OutOfTimeError, match=r"no schedule of cost .* none costs less than") as error:
         tree.feasible(1e-3 * budget, Limits(1e-6, time_limit=1e-9))
     assert "\n" not in str(error.value) and not np.isnan(float(str(error.value).split("less than ")[1].split(";")[0]))
+
+
+def test_a_memory_limit_is_one_of_the_calls() -> None:
+    instance = hard_problem(103)
+    assert instance is not None
+    problem = (instance.apps, instance.model, instance.video, instance.budget)
+    free = solve(*problem, method="branch-and-bound", time_limit=20)
+    bound = solve(*problem, method="branch-and-bound", memory_limit=1e6, time_limit=20)
+    assert bound.nodes <= free.nodes
+    assert bound.objective <= free.bound + 1e-12 and free.objective <= bound.bound + 1e-12
+    with pytest.raises(ProblemError, match="memory_limit: got 0; it has to be a finite number above 0"):
+        solve(*problem, memory_limit=0)
+
+
+def test_the_gap_of_an_optimal_result_is_the_one_asked_for_to_the_last_digit() -> None:
+    for seed in range(20):
+        result = solve(*middling(7, seed), method="branch-and-bound", gap=0, time_limit=5)
+        assert result.status != "optimal" or result.gap == 0
+
+
+@pytest.mark.slow
+def test_compiling_takes_nothing_of_the_time_limit(tmp_path: Path) -> None:
+    problem = Path(__file__).parents[2] / "data" / "problems" / "crossing.yaml"
+    done = subprocess.run(
+        [sys.executable, "-m", "mainstream", "solve", str(problem), "--time-limit", "3", "--json", "-"],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "compiling" in done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "optimal"
+    assert answer["runtime_s"] > 3  # else this machine compiles too quickly for the test
