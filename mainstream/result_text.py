@@ -51,7 +51,7 @@ def _table(result: Result, cost: str, width: int) -> Table:
     listed = result.choices[:LISTED]
     metrics = [result.metric, *(name for name in ("f1", "recall", "precision") if name != result.metric)]
     metrics = [name for name in metrics if any(getattr(choice, name) is not None for choice in listed)]
-    numbers = [["app", "num_frozen", "fps", "votes", *metrics, cost], *(_numbers(choice, metrics) for choice in listed)]
+    numbers = [["app", "num_frozen", "fps", "votes", *metrics, cost], *(_cells(choice, metrics) for choice in listed)]
     widths = [max(map(len, column)) for column in zip(*numbers, strict=True)]
     left = max(_SHORTEST_NAME, width - sum(widths) - len(widths))
 
@@ -65,7 +65,7 @@ def _table(result: Result, cost: str, width: int) -> Table:
     return table
 
 
-def _numbers(choice: Choice, metrics: list[str]) -> list[str]:
+def _cells(choice: Choice, metrics: list[str]) -> list[str]:
     values = [getattr(choice, name) for name in metrics]
     return [
         str(choice.app_id),

@@ -89,7 +89,7 @@ def command(
     console.show_warnings(errors, quiet=False)
     with naming(problem):
         prepared = asked.prepare()
-        wanted = _useful(prepared, points) if budgets is None else _numbers(budgets)
+        wanted = _useful(prepared, points) if budgets is None else _given(budgets)
         with console.Watch(errors) as watch:
             found = prepared.frontier(wanted, **asked.how(), progress=watch)
     unit = prepared.model.unit
@@ -115,7 +115,7 @@ def _useful(prepared: Prepared, points: int) -> list[float]:
     return [float(budget) for budget in np.linspace(first, max(most * (1 + 1e-9), first), points)]
 
 
-def _numbers(budgets: str) -> list[float]:
+def _given(budgets: str) -> list[float]:
     try:
         return [float(word) for word in budgets.split(",")]
     except ValueError:
