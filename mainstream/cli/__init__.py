@@ -14,7 +14,6 @@ from mainstream.cli import (
     deploy,
     freeze,
     frontier,
-    generate,
     layers,
     methods,
     package,
@@ -25,6 +24,7 @@ from mainstream.cli import (
     streamer,
     streamer_keys,
     train,
+    workloads,
 )
 from mainstream.cli.exit_codes import BAD_INPUT, CANNOT_PRINT, INFEASIBLE, INTERRUPTED
 from mainstream.errors import InfeasibleError, MainstreamError
@@ -44,12 +44,12 @@ app.command("deploy")(deploy.command)
 app.command("streamer")(streamer.command)
 app.command("streamer-keys")(streamer_keys.command)
 app.command("simulate")(simulate.command)
-app.command("generate")(generate.command)
 app.command("layers")(layers.command)
 app.command("profile")(profile.command)
 app.command("freeze")(freeze.command)
 app.command("train")(train.command)
 app.command("calibrate")(calibrate.command)
+app.add_typer(workloads.app, name="workloads")
 app.add_typer(package.app, name="package")
 
 

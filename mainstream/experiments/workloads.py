@@ -8,7 +8,7 @@ evenly on a logarithmic scale. Numbers have four decimals, so that a workload wr
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from mainstream.apps import AUTO_VOTE, NO_VOTE, Apps, IntArray
 from mainstream.errors import ProblemError
-from mainstream.io import Curve
+from mainstream.experiments.event_grid import EventGrid, draw_apps
+from mainstream.io import Curve, Problem
 from mainstream.problem import App, FloatArray, Model, Video
 from mainstream.ranges import PROBABILITY, WHOLE, Range
 from mainstream.solver import Prepared, prepare
@@ -160,6 +161,60 @@ def hard_budget(prepared: Prepared) -> float:
     exact = HARD * prepared.smallest_budget()
     unit = 10.0 ** (math.floor(math.log10(exact)) - 3)
     return float(f"{math.ceil(exact / unit) * unit:.4g}")
+
+
+def workloads_on_grid(
+    grid: EventGrid,
+    curves: Sequence[Curve],
+    n: int,
+    setups: int,
+    *,
+    seed: int,
+    stream_fps: int,
+    model: Model | None = None,
+) -> Iterator[tuple[tuple[App, ...], Model, Video]]:
+    """Workloads of the published kind: curves as they are, event parameters from a grid.
+
+    Parameters
+    ----------
+    grid : EventGrid
+    curves : sequence of Curve
+    n : int
+        Apps of each workload.
+    setups : int
+        Workloads.
+    seed : int
+    stream_fps : int
+    model : Model
+        The base network of the curves.
+
+    Raises
+    ------
+    ProblemError
+        An argument is out of its range, or there is no curve or no model.
+    """
+    _APPS.check("n", n, briefly=True)
+    WHOLE.check("seed", seed, briefly=True)
+    replace(_POINTS, low=1).check("stream_fps", stream_fps, briefly=True)
+    if model is None or not curves:
+        raise ProblemError("event parameters from a grid go with measured curves and their network; give both")
+    random = np.random.default_rng([seed, n])
+    video = Video(stream_fps=stream_fps)
+    for _ in range(setups):
+        yield draw_apps(grid, curves, n, random), model, video
+
+
+def workload_problem(apps: tuple[App, ...], model: Model, video: Video, budget: float | None) -> Problem:
+    """A workload as a problem; without a budget it gets its hard one.
+
+    Raises
+    ------
+    ProblemError
+        The budget is no number above 0, or apps, model and video do not fit each other.
+    """
+    if budget is None:
+        budget = hard_budget(prepare(apps, model, video))
+    return Problem(apps=apps, model=model, video=video, budget=budget)
 
 
 def _falling(n: int, frozen: FloatArray, random: np.random.Generator) -> tuple[FloatArray, FloatArray]:
