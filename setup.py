@@ -8,6 +8,7 @@ EXTRAS = {
     "train": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pillow>=11", "scipy>=1.14"],
     "run": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pyzmq>=26", "av>=17", "prometheus-client>=0.21"],
     "report": ["matplotlib>=3.9"],
+    "experiment": ["joblib>=1.4"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})
 EXTRAS["test"] = [

@@ -12,6 +12,7 @@ import typer
 from mainstream.cli import (
     calibrate,
     deploy,
+    experiment,
     freeze,
     frontier,
     layers,
@@ -44,6 +45,7 @@ app.command("deploy")(deploy.command)
 app.command("streamer")(streamer.command)
 app.command("streamer-keys")(streamer_keys.command)
 app.command("simulate")(simulate.command)
+app.command("experiment")(experiment.command)
 app.command("layers")(layers.command)
 app.command("profile")(profile.command)
 app.command("freeze")(freeze.command)

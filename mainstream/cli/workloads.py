@@ -38,7 +38,7 @@ def generate(
         Path | None,
         typer.Option(
             metavar="FILE.ini|yaml",
-            help="Event parameters to choose from, as the published generator takes them; curves then go without noise.",
+            help="Event parameters to choose from, in the published form; curves then go without noise.",
             show_default=False,
         ),
     ] = None,
@@ -50,7 +50,8 @@ def generate(
     voting: Annotated[
         float | None,
         typer.Option(
-            help="Share of the apps with x_vote: auto, the others have none to 3.", show_default="0.5; no votes with --config"
+            help="Share of the apps with x_vote: auto, the others have none to 3.",
+            show_default="0.5; no votes with --config",
         ),
     ] = None,
     budget: Annotated[

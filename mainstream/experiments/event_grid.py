@@ -111,7 +111,7 @@ def _number(key: str, text: str) -> float:
 
 
 def draw_apps(grid: EventGrid, curves: Sequence[Curve], n: int, random: np.random.Generator) -> tuple[App, ...]:
-    """n random apps, with the ids 1..n and no voting.
+    """N random apps, with the ids 1..n and no voting.
 
     Parameters
     ----------

@@ -35,6 +35,8 @@ _SHORTEST_MS, _LONGEST_MS = 300.0, 20_000.0
 _RAREST, _COMMONEST = 0.01, 0.5
 _FIXED_VOTES: Final = (NO_VOTE, 1, 2, 3)
 _LAYERS_A_CHOKEPOINT: Final = 10
+_TRIES: Final = 20
+"""Draws for each workload that is asked for, those that are there already among them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +175,7 @@ def workloads_on_grid(
     stream_fps: int,
     model: Model | None = None,
 ) -> Iterator[tuple[tuple[App, ...], Model, Video]]:
-    """Workloads of the published kind: curves as they are, event parameters from a grid.
+    """Different workloads of the published kind: curves as they are, event parameters from a grid.
 
     Parameters
     ----------
@@ -191,7 +193,7 @@ def workloads_on_grid(
     Raises
     ------
     ProblemError
-        An argument is out of its range, or there is no curve or no model.
+        An argument is out of its range, there is no curve or no model, or there are not so many different workloads.
     """
     _APPS.check("n", n, briefly=True)
     WHOLE.check("seed", seed, briefly=True)
@@ -200,8 +202,19 @@ def workloads_on_grid(
         raise ProblemError("event parameters from a grid go with measured curves and their network; give both")
     random = np.random.default_rng([seed, n])
     video = Video(stream_fps=stream_fps)
-    for _ in range(setups):
-        yield draw_apps(grid, curves, n, random), model, video
+    seen: set[str] = set()
+    tries = _TRIES * setups
+    while len(seen) < setups:
+        apps = draw_apps(grid, curves, n, random)
+        drawn = repr(apps)
+        if drawn not in seen:
+            seen.add(drawn)
+            yield apps, model, video
+        tries -= 1
+        if not tries:
+            raise ProblemError(
+                f"setups: got {setups}; these curves and this grid gave {len(seen)} different workloads, hardly more"
+            )
 
 
 def workload_problem(apps: tuple[App, ...], model: Model, video: Video, budget: float | None) -> Problem:

@@ -69,7 +69,7 @@ def load_workloads(path: Name) -> Workloads:
             made = workload_id(problem)
             if problem.id not in (None, made):
                 raise ProblemError(
-                    f"id {shown(problem.id)} is another content's, this one's is {made!r}; leave 'id' out to have it made"
+                    f"id {shown(problem.id)} is another content's, this one's is {made!r}; leave 'id' out"
                 )
             if made in problems:
                 raise ProblemError(f"workload {made} stands in the file twice")

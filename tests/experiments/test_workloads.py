@@ -129,11 +129,26 @@ def test_generate_writes_the_district_as_it_stands(tmp_path: Path) -> None:
 
 def test_generate_writes_a_hard_problem_that_solves(tmp_path: Path) -> None:
     path = tmp_path / "made.yaml"
-    arguments = ["workloads", "generate", "-n", "7", "--seed", "4", "--chokepoints", "5", "--stream-fps", "3", "-o", str(path)]
+    arguments = [
+        "workloads",
+        "generate",
+        "-n",
+        "7",
+        "--seed",
+        "4",
+        "--chokepoints",
+        "5",
+        "--stream-fps",
+        "3",
+        "-o",
+        str(path),
+    ]
     subprocess.run([COMMAND, *arguments], check=True)
     made = workload(7, seed=4, chokepoints=5, rates=3)
     problem = load_problem(path)
     assert (problem.apps, problem.model, problem.video) == (made.objects(), made.model, made.video)
     assert problem.budget == hard_budget(made.prepare())
-    done = subprocess.run([COMMAND, "workloads", "generate", "-n", "0", "-o", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [COMMAND, "workloads", "generate", "-n", "0", "-o", str(path)], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (2, "mainstream: n: got 0; it has to be at least 1\n")
