@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from mainstream.cli.exit_codes import INTERRUPTED
 from mainstream.cli.experiment_input import digest, read_input, words
 from mainstream.cli.experiment_screen import SweepProgress, print_comparison
 from mainstream.errors import DeployError, ProblemError
@@ -96,11 +97,11 @@ def command(
         _check_numbers(num_apps, trials, jobs, combs_max_samples)
         compared = _versions(versions)
         budgets = tuple(Budget.of(word) for word in words(budget))
-        check_flags(local, streamer, source, model_dir, None, window)
         if jobs > 1 and (local or streamer):
             raise ProblemError("--jobs: a runtime runs one schedule at a time; leave it out")
         if (combs_max_samples is not None or combs_dry_run) and not combs:
             raise ProblemError("--combs-max-samples and --combs-dry-run are for --combs; give it, too")
+    check_flags(local, streamer, source, model_dir, None, window)
     check_target(out_prefix.with_name(out_prefix.name + ".csv"))
 
     read = read_input(apps, workloads, profile, stream_fps, words(datasets))
@@ -152,9 +153,10 @@ def command(
                 files.add(row)
                 progress.advance(weight[row.id])
         except DeployError as error:
-            raise DeployError(
-                f"{error}; {len(files.done):,} rows are done and kept, the same command goes on from there"
-            ) from None
+            raise DeployError(f"{error}; {files.kept()}") from None
+        except KeyboardInterrupt:
+            errors.print(f"mainstream: interrupted; {files.kept()}")
+            raise typer.Exit(INTERRUPTED) from None
     if not quiet:
         print_comparison(plain_console(), [files.done[key] for _, keys in wanted for key in keys], files.tidy)
 

@@ -236,7 +236,7 @@ def _filled(
     scores = _scores(result, round_)
     best = np.array([max(app.accuracies.values()) for app in apps])
     relative = np.where(schedule.admitted, schedule.accuracy / best, 0.0)
-    stem = sum(part.cost for part in result.stem)
+    stem = float(sum(part.cost for part in result.stem))
     return replace(
         row,
         status=solved.result.status,

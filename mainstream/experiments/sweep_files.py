@@ -124,6 +124,10 @@ class SweepFiles:
         self._append(self.tidy, row.line())
         self.done[row.key] = row
 
+    def kept(self) -> str:
+        """What to tell who is interrupted."""
+        return f"{len(self.done):,} rows are done and kept, the same command goes on from there"
+
     def _place(self, row: SweepRow) -> Path:
         return self._published[row.version, row.asked]
 
