@@ -18,6 +18,7 @@ EXTRAS["test"] = [
     "pytest>=8",
     "pytest-benchmark>=5",
     "pytest-xdist>=3.6",
+    "selenium>=4.20",
 ]
 EXTRAS["dev"] = [*EXTRAS["test"], "ruff>=0.9", "mypy>=1.14", "types-PyYAML>=6", "cosmic-ray>=8.7"]
 

@@ -20,6 +20,7 @@ from mainstream.cli import (
     package,
     plan,
     profile,
+    report,
     simulate,
     solve,
     streamer,
@@ -46,6 +47,7 @@ app.command("streamer")(streamer.command)
 app.command("streamer-keys")(streamer_keys.command)
 app.command("simulate")(simulate.command)
 app.command("experiment")(experiment.command)
+app.command("report")(report.command)
 app.command("layers")(layers.command)
 app.command("profile")(profile.command)
 app.command("freeze")(freeze.command)

@@ -43,13 +43,11 @@ def compare(rows: Iterable[SweepRow]) -> list[Compared]:
         groups.setdefault(row.asked, {}).setdefault(row.version, {})[row.id, row.trial] = row
     compared = []
     for asked, versions in groups.items():
-        everywhere = set.intersection(
-            *({key for key, row in found.items() if fits(row)} for found in versions.values())
-        )
+        everywhere = set.intersection(*({key for key, row in found.items() if row.fits} for found in versions.values()))
         means = {name: _mean(found[key].objective for key in everywhere) for name, found in versions.items()}
         own = means.get("mainstream")
         for name, found in versions.items():
-            scheduled = [row for row in found.values() if fits(row)]
+            scheduled = [row for row in found.values() if row.fits]
             mean = means[name]
             compared.append(
                 Compared(
@@ -64,11 +62,6 @@ def compare(rows: Iterable[SweepRow]) -> list[Compared]:
                 )
             )
     return compared
-
-
-def fits(row: SweepRow) -> bool:
-    """Whether the row has a schedule."""
-    return row.status != "infeasible"
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -140,9 +140,11 @@ class Plan:
             workload = Workbench(point.apps, point.model, point.video, self.options)
             budgets = {budget.asked: budget for budget in self._budgets(point)}
             versions = {version.name: version for version in self.versions}
+            whole = workload.prepared()
+            kind = (whole.event_model.name, whole.objective, self.options.aggregate or "mean")
             for _, trial, name, asked in wanted:
                 budget = budgets[asked].compute(workload)
-                row = SweepRow(point.id, len(point.apps), trial, name, asked, budget, "infeasible")
+                row = SweepRow(point.id, len(point.apps), trial, name, asked, budget, "infeasible", *kind)
                 try:
                     solved = workload.solve(versions[name], budget)
                 except InfeasibleError:
@@ -242,9 +244,6 @@ def _filled(
         status=solved.result.status,
         restriction=str(solved.restriction),
         method=result.method,
-        event_model=result.event_model,
-        metric=result.metric,
-        aggregate=result.aggregate,
         mode=result.mode,
         unit=result.unit or "",
         objective=solved.result.objective,

@@ -91,7 +91,7 @@ class SweepFiles:
         lines: dict[Path, list[str]] = {self.tidy: [HEADER], **{place: [] for place in self._published.values()}}
         for row in self.done.values():
             lines[self.tidy].append(row.line())
-            if row.status != "infeasible":
+            if row.fits:
                 lines[self._place(row)].append(row.published_line())
         if not self._settings.exists():
             write_text(self._settings, json.dumps(self._plain, indent=1) + "\n")
@@ -119,7 +119,7 @@ class SweepFiles:
 
     def add(self, row: SweepRow) -> None:
         """Write a row, whole; the tidy file gets it last, so that a row there is everywhere."""
-        if row.status != "infeasible":
+        if row.fits:
             self._append(self._place(row), row.published_line())
         self._append(self.tidy, row.line())
         self.done[row.key] = row

@@ -23,7 +23,7 @@ Whole = tuple[int, ...]
 class SweepRow:
     """One schedule of an experiment, or that there is none.
 
-    Sequences have a value for each app, in the order of the workload. All but the first seven are None or empty where
+    Sequences have a value for each app, in the order of the workload. From `restriction` on all are None or empty where
     no schedule fits the budget. Means are over the apps, unweighted; an app that was left out counts as one that finds
     nothing.
 
@@ -41,9 +41,11 @@ class SweepRow:
         Compute a second.
     status : str
         "optimal", "feasible" or "infeasible".
+    event_model, metric, aggregate : str
+        As in a result.
     restriction : str
         Which one of a version's the schedule is of, such as "chokepoint 90"; empty where it has but one.
-    method, event_model, metric, aggregate, mode, unit : str
+    method, mode, unit : str
         As in a result.
     objective, bound, gap, runtime_s, nodes : float
         As in a result; predicted.
@@ -70,11 +72,11 @@ class SweepRow:
     asked: str
     budget: float
     status: str
+    event_model: str
+    metric: str
+    aggregate: str
     restriction: str = ""
     method: str = ""
-    event_model: str = ""
-    metric: str = ""
-    aggregate: str = ""
     mode: str = ""
     unit: str = ""
     objective: float | None = None
@@ -106,6 +108,16 @@ class SweepRow:
     def key(self) -> tuple[str, int, str, str]:
         """What tells it from the other rows of its experiment."""
         return self.id, self.trial, self.version, self.asked
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is a schedule."""
+        return self.status != "infeasible"
+
+    @property
+    def kind(self) -> str:
+        """What is maximised, and how it is predicted: rows of one kind are compared."""
+        return f"{'smallest' if self.aggregate == 'min' else 'mean'} {self.metric}, event model {self.event_model}"
 
     def line(self) -> str:
         """The row of the tidy file."""

@@ -367,6 +367,7 @@ def test_a_terminal_sees_how_long_it_will_take(tmp_path: Path) -> None:
     assert "Traceback" not in text
 
 
+@pytest.mark.slow
 def test_a_runtime_of_our_own_tells_what_the_compute_was(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="needs the extra run", exc_type=ImportError)
     pytest.importorskip("av", reason="needs the extra run")
