@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 
 class SweepProgress:
-    """How far it is and how long it will take: a bar on a terminal, else a line now and then.
-
-    A schedule counts as much as its workload has apps, so that the large ones at the end are not a surprise.
-    """
+    """How far it is and how long it will take: a bar on a terminal, else a line now and then."""
 
     def __init__(self, screen: Console, total: int, *, quiet: bool) -> None:
         self._screen = screen
@@ -26,6 +23,7 @@ class SweepProgress:
         self._done = 0
         self._quiet = quiet
         self._started = monotonic()
+        self._first: tuple[float, int] | None = None
         self._next_line_s = 5.0
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -49,9 +47,13 @@ class SweepProgress:
     def advance(self, weight: int) -> None:
         self._done += weight
         elapsed = monotonic() - self._started
-        left = f"{elapsed * (self._total - self._done) / self._done:.0f} s left"
+        if self._first is None:  # what comes before the first row, such as compilation, comes once
+            self._first = (elapsed, self._done)
+            return
+        pace = (elapsed - self._first[0]) / (self._done - self._first[1])
+        left = f"{pace * (self._total - self._done):.0f} s left"
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=weight, description=left)
+            self._bar.update(self._task, completed=self._done, description=left)
         elif not self._quiet and elapsed >= self._next_line_s:
             self._next_line_s = 2 * elapsed
             self._screen.print(f"{elapsed:6.0f} s: {self._done / self._total:.0%} done, about {left}")

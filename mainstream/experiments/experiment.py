@@ -156,7 +156,7 @@ class Plan:
                         round_, measured = _run(workload, solved, budget, runtime)
                     except DeployError as error:
                         raise DeployError(f"workload {point.id}, {name}: {error}") from None
-                yield _filled(row, point.apps, solved, round_, measured)
+                yield _filled(replace(row, capacity=point.model.capacity), point.apps, solved, round_, measured)
 
 
 OWN: Final = Budget("own", math.nan, False)

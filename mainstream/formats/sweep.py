@@ -55,6 +55,8 @@ class SweepRow:
         Means of the per-frame accuracy, and of it over the best that the app has.
     cost, stem_cost, tail_cost : float
         Compute a second at the target rates, predicted.
+    capacity : float or None
+        Milliseconds a second of all cores of the profile's device; None where it is not known, or the unit another.
     rates : str
         "target", or "observed" where a runtime has run the schedule.
     observed_objective, observed_cost : float or None
@@ -92,6 +94,7 @@ class SweepRow:
     cost: float | None = None
     stem_cost: float | None = None
     tail_cost: float | None = None
+    capacity: float | None = None
     rates: str = ""
     observed_objective: float | None = None
     observed_cost: float | None = None

@@ -16,6 +16,7 @@ import numpy as np
 
 from mainstream.formats.sweep import SweepRow
 from mainstream.report.charts import Chart, Point, Series, bar_series, version_series
+from mainstream.report.knee import knee
 
 _STEM, _TAILS, _UNUSED = "stem", "tails", "unused"
 _BUDGETS: Final = 3
@@ -140,8 +141,17 @@ class _Charts:
             return _means([(_place(row, relative), row.objective) for row in rows if row.version == version])
 
         series = self._each(points)
-        marks = _knee(next((one for one in series if one.name == "mainstream"), series[0]))
-        knee = "Dotted: the knee, where mainstream's curve is farthest above the line between its ends."
+        own = next((one for one in series if one.name == "mainstream"), series[0]).points
+        bend = knee([point.x for point in own], [point.y for point in own])
+        marks = [] if bend is None else [(bend, "knee")]
+        told = [] if bend is None else ["Knee: where mainstream's curve is farthest above the line between its ends."]
+        capacities = {row.capacity for row in rows} - {None}
+        if not relative and len(capacities) == 1:
+            capacity = float(capacities.pop() or 0)
+            if capacity <= max(row.budget for row in rows):
+                marks.append((capacity, "the box's capacity"))
+            else:
+                told.append(f"The box has {capacity:.6g} {self._unit}.")
         return Chart(
             f"{self._prefix}objective-against-budget-{count}",
             f"Objective against budget, {count} {'app' if count == 1 else 'apps'}",
@@ -149,8 +159,8 @@ class _Charts:
             self._metric,
             "lines",
             series,
-            marks=marks,
-            note=knee if marks else "",
+            marks=tuple(marks),
+            note=" ".join(told),
         )
 
     def _use(self) -> list[Chart]:
@@ -280,16 +290,6 @@ def _mean_fps(row: SweepRow) -> float:
 
 def _place(row: SweepRow, relative: bool) -> float:
     return float(row.asked.removesuffix("%")) if relative else row.budget
-
-
-def _knee(series: Series) -> tuple[tuple[float, str], ...]:
-    """Where a curve is farthest above the line between its ends; both axes from 0 to 1."""
-    xy = np.array([(point.x, point.y) for point in series.points])
-    if len(xy) < 3 or np.ptp(xy, axis=0).min() == 0:
-        return ()
-    x, y = ((xy - xy[0]) / (xy[-1] - xy[0])).T if xy[-1, 1] != xy[0, 1] else (xy[:, 0], xy[:, 0])
-    above = y - x
-    return ((float(xy[above.argmax(), 0]), "knee"),) if above.max() > 0 else ()
 
 
 def _stack(values: dict[str, list[float]], names: Sequence[str]) -> tuple[Series, ...]:
