@@ -144,9 +144,16 @@ def test_the_browser_has_nothing_to_complain_of(folder: Path, browser: Any) -> N
 
 def centre(browser: Any, figure: str, place: int) -> tuple[float, float, str]:
     """Where a value is in the window once it is scrolled there, and what its title is."""
+    browser.execute_async_script(  # the event of scrolling, which hides what is said, comes with the next picture
+        "document.querySelectorAll(`[data-chart='${arguments[0]}'] .value`)[arguments[1]]"
+        ".scrollIntoView({block: 'center'});"
+        "requestAnimationFrame(() => requestAnimationFrame(arguments[2]))",
+        figure,
+        place,
+    )
     x, y, said = browser.execute_script(
         "const value = document.querySelectorAll(`[data-chart='${arguments[0]}'] .value`)[arguments[1]];"
-        "value.scrollIntoView({block: 'center'}); const box = value.getBoundingClientRect();"
+        "const box = value.getBoundingClientRect();"
         "return [box.x + box.width / 2, box.y + box.height / 2,"
         " value.dataset.said || value.querySelector('title').textContent]",
         figure,
