@@ -172,6 +172,21 @@ def test_each_app_branches_at_its_chokepoint_and_rate() -> None:
         assert words.endswith(f": {fps:g} fps, {frozen} shared")
 
 
+def test_equal_rates_are_at_one_height_and_their_markers_side_by_side() -> None:
+    for n in (3, 10, 16):
+        axes = drawn(schedule(n, seed=n, rates=2)).axes[0]
+        lines = [line for line in axes.lines if len(line.get_xdata()) == 2]
+        assert {line.get_ydata()[0] for line in lines} <= {1.0, 2.0}
+        markers = [line for line in axes.lines if len(np.atleast_1d(line.get_xdata())) == 1]
+        at = np.array([line.get_transform().transform((line.get_xdata()[0], line.get_ydata()[0])) for line in markers])
+        size = markers[0].get_markersize() * axes.figure.dpi / 72
+        assert len(markers) == n
+        for one, other in itertools.combinations(at, 2):
+            assert np.abs(one - other).max() > size - 1e-6
+        starts = axes.transData.transform([(line.get_xdata()[0], 0.0) for line in lines])[:, 0]
+        assert (at[:, 0] <= starts + 1e-6).all() and (at[:, 0] > starts - n * size).all()
+
+
 def test_without_sharing_there_is_no_stem_and_every_line_is_whole() -> None:
     made = schedule(3, sharing=False)
     figure = drawn(made)
