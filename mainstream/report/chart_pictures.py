@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from io import StringIO
 from typing import TYPE_CHECKING, Final
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
@@ -97,9 +97,11 @@ def chart_svg(chart: Chart, prefix: str) -> str:
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
     svg = drawn.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|\n\s*", " ", svg[svg.index("<svg ") :], flags=re.DOTALL)
-    begin = f'<svg viewBox="0 0 {_points(figure, 0)} {_points(figure, 1)}" role="img" aria-label="{_quoted(chart)}">'
-    svg = re.sub(r"<svg [^>]*>", lambda _: begin, svg)
+    svg = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", svg)
     svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\1{prefix}-", svg)
+    size = f"0 0 {_points(figure, 0)} {_points(figure, 1)}"
+    labels = f"aria-label={quoteattr(chart.title)} data-x={quoteattr(chart.x_label)} data-y={quoteattr(chart.y_label)}"
+    svg = re.sub(r"<svg [^>]*>", lambda _: f'<svg viewBox="{size}" role="img" {labels}>', svg)
     return svg.replace("</svg>", f"{''.join(_values(chart, figure))}</svg>")
 
 
@@ -109,27 +111,25 @@ def _points(figure: Figure, axis: int) -> str:
 
 
 def _values(chart: Chart, figure: Figure) -> Iterator[str]:
-    """For each value something without colour that can be hit and says it."""
+    """For each value something without colour that can be hit and says it, in a group for each series."""
     axes = figure.axes[0]
     scale = 72 / figure.dpi
     height = 72 * float(figure.get_size_inches()[1])
     bottom = np.zeros(len(chart.places))
     for series in chart.series:
+        yield f'<g class="values" fill="transparent" data-series={quoteattr(series.name)}>'
         for point in series.points:
-            said = f'class="value" fill="transparent"><title>{escape(chart.said(series, point))}</title>'
+            title = f"<title>{escape(chart.said(point))}</title>"
             if chart.kind == "bars":
                 low = bottom[int(point.x)]
                 bottom[int(point.x)] += point.y
                 (x0, y0), (x1, y1) = axes.transData.transform([(point.x - 0.35, low), (point.x + 0.35, low + point.y)])
                 place = f'x="{x0 * scale:.1f}" y="{height - y1 * scale:.1f}" width="{(x1 - x0) * scale:.1f}"'
-                yield f'<rect {place} height="{(y1 - y0) * scale:.1f}" {said}</rect>'
+                yield f'<rect {place} height="{(y1 - y0) * scale:.1f}">{title}</rect>'
             else:
                 x, y = axes.transData.transform((point.x, point.y)) * scale
-                yield f'<circle cx="{x:.1f}" cy="{height - y:.1f}" r="5" {said}</circle>'
-
-
-def _quoted(chart: Chart) -> str:
-    return escape(chart.title, {'"': "&quot;"}).replace("\\", "\\\\")
+                yield f'<circle cx="{x:.1f}" cy="{height - y:.1f}" r="5">{title}</circle>'
+        yield "</g>"
 
 
 def _dress(axes: Axes, chart: Chart) -> None:

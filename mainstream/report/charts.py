@@ -86,11 +86,11 @@ class Chart:
     log_y: bool = False
     marks: tuple[tuple[float, str], ...] = ()
 
-    def said(self, series: Series, point: Point) -> str:
-        """What hovering over a value says."""
-        place = self.places[int(point.x)] if self.places else f"{self.x_label}: {point.x:.6g}"
+    def said(self, point: Point) -> str:
+        """What hovering over a value says, after the names of its series and of the axes."""
+        place = self.places[int(point.x)] if self.places else f"{point.x:.6g}"
         note = f" ({point.note})" if point.note else ""
-        return f"{series.name} · {place} · {self.y_label}: {point.y:.6g}{note}"
+        return f"{place}: {point.y:.6g}{note}"
 
 
 def version_series(name: str, points: tuple[Point, ...], others: int) -> Series:

@@ -42,7 +42,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 figure { margin: 0; min-width: 0; } figcaption { font-weight: 600; }
 figure p { margin: .2rem 0; font-size: .85rem; }
 svg { display: block; width: 100%%; height: auto; max-width: 34rem; }
-.value { cursor: pointer; }
+.values { cursor: pointer; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid var(--%(faint)s); white-space: nowrap; }
@@ -55,11 +55,16 @@ summary { font-size: .85rem; cursor: pointer; }
 _SCRIPT: Final = """
 const said = document.getElementById("said");
 function show(event) {
-  const value = event.target.closest ? event.target.closest(".value") : null;
+  const value = event.target.closest ? event.target.closest(".values > *") : null;
   said.hidden = !value;
   if (!value) return;
   const title = value.querySelector("title");
-  if (title) { value.dataset.said = title.textContent; title.remove(); }  // else the browser says it a second time
+  if (title) {
+    const axes = value.ownerSVGElement.dataset;
+    const at = axes.x ? axes.x + " " : "";
+    value.dataset.said = `${value.parentNode.dataset.series} · ${axes.y} at ${at}${title.textContent}`;
+    title.remove();  // else the browser says it a second time
+  }
   said.textContent = value.dataset.said;
   const left = Math.min(event.clientX + 12, innerWidth - said.offsetWidth - 4);
   const below = event.clientY + 16;

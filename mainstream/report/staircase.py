@@ -32,8 +32,8 @@ def draw_schedule(axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: st
     """Draw the stem as a staircase and where each app branches off it.
 
     The area of the staircase is the stem's compute a second. Branches of one rate lie upon each other, their markers
-    side by side. The labels stand to the right of the axes and take about 2.7 inches. Beyond :data:`NAMED` apps they count
-    the apps of each rate.
+    side by side. The labels stand to the right of the axes and take about 2.7 inches. Beyond :data:`NAMED` apps they
+    count the apps of each rate.
 
     Parameters
     ----------

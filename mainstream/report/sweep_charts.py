@@ -279,7 +279,7 @@ def _means(pairs: Iterable[tuple[float, float | None]]) -> tuple[Point, ...]:
         values = np.array(groups[x])
         note = f"{len(values)} workloads"
         if len(values) > 1:
-            note += f", standard error {values.std(ddof=1) / math.sqrt(len(values)):.2g}"
+            note += f" ± {values.std(ddof=1) / math.sqrt(len(values)):.2g}"
         points.append(Point(x, float(values.mean()), note if len(values) > 1 else ""))
     return tuple(points)
 

@@ -386,4 +386,4 @@ def test_a_runtime_of_our_own_tells_what_the_compute_was(tmp_path: Path) -> None
     for row in rows:
         assert row.observed_fps == pytest.approx(row.target_fps, rel=0.2)
         assert row.observed_cost == pytest.approx(row.cost, rel=0.2)
-        assert 0 < (row.measured_compute or 0) < 2000  # milliseconds a second, on two cores
+        assert 0.1 < (row.measured_compute or 0) < 2000  # milliseconds a second, on two cores
