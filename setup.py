@@ -8,6 +8,7 @@ EXTRAS = {
     "train": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pillow>=11", "scipy>=1.14"],
     "run": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pyzmq>=26", "av>=17", "prometheus-client>=0.21"],
     "report": ["matplotlib>=3.9"],
+    "experiment": ["joblib>=1.4"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})
 EXTRAS["test"] = [
@@ -17,6 +18,7 @@ EXTRAS["test"] = [
     "pytest>=8",
     "pytest-benchmark>=5",
     "pytest-xdist>=3.6",
+    "selenium>=4.20",
 ]
 EXTRAS["dev"] = [*EXTRAS["test"], "ruff>=0.9", "mypy>=1.14", "types-PyYAML>=6", "cosmic-ray>=8.7"]
 

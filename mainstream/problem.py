@@ -248,6 +248,11 @@ class Model(Description):
         """Latency of the first k layers, k = 0..total_layers; shape (total_layers + 1,)."""
         return np.concatenate([[0.0], np.cumsum(self.layer_latencies)])
 
+    @property
+    def capacity(self) -> float | None:
+        """Compute a second of all the device's cores; None where they are not known, or the unit is not ms."""
+        return None if self.cores is None or self.unit != "ms" else 1000.0 * self.cores
+
     @cached_property
     def chokepoints(self) -> frozenset[int]:
         """The `num_frozen` at which the network can be cut, 0 for nothing shared."""

@@ -46,6 +46,7 @@ OWNERS = {
     "PIL": ["trainer/"],
     "prometheus_client": ["streamer/"],
     "scipy": ["trainer/"],
+    "joblib": ["experiments/"],
 }
 ONLY_WITH_A_SOLVE = {"numba", *OWNERS}
 

@@ -12,19 +12,21 @@ import typer
 from mainstream.cli import (
     calibrate,
     deploy,
+    experiment,
     freeze,
     frontier,
-    generate,
     layers,
     methods,
     package,
     plan,
     profile,
+    report,
     simulate,
     solve,
     streamer,
     streamer_keys,
     train,
+    workloads,
 )
 from mainstream.cli.exit_codes import BAD_INPUT, CANNOT_PRINT, INFEASIBLE, INTERRUPTED
 from mainstream.errors import InfeasibleError, MainstreamError
@@ -44,12 +46,14 @@ app.command("deploy")(deploy.command)
 app.command("streamer")(streamer.command)
 app.command("streamer-keys")(streamer_keys.command)
 app.command("simulate")(simulate.command)
-app.command("generate")(generate.command)
+app.command("experiment")(experiment.command)
+app.command("report")(report.command)
 app.command("layers")(layers.command)
 app.command("profile")(profile.command)
 app.command("freeze")(freeze.command)
 app.command("train")(train.command)
 app.command("calibrate")(calibrate.command)
+app.add_typer(workloads.app, name="workloads")
 app.add_typer(package.app, name="package")
 
 

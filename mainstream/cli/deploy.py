@@ -84,7 +84,7 @@ def command(
         typer.echo((plan.with_integer_fps() if integer_fps else plan).to_json())
         return
 
-    _check_flags(local, streamer, source, model_dir, curve_keys, window)
+    check_flags(local, streamer, source, model_dir, curve_keys, window)
     from mainstream.cli import console
     from mainstream.files import write_text
     from mainstream.result_text import plain_console
@@ -135,7 +135,7 @@ def command(
         write_text(Path(json), history.to_json() + "\n")
 
 
-def _check_flags(
+def check_flags(
     local: bool,
     streamer: str | None,
     source: str | None,
@@ -143,7 +143,7 @@ def _check_flags(
     curve_keys: Path | None,
     window: float,
 ) -> None:
-    """Refuse flags that do not go together."""
+    """Refuse flags of a runtime that do not go together."""
     with naming("command line"):
         SECONDS.check("--window", window)
         if local and streamer is not None:

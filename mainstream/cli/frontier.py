@@ -57,7 +57,7 @@ def command(
         typer.Option(metavar="FILE", help="Save as CSV; - is stdout, with nothing else on it.", show_default=False),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.png|svg", help="Save as a picture.", show_default=False)
+        Path | None, typer.Option(metavar="FILE.png|svg", help="Save as a picture, with the knee.", show_default=False)
     ] = None,
 ) -> None:
     """The best that each of several budgets can pay for.
@@ -102,7 +102,9 @@ def command(
             write_text(Path(csv), found.to_csv())
     if plot is not None:
         drawn = figures.FrontierCurve(found.budgets, found.objectives, found.bounds)
-        figures.save_figure(figures.frontier_figure(drawn, metric=metric, unit=unit, title=asked.title), plot)
+        marks = {"chosen": asked.problem.budget, "capacity": prepared.model.capacity}
+        figure = figures.frontier_figure(drawn, metric=metric, unit=unit, title=asked.title, **marks)
+        figures.save_figure(figure, plot)
 
 
 def _useful(prepared: Prepared, points: int) -> list[float]:

@@ -31,9 +31,9 @@ class _Load(Description):
 def _budget(model: Model, utilisation: str) -> float:
     """Milliseconds of compute a second that a share of the device's cores has."""
     load = _Load.of({"utilisation": utilisation}, where="command line")
-    if model.cores is None or model.unit != "ms":
+    if model.capacity is None:
         raise ProblemError("--utilisation: the profile has to say its cores and unit 'ms'; give --budget instead")
-    return 1000 * model.cores * load.utilisation
+    return model.capacity * load.utilisation
 
 
 def _one_of(allowed: Any) -> str:

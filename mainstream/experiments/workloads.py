@@ -8,7 +8,7 @@ evenly on a logarithmic scale. Numbers have four decimals, so that a workload wr
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from mainstream.apps import AUTO_VOTE, NO_VOTE, Apps, IntArray
 from mainstream.errors import ProblemError
-from mainstream.io import Curve
+from mainstream.experiments.event_grid import EventGrid, draw_apps
+from mainstream.io import Curve, Problem
 from mainstream.problem import App, FloatArray, Model, Video
 from mainstream.ranges import PROBABILITY, WHOLE, Range
 from mainstream.solver import Prepared, prepare
@@ -34,6 +35,8 @@ _SHORTEST_MS, _LONGEST_MS = 300.0, 20_000.0
 _RAREST, _COMMONEST = 0.01, 0.5
 _FIXED_VOTES: Final = (NO_VOTE, 1, 2, 3)
 _LAYERS_A_CHOKEPOINT: Final = 10
+_TRIES: Final = 20
+"""Draws for each workload that is asked for, those that are there already among them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +163,71 @@ def hard_budget(prepared: Prepared) -> float:
     exact = HARD * prepared.smallest_budget()
     unit = 10.0 ** (math.floor(math.log10(exact)) - 3)
     return float(f"{math.ceil(exact / unit) * unit:.4g}")
+
+
+def workloads_on_grid(
+    grid: EventGrid,
+    curves: Sequence[Curve],
+    n: int,
+    setups: int,
+    *,
+    seed: int,
+    stream_fps: int,
+    model: Model | None = None,
+) -> Iterator[tuple[tuple[App, ...], Model, Video]]:
+    """Different workloads of the published kind: curves as they are, event parameters from a grid.
+
+    Parameters
+    ----------
+    grid : EventGrid
+    curves : sequence of Curve
+    n : int
+        Apps of each workload.
+    setups : int
+        Workloads.
+    seed : int
+    stream_fps : int
+    model : Model
+        The base network of the curves.
+
+    Raises
+    ------
+    ProblemError
+        An argument is out of its range, there is no curve or no model, or there are not so many different workloads.
+    """
+    _APPS.check("n", n, briefly=True)
+    WHOLE.check("seed", seed, briefly=True)
+    replace(_POINTS, low=1).check("stream_fps", stream_fps, briefly=True)
+    if model is None or not curves:
+        raise ProblemError("event parameters from a grid go with measured curves and their network; give both")
+    random = np.random.default_rng([seed, n])
+    video = Video(stream_fps=stream_fps)
+    seen: set[str] = set()
+    tries = _TRIES * setups
+    while len(seen) < setups:
+        apps = draw_apps(grid, curves, n, random)
+        drawn = repr(apps)
+        if drawn not in seen:
+            seen.add(drawn)
+            yield apps, model, video
+        tries -= 1
+        if not tries:
+            raise ProblemError(
+                f"setups: got {setups}; these curves and this grid gave {len(seen)} different workloads, hardly more"
+            )
+
+
+def workload_problem(apps: tuple[App, ...], model: Model, video: Video, budget: float | None) -> Problem:
+    """A workload as a problem; without a budget it gets its hard one.
+
+    Raises
+    ------
+    ProblemError
+        The budget is no number above 0, or apps, model and video do not fit each other.
+    """
+    if budget is None:
+        budget = hard_budget(prepare(apps, model, video))
+    return Problem(apps=apps, model=model, video=video, budget=budget)
 
 
 def _falling(n: int, frozen: FloatArray, random: np.random.Generator) -> tuple[FloatArray, FloatArray]:

@@ -72,8 +72,11 @@ class Problem(SolveOptions):
     video : Video
     budget, objective, ... : optional
         As in :class:`SolveOptions`.
+    id : str, optional
+        What a workload file calls it; has no effect.
     """
 
+    id: str | None = None
     apps: Annotated[tuple[App, ...], Field(min_length=1)]
     model: Model
     video: Video

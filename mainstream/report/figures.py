@@ -89,9 +89,15 @@ def result_figure(
 
 
 def frontier_figure(
-    frontier: FrontierCurve, *, metric: str = "objective", unit: str | None = None, title: str = ""
+    frontier: FrontierCurve,
+    *,
+    metric: str = "objective",
+    unit: str | None = None,
+    title: str = "",
+    chosen: float | None = None,
+    capacity: float | None = None,
 ) -> Figure:
-    """A picture of a frontier alone.
+    """A picture of a frontier alone, with its knee.
 
     Parameters
     ----------
@@ -102,6 +108,8 @@ def frontier_figure(
         Unit of the latencies.
     title : str
         Above the picture.
+    chosen, capacity : float, optional
+        A budget to mark, and what the box has; compute a second.
 
     Raises
     ------
@@ -111,7 +119,7 @@ def frontier_figure(
         matplotlib is not installed.
     """
     page = _Page(4.6, title)
-    draw_frontier(page.axes(0.55, 3.6), *frontier, metric=metric, unit=unit)
+    draw_frontier(page.axes(0.55, 3.6), *frontier, metric=metric, unit=unit, chosen=chosen, capacity=capacity)
     return page.figure
 
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from mainstream.apps import IntArray
 from mainstream.errors import ProblemError
 from mainstream.problem import FloatArray
+from mainstream.report.knee import knee
 from mainstream.report.labels import (
     BLUE,
     GREY,
@@ -150,6 +151,7 @@ def draw_frontier(
     metric: str = "objective",
     unit: str | None = None,
     chosen: float | None = None,
+    capacity: float | None = None,
 ) -> None:
     """Draw the best objective for each budget, and above it the room that the bounds leave.
 
@@ -166,6 +168,8 @@ def draw_frontier(
         Unit of the latencies.
     chosen : float, optional
         A budget to mark.
+    capacity : float, optional
+        What the box has, compute a second.
 
     Raises
     ------
@@ -211,7 +215,16 @@ def draw_frontier(
             label="no schedule fits",
         )
     if chosen is not None:
-        axes.axvline(chosen, color=GREY, linestyle=":", linewidth=1.2, label="this schedule's budget")
+        axes.axvline(chosen, color=GREY, linestyle=":", linewidth=1.2, label=f"budget: {chosen:.4g}")
+    bend = knee(budget, objective)
+    if bend is not None:
+        axes.axvline(bend, color=GREY, linestyle="--", linewidth=1.0, label=f"knee: {bend:.4g}")
+    if capacity is not None:
+        words = f"the box's capacity: {capacity:.4g}"
+        if capacity <= axes.get_xlim()[1]:
+            axes.axvline(capacity, color="black", linewidth=1.2, label=words)
+        else:
+            axes.plot([], [], color="black", linewidth=1.2, label=f"{words}, beyond the right edge")
     axes.legend(frameon=False, fontsize=SMALL, loc="lower right" if not nothing.all() else "upper right")
 
 

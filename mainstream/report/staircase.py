@@ -9,32 +9,31 @@ from numpy.typing import ArrayLike
 
 from mainstream.apps import IntArray
 from mainstream.problem import FloatArray
-from mainstream.report.labels import BLUE, GREY, NAMED, SMALL, STEM, label, per, rows_beside, spread, style
+from mainstream.report.labels import BLUE, GREY, NAMED, SMALL, STEM, label, per, point, rows_beside, spread, style
 from mainstream.schedule import Schedule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LANE: Final = 0.022
-"""Height between two branches of one rate, as a share of the axis."""
+_MARKER: Final = 6.0
+"""Size of a named app's marker, typographic points."""
 _LONGEST_LIST: Final = 50
 
 
 class _Branch(NamedTuple):
-    """Where apps leave the stem: their rows in the schedule, latency up to there, rate, height of the line."""
+    """Where apps leave the stem: their rows in the schedule, latency up to there, rate."""
 
     rows: IntArray
     start: float
     fps: float
-    height: float
 
 
 def draw_schedule(axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: str | None = None) -> None:
     """Draw the stem as a staircase and where each app branches off it.
 
-    The area of the staircase is the stem's compute a second. Branches of one rate hang below each other. The labels
-    stand to the right of the axes and take about 2.7 inches. Beyond :data:`NAMED` apps they count the apps of each
-    rate.
+    The area of the staircase is the stem's compute a second. Branches of one rate lie upon each other, their markers
+    side by side. The labels stand to the right of the axes and take about 2.7 inches. Beyond :data:`NAMED` apps they
+    count the apps of each rate.
 
     Parameters
     ----------
@@ -72,14 +71,14 @@ def draw_schedule(axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: st
         return
     room = rows_beside(axes)
     if len(running) <= min(NAMED, room):
-        branches = _branches(schedule, latency, [np.array([i]) for i in running], 1.12 * top)
+        branches = _branches(schedule, latency, [np.array([i]) for i in running])
         _name_branches(axes, schedule, branches, end)
     else:
         pairs = np.column_stack([_shared(schedule)[running], schedule.target_fps[running]])
         _, group = np.unique(pairs, axis=0, return_inverse=True)
         order = np.argsort(group, kind="stable")
         rows = np.split(running[order], np.flatnonzero(np.diff(group[order])) + 1)
-        _count_branches(axes, schedule, _branches(schedule, latency, rows, 1.12 * top), end, room)
+        _count_branches(axes, schedule, _branches(schedule, latency, rows), end, room)
 
 
 def _headline(schedule: Schedule) -> str:
@@ -102,35 +101,40 @@ def _shared(schedule: Schedule) -> IntArray:
     return np.where((schedule.num_frozen > 1) & bool(schedule.stem), schedule.num_frozen, 0)
 
 
-def _branches(schedule: Schedule, latency: FloatArray, groups: list[IntArray], top: float) -> list[_Branch]:
-    """Branches from the top down, the deepest of a rate first; those of one rate keep above the next lower rate."""
+def _branches(schedule: Schedule, latency: FloatArray, groups: list[IntArray]) -> list[_Branch]:
+    """Branches from the top down, the deepest of a rate first."""
     first = np.array([rows[0] for rows in groups])
     shared, fps = _shared(schedule)[first], schedule.target_fps[first]
-    rates, members = np.unique(fps, return_counts=True)
-    below = np.diff(rates, prepend=0.0)
-    branches: list[_Branch] = []
-    hanging = 0
-    for k in np.lexsort([-shared, -fps]).tolist():
-        hanging = hanging + 1 if branches and branches[-1].fps == fps[k] else 0
-        rate = int(np.searchsorted(rates, fps[k]))
-        lane = min(_LANE * top, 0.75 * below[rate] / members[rate])
-        start = float(latency[shared[k]])
-        branches.append(_Branch(groups[k], start, float(fps[k]), float(fps[k]) - hanging * lane))
-    return branches
+    order = np.lexsort([-shared, -fps]).tolist()
+    return [_Branch(groups[k], float(latency[shared[k]]), float(fps[k])) for k in order]
+
+
+def _aside(axes: Axes, branches: list[_Branch], size: float) -> list[int]:
+    """How many markers' widths to the left each marker stands, so that those of one rate do not cover each other."""
+    places: list[int] = []
+    width = size * point(axes)
+    last = (np.nan, np.inf)  # rate and place of the marker before, on the display
+    for branch in branches:
+        wanted = float(axes.transData.transform((branch.start, branch.fps))[0])
+        free = last[1] - width if branch.fps == last[0] else np.inf
+        places.append(int(np.ceil(max(0.0, (wanted - free) / width) - 1e-9)))
+        last = (branch.fps, wanted - places[-1] * width)
+    return places
 
 
 def _name_branches(axes: Axes, schedule: Schedule, branches: list[_Branch], end: float) -> None:
     running = np.flatnonzero(schedule.admitted)
     shared = _shared(schedule)
-    heights = spread(axes, np.array([branch.height for branch in branches]) / axes.get_ylim()[1])
-    for branch, height in zip(branches, heights.tolist(), strict=True):
+    heights = spread(axes, np.array([branch.fps for branch in branches]) / axes.get_ylim()[1])
+    aside = _aside(axes, branches, _MARKER)
+    for branch, height, places in zip(branches, heights.tolist(), aside, strict=True):
         i = int(branch.rows[0])
         colour, marker = style(int(np.searchsorted(running, i)))
-        _draw_branch(axes, branch, end, colour, marker, 6.0)
+        _draw_branch(axes, branch, end, colour, marker, _MARKER, places)
         words = f"{label(schedule, i)}: {branch.fps:g} fps"
         if schedule.stem:
             words += f", {shared[i]} shared"
-        _write_beside(axes, words, end, branch.height, height)
+        _write_beside(axes, words, end, branch.fps, height)
 
 
 def _count_branches(axes: Axes, schedule: Schedule, branches: list[_Branch], end: float, room: int) -> None:
@@ -160,11 +164,17 @@ def _counted(schedule: Schedule, branches: list[_Branch], count: int) -> str:
     return f"{words}, {low if low == high else f'{low}-{high}'} shared"
 
 
-def _draw_branch(axes: Axes, branch: _Branch, end: float, colour: str, marker: str, size: float) -> None:
-    axes.plot([branch.start, end], [branch.height] * 2, color=colour, linewidth=1.4, zorder=2)
+def _draw_branch(
+    axes: Axes, branch: _Branch, end: float, colour: str, marker: str, size: float, places: int = 0
+) -> None:
+    """A line to the end and a marker at its start, or so many markers' widths to the left of it."""
+    from matplotlib.transforms import ScaledTranslation
+
+    # The shorter line lies upon the longer one of the same rate, so that each is seen from its start to the next.
+    axes.plot([branch.start, end], [branch.fps] * 2, color=colour, linewidth=1.4, zorder=2 + branch.start / (2 * end))
     axes.plot(
         branch.start,
-        branch.height,
+        branch.fps,
         marker,
         color=colour,
         markersize=size,
@@ -172,6 +182,7 @@ def _draw_branch(axes: Axes, branch: _Branch, end: float, colour: str, marker: s
         markeredgewidth=0.6,
         clip_on=False,
         zorder=3,
+        transform=axes.transData + ScaledTranslation(-places * size / 72, 0.0, axes.figure.dpi_scale_trans),
     )
 
 

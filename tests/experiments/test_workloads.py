@@ -117,7 +117,7 @@ def test_an_infeasible_problem_has_no_smallest_budget() -> None:
 def test_generate_writes_the_district_as_it_stands(tmp_path: Path) -> None:
     district = (DATA / "problems" / "district.yaml").read_text(encoding="utf-8")
     readme = (DATA / "README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^      (mainstream generate (?:.*\\\n)*.*)$", readme, flags=re.MULTILINE)
+    commands = re.findall(r"^      (mainstream workloads generate (?:.*\\\n)*.*)$", readme, flags=re.MULTILINE)
     assert len(commands) == 1
     words = shlex.split(commands[0].replace("\\\n", " "))
     for folder in ("curves", "profiles"):
@@ -129,11 +129,26 @@ def test_generate_writes_the_district_as_it_stands(tmp_path: Path) -> None:
 
 def test_generate_writes_a_hard_problem_that_solves(tmp_path: Path) -> None:
     path = tmp_path / "made.yaml"
-    arguments = ["generate", "7", "--seed", "4", "--chokepoints", "5", "--rates", "3", "-o", str(path)]
+    arguments = [
+        "workloads",
+        "generate",
+        "-n",
+        "7",
+        "--seed",
+        "4",
+        "--chokepoints",
+        "5",
+        "--stream-fps",
+        "3",
+        "-o",
+        str(path),
+    ]
     subprocess.run([COMMAND, *arguments], check=True)
     made = workload(7, seed=4, chokepoints=5, rates=3)
     problem = load_problem(path)
     assert (problem.apps, problem.model, problem.video) == (made.objects(), made.model, made.video)
     assert problem.budget == hard_budget(made.prepare())
-    done = subprocess.run([COMMAND, "generate", "0", "-o", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [COMMAND, "workloads", "generate", "-n", "0", "-o", str(path)], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (2, "mainstream: n: got 0; it has to be at least 1\n")

@@ -24,6 +24,7 @@ from matplotlib.text import Text
 
 from mainstream.report import figures, labels, plots, staircase
 from mainstream.report.figures import FrontierCurve, check_picture, frontier_figure, result_figure, save_figure
+from mainstream.report.knee import knee
 
 TINY = Path(__file__).parents[2] / "data" / "problems" / "tiny.yaml"
 COMMAND = str(Path(sys.executable).with_name("mainstream"))
@@ -169,6 +170,21 @@ def test_each_app_branches_at_its_chokepoint_and_rate() -> None:
         assert (start, end) == pytest.approx((MODEL.prefix[frozen], MODEL.prefix[-1]))
         assert rates[np.searchsorted(rates, fps) - 1] < line.get_ydata()[0] <= fps
         assert words.endswith(f": {fps:g} fps, {frozen} shared")
+
+
+def test_equal_rates_are_at_one_height_and_their_markers_side_by_side() -> None:
+    for n in (3, 10, 16):
+        axes = drawn(schedule(n, seed=n, rates=2)).axes[0]
+        lines = [line for line in axes.lines if len(line.get_xdata()) == 2]
+        assert {line.get_ydata()[0] for line in lines} <= {1.0, 2.0}
+        markers = [line for line in axes.lines if len(np.atleast_1d(line.get_xdata())) == 1]
+        at = np.array([line.get_transform().transform((line.get_xdata()[0], line.get_ydata()[0])) for line in markers])
+        size = markers[0].get_markersize() * axes.figure.dpi / 72
+        assert len(markers) == n
+        for one, other in itertools.combinations(at, 2):
+            assert np.abs(one - other).max() > size - 1e-6
+        starts = axes.transData.transform([(line.get_xdata()[0], 0.0) for line in lines])[:, 0]
+        assert (at[:, 0] <= starts + 1e-6).all() and (at[:, 0] > starts - n * size).all()
 
 
 def test_without_sharing_there_is_no_stem_and_every_line_is_whole() -> None:
@@ -376,3 +392,29 @@ def test_solve_refuses_a_plot_of_another_suffix_before_it_solves(tmp_path: Path)
     assert done.stderr.startswith("mainstream: ") and done.stderr.count("\n") == 1
     assert ".png or .svg" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_knee_is_where_the_curve_bends() -> None:
+    x = np.linspace(0.0, 10.0, 101)
+    for bend in (2.0, 5.0, 9.0):  # steep up to there, flat from there on
+        assert knee(x, np.minimum(x / bend, 1.0)) == pytest.approx(bend)
+    scaled = knee(1000 + 7 * x, 0.3 + 0.01 * np.minimum(x, 4.0))
+    assert scaled == pytest.approx(1000 + 7 * 4.0)  # units do not count
+    assert knee(x, x) is None  # a straight line has none
+    assert knee(x, -x) is None
+    assert knee(x, x**2) is None
+    assert knee([1.0, 2.0], [0.0, 1.0]) is None
+    assert knee([1.0, 2.0, 3.0, 4.0], [np.nan, 0.0, 0.9, 1.0]) == 3.0
+
+
+@pytest.mark.parametrize(("capacity", "words"), [(3.5, "capacity: 3.5"), (2000.0, "2000, beyond the right edge")])
+def test_a_frontier_marks_budget_knee_and_capacity(capacity: float, words: str) -> None:
+    curve = FrontierCurve([1, 2, 3, 4], [0.2, 0.6, 0.7, 0.75], [0.2, 0.6, 0.7, 0.75])
+    figure = frontier_figure(curve, unit="ms", chosen=2.5, capacity=capacity)
+    assert_readable(figure)
+    (axes,) = figure.axes
+    told = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert told[2:4] == ["budget: 2.5", "knee: 2"] and words in told[4]
+    upright = [line.get_xdata()[0] for line in axes.lines[2:] if len(line.get_xdata())]
+    assert upright == [2.5, 2.0, *([3.5] if capacity == 3.5 else [])]
+    assert axes.get_xlim()[1] < 5  # a capacity far off does not press the curve together

@@ -1,0 +1,214 @@
+"""``mainstream experiment``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from mainstream.cli.exit_codes import INTERRUPTED
+from mainstream.cli.experiment_input import digest, read_input, words
+from mainstream.cli.experiment_screen import SweepProgress, print_comparison
+from mainstream.errors import DeployError, ProblemError
+from mainstream.extensions import EVENT_MODELS, METHODS
+from mainstream.problem import Objective
+
+if TYPE_CHECKING:
+    from mainstream.experiments.experiment import Runtime
+    from mainstream.experiments.versions import Version
+    from mainstream.io import SolveOptions
+    from mainstream.streamer.client import Deployer
+
+_DEFAULT: Final = "mainstream,no-sharing,max-sharing,max-sharing-best"
+_BOTH: Final = ("max-sharing", "max-sharing-best")
+"""Where one of them is compared with, so is the other: gains over the first shrink over the second."""
+
+_EACH: Final = 10
+"""A solve of no apps would take as long as so many apps add; as measured in benchmarks/study.md."""
+
+
+def _option(words: str, metavar: str | None = None) -> Any:
+    return typer.Option(help=words, metavar=metavar, show_default=False)
+
+
+def command(
+    num_apps: Annotated[int, typer.Argument(metavar="NUM_APPS", help="Up to so many apps.", show_default=False)],
+    out_prefix: Annotated[
+        Path, typer.Argument(metavar="OUT_PREFIX", help="What the files' names begin with.", show_default=False)
+    ],
+    apps: Annotated[
+        Path | None, _option("Apps of a problem file, or of a folder of M-Packages.", "PROBLEM.yaml|DIR")
+    ] = None,
+    datasets: Annotated[str | None, _option("Only these of the apps, by name or id.", "NAME,NAME,...")] = None,
+    workloads: Annotated[Path | None, _option("In place of apps: each line a workload.", "FILE.jsonl")] = None,
+    versions: Annotated[
+        str, typer.Option(metavar="V,V,...", help="What to compare; max-sharing-K is chokepoint K for all.")
+    ] = _DEFAULT,
+    budget: Annotated[
+        str | None,
+        _option("Compute a second, or N% of the way from the least useful to the most; else the file's.", "B,B,..."),
+    ] = None,
+    metric: Annotated[Objective | None, _option("What to maximise; else f1 where the apps allow it.")] = None,
+    agg: Annotated[str, typer.Option(metavar="mean|min", help="Over the apps.")] = "mean",
+    x_vote: Annotated[str | None, _option("Votes for each app; else its own.", "X|auto")] = None,
+    combs: Annotated[
+        bool, typer.Option("--combs", help="All combinations of NUM_APPS apps, not 1 to NUM_APPS in turn.")
+    ] = False,
+    combs_max_samples: Annotated[int | None, _option("So many of them, drawn at random.", "K")] = None,
+    combs_dry_run: Annotated[
+        bool, typer.Option("--combs-dry-run", help="Print the ids that are not done and do nothing.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of that draw.")] = 0,
+    trials: Annotated[int, typer.Option(metavar="T", help="How often each schedule is made, and run.")] = 1,
+    method: Annotated[str, typer.Option(metavar="|".join(METHODS.built_in), help="How to search.")] = "auto",
+    event_model: Annotated[
+        str | None, _option("How frames become events; else the file's, or windowed.", "|".join(EVENT_MODELS.built_in))
+    ] = None,
+    gap: Annotated[float, typer.Option(help="Stop when bound less objective is this.")] = 1e-6,
+    time_limit: Annotated[float | None, _option("Seconds for each solve, then the best so far.", "SECONDS")] = None,
+    profile: Annotated[Path | None, _option("Base network of a folder of M-Packages.", "FILE.json")] = None,
+    stream_fps: Annotated[float | None, _option("Frames a second for a folder of M-Packages; else 10.", "F")] = None,
+    streamer: Annotated[str | None, _option("Deploy each schedule on a Streamer.", "tcp://HOST:PORT")] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Deploy each in this process, on --source with the models in -m.")
+    ] = False,
+    source: Annotated[str | None, _option("For --local: a clip, rtsp://, /dev/videoN, test://.", "FILE|URI")] = None,
+    model_dir: Annotated[
+        Path | None,
+        typer.Option("-m", "--model-dir", metavar="DIR", help="For --local: folder of the models.", show_default=False),
+    ] = None,
+    window: Annotated[float, typer.Option(metavar="SECONDS", help="How long --local measures.")] = 30,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes; more than one need joblib.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Neither progress nor table.")] = False,
+) -> None:
+    """Compare ways to share on growing numbers of apps: OUT_PREFIX.csv and a published file for each version.
+
+    The same command goes on where it was interrupted. Where max-sharing is compared with, so is max-sharing-best, the
+    best single chokepoint for the workload.
+    """
+    from mainstream.cli import console
+    from mainstream.cli.deploy import check_flags
+    from mainstream.experiments.experiment import OWN, Budget, Plan, sweep
+    from mainstream.experiments.sweep_files import SweepFiles
+    from mainstream.files import check_target, naming
+    from mainstream.result_text import plain_console
+
+    with naming("command line"):
+        _check_numbers(num_apps, trials, jobs, combs_max_samples)
+        compared = _versions(versions)
+        budgets = tuple(Budget.of(word) for word in words(budget))
+        if jobs > 1 and (local or streamer):
+            raise ProblemError("--jobs: a runtime runs one schedule at a time; leave it out")
+        if (combs_max_samples is not None or combs_dry_run) and not combs:
+            raise ProblemError("--combs-max-samples and --combs-dry-run are for --combs; give it, too")
+    check_flags(local, streamer, source, model_dir, None, window)
+    check_target(out_prefix.with_name(out_prefix.name + ".csv"))
+
+    read = read_input(apps, workloads, profile, stream_fps, words(datasets))
+    flags = {
+        "objective": metric,
+        "aggregate": {"avg": "mean"}.get(agg, agg),
+        "method": method,
+        "event_model": event_model,
+        "gap": gap,
+        "time_limit": time_limit,
+    }
+    options = _options(flags, read.options, compared)
+    points = read.points(num_apps, combs=combs, most=combs_max_samples, seed=seed, x_vote=x_vote)
+    if not budgets and "budget" in read.options:
+        budgets = (Budget.of(repr(read.options["budget"])),)
+    plan = Plan(compared, budgets, options, trials)
+    errors = plain_console(stderr=True)
+    console.show_warnings(errors, quiet=quiet)
+    if read.cut is not None:
+        errors.print(f"{workloads}: line {read.cut} is cut off; the {len(points):,} whole ones before it are used")
+
+    settings = {
+        "NUM_APPS": num_apps,
+        "apps": digest(points),
+        "versions": [version.name for version in compared],
+        "budget": [one.asked for one in budgets] or None,
+        **options.given(),
+        "x_vote": x_vote,
+        "combs": combs,
+        "combs_max_samples": combs_max_samples,
+        "seed": seed if combs_max_samples else None,
+        "trials": trials,
+        "runtime": streamer or (["local", source, str(model_dir), window] if local else None),
+    }
+    wanted = [(point, plan.keys(point)) for point in points]
+    files = SweepFiles(out_prefix, compared, [one.asked for one in budgets] or [OWN.asked], settings)
+    left = [(point, [key for key in keys if key not in files.done]) for point, keys in wanted]
+    left = [(point, keys) for point, keys in left if keys]
+    if combs_dry_run:
+        for point, _ in left:
+            typer.echo(point.id)
+        return
+    runtime = _runtime(streamer, source, model_dir, window)
+    # A runtime takes as long for any schedule; without one, part of the time goes with the number of apps.
+    weight = {point.id: 1 if runtime else _EACH + len(point.apps) for point in points}
+    total = sum(weight[point.id] * len(keys) for point, keys in left)
+    with files, SweepProgress(errors, total, quiet=quiet) as progress:
+        try:
+            for row in sweep(left, plan, runtime=runtime, jobs=jobs):
+                files.add(row)
+                progress.advance(weight[row.id])
+        except DeployError as error:
+            raise DeployError(f"{error}; {files.kept()}") from None
+        except KeyboardInterrupt:
+            errors.print(f"mainstream: interrupted; {files.kept()}")
+            raise typer.Exit(INTERRUPTED) from None
+    if not quiet:
+        print_comparison(plain_console(), [files.done[key] for _, keys in wanted for key in keys], files.tidy)
+
+
+def _check_numbers(num_apps: int, trials: int, jobs: int, combs_max_samples: int | None) -> None:
+    from mainstream.ranges import Range
+
+    for name, number, most in (
+        ("NUM_APPS", num_apps, 10_000),
+        ("--trials", trials, 10**6),
+        ("--jobs", jobs, 256),
+        ("--combs-max-samples", combs_max_samples or 1, 10**6),
+    ):
+        Range(1, most, whole=True).check(name, number)
+
+
+def _versions(given: str) -> tuple[Version, ...]:
+    from mainstream.experiments.versions import Version
+
+    versions = [Version.of(word) for word in words(given)]
+    if not versions:
+        raise ProblemError("--versions: there is none; at least one is needed")
+    names = [version.name for version in versions]
+    if set(names) & set(_BOTH):
+        versions += [Version(name) for name in _BOTH if name not in names]
+    return tuple(dict.fromkeys(versions))
+
+
+def _options(flags: Mapping[str, Any], of_file: Mapping[str, Any], versions: tuple[Version, ...]) -> SolveOptions:
+    """How to solve: flags first, then what the problem file says is to be solved; every version has to be able to."""
+    from mainstream.io import SolveOptions
+    from mainstream.solver.prepared import check_how
+
+    given = SolveOptions.of(flags, where="command line").given()
+    what = {key: of_file[key] for key in ("objective", "event_model") if key in of_file}
+    options = SolveOptions(**(what | given))
+    for version in versions:
+        check_how(given["aggregate"], version.method or given["method"], given["gap"], options.time_limit)
+    return options
+
+
+def _runtime(streamer: str | None, source: str | None, model_dir: Path | None, window: float) -> Runtime | None:
+    """What opens the runtime of one schedule."""
+    from mainstream.streamer import LocalRunner, StreamerClient
+
+    opened: Callable[[], AbstractContextManager[Deployer]] | None = None
+    if source is not None and model_dir is not None:
+        opened = lambda: LocalRunner(source, model_dir, window_s=window)  # noqa: E731
+    elif streamer is not None:
+        opened = lambda: StreamerClient(streamer)  # noqa: E731
+    return opened

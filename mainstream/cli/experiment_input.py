@@ -1,0 +1,135 @@
+"""Where the workloads of ``mainstream experiment`` come from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from mainstream.experiments.points import Point
+    from mainstream.io import Problem
+    from mainstream.problem import App, Model, Video
+
+
+@dataclass(frozen=True)
+class Input:
+    """Apps to be put together, or whole workloads.
+
+    Attributes
+    ----------
+    apps : sequence of App
+    parts : (Model, Video) or None
+        None with whole workloads.
+    options : mapping of str to object
+        What the problem file says of how to solve.
+    problems : tuple of Problem
+        The whole workloads.
+    cut : int or None
+        The line of the workload file that is cut off.
+    """
+
+    apps: Sequence[App] = ()
+    parts: tuple[Model, Video] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    cut: int | None = None
+
+    def points(self, num_apps: int, *, combs: bool, most: int | None, seed: int, x_vote: str | None) -> list[Point]:
+        """The workloads of the experiment, each app with these votes where they are given."""
+        from mainstream.experiments.points import combinations, growing, of_workloads
+
+        if self.parts is None:
+            if combs:
+                raise ProblemError("command line: --combs is for --apps; a workload is taken as it is")
+            points = of_workloads(self.problems, num_apps)
+        elif combs:
+            points = combinations(self.apps, *self.parts, num_apps, most=most, seed=seed)
+        else:
+            points = growing(self.apps, *self.parts, num_apps)
+        return points if x_vote is None else [_with_votes(point, x_vote) for point in points]
+
+
+def read_input(
+    apps: Path | None,
+    workloads: Path | None,
+    profile: Path | None,
+    stream_fps: float | None,
+    datasets: Sequence[str],
+) -> Input:
+    """What the flags of the same names say.
+
+    Raises
+    ------
+    ProblemError
+        They do not go together, or a file is not what it has to be.
+    """
+    from mainstream.experiments.points import selected
+    from mainstream.files import naming
+    from mainstream.io import load_workloads
+
+    if (apps is None) == (workloads is None):
+        raise ProblemError("command line: give --apps, a problem file or a folder of M-Packages, or --workloads")
+    if workloads is not None:
+        if datasets:
+            raise ProblemError("command line: --datasets is for --apps; a workload is taken as it is")
+        problems, cut = load_workloads(workloads)
+        return Input(problems=problems, cut=cut)
+    assert apps is not None
+    read = _of_packages(apps, profile, stream_fps) if apps.is_dir() else _of_problem(apps, profile, stream_fps)
+    if not datasets:
+        return read
+    with naming(apps):
+        return replace(read, apps=selected(read.apps, datasets))
+
+
+def _of_packages(folder: Path, profile: Path | None, stream_fps: float | None) -> Input:
+    from mainstream.experiments.points import apps_of_packages
+    from mainstream.io import load_profile
+    from mainstream.problem import Video
+
+    if profile is None:
+        raise ProblemError("command line: a folder of M-Packages needs --profile, the base network")
+    model = load_profile(profile)
+    video = Video(stream_fps=10 if stream_fps is None else stream_fps)
+    return Input(apps_of_packages(folder, model), (model, video))
+
+
+def _of_problem(file: Path, profile: Path | None, stream_fps: float | None) -> Input:
+    from mainstream.io import load_problem
+
+    if profile is not None or stream_fps is not None:
+        raise ProblemError(
+            "command line: --profile and --stream-fps are for a folder of M-Packages; a problem file has its own"
+        )
+    problem = load_problem(file)
+    return Input(problem.apps, (problem.model, problem.video), problem.given())
+
+
+def words(given: str | None) -> list[str]:
+    """The words between commas, each once."""
+    return list(dict.fromkeys(word.strip() for word in (given or "").split(",") if word.strip()))
+
+
+def _with_votes(point: Point, x_vote: str) -> Point:
+    """The workload with these votes for all its apps."""
+    from mainstream.problem import App
+
+    votes = int(x_vote) if x_vote.isdecimal() else x_vote
+    apps = (App.of({**app.model_dump(exclude_defaults=True), "x_vote": votes}) for app in point.apps)
+    return replace(point, apps=tuple(apps))
+
+
+def digest(points: Iterable[Point]) -> str:
+    """What tells these workloads from any others."""
+    found = hashlib.sha256()
+    for point in points:
+        parts = (*point.apps, point.model, point.video)
+        plain = [point.id, point.budget, *(part.model_dump(mode="json") for part in parts)]
+        found.update(json.dumps(plain, sort_keys=True).encode())
+    return found.hexdigest()[:16]

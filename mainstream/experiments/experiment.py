@@ -1,0 +1,301 @@
+"""Experiments: each version's schedule of each workload, within each budget, and what becomes of it.
+
+Without a runtime the event model says what a schedule finds. With one each schedule is deployed once, and the event
+model is asked at the rates that were observed; compute is measured where the runtime tells it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from mainstream._optional import require
+from mainstream.errors import DeployError, InfeasibleError, ProblemError
+from mainstream.experiments.points import Point
+from mainstream.experiments.versions import Solved, Version, Workbench
+from mainstream.files import naming
+from mainstream.formats.sweep import SweepRow
+from mainstream.io import SolveOptions
+from mainstream.problem import App, FloatArray
+from mainstream.ranges import POSITIVE, Range
+from mainstream.schedule import Result
+from mainstream.scheduler import Round, Scheduler
+from mainstream.streamer.client import Deployer
+
+Runtime = Callable[[], AbstractContextManager[Deployer]]
+"""Opens what runs the plan of one schedule."""
+
+_PERCENT: Final = Range(0, 100)
+_ROUND_UP: Final = 1 + 1e-9
+"""So that the least budget has a schedule in spite of rounding."""
+
+
+class Budget(NamedTuple):
+    """A budget: compute a second, or a place between the least and the most that a workload has a use for.
+
+    Attributes
+    ----------
+    asked : str
+        As it was given.
+    value : float
+    relative : bool
+        Whether the value is a share of the useful range, 0 to 1.
+    """
+
+    asked: str
+    value: float
+    relative: bool
+
+    @classmethod
+    def of(cls, asked: str) -> Budget:
+        """A budget from text: a number above 0, or one from 0 to 100 with a % sign.
+
+        Raises
+        ------
+        ProblemError
+            It is neither.
+        """
+        relative = asked.endswith("%")
+        try:
+            value = float(asked.removesuffix("%"))
+        except ValueError:
+            value = math.nan
+        if not (_PERCENT if relative else POSITIVE).holds(value):
+            raise ProblemError(f"budget: got {asked!r}; it has to be a number above 0, or 0% to 100%")
+        return cls(asked, value / 100 if relative else value, relative)
+
+    def compute(self, workload: Workbench) -> float:
+        """Compute a second."""
+        if not self.relative:
+            return self.value
+        least, most = workload.useful_range()
+        return (least + self.value * (most - least)) * _ROUND_UP
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an experiment does with each of its workloads.
+
+    Attributes
+    ----------
+    versions : tuple of Version
+    budgets : tuple of Budget
+        Empty: each workload's own.
+    options : SolveOptions
+    trials : int
+    """
+
+    versions: tuple[Version, ...]
+    budgets: tuple[Budget, ...]
+    options: SolveOptions
+    trials: int = 1
+
+    def keys(self, point: Point) -> list[tuple[str, int, str, str]]:
+        """The keys of the rows that a workload gives, in order.
+
+        Raises
+        ------
+        ProblemError
+            There is no budget.
+        """
+        budgets = self._budgets(point)
+        return [
+            (point.id, trial, version.name, budget.asked)
+            for trial in range(1, self.trials + 1)
+            for budget in budgets
+            for version in self.versions
+        ]
+
+    def _budgets(self, point: Point) -> tuple[Budget, ...]:
+        if self.budgets:
+            return self.budgets
+        if point.budget is None:
+            raise ProblemError(f"workload {point.id} has no budget; give --budget")
+        return (OWN._replace(value=point.budget),)
+
+    def rows(
+        self, point: Point, wanted: Sequence[tuple[str, int, str, str]], runtime: Runtime | None = None
+    ) -> Iterator[SweepRow]:
+        """The rows of a workload, one after the other.
+
+        Parameters
+        ----------
+        point : Point
+        wanted : sequence
+            The keys of those that are asked for.
+        runtime : callable, optional
+            Runs each schedule.
+
+        Raises
+        ------
+        ProblemError, DeployError
+            A message begins with the workload.
+        """
+        with naming(f"workload {point.id}"):
+            workload = Workbench(point.apps, point.model, point.video, self.options)
+            budgets = {budget.asked: budget for budget in self._budgets(point)}
+            versions = {version.name: version for version in self.versions}
+            whole = workload.prepared()
+            kind = (whole.event_model.name, whole.objective, self.options.aggregate or "mean")
+            for _, trial, name, asked in wanted:
+                budget = budgets[asked].compute(workload)
+                row = SweepRow(point.id, len(point.apps), trial, name, asked, budget, "infeasible", *kind)
+                try:
+                    solved = workload.solve(versions[name], budget)
+                except InfeasibleError:
+                    yield row
+                    continue
+                round_ = measured = None
+                if runtime is not None:
+                    try:
+                        round_, measured = _run(workload, solved, budget, runtime)
+                    except DeployError as error:
+                        raise DeployError(f"workload {point.id}, {name}: {error}") from None
+                yield _filled(replace(row, capacity=point.model.capacity), point.apps, solved, round_, measured)
+
+
+OWN: Final = Budget("own", math.nan, False)
+"""The budget that a workload brings along."""
+
+
+def sweep(
+    points: Sequence[tuple[Point, Sequence[tuple[str, int, str, str]]]],
+    plan: Plan,
+    *,
+    runtime: Runtime | None = None,
+    jobs: int = 1,
+) -> Iterator[SweepRow]:
+    """All rows of an experiment, in order.
+
+    Parameters
+    ----------
+    points : sequence of (Point, keys)
+        Workloads, and the rows that are wanted of each.
+    plan : Plan
+    runtime : callable, optional
+        Runs each schedule; then there is one job.
+    jobs : int
+        Processes.
+
+    Raises
+    ------
+    MissingExtraError
+        joblib, which several jobs need, is not installed.
+    """
+    if jobs == 1:
+        for point, wanted in points:
+            yield from plan.rows(point, wanted, runtime)
+        return
+    require("joblib", "experiment")
+    from joblib import Parallel, delayed
+
+    work = Parallel(n_jobs=jobs, return_as="generator")
+    for rows in work(delayed(_all_rows)(plan, point, wanted) for point, wanted in points):
+        yield from rows
+
+
+def _all_rows(plan: Plan, point: Point, wanted: Sequence[tuple[str, int, str, str]]) -> list[SweepRow]:
+    return list(plan.rows(point, wanted))
+
+
+def _run(workload: Workbench, solved: Solved, budget: float, runtime: Runtime) -> tuple[Round, float | None]:
+    """Run a schedule once: what came of it, and the measured compute, milliseconds of a core a second."""
+    apps, video = workload.restricted(solved.restriction)
+    how: dict[str, Any] = {**workload.what, **workload.how, "mode": solved.restriction.mode}
+    if solved.result.method in ("greedy", "greedy-released"):
+        how["method"] = solved.result.method
+    with runtime() as deployer:
+        scheduler = Scheduler(apps, workload.model, video, deployer=deployer, max_rounds=1, **how)
+        history = scheduler.run(budget)
+        return history[0], _compute(deployer)
+
+
+def _compute(deployer: Deployer) -> float | None:
+    """Milliseconds of a core a second in all parts, of a runtime of our own that has run one plan; else None."""
+    registry = getattr(deployer, "registry", None)
+    if registry is None:
+        return None
+    spent = sum(
+        sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "mainstream_compute_seconds_total"
+    )
+    return float(1000 * spent / deployer.window_s)  # type: ignore[attr-defined]  # a LocalRunner, which has both
+
+
+def _filled(
+    row: SweepRow, apps: Sequence[App], solved: Solved, round_: Round | None, measured: float | None
+) -> SweepRow:
+    """The row with all figures of a schedule."""
+    result = solved.result if round_ is None else round_.result
+    schedule = result.schedule
+    scores = _scores(result, round_)
+    best = np.array([max(app.accuracies.values()) for app in apps])
+    relative = np.where(schedule.admitted, schedule.accuracy / best, 0.0)
+    stem = float(sum(part.cost for part in result.stem))
+    return replace(
+        row,
+        status=solved.result.status,
+        restriction=str(solved.restriction),
+        method=result.method,
+        mode=result.mode,
+        unit=result.unit or "",
+        objective=solved.result.objective,
+        bound=solved.result.bound,
+        gap=solved.result.gap,
+        f1=_mean(scores["f1"]),
+        recall=(recall := _mean(scores["recall"])),
+        precision=(precision := _mean(scores["precision"])),
+        fnr=None if recall is None else 1.0 - recall,
+        fpr=None if precision is None else 1.0 - precision,
+        accuracy=_mean(np.where(schedule.admitted, schedule.accuracy, 0.0)),
+        relative_accuracy=_mean(relative),
+        cost=result.cost,
+        stem_cost=stem,
+        tail_cost=float(schedule.tail_cost.sum()),
+        rates="target" if round_ is None else "observed",
+        observed_objective=None if round_ is None else _objective(scores[result.metric], apps, result.aggregate),
+        observed_cost=None if round_ is None else round_.observed_cost,
+        measured_compute=measured,
+        runtime_s=solved.result.runtime_s,
+        nodes=solved.result.nodes,
+        num_frozen=tuple(schedule.num_frozen.tolist()),
+        target_fps=tuple(schedule.target_fps.tolist()),
+        observed_fps=() if round_ is None else tuple(_observed_fps(result, round_)),
+        x_vote=tuple(schedule.x_vote.tolist()),
+        relative_accuracies=tuple(relative.tolist()),
+    )
+
+
+def _scores(result: Result, round_: Round | None) -> Mapping[str, FloatArray]:
+    """f1, recall and precision of each app, at the observed rates where there are some; NaN where it has none."""
+    schedule = result.schedule
+    scores = {name: np.array(getattr(schedule, name), dtype=np.float64) for name in ("f1", "recall", "precision")}
+    if round_ is not None:
+        rows = np.flatnonzero(schedule.admitted)
+        for name, values in scores.items():
+            seen = [getattr(one, name) for one in round_.apps]
+            values[rows] = [math.nan if one is None else one for one in seen]
+    return scores
+
+
+def _observed_fps(result: Result, round_: Round) -> list[float]:
+    return [round_.observed.get(app_id, 0.0) for app_id in result.schedule.app_ids.tolist()]
+
+
+def _objective(values: FloatArray, apps: Sequence[App], aggregate: str) -> float:
+    """The objective of these values."""
+    plain = np.nan_to_num(values)
+    if aggregate == "min":
+        return float(plain.min())
+    return float(np.average(plain, weights=[app.weight for app in apps]))
+
+
+def _mean(values: FloatArray) -> float | None:
+    return None if np.isnan(values).any() else float(values.mean())

@@ -1,0 +1,183 @@
+"""The workloads of an experiment: apps that grow in number, combinations of apps, or the lines of a workload file."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from pathlib import Path
+from typing import Final
+
+from mainstream.description import nearest, shown
+from mainstream.errors import ProblemError
+from mainstream.files import Name, naming
+from mainstream.formats.package import PACKAGE, check_fit, read_package
+from mainstream.formats.package_app import app_of_package
+from mainstream.io import Problem
+from mainstream.problem import App, Model, Video
+
+_MOST: Final = 1_000_000
+"""Combinations that are listed."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One workload of an experiment.
+
+    Attributes
+    ----------
+    id : str
+    apps : tuple of App
+    model : Model
+    video : Video
+    budget : float or None
+        Its own, compute a second.
+    """
+
+    id: str
+    apps: tuple[App, ...]
+    model: Model
+    video: Video
+    budget: float | None = None
+
+
+def growing(apps: Sequence[App], model: Model, video: Video, num_apps: int) -> list[Point]:
+    """1, 2, ... `num_apps` apps: the given ones in turn, again from the first when there are fewer.
+
+    Their ids are 1, 2, ...; the id of the point is the number of apps.
+    """
+    return [
+        Point(str(n), _numbered(apps[i % len(apps)] for i in range(n)), model, video) for n in range(1, num_apps + 1)
+    ]
+
+
+def combinations(
+    apps: Sequence[App], model: Model, video: Video, num_apps: int, *, most: int | None, seed: int
+) -> list[Point]:
+    """All combinations of `num_apps` of the apps, each of which may stand in one several times, or a sample of them.
+
+    The id of one is its apps' names, joined by underscores.
+
+    Parameters
+    ----------
+    apps : sequence of App
+    model : Model
+    video : Video
+    num_apps : int
+    most : int, optional
+        So many of them, drawn without replacement.
+    seed : int
+        Of the draw.
+
+    Raises
+    ------
+    ProblemError
+        There are more than can be listed.
+    """
+    count = math.comb(len(apps) + num_apps - 1, num_apps)
+    if min(count, most or count) > _MOST:
+        raise ProblemError(
+            f"--combs: {num_apps} of {len(apps)} apps make {_written(count)} combinations; at most {_MOST:,} can be "
+            "listed: give --combs-max-samples"
+        )
+    if most is None or most >= count:
+        chosen: Iterable[tuple[int, ...]] = combinations_with_replacement(range(len(apps)), num_apps)
+    else:
+        draw = random.Random(seed)
+        ranks: dict[int, None] = {}
+        while len(ranks) < most:
+            ranks[draw.randrange(count)] = None
+        chosen = (_combination(rank, len(apps), num_apps) for rank in ranks)
+    names = [_word(app.name or str(app.app_id)) for app in apps]
+    if len(set(names)) < len(names):
+        names = [f"{name}-{_word(str(app.app_id))}" for name, app in zip(names, apps, strict=True)]
+    return [
+        Point("_".join(names[i] for i in places), _numbered(apps[i] for i in places), model, video) for places in chosen
+    ]
+
+
+def of_workloads(problems: Sequence[Problem], num_apps: int) -> list[Point]:
+    """Workloads as they are.
+
+    Raises
+    ------
+    ProblemError
+        One has more than `num_apps` apps.
+    """
+    for number, problem in enumerate(problems, start=1):
+        if len(problem.apps) > num_apps:
+            raise ProblemError(
+                f"workload {number} has {len(problem.apps)} apps, NUM_APPS is {num_apps}; give one as large"
+            )
+    return [Point(str(one.id), one.apps, one.model, one.video, one.budget) for one in problems]
+
+
+def selected(apps: Sequence[App], names: Sequence[str]) -> list[App]:
+    """The apps of these names or ids, in this order.
+
+    Raises
+    ------
+    ProblemError
+        One is not there, or several have its name.
+    """
+    chosen = []
+    for name in names:
+        found = [app for app in apps if name in (app.name, str(app.app_id))]
+        if not found:
+            raise ProblemError(
+                f"dataset {shown(name)} is not there; {nearest(name, [app.name or str(app.app_id) for app in apps])}"
+            )
+        if len(found) > 1:
+            raise ProblemError(f"dataset {shown(name)}: {len(found)} apps have that name; give the app_id")
+        chosen.append(found[0])
+    return chosen
+
+
+def apps_of_packages(folder: Name, model: Model) -> list[App]:
+    """The apps of the M-Packages in a folder, one a subfolder, in the order of their names.
+
+    Raises
+    ------
+    ProblemError
+        There is none, one is damaged, or they do not fit together or to the model.
+    """
+    folder = Path(folder)
+    with naming(folder):
+        found = sorted(place.parent for place in folder.glob(f"*/{PACKAGE}"))
+        if not found:
+            raise ProblemError(f"there is no M-Package, a subfolder with {PACKAGE}")
+        apps, packages = [], {}
+        for i, place in enumerate(found, start=1):
+            packages[place.name], curve = read_package(place)
+            with naming(place.name):
+                apps.append(app_of_package(place, packages[place.name], curve, {"app_id": i}))
+        check_fit(packages, model)
+    return apps
+
+
+def _numbered(apps: Iterable[App]) -> tuple[App, ...]:
+    return tuple(app.model_copy(update={"app_id": i}) for i, app in enumerate(apps, start=1))
+
+
+def _word(name: str) -> str:
+    return "-".join(name.replace("_", " ").split())
+
+
+def _combination(rank: int, kinds: int, size: int) -> tuple[int, ...]:
+    """The combination with repetitions of that rank, from 0, in lexicographic order."""
+    return tuple(_places(rank, kinds, size))
+
+
+def _places(rank: int, kinds: int, size: int) -> Iterator[int]:
+    kind = 0
+    for left in range(size, 0, -1):
+        while (begin := math.comb(kinds - kind + left - 2, left - 1)) <= rank:
+            rank -= begin
+            kind += 1
+        yield kind
+
+
+def _written(count: int) -> str:
+    return f"{count:,}" if count < 10**15 else f"about 10^{len(str(count)) - 1}" if count < 10**4000 else "too many"

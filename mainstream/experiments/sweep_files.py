@@ -1,0 +1,139 @@
+"""The files that an experiment leaves: rows that are flushed one by one, and what they were made with.
+
+``OUT_PREFIX.csv`` is what counts. ``OUT_PREFIX.settings.json`` says with which settings its rows were made: nothing is
+added to it with others. Where a run was interrupted, a last line that is cut off is dropped, and the published files,
+``OUT_PREFIX-mainstream`` and so on, are made anew of the rows that are whole.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+from mainstream.description import shown
+from mainstream.errors import ProblemError
+from mainstream.experiments.versions import Version
+from mainstream.files import check_target, mapping, reason, write_text
+from mainstream.formats.sweep import HEADER, SweepRow, load_sweep
+
+FORMAT: Final = "mainstream-experiment-1"
+
+
+class SweepFiles:
+    """The files of one experiment; use it in a ``with`` block.
+
+    Parameters
+    ----------
+    prefix : Path
+        What all their names begin with.
+    versions : sequence of Version
+    asked : sequence of str
+        The budgets. With several, each has published files of its own, ``OUT_PREFIX-BUDGET-mainstream``.
+    settings : mapping
+        What the rows depend on, as plain values.
+
+    Attributes
+    ----------
+    done : dict
+        `key` -> row, of those that are there.
+
+    Raises
+    ------
+    ProblemError
+        Other settings made what is there, it is damaged, another run is at it, or it cannot be written.
+    """
+
+    def __init__(
+        self, prefix: Path, versions: Sequence[Version], asked: Sequence[str], settings: Mapping[str, Any]
+    ) -> None:
+        self.tidy = prefix.with_name(f"{prefix.name}.csv")
+        self._settings = prefix.with_name(f"{prefix.name}.settings.json")
+        self._published: dict[tuple[str, str], Path] = {}
+        for version in versions:
+            for budget in asked:
+                part = f"-{budget.replace('%', 'pct')}" if len(asked) > 1 else ""
+                place = prefix.with_name(f"{prefix.name}{part}-{version.published}")
+                self._published[version.name, budget] = place
+        check_target(self.tidy)
+        self._plain = json.loads(json.dumps({"format": FORMAT, **settings}))
+        self._check()
+        self.done: dict[tuple[str, int, str, str], SweepRow] = {}
+        if self.tidy.exists():
+            self.done = {row.key: row for row in load_sweep(self.tidy)}
+        self._opened = ExitStack()
+        self._files: dict[Path, IO[str]] = {}
+
+    def _check(self) -> None:
+        """Refuse what other settings made."""
+        if not self._settings.exists():
+            for place in (self.tidy, *self._published.values()):
+                if place.exists():
+                    raise ProblemError(
+                        f"{place}: it is there, but not {self._settings.name}, which would say what made it; "
+                        "take another OUT_PREFIX"
+                    )
+            return
+        before = mapping(self._settings)
+        for key in {**self._plain, **before}:
+            if before.get(key) != self._plain.get(key):
+                raise ProblemError(
+                    f"{self._settings}: what is there was made with {key} {shown(before.get(key))}, "
+                    f"now it is {shown(self._plain.get(key))}; take another OUT_PREFIX"
+                )
+
+    def __enter__(self) -> Self:
+        # Whole rows are written beside and renamed first; then each file is open for more.
+        lines: dict[Path, list[str]] = {self.tidy: [HEADER], **{place: [] for place in self._published.values()}}
+        for row in self.done.values():
+            lines[self.tidy].append(row.line())
+            if row.fits:
+                lines[self._place(row)].append(row.published_line())
+        if not self._settings.exists():
+            write_text(self._settings, json.dumps(self._plain, indent=1) + "\n")
+        self._lock()
+        for place, texts in lines.items():
+            write_text(place, "".join(texts))
+            try:
+                self._files[place] = self._opened.enter_context(place.open("a", encoding="utf-8", newline=""))
+            except OSError as error:
+                raise ProblemError(f"{place}: cannot be written: {reason(error)}") from None
+        return self
+
+    def _lock(self) -> None:
+        """Keep other runs away until this one ends, however it ends."""
+        held = self._opened.enter_context(self._settings.open(encoding="utf-8"))
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ProblemError(f"{self.tidy}: another run is at it; wait for it, or take another OUT_PREFIX") from None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def add(self, row: SweepRow) -> None:
+        """Write a row, whole; the tidy file gets it last, so that a row there is everywhere."""
+        if row.fits:
+            self._append(self._place(row), row.published_line())
+        self._append(self.tidy, row.line())
+        self.done[row.key] = row
+
+    def kept(self) -> str:
+        """What to tell who is interrupted."""
+        return f"{len(self.done):,} rows are done and kept, the same command goes on from there"
+
+    def _place(self, row: SweepRow) -> Path:
+        return self._published[row.version, row.asked]
+
+    def _append(self, place: Path, line: str) -> None:
+        try:
+            self._files[place].write(line)
+            self._files[place].flush()
+        except OSError as error:
+            raise ProblemError(f"{place}: cannot be written: {reason(error)}") from None

@@ -1,0 +1,241 @@
+"""What is compared: ways to schedule a workload, each of them all schedules under some restriction.
+
+==================  ===================================================================================================
+version             its schedule is the best of those in which
+==================  ===================================================================================================
+mainstream          each app has any of its `num_frozen` and any rate
+no-sharing          nothing is shared
+max-sharing         each app shares all that it can: all but the last layers
+max-sharing-K       each app shares the first K layers
+max-sharing-best    each app shares the first K layers, K the best chokepoint for the workload and the budget: the fair
+                    static rival
+static-fps          all apps have one rate, the best for the workload and the budget
+==================  ===================================================================================================
+
+``greedy`` and ``greedy-released`` are mainstream by those methods. Pinned apps stay as they are pinned in all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+from mainstream.description import nearest, shown
+from mainstream.errors import InfeasibleError, ProblemError
+from mainstream.io import SolveOptions
+from mainstream.problem import App, Mode, Model, Video, canonical
+from mainstream.schedule import Result
+from mainstream.solver import Prepared, prepare
+
+_CHOKEPOINT: Final = re.compile(r"max-?sharing-(\d{1,9})")
+_KINDS: Final = (
+    "mainstream",
+    "no-sharing",
+    "max-sharing",
+    "max-sharing-K",
+    "max-sharing-best",
+    "greedy",
+    "greedy-released",
+    "static-fps",
+)
+_PUBLISHED: Final = {"nosharing": "no-sharing", "maxsharing": "max-sharing"}
+
+
+class Restriction(NamedTuple):
+    """What all apps of a workload have to keep to.
+
+    Attributes
+    ----------
+    mode : str
+    num_frozen : int or None
+        The one chokepoint.
+    target_fps : float or None
+        The one rate.
+    """
+
+    mode: Mode = "mainstream"
+    num_frozen: int | None = None
+    target_fps: float | None = None
+
+    def __str__(self) -> str:
+        if self.num_frozen is not None:
+            return f"chokepoint {self.num_frozen}"
+        return "" if self.target_fps is None else f"{self.target_fps:g} fps"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A way to schedule.
+
+    Attributes
+    ----------
+    name : str
+    """
+
+    name: str
+
+    @classmethod
+    def of(cls, name: str) -> Version:
+        """The version of a name; the published names of two are taken, too.
+
+        Raises
+        ------
+        ProblemError
+            There is none of that name.
+        """
+        ours = _PUBLISHED.get(name, name)
+        cut = _CHOKEPOINT.fullmatch(ours)
+        if cut is not None:
+            return cls(f"max-sharing-{canonical(int(cut[1]))}")
+        if ours not in _KINDS or ours.endswith("-K"):
+            raise ProblemError(f"version {shown(name)} is not known; {nearest(name, _KINDS)}")
+        return cls(ours)
+
+    @property
+    def published(self) -> str:
+        """What ends the name of its file: the published names have no hyphen."""
+        return self.name.replace("-sharing", "sharing")
+
+    @property
+    def method(self) -> str | None:
+        """The method that it is, if it is one."""
+        return self.name if self.name.startswith("greedy") else None
+
+    def restrictions(self, workload: Workbench) -> Iterator[Restriction]:
+        """The restrictions of which the best counts."""
+        cut = _CHOKEPOINT.fullmatch(self.name)
+        if cut is not None:
+            yield Restriction(num_frozen=int(cut[1]))
+        elif self.name == "max-sharing-best":
+            yield from (Restriction(num_frozen=f) for f in workload.common_chokepoints())
+        elif self.name == "static-fps":
+            yield from (Restriction(target_fps=fps) for fps in workload.video.rates("mainstream").tolist())
+        elif self.name in ("no-sharing", "max-sharing"):
+            yield Restriction(mode=self.name)  # type: ignore[arg-type]  # mypy does not narrow to a literal
+        else:
+            yield Restriction()
+
+
+class Solved(NamedTuple):
+    """A version's schedule, and the restriction that it is the best under."""
+
+    result: Result
+    restriction: Restriction
+
+
+class Workbench:
+    """A workload, compiled once under each restriction for all versions, methods and budgets.
+
+    Parameters
+    ----------
+    apps : tuple of App
+    model : Model
+    video : Video
+    options : SolveOptions
+        How to solve; `mode` and `budget` have no effect.
+    """
+
+    def __init__(self, apps: tuple[App, ...], model: Model, video: Video, options: SolveOptions) -> None:
+        self.apps = apps
+        self.model = model
+        self.video = video
+        given = options.given()
+        self.what: dict[str, Any] = {key: given[key] for key in ("objective", "event_model") if key in given}
+        self.how: dict[str, Any] = {
+            key: given[key] for key in ("aggregate", "method", "gap", "time_limit") if key in given
+        }
+        self._prepared: dict[Restriction, Prepared] = {}
+
+    def common_chokepoints(self) -> list[int]:
+        """The `num_frozen` that all apps have, pinned ones aside, rising.
+
+        Raises
+        ------
+        ProblemError
+            There is none.
+        """
+        free = [{canonical(f) for f in app.accuracies} for app in self.apps if app.pinned is None]
+        common = set.intersection(*free) if free else {0}
+        if not common:
+            raise ProblemError("max-sharing-best: there is no num_frozen that all apps have; leave that version out")
+        return sorted(common)
+
+    def restricted(self, restriction: Restriction) -> tuple[tuple[App, ...], Video]:
+        """Apps and video that allow what a restriction allows, but for its mode.
+
+        Raises
+        ------
+        ProblemError
+            An app has not the chokepoint.
+        """
+        apps, video = self.apps, self.video
+        if restriction.num_frozen is not None:
+            apps = tuple(_only(app, restriction.num_frozen) for app in apps)
+        if restriction.target_fps is not None:
+            video = video.model_copy(update={"fps_options": (restriction.target_fps,)})
+        return apps, video
+
+    def prepared(self, restriction: Restriction = Restriction()) -> Prepared:  # noqa: B008  # it is immutable
+        """The workload under a restriction, compiled when first asked for."""
+        if restriction not in self._prepared:
+            apps, video = self.restricted(restriction)
+            self._prepared[restriction] = prepare(apps, self.model, video, mode=restriction.mode, **self.what)
+        return self._prepared[restriction]
+
+    def useful_range(self) -> tuple[float, float]:
+        """The smallest budget that has a schedule, and the one beyond which nothing is gained; compute a second."""
+        whole = self.prepared()
+        return whole.smallest_budget(), whole.useful_budget()
+
+    def solve(self, version: Version, budget: float) -> Solved:
+        """A version's best schedule within a budget.
+
+        Its bound holds for all schedules of the version; time and nodes are those of all its restrictions together.
+
+        Raises
+        ------
+        InfeasibleError
+            No schedule of the version fits.
+        ProblemError
+            The workload cannot be restricted so.
+        """
+        how = self.how if version.method is None else {**self.how, "method": version.method}
+        solved: list[Solved] = []
+        failed: list[InfeasibleError] = []
+        for restriction in version.restrictions(self):
+            try:
+                solved.append(Solved(self.prepared(restriction).solve(budget, **how), restriction))
+            except InfeasibleError as error:
+                failed.append(error)
+        if not solved:
+            raise min(failed, key=lambda error: error.smallest_budget or float("inf"))
+        best, restriction = max(solved, key=lambda one: (one.result.objective, one.result.mean or 0.0))
+        if len(solved) == 1:
+            return Solved(best, restriction)
+        results = [one.result for one in solved]
+        whole = replace(
+            best,
+            bound=max(one.bound for one in results),
+            runtime_s=sum(one.runtime_s for one in results),
+            nodes=sum(one.nodes for one in results),
+            status="optimal" if all(one.status == "optimal" for one in results) else "feasible",
+        )
+        return Solved(whole, restriction)
+
+
+def _only(app: App, num_frozen: int) -> App:
+    """The app with no other chokepoint; as it is where it is pinned."""
+    if app.pinned is not None:
+        return app
+    key = next((f for f in app.accuracies if canonical(f) == num_frozen), None)
+    if key is None:
+        raise ProblemError(
+            f"max-sharing-{num_frozen}: app {app.app_id} has no such num_frozen; it has {shown(sorted(app.accuracies))}"
+        )
+    rates = app.false_positive_rates
+    kept: dict[str, Any] = {"accuracies": {key: app.accuracies[key]}}
+    if rates is not None:
+        kept["false_positive_rates"] = {key: next(rates[f] for f in rates if canonical(f) == num_frozen)}
+    return app.model_copy(update=kept)

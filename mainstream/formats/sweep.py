@@ -1,0 +1,200 @@
+"""The files of an experiment: a tidy CSV with every figure, and the published ones with a few.
+
+Source of the published form: the experiments released with Jiang et al., "Mainstream", USENIX ATC 2018.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+from mainstream.errors import ProblemError
+from mainstream.files import Name, naming, read_text
+
+Floats = tuple[float, ...]
+Whole = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """One schedule of an experiment, or that there is none.
+
+    Sequences have a value for each app, in the order of the workload. From `restriction` on all are None or empty where
+    no schedule fits the budget. Means are over the apps, unweighted; an app that was left out counts as one that finds
+    nothing.
+
+    Attributes
+    ----------
+    id : str
+        Of the workload: its number of apps, its apps, or the id in the workload file.
+    apps : int
+    trial : int
+        From 1.
+    version : str
+    asked : str
+        The budget as it was asked for, a number or a share of the useful range.
+    budget : float
+        Compute a second.
+    status : str
+        "optimal", "feasible" or "infeasible".
+    event_model, metric, aggregate : str
+        As in a result.
+    restriction : str
+        Which one of a version's the schedule is of, such as "chokepoint 90"; empty where it has but one.
+    method, mode, unit : str
+        As in a result.
+    objective, bound, gap, runtime_s, nodes : float
+        As in a result; predicted.
+    f1, recall, precision, fnr, fpr : float or None
+        Means at `rates`; fnr is 1 - recall, fpr 1 - precision, as published.
+    accuracy, relative_accuracy : float
+        Means of the per-frame accuracy, and of it over the best that the app has.
+    cost, stem_cost, tail_cost : float
+        Compute a second at the target rates, predicted.
+    capacity : float or None
+        Milliseconds a second of all cores of the profile's device; None where it is not known, or the unit another.
+    rates : str
+        "target", or "observed" where a runtime has run the schedule.
+    observed_objective, observed_cost : float or None
+        What the event model and the cost model say of the observed rates.
+    measured_compute : float or None
+        Milliseconds of a core a second that the parts took, measured.
+    num_frozen, x_vote : tuple of int
+    target_fps, observed_fps, relative_accuracies : tuple of float
+    """
+
+    id: str
+    apps: int
+    trial: int
+    version: str
+    asked: str
+    budget: float
+    status: str
+    event_model: str
+    metric: str
+    aggregate: str
+    restriction: str = ""
+    method: str = ""
+    mode: str = ""
+    unit: str = ""
+    objective: float | None = None
+    bound: float | None = None
+    gap: float | None = None
+    f1: float | None = None
+    recall: float | None = None
+    precision: float | None = None
+    fnr: float | None = None
+    fpr: float | None = None
+    accuracy: float | None = None
+    relative_accuracy: float | None = None
+    cost: float | None = None
+    stem_cost: float | None = None
+    tail_cost: float | None = None
+    capacity: float | None = None
+    rates: str = ""
+    observed_objective: float | None = None
+    observed_cost: float | None = None
+    measured_compute: float | None = None
+    runtime_s: float | None = None
+    nodes: int | None = None
+    num_frozen: Whole = ()
+    target_fps: Floats = ()
+    observed_fps: Floats = ()
+    x_vote: Whole = ()
+    relative_accuracies: Floats = ()
+
+    @property
+    def key(self) -> tuple[str, int, str, str]:
+        """What tells it from the other rows of its experiment."""
+        return self.id, self.trial, self.version, self.asked
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is a schedule."""
+        return self.status != "infeasible"
+
+    @property
+    def kind(self) -> str:
+        """What is maximised, and how it is predicted: rows of one kind are compared."""
+        return f"{'smallest' if self.aggregate == 'min' else 'mean'} {self.metric}, event model {self.event_model}"
+
+    def line(self) -> str:
+        """The row of the tidy file."""
+        return _line([_text(getattr(self, name)) for name in COLUMNS])
+
+    def published_line(self) -> str:
+        """The row of the published file, which has no header.
+
+        Its columns: id, fnr, fpr, the mean loss of relative accuracy, (best - chosen) / best, which the published code
+        writes there, `num_frozen` of each app, `target_fps` of each app.
+        """
+        loss = [1.0 - share for share in self.relative_accuracies]
+        mean_loss = round(sum(loss) / len(loss), 4) + 0.0
+        return _line([self.id, _text(self.fnr), _text(self.fpr), mean_loss, *self.num_frozen, *self.target_fps])
+
+
+COLUMNS: Final = tuple(field.name for field in fields(SweepRow))
+HEADER: Final = ",".join(COLUMNS) + "\n"
+
+
+def load_sweep(path: Name) -> tuple[SweepRow, ...]:
+    """The rows of a tidy file; a last line that an interruption has cut off is no row.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, is no tidy file, or a row or a value is not as it was written.
+    """
+    path = Path(path)
+    whole = read_text(path).rpartition("\n")[0]
+    with naming(path):
+        header, _, body = whole.partition("\n")
+        if f"{header}\n" != HEADER:
+            raise ProblemError("no table of an experiment: its first line has other columns")
+        return tuple(_row(cells, number) for number, cells in enumerate(csv.reader(io.StringIO(body)), start=2))
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a file begins as a tidy file does."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.readline(len(HEADER) + 1) == HEADER
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(_text, value))
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+
+def _line(cells: Sequence[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+_READ: Final[Mapping[Any, Callable[[str], Any]]] = {
+    str: str,
+    int: int,
+    float: float,
+    float | None: lambda text: float(text) if text else None,
+    int | None: lambda text: int(text) if text else None,
+    Whole: lambda text: tuple(map(int, text.split())),
+    Floats: lambda text: tuple(map(float, text.split())),
+}
+_TYPES: Final = get_type_hints(SweepRow)
+
+
+def _row(cells: list[str], number: int) -> SweepRow:
+    if len(cells) != len(COLUMNS):
+        raise ProblemError(f"line {number}: it has {len(cells)} values; it has to have {len(COLUMNS)}")
+    try:
+        return SweepRow(**{name: _READ[_TYPES[name]](cell) for name, cell in zip(COLUMNS, cells, strict=True)})
+    except ValueError as error:
+        raise ProblemError(f"line {number}: {error}") from None

@@ -1,0 +1,107 @@
+"""Charts as plain values: what a report shows, whether it is drawn as a picture, told in a table or said on hover."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from mainstream.report.labels import BLUE, COLOURS, GREY, MARKERS, SKY, VERMILLION
+
+_STYLES: Final = {
+    "mainstream": (BLUE, "o"),
+    "no-sharing": (VERMILLION, "s"),
+    "max-sharing": ("#009E73", "^"),
+    "max-sharing-best": ("#E69F00", "D"),
+    "static-fps": ("#CC79A7", "v"),
+    "greedy": (SKY, "P"),
+    "greedy-released": (GREY, "X"),
+}
+"""A version looks the same in every chart."""
+_PARTS: Final = {"stem": BLUE, "tails": "#E69F00", "unused": "#d9d9d9"}
+_MORE: Final = ("#882255", "#117733", "#332288", "#aa4499")
+"""Of versions without a look of their own: of Paul Tol's palettes, which colour-blind readers tell apart."""
+
+
+class Point(NamedTuple):
+    """A value, and what else to say of it on hover."""
+
+    x: float
+    y: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values of one name.
+
+    Attributes
+    ----------
+    name : str
+    points : tuple of Point
+        Rising in x.
+    colour : str
+    marker : str
+        As matplotlib calls it.
+    dashed : bool
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    colour: str
+    marker: str
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure.
+
+    Attributes
+    ----------
+    key : str
+        Of its files.
+    title, x_label, y_label : str
+        With units.
+    kind : str
+        "lines"; "bars": for each name in `places` one bar, of the series one above the other; "points": against the
+        diagonal, where both axes are the same thing.
+    series : tuple of Series
+    note : str
+        What a reader has to know.
+    places : tuple of str
+        Names of x = 0, 1, ...
+    log_y : bool
+    marks : tuple of (float, str)
+        Upright lines.
+    """
+
+    key: str
+    title: str
+    x_label: str
+    y_label: str
+    kind: Literal["lines", "bars", "points"]
+    series: tuple[Series, ...]
+    note: str = ""
+    places: tuple[str, ...] = ()
+    log_y: bool = False
+    marks: tuple[tuple[float, str], ...] = ()
+
+    def said(self, point: Point) -> str:
+        """What hovering over a value says, after the names of its series and of the axes."""
+        place = self.places[int(point.x)] if self.places else f"{point.x:.6g}"
+        note = f" ({point.note})" if point.note else ""
+        return f"{place}: {point.y:.6g}{note}"
+
+
+def version_series(name: str, points: tuple[Point, ...], others: int) -> Series:
+    """A version's series, in its own look; `others` counts those before it that have none."""
+    if name in _STYLES:
+        colour, marker = _STYLES[name]
+        return Series(name, points, colour, marker)
+    return Series(name, points, _MORE[others % len(_MORE)], MARKERS[others % len(MARKERS)], dashed=True)
+
+
+def bar_series(name: str, points: tuple[Point, ...], i: int) -> Series:
+    """The i-th part of bars; ten look different."""
+    colours = (*COLOURS, *_MORE)
+    return Series(name, points, _PARTS.get(name, colours[i % len(colours)]), "s")

@@ -1,0 +1,35 @@
+"""The commands of the pages on experiments work as they stand there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.terminal import COMMAND
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    "docs/experiments.md": (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8"),
+    "README.md": README.partition("\n## Experiment\n")[2].partition("\n## ")[0],
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_work_one_after_the_other(page: str, tmp_path: Path) -> None:
+    for folder in ("data", "benchmarks"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    commands = re.findall(r"^    (mainstream (?:.*\\\n)*.*)$", PAGES[page], flags=re.MULTILINE)
+    assert len(commands) >= 3
+    for command in commands:
+        words = shlex.split(command.replace("\\\n", " "))
+        done = subprocess.run([COMMAND, *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_the_grid_shown_is_that_of_the_study() -> None:
+    (shown,) = re.findall(r"```ini\n(.*?)```", PAGES["docs/experiments.md"], flags=re.DOTALL)
+    assert shown == (ROOT / "benchmarks" / "study.ini").read_text(encoding="utf-8")
