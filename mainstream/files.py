@@ -154,7 +154,7 @@ def json_values(text: str) -> Any:
         The text is no JSON.
     """
     try:
-        return json.loads(text, object_pairs_hook=_different)
+        return json.loads(text, object_pairs_hook=different_keys)
     except json.JSONDecodeError as error:
         raise ProblemError(f"no JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except ProblemError:
@@ -288,10 +288,11 @@ class _Extent:
                 seen.add(key)
 
 
-def _different(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in values if keys.count(key) > 1)
-        raise ProblemError(f"key {shown(twice)} stands twice in one mapping")
+def different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The mapping of a JSON object's pairs; a key given twice is a ProblemError."""
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise ProblemError(f"key {shown(key)} stands twice in one mapping")
+        values[key] = value
     return values

@@ -65,6 +65,9 @@ def command(
         Path | None,
         typer.Option(metavar="DIR", help="Answer known clients only; see streamer-keys.", show_default=False),
     ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen to other machines without keys: whoever reaches it sends plans.")
+    ] = False,
 ) -> None:
     """Run net plans on a camera or clip: a stand-in for Streamer's mainstream_server.
 
@@ -96,7 +99,11 @@ def command(
                 results=results,
                 metrics=metrics,
             )
-            with runner, Server(runner, bind, curve_keys=curve_keys) as server, live_rates(runner, errors):
+            with (
+                runner,
+                Server(runner, bind, curve_keys=curve_keys, insecure=insecure) as server,
+                live_rates(runner, errors),
+            ):
                 errors.print(f"listening at {server.address}; the source has {runner.stream_fps:g} fps")
                 server.serve()
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ work of a second could not do it within those frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +27,7 @@ from mainstream.formats.package import PACKAGE, read_package
 from mainstream.graphs.shapes import fits
 from mainstream.registry import check_has
 from mainstream.streamer.plan import NOBODY, NetPlan, Subnet
+from mainstream.streamer.requests import one_line
 
 Tensor = NDArray[Any]
 Pixels = Callable[[int, int, int], NDArray[np.uint8]]
@@ -63,6 +64,8 @@ class Branch:
         It runs on `step` of `period` frames of its parent, shifted by `phase`.
     event_class : int or None
         Number of the output that is the app's event.
+    classes : int or None
+        Scores that an app's own part gives for a frame; None for a shared part.
     """
 
     subnet: Subnet
@@ -72,6 +75,7 @@ class Branch:
     period: int
     phase: int
     event_class: int | None = None
+    classes: int | None = None
 
     def reached(self, frames: int) -> int:
         """How many of the first `frames` frames of its parent are its own."""
@@ -121,8 +125,22 @@ class Engine:
         phased = zip(plan.subnets, parts, _phases(plan, stream_fps), strict=True)
         branches = [Branch(subnet, part, key, *phase) for subnet, (key, part), phase in phased]
         self.branches = _warm(branches)
+        self._live = frozenset(range(len(self.branches)))
+        self.start()
+
+    def start(self) -> None:
+        """The next frame is the plan's first one."""
         self._first: int | None = None
         self._reached = [0] * len(self.branches)
+
+    def stop(self, app_ids: Collection[int]) -> None:
+        """Run no part any more that only these apps need."""
+        needed: set[int] = set()
+        for branch in reversed(self.branches):
+            subnet = branch.subnet
+            if subnet.net_id in needed or not (subnet.shared or subnet.app_id in app_ids):
+                needed |= {subnet.net_id, subnet.parent_id}
+        self._live = frozenset(needed)
 
     @property
     def loaded(self) -> dict[PartKey, Part]:
@@ -142,12 +160,14 @@ class Engine:
             parent = branch.subnet.parent_id
             reached = branch.reached(number - self._first + 1 if parent == NOBODY else self._reached[parent])
             self._reached.append(reached)
-            if reached > done:
+            if reached > done and branch.subnet.net_id in self._live:
                 due.append(Due(branch, reached - done - 1))
         return due
 
 
-def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], dict[int, float]]:
+def run(
+    branches: Iterable[Branch], pixels: Pixels, failures: dict[int, str] | None = None
+) -> tuple[dict[int, Tensor], dict[int, float]]:
     """Run parts on one frame.
 
     Parameters
@@ -156,6 +176,8 @@ def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], 
         Parents first; with each part its parent.
     pixels : callable
         Gives the frame at a size; called once for each size.
+    failures : dict of int to str, optional
+        Gets the `net_id` of each part that fails and of those that it feeds, and the reason; the others run.
 
     Returns
     -------
@@ -167,7 +189,7 @@ def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], 
     Raises
     ------
     ProblemError
-        A part fails; the message names the net.
+        A part fails, and there is no `failures`; the message names the net.
     """
     frames: dict[tuple[int, int, int], Tensor] = {}
     outputs: dict[int, Tensor] = {}
@@ -179,15 +201,29 @@ def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], 
             if size not in frames:
                 frames[size] = pixels(*size)[None].astype(np.float32)
             tensor = frames[size]
-        else:
+        elif subnet.parent_id in outputs:
             tensor = outputs[subnet.parent_id]
+        elif failures is not None:
+            failures[subnet.net_id] = failures[subnet.parent_id]
+            continue
         begun = thread_time()
         try:
-            outputs[subnet.net_id] = branch.part(tensor)
-        except ProblemError as error:
-            raise ProblemError(f"net {subnet.net_id}: {error}") from None
+            outputs[subnet.net_id] = _checked(branch, branch.part(tensor))
+        except Exception as error:  # whatever a model does on a frame
+            known = isinstance(error, ProblemError)
+            reason = one_line(f"net {subnet.net_id}: {error if known else f'{type(error).__name__}: {error}'}")
+            if failures is None:
+                raise ProblemError(reason) from None
+            failures[subnet.net_id] = reason
         seconds[subnet.net_id] = thread_time() - begun
     return outputs, seconds
+
+
+def _checked(branch: Branch, output: Tensor) -> Tensor:
+    """The output of a part, when it has as many scores as there were at first."""
+    if branch.classes is not None and output.shape != (1, branch.classes):
+        raise ProblemError(f"it gave scores of shape {output.shape}; when it was tried, of shape {(1, branch.classes)}")
+    return output
 
 
 def _load(
@@ -273,7 +309,7 @@ def _warm(branches: list[Branch]) -> list[Branch]:
     outputs, _ = run(branches, lambda height, width, channels: np.zeros((height, width, channels), np.uint8))
     warm = []
     for branch in branches:
-        subnet, event_class = branch.subnet, None
+        subnet, event_class, classes = branch.subnet, None, None
         if not subnet.shared:
             scores = np.asarray(outputs[subnet.net_id])
             with naming(f"net {subnet.net_id}"):
@@ -282,8 +318,9 @@ def _warm(branches: list[Branch]) -> list[Branch]:
                         f"output_layer {shown(subnet.output_layer)} gives {scores.shape} for one frame, of type "
                         f"{scores.dtype}; an app's own part has to end in class scores, (1, classes) numbers"
                     )
+                classes = scores.size
                 event_class = _event_class(subnet.event_class, scores.size, branch.key.path)
-        warm.append(replace(branch, event_class=event_class))
+        warm.append(replace(branch, event_class=event_class, classes=classes))
     return warm
 
 

@@ -83,6 +83,10 @@ class Votes:
         self._in_a_row = self._in_a_row + 1 if positive else 0
         return positive, self._in_a_row >= self._needed
 
+    def miss(self) -> None:
+        """There is no decision on the app's next frame: it is not one in a row."""
+        self._in_a_row = 0
+
 
 class ResultsFile:
     """JSON lines, one for each app and frame, added to a file or written to stdout.

@@ -6,26 +6,31 @@ frame each at a time. A plan takes the place of another between two frames; thos
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Semaphore, Thread
-from time import monotonic, time
+from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from mainstream.description import shown
-from mainstream.errors import DeployError, ProblemError
+from mainstream.errors import DeployError, MainstreamError, ProblemError
 from mainstream.extensions import PART_LOADERS, PartLoader, Source
 from mainstream.ranges import SECONDS, THREADS
 from mainstream.streamer.client import Observed
-from mainstream.streamer.engine import Due, Engine, Tensor, run
+from mainstream.streamer.engine import Due, Engine
 from mainstream.streamer.feed import Arrival, Feed
 from mainstream.streamer.meters import AppRate, Meters
+from mainstream.streamer.metrics_server import serve_metrics
 from mainstream.streamer.plan import NetPlan
-from mainstream.streamer.results import Analysis, ResultsFile, Votes
+from mainstream.streamer.requests import one_line
+from mainstream.streamer.results import Analysis, ResultsFile
+from mainstream.streamer.running import Running
 from mainstream.streamer.sources import open_source
 from mainstream.streamer.window import Window
 
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 _LOOK_S: Final = 0.1
 """A wait is no longer than this, so that an end is noticed."""
 _END_S: Final = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 class LocalRunner:
@@ -98,8 +105,10 @@ class LocalRunner:
         self._paced = paced
         self._size = size
         self._loader = PART_LOADERS.find(engine)
-        self._running: _Running | None = None
+        self._running: Running | None = None
+        self._last_good: Running | None = None
         self._deploying = Lock()
+        self._swapping = Lock()
         self._closed = Event()
         self._ended = Event()
         self._failure: Exception | None = None
@@ -118,11 +127,11 @@ class LocalRunner:
                     f"window_s: got {window_s:g}; this source gives a frame every {1 / self.stream_fps:g} s; "
                     "no rate can be measured in less"
                 )
-            self._meters = Meters(self._feed.rate, lambda: source_.reconnects)
+            self.meters = Meters(self._feed.rate, lambda: source_.reconnects)
             if results is not None:
                 self._results = opened.enter_context(closing(ResultsFile(results)))
             if metrics is not None:
-                opened.callback(self._meters.serve(metrics))
+                opened.callback(serve_metrics(metrics, self.meters.registry))
             self._loader.start()
             self._workers = ThreadPoolExecutor(self._count, "mainstream-worker")
             opened.callback(self._workers.shutdown, cancel_futures=True)
@@ -171,18 +180,21 @@ class LocalRunner:
     @property
     def registry(self) -> CollectorRegistry:
         """What Prometheus is told, for an exporter of the caller's own."""
-        return self._meters.registry
+        return self.meters.registry
 
     def rates(self) -> list[AppRate]:
         """How the apps run now."""
-        return self._meters.rates()
+        return self.meters.rates()
 
-    def deploy(self, plan: NetPlan) -> Observed:
+    def deploy(self, plan: NetPlan, *, given_up: Event | None = None) -> Observed:
         """Load and warm a plan while the one before runs, let it take over between two frames, and measure.
 
         Parameters
         ----------
         plan : NetPlan
+        given_up : Event, optional
+            Set by another thread when nobody waits for the rates any more: a plan that has not taken over then never
+            does, and the measuring ends.
 
         Returns
         -------
@@ -196,25 +208,48 @@ class LocalRunner:
         """
         if not isinstance(plan, NetPlan):
             raise ProblemError(f"plan: got {shown(plan)}; it has to be a NetPlan")
+        given_up = given_up or Event()
         with self._deploying:
             self._check_runs()
-            before = self._running
-            try:
-                self._check_size(plan)
-                loaded = before.engine.loaded if before else None
-                engine = Engine(plan, self._loader, self.model_dir, self.stream_fps, loaded)
-            except ProblemError as error:
-                raise DeployError(str(error)) from None
+            engine = self._engine(plan)
+            if given_up.is_set():
+                raise DeployError("it was given up before it was loaded")
             window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
-            self._meters.plan(plan)
-            self._running = _Running(engine, window)
+            running = Running(engine, window, self.meters, self._write)
+            with self._swapping:
+                if self._running is not None and self._running.good:
+                    self._last_good = self._running
+                self.meters.plan(plan)
+                self._running = running
             self._feed.start()
-            while not window.wait(_LOOK_S) and not self.ended and not self._closed.is_set():
-                pass
+            while not (window.wait(_LOOK_S) or running.failed or given_up.is_set()):
+                if self.ended or self._closed.is_set():
+                    break
             self._check()
             if self._closed.is_set():
                 raise DeployError("the runner was closed while it measured")
+            if running.failed:
+                app_id, reason = next(iter(running.stopped.items()))
+                raise DeployError(f"all its apps failed, and {self._what_runs()}: app {app_id}: {reason}")
             return Observed(window.rates(ended=self.ended), plan)
+
+    def _engine(self, plan: NetPlan) -> Engine:
+        """The plan, loaded and warm."""
+        before = self._running
+        loaded = before.engine.loaded if before else None
+        try:
+            self._check_size(plan)
+            return Engine(plan, self._loader, self.model_dir, self.stream_fps, loaded)
+        except ProblemError as error:
+            raise DeployError(str(error)) from None
+        except MainstreamError:
+            raise
+        except Exception as error:  # a model may make its engine raise anything
+            raise DeployError(one_line(f"it cannot be loaded: {type(error).__name__}: {error}")) from error
+
+    def _write(self, analysis: Analysis) -> None:
+        if self._results is not None:
+            self._results.write(analysis)
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -262,57 +297,48 @@ class LocalRunner:
             self._failure = self._feed.error
         self._ended.set()
 
-    def _due(self, running: _Running, arrival: Arrival) -> list[Due]:
+    def _due(self, running: Running, arrival: Arrival) -> list[Due]:
         due = running.engine.due(arrival.frame.number)
         apps = {one.branch.subnet.app_id: one.dropped for one in due if not one.branch.subnet.shared}
         running.window.frame(arrival.at_s if self._paced else arrival.frame.time_s, apps)
         for app_id, frames in apps.items():
-            self._meters.dropped(app_id, frames)
+            self.meters.dropped(app_id, frames)
         return due
 
-    def _work(self, number: int, running: _Running, arrival: Arrival, due: list[Due]) -> None:
+    def _work(self, number: int, running: Running, arrival: Arrival, due: list[Due]) -> None:
         try:
-            outputs, seconds = run([one.branch for one in due], arrival.frame.pixels)
-            self._delivered.put(number, lambda: self._deliver(running, arrival, outputs, seconds))
+            try:
+                deliver = running.run(due, arrival.frame)
+            except Exception as error:  # whatever a source makes its frames of; what a model does is caught there
+                self._delivered.put(number, partial(self._damaged, arrival.frame.number, error))
+            else:
+                self._delivered.put(number, partial(self._deliver, running, deliver, arrival))
         except Exception as error:  # whatever a thread of ours dies of has to reach whoever waits
             self._failure = self._failure or error
             self._closed.set()
         finally:
             self._free.release()
 
-    def _deliver(
-        self, running: _Running, arrival: Arrival, outputs: dict[int, Tensor], seconds: dict[int, float]
-    ) -> None:
-        """Count what was run on a frame; decide and write what the apps say of it."""
-        for net_id, spent in seconds.items():
-            subnet = running.engine.branches[net_id].subnet
-            self._meters.computed(subnet, spent)
-            if subnet.shared:
-                continue
-            scores = outputs[net_id][0]
-            votes = running.votes[subnet.app_id]
-            positive, event = votes.decide(scores)
-            latency_s = monotonic() - arrival.at_s
-            self._meters.analysed(subnet.app_id, latency_s)
-            if self._results is not None:
-                frame = arrival.frame
-                taken = (self._began or 0.0) + frame.time_s
-                self._results.write(
-                    Analysis(taken, frame.number, subnet.app_id, scores, votes.event_class, positive, event)
-                )
+    def _damaged(self, number: int, error: Exception) -> None:
+        self.meters.damaged()
+        _log.warning("frame %d cannot be made into pixels: %s", number, one_line(str(error)))
 
+    def _deliver(self, running: Running, deliver: Callable[[Arrival, float], None], arrival: Arrival) -> None:
+        deliver(arrival, self._began or 0.0)
+        with self._swapping:
+            if running.failed and running is self._running:
+                self._fall_back()
 
-class _Running:
-    """A plan that runs: its engine, its votes, its measuring window."""
+    def _fall_back(self) -> None:
+        """All apps of the plan are stopped: the last plan that was good runs again, or none."""
+        self._running, self._last_good = self._last_good, None
+        if self._running is not None:
+            self._running.start_again()
+            self.meters.plan(self._running.engine.plan)
+        _log.error("all apps of the plan failed; %s", self._what_runs())
 
-    def __init__(self, engine: Engine, window: Window) -> None:
-        self.engine = engine
-        self.window = window
-        self.votes = {
-            branch.subnet.app_id: Votes(branch.event_class, branch.subnet.x_vote)
-            for branch in engine.branches
-            if not branch.subnet.shared
-        }
+    def _what_runs(self) -> str:
+        return "no plan runs now" if self._running is None else "the plan before runs again"
 
 
 class InOrder:
