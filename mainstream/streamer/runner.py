@@ -217,7 +217,7 @@ class LocalRunner:
             window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
             running = Running(engine, window, self.meters, self._write)
             with self._swapping:
-                if self._running is not None and self._running.good:
+                if self._running is not None and (self._running.good or self._last_good is None):
                     self._last_good = self._running
                 self.meters.plan(plan)
                 self._running = running
