@@ -166,8 +166,16 @@ class PartLoader(Protocol):
         """Get ready, before the first part is loaded; a :class:`MissingExtraError` where a package is missing."""
         ...
 
-    def load(self, path: Path, input_layer: str, output_layer: str) -> Part:
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Part:
         """The layers between two tensors of a model file.
+
+        Parameters
+        ----------
+        path : Path
+        input_layer, output_layer : str
+        trusted : bool
+            The file may do all that the engine can make it do; else it may compute, and neither read nor write files,
+            talk to others, nor run code of its own.
 
         Raises
         ------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +48,13 @@ def command(
     ] = "tcp://127.0.0.1:5555",
     window: Annotated[float, typer.Option(metavar="SECONDS", help="How long to measure before the answer.")] = 30,
     engine: Annotated[str, typer.Option(metavar="NAME", help="What runs the models.")] = "tensorflow",
+    trust_models: Annotated[
+        bool, typer.Option("--trust-models", help="Run models that may do more than compute: touch files, loop.")
+    ] = False,
+    load_timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long a new plan may take to be loaded and tried.")
+    ] = 60,
+    load_memory: Annotated[float, typer.Option(metavar="GB", help="Memory that it may take while it is tried.")] = 2,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", help="Frames in work at a time; else one a core.", show_default=False),
@@ -74,6 +80,7 @@ def command(
     Takes a plan, runs it, measures, and answers with the frame rates that its apps reached. The plan goes on running
     until the next one takes its place. Ctrl-C or SIGTERM ends it.
     """
+    from mainstream.cli.ending import end_in_time
     from mainstream.cli.rates import live_rates
     from mainstream.files import naming
     from mainstream.formats.streamer_config import camera_of
@@ -84,8 +91,7 @@ def command(
     if (source is None) == (camera is None):
         raise ProblemError("command line: give either --source, or --camera and its -C CONFIG_DIR")
     errors = plain_console(stderr=True)
-    # As Ctrl-C, also while TensorFlow is being loaded.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_in_time()
     try:
         with naming("command line"):
             runner = LocalRunner(
@@ -95,13 +101,21 @@ def command(
                 loop=not once,
                 size=None if model is None else _size(_config(config_dir), model),
                 engine=engine,
+                trust_models=trust_models,
                 threads=threads,
                 results=results,
                 metrics=metrics,
             )
             with (
                 runner,
-                Server(runner, bind, curve_keys=curve_keys, insecure=insecure) as server,
+                Server(
+                    runner,
+                    bind,
+                    curve_keys=curve_keys,
+                    insecure=insecure,
+                    load_timeout_s=load_timeout,
+                    load_memory_gb=load_memory,
+                ) as server,
                 live_rates(runner, errors),
             ):
                 errors.print(f"listening at {server.address}; the source has {runner.stream_fps:g} fps")

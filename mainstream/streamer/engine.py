@@ -9,6 +9,7 @@ work of a second could not do it within those frames.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -34,7 +35,7 @@ Pixels = Callable[[int, int, int], NDArray[np.uint8]]
 """Height, width, channels -> the frame at that size, shape (height, width, channels)."""
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
-_LARGEST_SIDE: Final = 8192
+LARGEST_SIDE: Final = 8192
 _NUMBERS: Final = "fiub"
 """Kinds of dtype that have a largest value: no text, no complex numbers."""
 _FINEST: Final = 10**6
@@ -103,6 +104,8 @@ class Engine:
         Frames a second that the camera gives; a part that is to run faster runs on every frame.
     loaded : mapping of PartKey to Part, optional
         Parts of the plan before, which need not be loaded again.
+    trusted : bool
+        Models may do more than compute.
 
     Raises
     ------
@@ -118,9 +121,11 @@ class Engine:
         model_dir: Path,
         stream_fps: float,
         loaded: Mapping[PartKey, Part] | None = None,
+        *,
+        trusted: bool = False,
     ) -> None:
         self.plan = plan
-        parts = _load(plan, loader, model_dir.resolve(), loaded or {})
+        parts = _load(plan, loader, model_dir, loaded or {}, trusted=trusted)
         _check_shapes(plan, [part for _, part in parts])
         phased = zip(plan.subnets, parts, _phases(plan, stream_fps), strict=True)
         branches = [Branch(subnet, part, key, *phase) for subnet, (key, part), phase in phased]
@@ -226,35 +231,50 @@ def _checked(branch: Branch, output: Tensor) -> Tensor:
     return output
 
 
-def _load(
-    plan: NetPlan, loader: PartLoader, model_dir: Path, loaded: Mapping[PartKey, Part]
-) -> list[tuple[PartKey, Part]]:
-    """The parts of a plan; those of one file one after the other, so that each file is read once."""
-    found: dict[int, tuple[PartKey, Part]] = {}
-    known = dict(loaded)
+def part_keys(plan: NetPlan, model_dir: Path) -> dict[int, PartKey]:
+    """`net_id` -> what its part is known by, those of one file one after the other.
+
+    Raises
+    ------
+    ProblemError
+        A file is missing or outside `model_dir`; the message names net and key.
+    """
+    folder = model_dir.resolve()
+    found = {}
     for subnet in sorted(plan.subnets, key=lambda subnet: subnet.model_path):
         with naming(f"net {subnet.net_id}"):
-            path = _inside(model_dir, subnet.model_path)
-            state = path.stat()
-            key = PartKey(path, state.st_mtime_ns, state.st_size, subnet.input_layer, subnet.output_layer)
-            if key not in known:
-                known[key] = loader.load(path, subnet.input_layer, subnet.output_layer)
+            path, state = _inside(folder, subnet.model_path)
+        key = PartKey(path, state.st_mtime_ns, state.st_size, subnet.input_layer, subnet.output_layer)
+        found[subnet.net_id] = key
+    return found
+
+
+def _load(
+    plan: NetPlan, loader: PartLoader, model_dir: Path, loaded: Mapping[PartKey, Part], *, trusted: bool
+) -> list[tuple[PartKey, Part]]:
+    """The parts of a plan; those of one file one after the other, so that each file is read once."""
+    keys = part_keys(plan, model_dir)
+    known = dict(loaded)
+    for net_id, key in keys.items():
+        if key not in known:
+            with naming(f"net {net_id}"):
+                known[key] = loader.load(key.path, key.input_layer, key.output_layer, trusted=trusted)
                 check_has(f"a part of engine {loader.name}", known[key], Part)
-            found[subnet.net_id] = key, known[key]
-    return [found[subnet.net_id] for subnet in plan.subnets]
+    return [(keys[subnet.net_id], known[keys[subnet.net_id]]) for subnet in plan.subnets]
 
 
-def _inside(model_dir: Path, model_path: str) -> Path:
+def _inside(model_dir: Path, model_path: str) -> tuple[Path, os.stat_result]:
+    """A model file, and its state."""
     try:
         path = (model_dir / model_path).resolve()
-        is_file = path.is_file()
+        state = path.stat() if path.is_file() else None
     except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links, a name that is too long
         raise ProblemError(f"model_path: {shown(model_path)} is no path") from None
     if not path.is_relative_to(model_dir):
         raise ProblemError(f"model_path: {shown(model_path)} lies outside the folder of the models")
-    if not is_file:
+    if state is None:
         raise ProblemError(f"model_path: there is no file {shown(model_path)} in the folder of the models")
-    return path
+    return path, state
 
 
 def _check_shapes(plan: NetPlan, parts: list[Part]) -> None:
@@ -264,8 +284,8 @@ def _check_shapes(plan: NetPlan, parts: list[Part]) -> None:
         if subnet.channels not in (1, 3):
             raise ProblemError(f"{where}: channels: got {subnet.channels}; it has to be 3 (RGB) or 1 (grey)")
         for side in ("height", "width"):
-            if getattr(subnet, side) > _LARGEST_SIDE:
-                raise ProblemError(f"{where}: {side}: got {getattr(subnet, side)}; at most {_LARGEST_SIDE} is allowed")
+            if getattr(subnet, side) > LARGEST_SIDE:
+                raise ProblemError(f"{where}: {side}: got {getattr(subnet, side)}; at most {LARGEST_SIDE} is allowed")
         if subnet.parent_id == NOBODY:
             given: tuple[int | None, ...] | None = (1, *size)
             source = f"height, width, channels {size} make"

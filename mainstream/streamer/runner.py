@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Semaphore, Thread
@@ -18,13 +17,17 @@ from time import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mainstream.description import shown
 from mainstream.errors import DeployError, MainstreamError, ProblemError
 from mainstream.extensions import PART_LOADERS, PartLoader, Source
 from mainstream.ranges import SECONDS, THREADS
 from mainstream.streamer.client import Observed
-from mainstream.streamer.engine import Due, Engine
+from mainstream.streamer.engine import LARGEST_SIDE, Due, Engine, part_keys
 from mainstream.streamer.feed import Arrival, Feed
+from mainstream.streamer.frames import Frame
 from mainstream.streamer.meters import AppRate, Meters
 from mainstream.streamer.metrics_server import serve_metrics
 from mainstream.streamer.plan import NetPlan
@@ -33,6 +36,7 @@ from mainstream.streamer.results import Analysis, ResultsFile
 from mainstream.streamer.running import Running
 from mainstream.streamer.sources import open_source
 from mainstream.streamer.window import Window
+from mainstream.streamer.workers import Job, Workers
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
 _LOOK_S: Final = 0.1
 """A wait is no longer than this, so that an end is noticed."""
 _END_S: Final = 1.0
+_LONGEST_S: Final = 60.0
+"""Seconds that all parts together may take for a frame; what takes longer hangs."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +70,8 @@ class LocalRunner:
         Height and width that plans have to have; default any.
     engine : str or PartLoader
         What runs the parts of models; a name of :data:`mainstream.extensions.PART_LOADERS`.
+    trust_models : bool
+        Models may do more than compute: read and write files, loop, whatever their engine can.
     threads : int, optional
         Frames in the making at a time, each in one thread; default the cores that this process may use.
     results : str or Path, optional
@@ -89,6 +97,7 @@ class LocalRunner:
         paced: bool = True,
         size: tuple[int, int] | None = None,
         engine: str | PartLoader = "tensorflow",
+        trust_models: bool = False,
         threads: int | None = None,
         results: str | Path | None = None,
         metrics: str | None = None,
@@ -104,7 +113,9 @@ class LocalRunner:
         self.window_s = float(window_s)
         self._paced = paced
         self._size = size
-        self._loader = PART_LOADERS.find(engine)
+        self.loader = PART_LOADERS.find(engine)
+        self.trust_models = trust_models
+        self._recent: Frame | None = None
         self._running: Running | None = None
         self._last_good: Running | None = None
         self._deploying = Lock()
@@ -132,9 +143,9 @@ class LocalRunner:
                 self._results = opened.enter_context(closing(ResultsFile(results)))
             if metrics is not None:
                 opened.callback(serve_metrics(metrics, self.meters.registry))
-            self._loader.start()
-            self._workers = ThreadPoolExecutor(self._count, "mainstream-worker")
-            opened.callback(self._workers.shutdown, cancel_futures=True)
+            self.loader.start()
+            self._workers = Workers(self._count, _LONGEST_S)
+            opened.callback(self._workers.end, _END_S)
             self._dispatcher = Thread(target=self._dispatch, name="mainstream-dispatch", daemon=True)
             opened.callback(self._dispatcher.join, _END_S)
             opened.callback(self._closed.set)
@@ -152,7 +163,7 @@ class LocalRunner:
         self.close()
 
     def close(self) -> None:
-        """End all threads; frames in the making are finished first."""
+        """End all threads; frames in the making are finished first, when that takes no more than a second."""
         self._opened.close()
 
     @property
@@ -185,6 +196,25 @@ class LocalRunner:
     def rates(self) -> list[AppRate]:
         """How the apps run now."""
         return self.meters.rates()
+
+    def has_loaded(self, plan: NetPlan) -> bool:
+        """Whether all parts of a plan are loaded already, or it names files that there are not."""
+        running = self._running
+        try:
+            return running is not None and set(part_keys(plan, self.model_dir).values()) <= running.engine.loaded.keys()
+        except ProblemError:
+            return True
+
+    def recent_frame(self, plan: NetPlan) -> dict[tuple[int, int, int], NDArray[np.uint8]]:
+        """Height, width, channels -> the newest frame at each input size of a plan; empty when there was none."""
+        frame = self._recent
+        sizes = {(one.height, one.width, one.channels) for one in plan.subnets if one.channels in (1, 3)}
+        found = {}
+        with suppress(Exception):  # a damaged one is none
+            for size in sizes:
+                if frame is not None and max(size) <= LARGEST_SIDE:
+                    found[size] = frame.pixels(*size)
+        return found
 
     def deploy(self, plan: NetPlan, *, given_up: Event | None = None) -> Observed:
         """Load and warm a plan while the one before runs, let it take over between two frames, and measure.
@@ -239,7 +269,7 @@ class LocalRunner:
         loaded = before.engine.loaded if before else None
         try:
             self._check_size(plan)
-            return Engine(plan, self._loader, self.model_dir, self.stream_fps, loaded)
+            return Engine(plan, self.loader, self.model_dir, self.stream_fps, loaded, trusted=self.trust_models)
         except ProblemError as error:
             raise DeployError(str(error)) from None
         except MainstreamError:
@@ -275,24 +305,29 @@ class LocalRunner:
         """Give each frame on which something is due to a thread, as long as there are frames."""
         number = 0
         while not self._closed.is_set() and not self._feed.ended:
+            self._workers.give_up_overdue()
             if not self._free.acquire(timeout=_LOOK_S):
                 continue
             arrival = self._feed.take(_LOOK_S)
             if arrival and self._began is None:
                 self._began = time() - arrival.frame.time_s
             running = self._running
+            self._recent = arrival.frame if arrival else self._recent
             due = self._due(running, arrival) if running and arrival else []
             if not (running and arrival and due):
                 self._free.release()
                 continue
-            try:
-                self._workers.submit(self._work, number, running, arrival, due)
-            except RuntimeError:  # the process ends, or another thread closes
-                break
+            begun: list[int] = []
+            self._workers.submit(
+                Job(
+                    partial(self._work, number, running, arrival, due, begun),
+                    partial(self._give_up, number, running, arrival, begun),
+                )
+            )
             number += 1
-        for _ in range(self._count):  # those in the making, however long they take
+        for _ in range(self._count):  # those in the making
             while not self._closed.is_set() and not self._free.acquire(timeout=_LOOK_S):
-                pass
+                self._workers.give_up_overdue()
         if self._failure is None:
             self._failure = self._feed.error
         self._ended.set()
@@ -305,14 +340,25 @@ class LocalRunner:
             self.meters.dropped(app_id, frames)
         return due
 
-    def _work(self, number: int, running: Running, arrival: Arrival, due: list[Due]) -> None:
+    def _work(
+        self, number: int, running: Running, arrival: Arrival, due: list[Due], begun: list[int], job: Job
+    ) -> None:
+        """Run what is due on a frame; `begun` gets the parts as they begin."""
         try:
-            try:
-                deliver = running.run(due, arrival.frame)
-            except Exception as error:  # whatever a source makes its frames of; what a model does is caught there
-                self._delivered.put(number, partial(self._damaged, arrival.frame.number, error))
-            else:
-                self._delivered.put(number, partial(self._deliver, running, deliver, arrival))
+            tell = partial(running.run(due, arrival.frame, begun), arrival, self._began or 0.0)
+        except Exception as error:  # whatever a source makes its frames of; what a model does is caught there
+            tell = partial(self._damaged, arrival.frame.number, error)
+        if job.finish():
+            self._tell(number, running, tell)
+
+    def _give_up(self, number: int, running: Running, arrival: Arrival, begun: list[int]) -> None:
+        """A frame takes too long: the apps that need the part that hangs are stopped."""
+        self._tell(number, running, partial(running.hangs, arrival.frame.number, begun[-1] if begun else 0, _LONGEST_S))
+
+    def _tell(self, number: int, running: Running, tell: Callable[[], None]) -> None:
+        """Deliver a frame's results in its turn, and free its place."""
+        try:
+            self._delivered.put(number, partial(self._deliver, running, tell))
         except Exception as error:  # whatever a thread of ours dies of has to reach whoever waits
             self._failure = self._failure or error
             self._closed.set()
@@ -323,8 +369,8 @@ class LocalRunner:
         self.meters.damaged()
         _log.warning("frame %d cannot be made into pixels: %s", number, one_line(str(error)))
 
-    def _deliver(self, running: Running, deliver: Callable[[Arrival, float], None], arrival: Arrival) -> None:
-        deliver(arrival, self._began or 0.0)
+    def _deliver(self, running: Running, tell: Callable[[], None]) -> None:
+        tell()
         with self._swapping:
             if running.failed and running is self._running:
                 self._fall_back()

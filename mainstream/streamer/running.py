@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Final
 
-from mainstream.streamer.engine import Due, Engine, Tensor, run
+from mainstream.streamer.engine import Branch, Due, Engine, Tensor, run
 from mainstream.streamer.feed import Arrival
 from mainstream.streamer.frames import Frame
 from mainstream.streamer.meters import Meters
@@ -63,14 +63,28 @@ class Running:
         """Whether all its apps are stopped."""
         return len(self.stopped) == len(self._votes)
 
-    def run(self, due: list[Due], frame: Frame) -> Callable[[Arrival, float], None]:
+    def run(self, due: list[Due], frame: Frame, begun: list[int]) -> Callable[[Arrival, float], None]:
         """Run what is due on a frame; returns what delivers the results, given the arrival and the stream's start.
+
+        `begun` gets the `net_id` of each part when it begins.
 
         Several threads may be here at once; deliveries have to come one after the other, in the order of the frames.
         """
         failures: dict[int, str] = {}
-        outputs, seconds = run([one.branch for one in due], frame.pixels, failures)
+        outputs, seconds = run(_noted(due, begun), frame.pixels, failures)
         return lambda arrival, began: self._deliver(arrival, began, outputs, seconds, failures)
+
+    def hangs(self, number: int, net_id: int, longest_s: float) -> None:
+        """Stop the apps that need a part which did not end on frame `number`."""
+        needing = {net_id}
+        for branch in self.engine.branches:
+            subnet = branch.subnet
+            if subnet.parent_id in needing:
+                needing.add(subnet.net_id)
+            if subnet.net_id in needing and not subnet.shared:
+                reason = f"net {net_id}: it did not end within {longest_s:g} s"
+                self._failures[subnet.app_id] = MOST_FAILURES - 1
+                self._failed(subnet.app_id, number, reason)
 
     def _deliver(
         self,
@@ -113,6 +127,12 @@ class Running:
             self.engine.stop(self.stopped)
         self._meters.failed(app_id, reason, stopped=stop)
         if stop:
-            _log.error("app %s is stopped after %d failures in a row: %s", app_id, MOST_FAILURES, reason)
+            _log.error("app %s is stopped on frame %d: %s", app_id, number, reason)
         elif self._failures[app_id] == 1:
             _log.warning("app %s failed on frame %d: %s", app_id, number, reason)
+
+
+def _noted(due: list[Due], begun: list[int]) -> Iterator[Branch]:
+    for one in due:
+        begun.append(one.branch.subnet.net_id)
+        yield one.branch

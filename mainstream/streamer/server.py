@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Final, Self
 from mainstream._optional import require
 from mainstream.description import shown
 from mainstream.errors import MainstreamError, ProblemError
+from mainstream.extensions import PART_LOADERS
 from mainstream.streamer.keys import server_security
 from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.requests import one_line
 from mainstream.streamer.runner import LocalRunner
+from mainstream.streamer.trial import Trial
 
 if TYPE_CHECKING:
     import zmq
@@ -42,6 +44,8 @@ _LAST_PORT: Final = 65535
 _LOOK_MS: Final = 20
 _LINGER_MS: Final = 500
 """How long the last answer may take to leave."""
+_MOST: Final = 1_000_000
+"""Seconds and gigabytes for a trial are fewer."""
 _BUSY: Final = "error: busy: another plan is being deployed; send this one again when that has been answered"
 
 _log = logging.getLogger(__name__)
@@ -84,6 +88,9 @@ class Server:
         Folder of :func:`mainstream.streamer.keys.write_keys`: only clients that are known there are answered.
     insecure : bool
         Listen without keys where other machines can send plans, too.
+    load_timeout_s, load_memory_gb : float
+        Seconds and gigabytes that a new plan may take in the spare process in which it is tried first. Plans for
+        engines of others are not tried.
 
     Attributes
     ----------
@@ -105,6 +112,8 @@ class Server:
         *,
         curve_keys: str | Path | None = None,
         insecure: bool = False,
+        load_timeout_s: float = 60.0,
+        load_memory_gb: float = 2.0,
     ) -> None:
         require("zmq", "run")
         import zmq
@@ -113,6 +122,9 @@ class Server:
         self._runner = runner
         self._request: _Request | None = None
         self._next: _Request | None = None
+        for name, given in (("load_timeout_s", load_timeout_s), ("load_memory_gb", load_memory_gb)):
+            if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < _MOST:
+                raise ProblemError(f"{name}: got {shown(given)}; it has to be a number above 0, below {_MOST:,}")
         with ExitStack() as opened:
             context: zmq.Context[zmq.Socket[bytes]] = opened.enter_context(zmq.Context())
             self._socket = opened.enter_context(context.socket(zmq.ROUTER))
@@ -135,6 +147,17 @@ class Server:
             except zmq.ZMQError as error:
                 raise ProblemError(f"bind: cannot listen at {bind}: {zmq.strerror(error.errno or 0)}") from None
             self.address = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            self._trial: Trial | None = None
+            if runner.loader.name in PART_LOADERS.built_in:
+                self._trial = Trial(
+                    runner.loader.name,
+                    runner.model_dir,
+                    runner.stream_fps,
+                    trusted=runner.trust_models,
+                    timeout_s=load_timeout_s,
+                    memory_gb=load_memory_gb,
+                )
+                opened.callback(self._trial.close)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -219,7 +242,10 @@ class Server:
                 text = request.body.decode()
             except UnicodeDecodeError as error:
                 raise ProblemError(f"net plan: no UTF-8 text: byte {error.start}") from None
-            observed = self._runner.deploy(NetPlan.from_json(text), given_up=request.gone)
+            plan = NetPlan.from_json(text)
+            if self._trial is not None and not self._runner.has_loaded(plan):
+                self._trial.check(plan, self._runner.recent_frame(plan), request.gone)
+            observed = self._runner.deploy(plan, given_up=request.gone)
         except MainstreamError as error:
             return one_line(f"error: {error}")
         except Exception as error:  # a request may end nothing but itself

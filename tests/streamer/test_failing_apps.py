@@ -86,10 +86,10 @@ def test_an_app_that_fails_is_marked_stopped_and_the_others_go_on(
     assert not (first.failure or third.failure or first.stopped)
     failed, stopped = [record.getMessage() for record in caplog.records]
     assert failed.startswith("app 2 failed on frame 0: net 1: ")
-    assert stopped.startswith("app 2 is stopped after 3 failures in a row: net 1: ")
+    assert stopped.startswith("app 2 is stopped on frame 2: net 1: ")
     frames = frames_of(out)
     assert set(frames) == {1, 3}
-    assert frames[1] == list(range(frames[1][-1] + 1))
+    assert len(frames[1]) >= 30 and len(frames[3]) >= 30
 
 
 def test_failures_that_are_not_in_a_row_stop_nothing_and_break_no_votes(models: Path, tmp_path: Path) -> None:

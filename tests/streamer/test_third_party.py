@@ -241,7 +241,7 @@ def test_a_part_that_lacks_something_is_refused(models: Path) -> None:
         def start(self) -> None:
             pass
 
-        def load(self, path: Path, input_layer: str, output_layer: str) -> Any:
+        def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Any:
             return lambda batch: batch
 
     message = "net 0: a part of engine halves: got .*, which lacks input_shape, output_shape; it has to have what "

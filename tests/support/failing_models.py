@@ -63,10 +63,10 @@ class HeldUp(Matrices):
         self.allowed = threading.Event()
         self.began = threading.Event()
 
-    def load(self, path: Path, input_layer: str, output_layer: str) -> Part:
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Part:
         self.began.set()
         assert self.allowed.wait(20)
-        return super().load(path, input_layer, output_layer)
+        return super().load(path, input_layer, output_layer, trusted=trusted)
 
 
 class Raising(Matrices):
@@ -74,10 +74,10 @@ class Raising(Matrices):
 
     name = "raising"
 
-    def load(self, path: Path, input_layer: str, output_layer: str) -> Part:
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Part:
         if path.name.startswith("raising"):
             raise TypeError("bad argument type\n\0\x1b[31m for built-in operation" + "!" * 2000)
-        return super().load(path, input_layer, output_layer)
+        return super().load(path, input_layer, output_layer, trusted=trusted)
 
 
 def write_matrix(path: Path) -> None:

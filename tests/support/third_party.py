@@ -85,7 +85,7 @@ class Matrices:
     def start(self) -> None:
         pass
 
-    def load(self, path: Path, input_layer: str, output_layer: str) -> Part:
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Part:
         try:
             with np.load(path) as file:
                 matrices = dict(file)
