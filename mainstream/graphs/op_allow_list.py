@@ -44,9 +44,8 @@ ALLOWED: Final = frozenset(f"{_STRUCTURE} {_SHAPES} {_ARITHMETIC} {_COMPARISON} 
 
 def check_ops(definition: Any) -> None:
     """Raise :class:`ProblemError` unless a GraphDef, its functions included, holds allowed operations only."""
-    functions = {function.signature.name for function in definition.library.function}
     bodies = [definition.node, *(function.node_def for function in definition.library.function)]
-    strange = sorted({node.op for body in bodies for node in body} - ALLOWED - functions)
+    strange = sorted({node.op for body in bodies for node in body} - ALLOWED)
     if strange:
         more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
         raise ProblemError(
