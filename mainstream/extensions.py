@@ -192,16 +192,19 @@ class Source(Protocol):
     Attributes
     ----------
     fps : float
-        The stream's frames a second.
+        The stream's frames a second; of a live one those at first, since the runtime goes on measuring.
     live : bool
         Whether frames come when the camera takes them, asked for or not.
     reconnects : int
         How many times a camera that was lost has come back.
+    damaged : int
+        How many frames were left out because they are damaged.
     """
 
     fps: float
     live: bool
     reconnects: int
+    damaged: int
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames, each when it is due; a :class:`ProblemError` where the stream is damaged."""

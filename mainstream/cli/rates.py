@@ -32,6 +32,8 @@ def rates_of(runner: LocalRunner) -> Table:
     made = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for heading in ("app", "target fps", "observed", "frames", "dropped"):
         made.add_column(heading, justify="right", no_wrap=True)
+    if runner.silent_s:
+        made.caption = f"the camera has been away for {runner.silent_s:.0f} s"
     rates = runner.rates()
     failing = any(one.failure for one in rates)
     if failing:

@@ -131,10 +131,12 @@ class Engine:
         branches = [Branch(subnet, part, key, *phase) for subnet, (key, part), phase in phased]
         self.branches = _warm(branches)
         self._live = frozenset(range(len(self.branches)))
-        self.start()
+        self.start(stream_fps)
 
-    def start(self) -> None:
-        """The next frame is the plan's first one."""
+    def start(self, stream_fps: float) -> None:
+        """The next frame is the plan's first one, of a stream of another rate."""
+        phases = zip(self.branches, _phases(self.plan, stream_fps), strict=True)
+        self.branches = [replace(branch, step=step, period=per, phase=phase) for branch, (step, per, phase) in phases]
         self._first: int | None = None
         self._reached = [0] * len(self.branches)
 

@@ -99,13 +99,15 @@ class Meters:
         Of the frames that the source gives.
     reconnects : callable
         How often the source was opened again.
+    silent_s : callable
+        Seconds for which no frame has come that should have.
 
     Attributes
     ----------
     registry : prometheus_client.CollectorRegistry
     """
 
-    def __init__(self, stream: Rate, reconnects: Callable[[], int]) -> None:
+    def __init__(self, stream: Rate, reconnects: Callable[[], int], silent_s: Callable[[], float]) -> None:
         require("prometheus_client", "run")
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -133,6 +135,9 @@ class Meters:
         )
         Gauge("stream_fps", "Frames a second that the source gave in the last 10 s.", **here).set_function(stream)
         Gauge("reconnects", "How often the source was opened again.", **here).set_function(reconnects)
+        Gauge(
+            "stream_silent_seconds", "For how long the camera has been away; 0 when it is there.", **here
+        ).set_function(silent_s)
 
     def plan(self, plan: NetPlan) -> None:
         """From now on the apps of this plan run; what is told of them before the plan before this one is forgotten."""

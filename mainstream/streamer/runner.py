@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Semaphore, Thread
-from time import time
+from time import monotonic, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -28,6 +28,7 @@ from mainstream.streamer.client import Observed
 from mainstream.streamer.engine import LARGEST_SIDE, Due, Engine, part_keys
 from mainstream.streamer.feed import Arrival, Feed
 from mainstream.streamer.frames import Frame
+from mainstream.streamer.measured_rate import MeasuredRate
 from mainstream.streamer.meters import AppRate, Meters
 from mainstream.streamer.metrics_server import serve_metrics
 from mainstream.streamer.plan import NetPlan
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 _LOOK_S: Final = 0.1
 """A wait is no longer than this, so that an end is noticed."""
 _END_S: Final = 1.0
+_SILENT_S: Final = 1.0
+_SILENT_FRAMES: Final = 5
+"""A live source is away when it has given no frame for a second, and for as long as five frames take."""
 _LONGEST_S: Final = 60.0
 """Seconds that all parts together may take for a frame; what takes longer hangs."""
 
@@ -116,6 +120,7 @@ class LocalRunner:
         self.loader = PART_LOADERS.find(engine)
         self.trust_models = trust_models
         self._recent: Frame | None = None
+        self._newest_s: float | None = None
         self._running: Running | None = None
         self._last_good: Running | None = None
         self._deploying = Lock()
@@ -130,7 +135,7 @@ class LocalRunner:
         self._results: ResultsFile | None = None
         with ExitStack() as opened:
             source_ = open_source(source, loop=loop, paced=paced)
-            self.stream_fps = source_.fps
+            self._measured = MeasuredRate(float(source_.fps))
             self._feed = Feed(source_, keep_all=not paced)
             opened.callback(self._feed.close)
             if window_s * self.stream_fps < 1:
@@ -138,7 +143,7 @@ class LocalRunner:
                     f"window_s: got {window_s:g}; this source gives a frame every {1 / self.stream_fps:g} s; "
                     "no rate can be measured in less"
                 )
-            self.meters = Meters(self._feed.rate, lambda: source_.reconnects)
+            self.meters = Meters(self._feed.rate, lambda: source_.reconnects, lambda: self.silent_s)
             if results is not None:
                 self._results = opened.enter_context(closing(ResultsFile(results)))
             if metrics is not None:
@@ -165,6 +170,20 @@ class LocalRunner:
     def close(self) -> None:
         """End all threads; frames in the making are finished first, when that takes no more than a second."""
         self._opened.close()
+
+    @property
+    def stream_fps(self) -> float:
+        """Frames a second of the source; a live one's as measured of late."""
+        return self._measured.fps
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds for which a live source has given no frame, when it should have; else 0."""
+        newest = self._newest_s
+        if newest is None or not self._feed.source.live or self.ended:
+            return 0.0
+        silent = monotonic() - newest
+        return silent if silent > max(_SILENT_S, _SILENT_FRAMES / self.stream_fps) else 0.0
 
     @property
     def ended(self) -> bool:
@@ -241,6 +260,7 @@ class LocalRunner:
         given_up = given_up or Event()
         with self._deploying:
             self._check_runs()
+            engine_fps = self.stream_fps
             engine = self._engine(plan)
             if given_up.is_set():
                 raise DeployError("it was given up before it was loaded")
@@ -249,6 +269,8 @@ class LocalRunner:
             with self._swapping:
                 if self._running is not None and (self._running.good or self._last_good is None):
                     self._last_good = self._running
+                if engine_fps != self.stream_fps:  # it was measured anew meanwhile
+                    engine.start(self.stream_fps)
                 self.meters.plan(plan)
                 self._running = running
             self._feed.start()
@@ -261,6 +283,9 @@ class LocalRunner:
             if running.failed:
                 app_id, reason = next(iter(running.stopped.items()))
                 raise DeployError(f"all its apps failed, and {self._what_runs()}: app {app_id}: {reason}")
+            if self._feed.source.live and (window.empty or self.silent_s):
+                away = f"the camera is away: no frame for {self.silent_s:.1f} s"
+                raise DeployError(f"{away}; the plan runs as soon as frames come again")
             return Observed(window.rates(ended=self.ended), plan)
 
     def _engine(self, plan: NetPlan) -> Engine:
@@ -303,16 +328,16 @@ class LocalRunner:
 
     def _dispatch(self) -> None:
         """Give each frame on which something is due to a thread, as long as there are frames."""
-        number = 0
+        number = damaged = 0
         while not self._closed.is_set() and not self._feed.ended:
             self._workers.give_up_overdue()
             if not self._free.acquire(timeout=_LOOK_S):
                 continue
             arrival = self._feed.take(_LOOK_S)
-            if arrival and self._began is None:
-                self._began = time() - arrival.frame.time_s
+            if arrival:
+                self._note(arrival)
+            damaged = self._count_damaged(damaged)
             running = self._running
-            self._recent = arrival.frame if arrival else self._recent
             due = self._due(running, arrival) if running and arrival else []
             if not (running and arrival and due):
                 self._free.release()
@@ -331,6 +356,25 @@ class LocalRunner:
         if self._failure is None:
             self._failure = self._feed.error
         self._ended.set()
+
+    def _note(self, arrival: Arrival) -> None:
+        """What a frame tells of the stream: when it began, its rate, that it is there."""
+        frame = arrival.frame
+        if self._began is None:
+            self._began = time() - frame.time_s
+        self._recent, self._newest_s = frame, arrival.at_s
+        if self._feed.source.live and self._measured.frame(frame.number, frame.time_s):
+            _log.warning("the stream has %.4g frames a second now", self.stream_fps)
+            with self._swapping:
+                if self._running is not None:
+                    self._running.engine.start(self.stream_fps)
+
+    def _count_damaged(self, before: int) -> int:
+        """Count the frames that the source has left out since there were `before`; returns how many there are now."""
+        damaged = self._feed.source.damaged
+        for _ in range(damaged - before):
+            self.meters.damaged()
+        return damaged
 
     def _due(self, running: Running, arrival: Arrival) -> list[Due]:
         due = running.engine.due(arrival.frame.number)
@@ -379,7 +423,7 @@ class LocalRunner:
         """All apps of the plan are stopped: the last plan that was good runs again, or none."""
         self._running, self._last_good = self._last_good, None
         if self._running is not None:
-            self._running.start_again()
+            self._running.start_again(self.stream_fps)
             self.meters.plan(self._running.engine.plan)
         _log.error("all apps of the plan failed; %s", self._what_runs())
 

@@ -46,11 +46,14 @@ class Running:
         self.good = False
         self._meters = meters
         self._write = write
-        self.start_again()
+        self._start_votes()
 
-    def start_again(self) -> None:
+    def start_again(self, stream_fps: float) -> None:
         """Its next frame is its first one; apps that were stopped stay so."""
-        self.engine.start()
+        self.engine.start(stream_fps)
+        self._start_votes()
+
+    def _start_votes(self) -> None:
         self._votes = {
             branch.subnet.app_id: Votes(branch.event_class, branch.subnet.x_vote)
             for branch in self.engine.branches

@@ -23,6 +23,7 @@ from mainstream._optional import require
 from mainstream.description import shown
 from mainstream.errors import MainstreamError, ProblemError
 from mainstream.extensions import PART_LOADERS
+from mainstream.ranges import SECONDS, Range
 from mainstream.streamer.keys import server_security
 from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.requests import one_line
@@ -44,8 +45,7 @@ _LAST_PORT: Final = 65535
 _LOOK_MS: Final = 20
 _LINGER_MS: Final = 500
 """How long the last answer may take to leave."""
-_MOST: Final = 1_000_000
-"""Seconds and gigabytes for a trial are fewer."""
+_GIGABYTES: Final = Range(0, 1e6, low_open=True, unit="gigabytes")
 _BUSY: Final = "error: busy: another plan is being deployed; send this one again when that has been answered"
 
 _log = logging.getLogger(__name__)
@@ -122,9 +122,8 @@ class Server:
         self._runner = runner
         self._request: _Request | None = None
         self._next: _Request | None = None
-        for name, given in (("load_timeout_s", load_timeout_s), ("load_memory_gb", load_memory_gb)):
-            if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < _MOST:
-                raise ProblemError(f"{name}: got {shown(given)}; it has to be a number above 0, below {_MOST:,}")
+        SECONDS.check("load_timeout_s", load_timeout_s)
+        _GIGABYTES.check("load_memory_gb", load_memory_gb)
         with ExitStack() as opened:
             context: zmq.Context[zmq.Socket[bytes]] = opened.enter_context(zmq.Context())
             self._socket = opened.enter_context(context.socket(zmq.ROUTER))

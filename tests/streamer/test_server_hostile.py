@@ -199,7 +199,7 @@ def test_this_machine_may_send_plans_without_keys(models: Path, bind: str) -> No
 
 
 def test_metrics_of_apps_that_have_gone_are_forgotten_after_the_next_plan() -> None:
-    meters = Meters(Rate(), lambda: 0)
+    meters = Meters(Rate(), lambda: 0, lambda: 0.0)
     for first in range(0, 1000, 10):
         plan = alone(*((app_id, "net.npz") for app_id in range(first, first + 10)))
         meters.plan(plan)

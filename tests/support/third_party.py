@@ -28,6 +28,7 @@ class Slides:
     fps = FPS
     live = False
     reconnects = 0
+    damaged = 0
 
     def __init__(self, *, loop: bool = False, paced: bool = True) -> None:
         self._loop, self._paced = loop, paced
