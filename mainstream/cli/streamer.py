@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -67,6 +68,10 @@ def command(
         str | None,
         typer.Option(metavar="[HOST:]PORT", help="Answer Prometheus there; HOST is 127.0.0.1.", show_default=False),
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the last good plan there, and begin with it.", show_default=False),
+    ] = None,
     curve_keys: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Answer known clients only; see streamer-keys.", show_default=False),
@@ -105,6 +110,7 @@ def command(
                 threads=threads,
                 results=results,
                 metrics=metrics,
+                state=state,
             )
             with (
                 runner,
@@ -119,6 +125,7 @@ def command(
                 live_rates(runner, errors),
             ):
                 errors.print(f"listening at {server.address}; the source has {runner.stream_fps:g} fps")
+                Thread(target=runner.restore, name="mainstream-restore", daemon=True).start()
                 server.serve()
     except KeyboardInterrupt:
         errors.print("ended")

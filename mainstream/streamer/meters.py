@@ -130,6 +130,7 @@ class Meters:
         part = ["app", "input_layer", "output_layer"]
         self._compute = Counter("compute_seconds", "Seconds of a core spent in a part.", part, **here)
         self._damaged = Counter("frames_damaged", "Frames that could not be made into pixels.", **here)
+        self._lost = Counter("results_lost", "Results that could not be written.", **here)
         self._handshakes = Counter(
             "handshakes_failed", "Connections of no client, or of one that may not talk.", **here
         )
@@ -191,6 +192,10 @@ class Meters:
     def damaged(self) -> None:
         """A frame could not be made into pixels."""
         self._damaged.inc()
+
+    def result_lost(self) -> None:
+        """A result could not be written."""
+        self._lost.inc()
 
     def handshake_failed(self) -> None:
         """Something connected that is no client, or none that may talk."""

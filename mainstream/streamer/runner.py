@@ -32,6 +32,7 @@ from mainstream.streamer.measured_rate import MeasuredRate
 from mainstream.streamer.meters import AppRate, Meters
 from mainstream.streamer.metrics_server import serve_metrics
 from mainstream.streamer.plan import NetPlan
+from mainstream.streamer.plan_state import PlanState
 from mainstream.streamer.requests import one_line
 from mainstream.streamer.results import Analysis, ResultsFile
 from mainstream.streamer.running import Running
@@ -82,6 +83,8 @@ class LocalRunner:
         File to add a JSON line to for each app and frame; ``-`` is stdout.
     metrics : str, optional
         ``PORT`` or ``HOST:PORT`` where Prometheus is answered.
+    state : str or Path, optional
+        Folder where the last good plan is kept, for :meth:`restore`.
 
     Raises
     ------
@@ -105,6 +108,7 @@ class LocalRunner:
         threads: int | None = None,
         results: str | Path | None = None,
         metrics: str | None = None,
+        state: str | Path | None = None,
     ) -> None:
         self.model_dir = Path(model_dir)
         if not self.model_dir.is_dir():
@@ -133,6 +137,7 @@ class LocalRunner:
         self._count = threads or len(os.sched_getaffinity(0))
         self._free = Semaphore(self._count)
         self._results: ResultsFile | None = None
+        self._state = None if state is None else PlanState(Path(state))
         with ExitStack() as opened:
             source_ = open_source(source, loop=loop, paced=paced)
             self._measured = MeasuredRate(float(source_.fps))
@@ -259,21 +264,8 @@ class LocalRunner:
             raise ProblemError(f"plan: got {shown(plan)}; it has to be a NetPlan")
         given_up = given_up or Event()
         with self._deploying:
-            self._check_runs()
-            engine_fps = self.stream_fps
-            engine = self._engine(plan)
-            if given_up.is_set():
-                raise DeployError("it was given up before it was loaded")
-            window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
-            running = Running(engine, window, self.meters, self._write)
-            with self._swapping:
-                if self._running is not None and (self._running.good or self._last_good is None):
-                    self._last_good = self._running
-                if engine_fps != self.stream_fps:  # it was measured anew meanwhile
-                    engine.start(self.stream_fps)
-                self.meters.plan(plan)
-                self._running = running
-            self._feed.start()
+            running = self._take_over(plan, given_up)
+            window = running.window
             while not (window.wait(_LOOK_S) or running.failed or given_up.is_set()):
                 if self.ended or self._closed.is_set():
                     break
@@ -287,6 +279,45 @@ class LocalRunner:
                 away = f"the camera is away: no frame for {self.silent_s:.1f} s"
                 raise DeployError(f"{away}; the plan runs as soon as frames come again")
             return Observed(window.rates(ended=self.ended), plan)
+
+    def restore(self) -> bool:
+        """Run the last good plan that was kept, if there is one; whether it runs now.
+
+        One that cannot be run any more is told in the log.
+        """
+        plan = None if self._state is None else self._state.load()
+        if plan is None:
+            return False
+        try:
+            with self._deploying:
+                self._take_over(plan, Event())
+        except DeployError as error:
+            _log.warning("the plan that was kept does not run: %s", error)
+            return False
+        return True
+
+    def _take_over(self, plan: NetPlan, given_up: Event) -> Running:
+        """Load and warm a plan, and let it take over."""
+        self._check_runs()
+        engine_fps = self.stream_fps
+        engine = self._engine(plan)
+        if given_up.is_set():
+            raise DeployError("it was given up before it was loaded")
+        window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
+        running = Running(engine, window, self.meters, self._write, self._keep)
+        with self._swapping:
+            if self._running is not None and (self._running.good or self._last_good is None):
+                self._last_good = self._running
+            if engine_fps != self.stream_fps:  # it was measured anew meanwhile
+                engine.start(self.stream_fps)
+            self.meters.plan(plan)
+            self._running = running
+        self._feed.start()
+        return running
+
+    def _keep(self, plan: NetPlan) -> None:
+        if self._state is not None:
+            self._state.save(plan)
 
     def _engine(self, plan: NetPlan) -> Engine:
         """The plan, loaded and warm."""
@@ -303,8 +334,8 @@ class LocalRunner:
             raise DeployError(one_line(f"it cannot be loaded: {type(error).__name__}: {error}")) from error
 
     def _write(self, analysis: Analysis) -> None:
-        if self._results is not None:
-            self._results.write(analysis)
+        if self._results is not None and not self._results.write(analysis):
+            self.meters.result_lost()
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -11,6 +11,7 @@ from mainstream.streamer.engine import Branch, Due, Engine, Tensor, run
 from mainstream.streamer.feed import Arrival
 from mainstream.streamer.frames import Frame
 from mainstream.streamer.meters import Meters
+from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.results import Analysis, Votes
 from mainstream.streamer.window import Window
 
@@ -30,6 +31,8 @@ class Running:
     meters : Meters
     write : callable
         Takes what an app says of a frame.
+    keep : callable
+        Takes the plan when an app has its first result.
 
     Attributes
     ----------
@@ -39,13 +42,21 @@ class Running:
         An app has had a result.
     """
 
-    def __init__(self, engine: Engine, window: Window, meters: Meters, write: Callable[[Analysis], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        window: Window,
+        meters: Meters,
+        write: Callable[[Analysis], None],
+        keep: Callable[[NetPlan], None],
+    ) -> None:
         self.engine = engine
         self.window = window
         self.stopped: dict[int, str] = {}
         self.good = False
         self._meters = meters
         self._write = write
+        self._keep = keep
         self._start_votes()
 
     def start_again(self, stream_fps: float) -> None:
@@ -111,7 +122,9 @@ class Running:
 
     def _analysed(self, app_id: int, scores: Tensor, arrival: Arrival, began: float) -> None:
         self._failures[app_id] = 0
-        self.good = True
+        if not self.good:
+            self.good = True
+            self._keep(self.engine.plan)
         votes = self._votes[app_id]
         positive, event = votes.decide(scores)
         self._meters.analysed(app_id, monotonic() - arrival.at_s)
