@@ -49,6 +49,9 @@ _END_S: Final = 1.0
 _SILENT_S: Final = 1.0
 _SILENT_FRAMES: Final = 5
 """A live source is away when it has given no frame for a second, and for as long as five frames take."""
+_HELD_S: Final = 2.0
+_MOST_HELD: Final = 64
+"""Seconds and frames of the stream that wait, rather than being dropped, while a plan is loaded."""
 _LONGEST_S: Final = 60.0
 """Seconds that all parts together may take for a frame; what takes longer hangs."""
 
@@ -300,7 +303,11 @@ class LocalRunner:
         """Load and warm a plan, and let it take over."""
         self._check_runs()
         engine_fps = self.stream_fps
-        engine = self._engine(plan)
+        self._feed.hold(min(round(_HELD_S * engine_fps), _MOST_HELD))
+        try:
+            engine = self._engine(plan)
+        finally:
+            self._feed.release()
         if given_up.is_set():
             raise DeployError("it was given up before it was loaded")
         window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
