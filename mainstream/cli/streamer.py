@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from mainstream.errors import ProblemError
+from mainstream.cli.exit_codes import FAILED
+from mainstream.cli.log import Log, LogForm
+from mainstream.errors import DeployError, ProblemError
 
 ModelDir = Annotated[
     Path,
@@ -76,6 +78,7 @@ def command(
         Path | None,
         typer.Option(metavar="DIR", help="Answer known clients only; see streamer-keys.", show_default=False),
     ] = None,
+    log: Annotated[LogForm, typer.Option(help="How to say what happens, on stderr.")] = LogForm.TEXT,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen to other machines without keys: whoever reaches it sends plans.")
     ] = False,
@@ -85,7 +88,7 @@ def command(
     Takes a plan, runs it, measures, and answers with the frame rates that its apps reached. The plan goes on running
     until the next one takes its place. Ctrl-C or SIGTERM ends it.
     """
-    from mainstream.cli.ending import end_in_time
+    from mainstream.cli.ending import end_in_time, leave
     from mainstream.cli.rates import live_rates
     from mainstream.files import naming
     from mainstream.formats.streamer_config import camera_of
@@ -96,6 +99,7 @@ def command(
     if (source is None) == (camera is None):
         raise ProblemError("command line: give either --source, or --camera and its -C CONFIG_DIR")
     errors = plain_console(stderr=True)
+    said = Log(log, errors)
     end_in_time()
     try:
         with naming("command line"):
@@ -124,13 +128,16 @@ def command(
                 ) as server,
                 live_rates(runner, errors),
             ):
-                errors.print(f"listening at {server.address}; the source has {runner.stream_fps:g} fps")
+                said.say(f"listening at {server.address}; the source has {runner.stream_fps:g} fps")
                 Thread(target=runner.restore, name="mainstream-restore", daemon=True).start()
                 server.serve()
     except KeyboardInterrupt:
-        errors.print("ended")
-        return
-    errors.print("ended: the source has no more frames")
+        said.say("ended")
+        leave()
+    except DeployError as error:
+        said.say(f"mainstream: {error}")
+        raise typer.Exit(FAILED) from None
+    said.say("ended: the source has no more frames")
 
 
 def _config(config_dir: Path | None) -> Path:

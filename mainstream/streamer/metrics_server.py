@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import HTTPServer
 from socket import SHUT_RDWR, socket
@@ -53,8 +53,22 @@ def _hang_up(request: socket) -> None:
         request.shutdown(SHUT_RDWR)
 
 
-def serve_metrics(address: str, registry: CollectorRegistry) -> Callable[[], None]:
-    """Answer Prometheus at ``PORT`` (of 127.0.0.1) or ``HOST:PORT``; returns what ends that.
+def serve_metrics(
+    address: str, registry: CollectorRegistry, checks: Mapping[str, Callable[[], str | None]]
+) -> Callable[[], None]:
+    """Answer Prometheus, and those who ask how it is, at ``PORT`` (of 127.0.0.1) or ``HOST:PORT``.
+
+    Parameters
+    ----------
+    address : str
+    registry : prometheus_client.CollectorRegistry
+    checks : mapping of str to callable
+        Path, such as ``/healthz`` -> what is wrong, or None: answered with 503 and that, or with 200 and "ok".
+
+    Returns
+    -------
+    callable
+        Ends it.
 
     Raises
     ------
@@ -63,11 +77,24 @@ def serve_metrics(address: str, registry: CollectorRegistry) -> Callable[[], Non
     """
     from prometheus_client.exposition import MetricsHandler
 
+    class Handler(MetricsHandler):
+        def do_GET(self) -> None:  # noqa: N802 (the library's name)
+            check = checks.get(self.path)
+            if check is None:
+                super().do_GET()
+                return
+            wrong = check()
+            self.send_response(200 if wrong is None else 503)
+            self.send_header("Content-Type", "text/plain; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(f"{wrong or 'ok'}\n".encode())
+
+    Handler.registry = registry
     host, _, port = address.rpartition(":")
     if not port.isdecimal() or not 0 <= int(port) <= 65535:
         raise ProblemError(f"metrics: got {address!r}; it has to be PORT or HOST:PORT")
     try:
-        server = _Server((host or "127.0.0.1", int(port)), MetricsHandler.factory(registry))
+        server = _Server((host or "127.0.0.1", int(port)), Handler)
     except OSError as error:
         raise ProblemError(f"metrics: cannot listen at {address}: {error.strerror}") from None
     thread = Thread(target=server.serve_forever, args=(0.1,), name="mainstream-metrics", daemon=True)

@@ -155,7 +155,9 @@ class LocalRunner:
             if results is not None:
                 self._results = opened.enter_context(closing(ResultsFile(results)))
             if metrics is not None:
-                opened.callback(serve_metrics(metrics, self.meters.registry))
+                opened.callback(
+                    serve_metrics(metrics, self.meters.registry, {"/healthz": self.unhealthy, "/readyz": self.unready})
+                )
             self.loader.start()
             self._workers = Workers(self._count, _LONGEST_S)
             opened.callback(self._workers.end, _END_S)
@@ -214,6 +216,24 @@ class LocalRunner:
         self._ended.wait(timeout_s)
         self._check()
         return self.ended
+
+    def unhealthy(self) -> str | None:
+        """Why it has to be started again; None where it has not."""
+        if self._failure is not None:
+            return one_line(str(self._failure))
+        return None if self._dispatcher.is_alive() else "the source has ended"
+
+    def unready(self) -> str | None:
+        """Why no app analyses frames now; None where one does."""
+        wrong = self.unhealthy()
+        if wrong is not None:
+            return wrong
+        running = self._running
+        if running is None or running.failed:
+            return "no plan runs"
+        if self._newest_s is None:
+            return "no frame has come yet"
+        return f"the camera has been away for {self.silent_s:.0f} s" if self.silent_s else None
 
     @property
     def registry(self) -> CollectorRegistry:
