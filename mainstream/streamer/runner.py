@@ -28,6 +28,7 @@ from mainstream.streamer.client import Observed
 from mainstream.streamer.engine import LARGEST_SIDE, Due, Engine, part_keys
 from mainstream.streamer.feed import Arrival, Feed
 from mainstream.streamer.frames import Frame
+from mainstream.streamer.in_order import InOrder
 from mainstream.streamer.measured_rate import MeasuredRate
 from mainstream.streamer.meters import AppRate, Meters
 from mainstream.streamer.metrics_server import serve_metrics
@@ -487,20 +488,3 @@ class LocalRunner:
 
     def _what_runs(self) -> str:
         return "no plan runs now" if self._running is None else "the plan before runs again"
-
-
-class InOrder:
-    """Lets what several threads finish be delivered in the order in which it was begun: votes count frames in a row."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._waiting: dict[int, Callable[[], None]] = {}
-        self._next = 0
-
-    def put(self, number: int, deliver: Callable[[], None]) -> None:
-        """Number `number`, counted from 0, is finished; deliver it and those that waited for it."""
-        with self._lock:
-            self._waiting[number] = deliver
-            while self._next in self._waiting:
-                self._waiting.pop(self._next)()
-                self._next += 1
