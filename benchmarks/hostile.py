@@ -4,8 +4,8 @@
 
 MobileNetV2 at 96 pixels with random weights on a stream of 10 fps. Without a name, both.
 
-- requests: `--count` messages that are no plan (noise, cut-off or changed plans, strange values, deep nesting, megabytes
-  of anything), seeds 0, 1, ..., while a plan runs: answers, the longest wait for one, frames of the plan without result.
+- requests: `--count` messages that are no plan (noise, cut-off or changed plans, strange values, deep nesting,
+  megabytes of anything), seeds 0, 1, ..., while a plan runs: answers, the longest wait, frames without result.
 - swaps: a hundred between four plans of four apps that have no part in common: frames without result, and the memory
   of the process after the tenth swap and after the last.
 """
