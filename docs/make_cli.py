@@ -13,7 +13,8 @@ WIDTH = 100
 HEAD = """\
 # The command line
 
-Exit codes of every command: 0 done, 2 bad input, 3 infeasible, 130 interrupted. What is wrong is one line on stderr.
+Exit codes of every command: 0 done, 2 bad input, 3 infeasible, 4 a runtime that failed, 130
+interrupted. What is wrong is one line on stderr.
 
 Written by `python docs/make_cli.py > docs/cli.md`; a test compares the two.
 """

@@ -166,8 +166,16 @@ class PartLoader(Protocol):
         """Get ready, before the first part is loaded; a :class:`MissingExtraError` where a package is missing."""
         ...
 
-    def load(self, path: Path, input_layer: str, output_layer: str) -> Part:
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Part:
         """The layers between two tensors of a model file.
+
+        Parameters
+        ----------
+        path : Path
+        input_layer, output_layer : str
+        trusted : bool
+            The file may do all that the engine can make it do; else it may compute, and neither read nor write files,
+            talk to others, nor run code of its own.
 
         Raises
         ------
@@ -184,16 +192,19 @@ class Source(Protocol):
     Attributes
     ----------
     fps : float
-        The stream's frames a second.
+        The stream's frames a second; of a live one those at first, since the runtime goes on measuring.
     live : bool
         Whether frames come when the camera takes them, asked for or not.
     reconnects : int
         How many times a camera that was lost has come back.
+    damaged : int
+        How many frames were left out because they are damaged.
     """
 
     fps: float
     live: bool
     reconnects: int
+    damaged: int
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames, each when it is due; a :class:`ProblemError` where the stream is damaged."""

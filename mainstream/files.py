@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -52,16 +53,30 @@ def naming(where: object) -> Iterator[None]:
         raise InfeasibleError(f"{where}: {error}", error.smallest_budget) from None
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, largest: int = 2**26) -> str:
     """The text of a UTF-8 file that is not empty.
+
+    Parameters
+    ----------
+    path : Path
+    largest : int
+        Bytes that it may have.
 
     Raises
     ------
     ProblemError
-        The file is missing, unreadable, a directory, empty or not UTF-8.
+        The file is missing, unreadable, a directory or a device, empty, too large or not UTF-8.
     """
     try:
-        data = path.read_bytes()
+        kind = path.stat().st_mode
+        if stat.S_ISCHR(kind) or stat.S_ISBLK(kind) or (stat.S_ISFIFO(kind) and not _is_open(path)):
+            raise ProblemError(f"{path}: is a device or a pipe; name a file")
+        with path.open("rb") as file:
+            data = file.read(largest + 1)
+        if len(data) > largest:
+            raise ProblemError(f"{path}: has more than {largest:,} bytes, far more than such a file needs")
+    except ProblemError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ProblemError(f"{path}: {reason(error)}") from None
     try:
@@ -71,6 +86,11 @@ def read_text(path: Path) -> str:
     if not text.strip():
         raise ProblemError(f"{path}: the file is empty")
     return text
+
+
+def _is_open(path: Path) -> bool:
+    """Whether it names something that this process was given open, as ``<(command)`` in a shell does."""
+    return str(path).startswith(("/dev/stdin", "/dev/fd/", "/proc/self/fd/"))
 
 
 def check_target(path: Path) -> None:
@@ -154,7 +174,7 @@ def json_values(text: str) -> Any:
         The text is no JSON.
     """
     try:
-        return json.loads(text, object_pairs_hook=_different)
+        return json.loads(text, object_pairs_hook=different_keys)
     except json.JSONDecodeError as error:
         raise ProblemError(f"no JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except ProblemError:
@@ -288,10 +308,11 @@ class _Extent:
                 seen.add(key)
 
 
-def _different(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in values if keys.count(key) > 1)
-        raise ProblemError(f"key {shown(twice)} stands twice in one mapping")
+def different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The mapping of a JSON object's pairs; a key given twice is a ProblemError."""
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise ProblemError(f"key {shown(key)} stands twice in one mapping")
+        values[key] = value
     return values

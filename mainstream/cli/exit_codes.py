@@ -8,5 +8,7 @@ CANNOT_PRINT: Final = 1
 """Nobody reads what is printed any more, or the disk is full."""
 BAD_INPUT: Final = 2
 INFEASIBLE: Final = 3
+FAILED: Final = 4
+"""A runtime failed while it ran: the source broke off, or it was the runtime's own fault."""
 INTERRUPTED: Final = 130
 """Ctrl-C: 128 and the number of SIGINT, as shells count."""

@@ -28,14 +28,20 @@ def live_rates(runner: LocalRunner, screen: Console) -> Iterator[None]:
 
 
 def rates_of(runner: LocalRunner) -> Table:
-    """The apps that run, their target and observed rates, and frames analysed and dropped."""
+    """The apps that run, their target and observed rates, frames analysed and dropped, and why some fail."""
     made = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for heading in ("app", "target fps", "observed", "frames", "dropped"):
         made.add_column(heading, justify="right", no_wrap=True)
+    if runner.silent_s:
+        made.caption = f"the camera has been away for {runner.silent_s:.0f} s"
     rates = runner.rates()
+    failing = any(one.failure for one in rates)
+    if failing:
+        made.add_column("failed")
     for one in rates[:LISTED]:
         numbers = f"{one.target_fps:g}", f"{one.observed_fps:.2f}", f"{one.analysed}", f"{one.dropped}"
-        made.add_row(str(one.app_id), *numbers)
+        notes = [Text(f"{'stopped: ' if one.stopped else ''}{one.failure or ''}")] if failing else []
+        made.add_row(str(one.app_id), *numbers, *notes)
     if len(rates) > LISTED:
         made.add_row(Text(f"... and {len(rates) - LISTED:,} more"))
     return made

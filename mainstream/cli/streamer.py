@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import typer
 
-from mainstream.errors import ProblemError
+from mainstream.cli.exit_codes import FAILED
+from mainstream.cli.log import Log, LogForm
+from mainstream.errors import DeployError, ProblemError
 
 ModelDir = Annotated[
     Path,
@@ -49,6 +51,13 @@ def command(
     ] = "tcp://127.0.0.1:5555",
     window: Annotated[float, typer.Option(metavar="SECONDS", help="How long to measure before the answer.")] = 30,
     engine: Annotated[str, typer.Option(metavar="NAME", help="What runs the models.")] = "tensorflow",
+    trust_models: Annotated[
+        bool, typer.Option("--trust-models", help="Run models that may do more than compute: touch files, loop.")
+    ] = False,
+    load_timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long a new plan may take to be loaded and tried.")
+    ] = 60,
+    load_memory: Annotated[float, typer.Option(metavar="GB", help="Memory that it may take while it is tried.")] = 2,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", help="Frames in work at a time; else one a core.", show_default=False),
@@ -61,16 +70,25 @@ def command(
         str | None,
         typer.Option(metavar="[HOST:]PORT", help="Answer Prometheus there; HOST is 127.0.0.1.", show_default=False),
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the last good plan there, and begin with it.", show_default=False),
+    ] = None,
     curve_keys: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Answer known clients only; see streamer-keys.", show_default=False),
     ] = None,
+    log: Annotated[LogForm, typer.Option(help="How to say what happens, on stderr.")] = LogForm.TEXT,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen to other machines without keys: whoever reaches it sends plans.")
+    ] = False,
 ) -> None:
     """Run net plans on a camera or clip: a stand-in for Streamer's mainstream_server.
 
     Takes a plan, runs it, measures, and answers with the frame rates that its apps reached. The plan goes on running
     until the next one takes its place. Ctrl-C or SIGTERM ends it.
     """
+    from mainstream.cli.ending import end_in_time, leave
     from mainstream.cli.rates import live_rates
     from mainstream.files import naming
     from mainstream.formats.streamer_config import camera_of
@@ -81,8 +99,8 @@ def command(
     if (source is None) == (camera is None):
         raise ProblemError("command line: give either --source, or --camera and its -C CONFIG_DIR")
     errors = plain_console(stderr=True)
-    # As Ctrl-C, also while TensorFlow is being loaded.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    said = Log(log, errors)
+    end_in_time()
     try:
         with naming("command line"):
             runner = LocalRunner(
@@ -92,17 +110,34 @@ def command(
                 loop=not once,
                 size=None if model is None else _size(_config(config_dir), model),
                 engine=engine,
+                trust_models=trust_models,
                 threads=threads,
                 results=results,
                 metrics=metrics,
+                state=state,
             )
-            with runner, Server(runner, bind, curve_keys=curve_keys) as server, live_rates(runner, errors):
-                errors.print(f"listening at {server.address}; the source has {runner.stream_fps:g} fps")
+            with (
+                runner,
+                Server(
+                    runner,
+                    bind,
+                    curve_keys=curve_keys,
+                    insecure=insecure,
+                    load_timeout_s=load_timeout,
+                    load_memory_gb=load_memory,
+                ) as server,
+                live_rates(runner, errors),
+            ):
+                said.say(f"listening at {server.address}; the source has {runner.stream_fps:g} fps")
+                Thread(target=runner.restore, name="mainstream-restore", daemon=True).start()
                 server.serve()
     except KeyboardInterrupt:
-        errors.print("ended")
-        return
-    errors.print("ended: the source has no more frames")
+        said.say("ended")
+        leave()
+    except DeployError as error:
+        said.say(f"mainstream: {error}")
+        raise typer.Exit(FAILED) from None
+    said.say("ended: the source has no more frames")
 
 
 def _config(config_dir: Path | None) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from mainstream.ranges import Probability, Whole
 
 Frames = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+
+_LARGEST: Final = 2**30
+"""Bytes of labels or scores: a million frames have some hundred million."""
 
 
 def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[Frames, Flags]:
@@ -39,7 +43,7 @@ def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[F
     ProblemError
         The file cannot be read, a label is none of the classes, or a frame stands twice.
     """
-    text = read_text(path)
+    text = read_text(path, largest=_LARGEST)
     found: dict[int, bool] = {}
     with naming(path):
         for where, keys in csv_rows(text, ("frame", "label")):
@@ -73,7 +77,7 @@ def read_scores(path: Path, threshold: float, app_id: int | None = None) -> tupl
         The file cannot be read, a line is not what it has to be, a frame stands twice, or results are of several apps
         and none is chosen, or hold none of the chosen one.
     """
-    text = read_text(path)
+    text = read_text(path, largest=_LARGEST)
     found: dict[int, bool] = {}
     with naming(path):
         if text.lstrip().startswith("{"):

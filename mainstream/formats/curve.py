@@ -12,6 +12,8 @@ from mainstream.files import csv_rows, naming, read_text, write_text
 from mainstream.ranges import Probability, Whole
 
 CURVE_COLUMNS: Final = ("num_frozen", "accuracy", "false_positive_rate")
+_LARGEST: Final = 2**20
+"""Bytes of a curve; one of a thousand chokepoints has 50,000."""
 
 
 class Curve(NamedTuple):
@@ -30,7 +32,7 @@ def load_curve(path: str | PathLike[str]) -> Curve:
         The file cannot be read, or a column or a value is not what it has to be.
     """
     path = Path(path)
-    text = read_text(path)
+    text = read_text(path, largest=_LARGEST)
     with naming(path):
         return _curve(text)
 

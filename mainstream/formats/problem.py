@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,7 +16,7 @@ from mainstream.errors import ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.files import Name, mapping, naming, write_text
 from mainstream.formats.curve import Curve, load_curve
-from mainstream.formats.package import Package, check_fit, read_package
+from mainstream.formats.package import PACKAGE, Package, check_fit, read_package
 from mainstream.formats.package_app import app_of_package
 from mainstream.formats.profile import load_profile
 from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
@@ -105,7 +107,9 @@ def load_problem(path: Name) -> Problem:
         if isinstance(keys.get("apps"), list):
             keys["apps"] = _apps(keys["apps"], path.parent, packages)
         if isinstance(keys.get("model"), str):
-            keys["model"] = load_profile(path.parent / keys["model"])
+            profile = path.parent / keys["model"]
+            with _unquoted(profile, path.parent):
+                keys["model"] = load_profile(profile)
         elif "model" in keys:
             keys["model"] = Model.of(keys["model"])
         if packages and "model" in keys:
@@ -155,12 +159,26 @@ def _apps(given: list[Any], folder: Path, packages: dict[str, Package]) -> tuple
         path = _named("package", keys.pop("package"), "a folder", folder, where)
         with naming(f"{where}: package"):
             if path not in read:
-                read[path] = read_package(path)
+                with _unquoted(path / PACKAGE, folder):
+                    read[path] = read_package(path)
             packages[where], curve = read[path]
         with naming(where):
             apps.append(app_of_package(path, packages[where], curve, {"app_id": i + 1, **keys}))
     check_unique(id_array([app.app_id for app in apps]))
     return tuple(apps)
+
+
+@contextmanager
+def _unquoted(file: Path, folder: Path) -> Iterator[None]:
+    """Tell nothing of what a file outside the problem's folder holds: who sent the problem may not be let read it."""
+    try:
+        yield
+    except ProblemError:
+        if file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
+            raise
+        raise ProblemError(
+            f"{file}: it is not what it has to be; what is wrong is told of files in the problem's own folder only"
+        ) from None
 
 
 def _named(key: str, name: object, kind: str, folder: Path, where: str) -> Path:
@@ -178,7 +196,7 @@ def _with_curve(app: Any, folder: Path, curves: dict[Path, Curve], where: str) -
         return keys
     path = _named("curve", keys.pop("curve"), "a CSV file", folder, where)
     if path not in curves:
-        with naming(f"{where}: curve"):
+        with naming(f"{where}: curve"), _unquoted(path, folder):
             curves[path] = load_curve(path)
     filled = {key: rates for key, rates in curves[path]._asdict().items() if rates is not None}
     for key in keys:

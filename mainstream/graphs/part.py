@@ -17,6 +17,7 @@ from mainstream.files import naming
 from mainstream.graphs.backend import brief, tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.keras_file import load_keras_file
+from mainstream.graphs.op_allow_list import check_ops
 from mainstream.graphs.shapes import fits
 from mainstream.graphs.trace import trace
 
@@ -32,6 +33,8 @@ class GraphPart:
         A frozen graph, ``.pb``, or a Keras model, ``.keras``; read once, here.
     input_layer, output_layer : str
         Names of the tensors at its two ends; the profile's ``frozen_layer_names``.
+    trusted : bool
+        The model may hold any operation, not only those of :mod:`mainstream.graphs.op_allow_list`.
 
     Attributes
     ----------
@@ -46,9 +49,10 @@ class GraphPart:
         The file is no such model, has no such tensor, or no way from the one to the other.
     """
 
-    def __init__(self, path: str | Path, input_layer: str, output_layer: str) -> None:
+    def __init__(self, path: str | Path, input_layer: str, output_layer: str, *, trusted: bool = False) -> None:
         tf = tensorflow("run")
-        graph, definition = read_graph(path)
+        with naming("model_path"):
+            graph, definition = read_graph(path, trusted=trusted)
         with naming("input_layer"):
             feed = _tensor(graph, input_layer, path)
         with naming("output_layer"):
@@ -105,11 +109,9 @@ class _TensorFlow:
         with suppress(ProblemError):
             use_threads(1)
 
-    def load(self, path: Path, input_layer: str, output_layer: str) -> GraphPart:
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> GraphPart:
         """The layers between two tensors of a frozen graph or a Keras model."""
-        with naming("model_path"):
-            read_graph(path)
-        return GraphPart(path, input_layer, output_layer)
+        return GraphPart(path, input_layer, output_layer, trusted=trusted)
 
 
 TENSORFLOW: Final[PartLoader] = _TensorFlow()
@@ -119,7 +121,7 @@ def _shape(tensor: Any) -> tuple[int | None, ...] | None:
     return None if tensor.shape.rank is None else tuple(tensor.shape)
 
 
-def read_graph(path: str | Path) -> tuple[Any, Any]:
+def read_graph(path: str | Path, *, trusted: bool) -> tuple[Any, Any]:
     """The tf.Graph and the GraphDef of a model file; the one read last is kept.
 
     Raises
@@ -127,18 +129,18 @@ def read_graph(path: str | Path) -> tuple[Any, Any]:
     MissingExtraError
         TensorFlow is not installed.
     ProblemError
-        The file cannot be read or is no model.
+        The file cannot be read, is no model, or holds operations that need trust.
     """
     path = Path(path)
     try:
         state = path.stat()
-        return _read(path, state.st_mtime_ns, state.st_size)
+        return _read(path, state.st_mtime_ns, state.st_size, trusted)
     except OSError as error:
         raise ProblemError(f"{path} cannot be read: {error.strerror}") from None
 
 
 @lru_cache(maxsize=1)  # the parts of one file are made one after the other
-def _read(path: Path, modified: int, size: int) -> tuple[Any, Any]:
+def _read(path: Path, modified: int, size: int, trusted: bool) -> tuple[Any, Any]:
     """A file's graph and its definition; `modified` and `size` tell one version of the file from the next."""
     tf = tensorflow("run")
     if path.suffix == ".keras":
@@ -146,6 +148,9 @@ def _read(path: Path, modified: int, size: int) -> tuple[Any, Any]:
         definition = frozen_graph(network, network.tensor_names)
     else:
         definition = _parsed(path)
+    if not trusted:  # before TensorFlow looks at it: to know a shape it may run what the shape is made of
+        with naming(path):
+            check_ops(definition)
     try:
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(definition, name="")

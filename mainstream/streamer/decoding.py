@@ -44,6 +44,8 @@ class VideoReader:
         Frames a second, None where the container does not say.
     endless : bool
         Whether no end is known, as of a live stream.
+    damaged : int
+        Frames that were left out so far, because they are damaged.
 
     Raises
     ------
@@ -75,6 +77,9 @@ class VideoReader:
         rate = None if made_up else self._stream.average_rate
         self.fps = float(rate) if rate else None
         self.endless = self._container.duration is None
+        self.damaged = 0
+        # Else half a picture is one, with grey in place of the other half.
+        self._stream.codec_context.options = {"err_detect": "explode"}
 
     def __enter__(self) -> Self:
         return self
@@ -115,10 +120,13 @@ class VideoReader:
                     decoded = [] if packet.is_corrupt else packet.decode()
                 except av.error.InvalidDataError:
                     decoded = []
+                    self.damaged += 1
+                sound = [picture for picture in decoded if not picture.is_corrupt]
+                self.damaged += len(decoded) - len(sound) + packet.is_corrupt
                 if packet.size:  # the last one is empty and fetches what the decoder held back
                     whole = not packet.is_corrupt
-                count += len(decoded)
-                yield from decoded
+                count += len(sound)
+                yield from sound
         except av.error.FFmpegError as error:
             raise ProblemError(f"{self._name}: after {count} frames: {_advice(error)}") from None
         if not count:

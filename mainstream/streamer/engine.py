@@ -9,7 +9,8 @@ work of a second could not do it within those frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -27,13 +28,14 @@ from mainstream.formats.package import PACKAGE, read_package
 from mainstream.graphs.shapes import fits
 from mainstream.registry import check_has
 from mainstream.streamer.plan import NOBODY, NetPlan, Subnet
+from mainstream.streamer.requests import one_line
 
 Tensor = NDArray[Any]
 Pixels = Callable[[int, int, int], NDArray[np.uint8]]
 """Height, width, channels -> the frame at that size, shape (height, width, channels)."""
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
-_LARGEST_SIDE: Final = 8192
+LARGEST_SIDE: Final = 8192
 _NUMBERS: Final = "fiub"
 """Kinds of dtype that have a largest value: no text, no complex numbers."""
 _FINEST: Final = 10**6
@@ -63,6 +65,8 @@ class Branch:
         It runs on `step` of `period` frames of its parent, shifted by `phase`.
     event_class : int or None
         Number of the output that is the app's event.
+    classes : int or None
+        Scores that an app's own part gives for a frame; None for a shared part.
     """
 
     subnet: Subnet
@@ -72,6 +76,7 @@ class Branch:
     period: int
     phase: int
     event_class: int | None = None
+    classes: int | None = None
 
     def reached(self, frames: int) -> int:
         """How many of the first `frames` frames of its parent are its own."""
@@ -99,6 +104,8 @@ class Engine:
         Frames a second that the camera gives; a part that is to run faster runs on every frame.
     loaded : mapping of PartKey to Part, optional
         Parts of the plan before, which need not be loaded again.
+    trusted : bool
+        Models may do more than compute.
 
     Raises
     ------
@@ -114,15 +121,33 @@ class Engine:
         model_dir: Path,
         stream_fps: float,
         loaded: Mapping[PartKey, Part] | None = None,
+        *,
+        trusted: bool = False,
     ) -> None:
         self.plan = plan
-        parts = _load(plan, loader, model_dir.resolve(), loaded or {})
+        parts = _load(plan, loader, model_dir, loaded or {}, trusted=trusted)
         _check_shapes(plan, [part for _, part in parts])
         phased = zip(plan.subnets, parts, _phases(plan, stream_fps), strict=True)
         branches = [Branch(subnet, part, key, *phase) for subnet, (key, part), phase in phased]
         self.branches = _warm(branches)
+        self._live = frozenset(range(len(self.branches)))
+        self.start(stream_fps)
+
+    def start(self, stream_fps: float) -> None:
+        """The next frame is the plan's first one, of a stream of another rate."""
+        phases = zip(self.branches, _phases(self.plan, stream_fps), strict=True)
+        self.branches = [replace(branch, step=step, period=per, phase=phase) for branch, (step, per, phase) in phases]
         self._first: int | None = None
         self._reached = [0] * len(self.branches)
+
+    def stop(self, app_ids: Collection[int]) -> None:
+        """Run no part any more that only these apps need."""
+        needed: set[int] = set()
+        for branch in reversed(self.branches):
+            subnet = branch.subnet
+            if subnet.net_id in needed or not (subnet.shared or subnet.app_id in app_ids):
+                needed |= {subnet.net_id, subnet.parent_id}
+        self._live = frozenset(needed)
 
     @property
     def loaded(self) -> dict[PartKey, Part]:
@@ -142,12 +167,14 @@ class Engine:
             parent = branch.subnet.parent_id
             reached = branch.reached(number - self._first + 1 if parent == NOBODY else self._reached[parent])
             self._reached.append(reached)
-            if reached > done:
+            if reached > done and branch.subnet.net_id in self._live:
                 due.append(Due(branch, reached - done - 1))
         return due
 
 
-def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], dict[int, float]]:
+def run(
+    branches: Iterable[Branch], pixels: Pixels, failures: dict[int, str] | None = None
+) -> tuple[dict[int, Tensor], dict[int, float]]:
     """Run parts on one frame.
 
     Parameters
@@ -156,6 +183,8 @@ def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], 
         Parents first; with each part its parent.
     pixels : callable
         Gives the frame at a size; called once for each size.
+    failures : dict of int to str, optional
+        Gets the `net_id` of each part that fails and of those that it feeds, and the reason; the others run.
 
     Returns
     -------
@@ -167,7 +196,7 @@ def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], 
     Raises
     ------
     ProblemError
-        A part fails; the message names the net.
+        A part fails, and there is no `failures`; the message names the net.
     """
     frames: dict[tuple[int, int, int], Tensor] = {}
     outputs: dict[int, Tensor] = {}
@@ -179,46 +208,75 @@ def run(branches: Iterable[Branch], pixels: Pixels) -> tuple[dict[int, Tensor], 
             if size not in frames:
                 frames[size] = pixels(*size)[None].astype(np.float32)
             tensor = frames[size]
-        else:
+        elif subnet.parent_id in outputs:
             tensor = outputs[subnet.parent_id]
+        elif failures is not None:
+            failures[subnet.net_id] = failures[subnet.parent_id]
+            continue
         begun = thread_time()
         try:
-            outputs[subnet.net_id] = branch.part(tensor)
-        except ProblemError as error:
-            raise ProblemError(f"net {subnet.net_id}: {error}") from None
+            outputs[subnet.net_id] = _checked(branch, branch.part(tensor))
+        except Exception as error:  # whatever a model does on a frame
+            known = isinstance(error, ProblemError)
+            reason = one_line(f"net {subnet.net_id}: {error if known else f'{type(error).__name__}: {error}'}")
+            if failures is None:
+                raise ProblemError(reason) from None
+            failures[subnet.net_id] = reason
         seconds[subnet.net_id] = thread_time() - begun
     return outputs, seconds
 
 
-def _load(
-    plan: NetPlan, loader: PartLoader, model_dir: Path, loaded: Mapping[PartKey, Part]
-) -> list[tuple[PartKey, Part]]:
-    """The parts of a plan; those of one file one after the other, so that each file is read once."""
-    found: dict[int, tuple[PartKey, Part]] = {}
-    known = dict(loaded)
+def _checked(branch: Branch, output: Tensor) -> Tensor:
+    """The output of a part, when it has as many scores as there were at first."""
+    if branch.classes is not None and output.shape != (1, branch.classes):
+        raise ProblemError(f"it gave scores of shape {output.shape}; when it was tried, of shape {(1, branch.classes)}")
+    return output
+
+
+def part_keys(plan: NetPlan, model_dir: Path) -> dict[int, PartKey]:
+    """`net_id` -> what its part is known by, those of one file one after the other.
+
+    Raises
+    ------
+    ProblemError
+        A file is missing or outside `model_dir`; the message names net and key.
+    """
+    folder = model_dir.resolve()
+    found = {}
     for subnet in sorted(plan.subnets, key=lambda subnet: subnet.model_path):
         with naming(f"net {subnet.net_id}"):
-            path = _inside(model_dir, subnet.model_path)
-            state = path.stat()
-            key = PartKey(path, state.st_mtime_ns, state.st_size, subnet.input_layer, subnet.output_layer)
-            if key not in known:
-                known[key] = loader.load(path, subnet.input_layer, subnet.output_layer)
+            path, state = _inside(folder, subnet.model_path)
+        key = PartKey(path, state.st_mtime_ns, state.st_size, subnet.input_layer, subnet.output_layer)
+        found[subnet.net_id] = key
+    return found
+
+
+def _load(
+    plan: NetPlan, loader: PartLoader, model_dir: Path, loaded: Mapping[PartKey, Part], *, trusted: bool
+) -> list[tuple[PartKey, Part]]:
+    """The parts of a plan; those of one file one after the other, so that each file is read once."""
+    keys = part_keys(plan, model_dir)
+    known = dict(loaded)
+    for net_id, key in keys.items():
+        if key not in known:
+            with naming(f"net {net_id}"):
+                known[key] = loader.load(key.path, key.input_layer, key.output_layer, trusted=trusted)
                 check_has(f"a part of engine {loader.name}", known[key], Part)
-            found[subnet.net_id] = key, known[key]
-    return [found[subnet.net_id] for subnet in plan.subnets]
+    return [(keys[subnet.net_id], known[keys[subnet.net_id]]) for subnet in plan.subnets]
 
 
-def _inside(model_dir: Path, model_path: str) -> Path:
+def _inside(model_dir: Path, model_path: str) -> tuple[Path, os.stat_result]:
+    """A model file, and its state."""
     try:
         path = (model_dir / model_path).resolve()
-        is_file = path.is_file()
+        state = path.stat() if path.is_file() else None
     except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links, a name that is too long
         raise ProblemError(f"model_path: {shown(model_path)} is no path") from None
     if not path.is_relative_to(model_dir):
         raise ProblemError(f"model_path: {shown(model_path)} lies outside the folder of the models")
-    if not is_file:
+    if state is None:
         raise ProblemError(f"model_path: there is no file {shown(model_path)} in the folder of the models")
-    return path
+    return path, state
 
 
 def _check_shapes(plan: NetPlan, parts: list[Part]) -> None:
@@ -228,8 +286,8 @@ def _check_shapes(plan: NetPlan, parts: list[Part]) -> None:
         if subnet.channels not in (1, 3):
             raise ProblemError(f"{where}: channels: got {subnet.channels}; it has to be 3 (RGB) or 1 (grey)")
         for side in ("height", "width"):
-            if getattr(subnet, side) > _LARGEST_SIDE:
-                raise ProblemError(f"{where}: {side}: got {getattr(subnet, side)}; at most {_LARGEST_SIDE} is allowed")
+            if getattr(subnet, side) > LARGEST_SIDE:
+                raise ProblemError(f"{where}: {side}: got {getattr(subnet, side)}; at most {LARGEST_SIDE} is allowed")
         if subnet.parent_id == NOBODY:
             given: tuple[int | None, ...] | None = (1, *size)
             source = f"height, width, channels {size} make"
@@ -273,7 +331,7 @@ def _warm(branches: list[Branch]) -> list[Branch]:
     outputs, _ = run(branches, lambda height, width, channels: np.zeros((height, width, channels), np.uint8))
     warm = []
     for branch in branches:
-        subnet, event_class = branch.subnet, None
+        subnet, event_class, classes = branch.subnet, None, None
         if not subnet.shared:
             scores = np.asarray(outputs[subnet.net_id])
             with naming(f"net {subnet.net_id}"):
@@ -282,8 +340,9 @@ def _warm(branches: list[Branch]) -> list[Branch]:
                         f"output_layer {shown(subnet.output_layer)} gives {scores.shape} for one frame, of type "
                         f"{scores.dtype}; an app's own part has to end in class scores, (1, classes) numbers"
                     )
+                classes = scores.size
                 event_class = _event_class(subnet.event_class, scores.size, branch.key.path)
-        warm.append(replace(branch, event_class=event_class))
+        warm.append(replace(branch, event_class=event_class, classes=classes))
     return warm
 
 

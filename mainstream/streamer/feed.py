@@ -1,7 +1,12 @@
-"""A source's frames, taken out by one thread while another keeps them fresh: the newest frame wins."""
+"""A source's frames, taken out by one thread while another keeps them fresh: the newest frame wins.
+
+But while a plan is being loaded a few are kept: that is work for the box, too, and no frame has to be lost to it.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import dataclass
 from threading import Condition, Thread
 from time import monotonic
@@ -13,6 +18,7 @@ from mainstream.extensions import Source
 from mainstream.streamer.frames import Frame
 from mainstream.streamer.meters import Rate
 
+_DRAIN_S: Final = 3.0
 _END_S: Final = 1.0
 """Seconds that closing waits for a source that is in the middle of something."""
 
@@ -48,7 +54,9 @@ class Feed:
         self.error: Exception | None = None
         self._keep_all = keep_all
         self._changed = Condition()
-        self._newest: Arrival | None = None
+        self._waiting: deque[Arrival] = deque()
+        self._most = 1
+        self._until_s = math.inf
         self._ended = False
         self._thread = Thread(target=self._read, name="mainstream-feed", daemon=True)
 
@@ -61,21 +69,33 @@ class Feed:
     def ended(self) -> bool:
         """Whether the source has no more frames and the last one was taken."""
         with self._changed:
-            return self._ended and self._newest is None
+            return self._ended and not self._waiting
+
+    def hold(self, frames: int) -> None:
+        """Keep the last `frames` frames that were not taken: as long as a plan is being loaded, taking them falters."""
+        with self._changed:
+            self._most, self._until_s = max(1, frames), math.inf
+
+    def release(self) -> None:
+        """Keep the newest frame only, once those that wait are taken, or in 3 s when they come too fast."""
+        with self._changed:
+            self._until_s = monotonic() + _DRAIN_S
 
     def take(self, timeout_s: float) -> Arrival | None:
-        """The newest frame that was not taken yet; None when there is none within `timeout_s` or no more at all."""
+        """The next frame, usually the newest; None when there is none within `timeout_s` or no more at all."""
         with self._changed:
-            self._changed.wait_for(lambda: self._newest is not None or self._ended, timeout_s)
-            newest, self._newest = self._newest, None
+            self._changed.wait_for(lambda: bool(self._waiting) or self._ended, timeout_s)
+            taken = self._waiting.popleft() if self._waiting else None
+            if self._until_s < math.inf and not self._waiting:
+                self._most = 1
             self._changed.notify_all()
-            return newest
+            return taken
 
     def close(self) -> None:
         """End the source and the thread."""
         with self._changed:
             self._ended = True
-            self._newest = None
+            self._waiting.clear()
             self._changed.notify_all()
         self.source.close()
         if self._thread.is_alive():
@@ -103,10 +123,14 @@ class Feed:
         """Offer a frame; False when nobody wants any more."""
         with self._changed:
             if self._keep_all:
-                self._changed.wait_for(lambda: self._newest is None or self._ended)
+                self._changed.wait_for(lambda: not self._waiting or self._ended)
             if self._ended:
                 return False
             self.rate.tick()
-            self._newest = arrival
+            if monotonic() > self._until_s:
+                self._most = 1
+            while len(self._waiting) >= self._most:
+                self._waiting.popleft()
+            self._waiting.append(arrival)
             self._changed.notify_all()
             return True

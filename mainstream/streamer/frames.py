@@ -117,11 +117,14 @@ class StoppableSource(ABC):
         Whether frames come when the camera takes them, asked for or not.
     reconnects : int
         How many times a camera that was lost has come back.
+    damaged : int
+        How many frames were left out because they are damaged.
     """
 
     live: bool = False
     fps: float
     reconnects: int = 0
+    damaged: int = 0
 
     def __init__(self) -> None:
         self._closed = Event()

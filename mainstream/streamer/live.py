@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from threading import Condition, Thread
 from time import monotonic
@@ -26,6 +27,8 @@ _WAITING_S: Final = 0.5
 _MEASURED_S: Final = 2.0
 """Seconds over which a rate is measured."""
 _END_S: Final = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 class Camera(StoppableSource):
@@ -112,15 +115,17 @@ class Camera(StoppableSource):
             try:
                 with VideoReader(self._name, self._address, self._form, self._options) as video:
                     self._take(video)
-            except ProblemError:
+            except ProblemError as error:
                 if not self._ready:
                     raise
+                if self._number > before and not self._closed.is_set():
+                    _log.warning("the camera is lost: %s", error)
             pause = first if self._number > before else min(2 * pause, longest)
             self._closed.wait(pause)
 
     def _take(self, video: VideoReader) -> None:
         """Take frames until there are no more."""
-        pictures = _fresh(video.pictures())
+        pictures = _fresh(self._sound(video))
         back = self._ready
         if not back:
             if not video.endless and self._address.startswith("http"):
@@ -129,9 +134,18 @@ class Camera(StoppableSource):
         for picture in pictures:
             if self._closed.is_set():
                 return
+            if back:
+                _log.warning("the camera is back: %s, after %.1f s", self._name, monotonic() - self._last_s)
             self._put(picture, back)
             back = False
         raise ProblemError(f"{self._name}: ended")
+
+    def _sound(self, video: VideoReader) -> Iterator[VideoFrame]:
+        """Its pictures; those that are damaged are counted."""
+        before = self.damaged
+        for picture in video.pictures():
+            self.damaged = before + video.damaged
+            yield picture
 
     def _put(self, picture: VideoFrame, back: bool) -> None:
         now = monotonic()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from mainstream._optional import require
-from mainstream.errors import ProblemError
 from mainstream.streamer.plan import NetPlan, Subnet
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _RECENT_S: Final = 10.0
 """Observed rates are over the last seconds."""
 _LATENCIES_S: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
+
+
+_Labels = tuple[int, str, str]
+"""Of a part: its app, and its two ends."""
 
 
 class Rate:
@@ -55,8 +59,12 @@ class AppRate:
     app_id : int
     target_fps, observed_fps : float
         What it should analyse, and what it did in the last 10 s.
-    analysed, dropped : int
+    analysed, dropped, failed : int
         Frames since the plan began to run.
+    failure : str or None
+        Why it failed on its last frame; None where it did not.
+    stopped : bool
+        It failed too often in a row and does not run any more.
     """
 
     app_id: int
@@ -64,6 +72,9 @@ class AppRate:
     observed_fps: float
     analysed: int
     dropped: int
+    failed: int = 0
+    failure: str | None = None
+    stopped: bool = False
 
 
 class _App:
@@ -74,6 +85,9 @@ class _App:
         self.rate = Rate()
         self.analysed = 0
         self.dropped = 0
+        self.failed = 0
+        self.failure: str | None = None
+        self.stopped = False
 
 
 class Meters:
@@ -85,86 +99,120 @@ class Meters:
         Of the frames that the source gives.
     reconnects : callable
         How often the source was opened again.
+    silent_s : callable
+        Seconds for which no frame has come that should have.
 
     Attributes
     ----------
     registry : prometheus_client.CollectorRegistry
     """
 
-    def __init__(self, stream: Rate, reconnects: Callable[[], int]) -> None:
+    def __init__(self, stream: Rate, reconnects: Callable[[], int], silent_s: Callable[[], float]) -> None:
         require("prometheus_client", "run")
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.registry: CollectorRegistry = CollectorRegistry()
         self._apps: dict[int, _App] = {}
+        self._parts: tuple[set[_Labels], set[_Labels]] = set(), set()
+        """Those of the plan before, and of this one."""
+        self._known: set[int] = set()
+        """Apps of both."""
 
         here: Any = {"namespace": "mainstream", "registry": self.registry}
         self._target = Gauge("target_fps", "Frames a second that the app should analyse.", ["app"], **here)
         self._observed = Gauge("observed_fps", "Frames a second analysed in the last 10 s.", ["app"], **here)
         self._analysed = Counter("frames_analysed", "Frames analysed.", ["app"], **here)
         self._dropped = Counter("frames_dropped", "Frames due that a newer one overtook.", ["app"], **here)
+        self._failed = Counter("frames_failed", "Frames on which the app failed.", ["app"], **here)
+        self._stopped = Gauge("app_stopped", "Whether the app was stopped after failures in a row.", ["app"], **here)
         about = "From the frame's arrival to its scores."
         self._latency = Histogram("latency_seconds", about, ["app"], buckets=_LATENCIES_S, **here)
         part = ["app", "input_layer", "output_layer"]
         self._compute = Counter("compute_seconds", "Seconds of a core spent in a part.", part, **here)
+        self._damaged = Counter("frames_damaged", "Frames that could not be made into pixels.", **here)
+        self._lost = Counter("results_lost", "Results that could not be written.", **here)
+        self._handshakes = Counter(
+            "handshakes_failed", "Connections of no client, or of one that may not talk.", **here
+        )
         Gauge("stream_fps", "Frames a second that the source gave in the last 10 s.", **here).set_function(stream)
         Gauge("reconnects", "How often the source was opened again.", **here).set_function(reconnects)
+        Gauge(
+            "stream_silent_seconds", "For how long the camera has been away; 0 when it is there.", **here
+        ).set_function(silent_s)
 
     def plan(self, plan: NetPlan) -> None:
-        """From now on the apps of this plan run."""
-        self._target.clear()
-        self._observed.clear()
+        """From now on the apps of this plan run; what is told of them before the plan before this one is forgotten."""
+        for gauge in (self._target, self._observed, self._stopped):
+            gauge.clear()
         self._apps = {app_id: _App(fps) for app_id, fps in plan.target_fps.items()}
         for app_id, app in self._apps.items():
             self._target.labels(app_id).set(app.target_fps)
             self._observed.labels(app_id).set_function(app.rate)
+            self._stopped.labels(app_id).set(0)
+        before, last = self._parts
+        self._parts = last, {_labels(subnet) for subnet in plan.subnets}
+        gone = before - last - self._parts[1]
+        self._known = {labels[0] for parts in self._parts for labels in parts}
+        for labels in gone:
+            _forget(self._compute, *labels)
+        for app_id in {labels[0] for labels in gone} - self._known:
+            for series in (self._analysed, self._dropped, self._failed, self._latency):
+                _forget(series, app_id)
 
     def analysed(self, app_id: int, latency_s: float) -> None:
         """An app has its scores of a frame."""
-        self._analysed.labels(app_id).inc()
-        self._latency.labels(app_id).observe(latency_s)
-        if app_id in self._apps:  # not so for a frame that the plan before has left
+        if app_id in self._apps:
             self._apps[app_id].analysed += 1
+            self._apps[app_id].failure = None
             self._apps[app_id].rate.tick()
+        if app_id in self._known:  # not so for a frame that is older than the plan before
+            self._analysed.labels(app_id).inc()
+            self._latency.labels(app_id).observe(latency_s)
+
+    def failed(self, app_id: int, reason: str, *, stopped: bool) -> None:
+        """An app failed on a frame, and whether it was stopped for it."""
+        if app_id in self._apps:
+            app = self._apps[app_id]
+            app.failed, app.failure, app.stopped = app.failed + 1, reason, stopped
+            self._failed.labels(app_id).inc()
+            self._stopped.labels(app_id).set(stopped)
 
     def dropped(self, app_id: int, frames: int) -> None:
         """Frames that an app should have had were overtaken."""
-        self._dropped.labels(app_id).inc(frames)
-        if app_id in self._apps:
+        if app_id in self._apps:  # not so between the naming of the next plan and its first frame
             self._apps[app_id].dropped += frames
+            self._dropped.labels(app_id).inc(frames)
 
     def computed(self, subnet: Subnet, seconds: float) -> None:
         """A part has run."""
-        self._compute.labels(subnet.app_id, subnet.input_layer, subnet.output_layer).inc(seconds)
+        labels = _labels(subnet)
+        if any(labels in parts for parts in self._parts):
+            self._compute.labels(*labels).inc(seconds)
+
+    def damaged(self) -> None:
+        """A frame could not be made into pixels."""
+        self._damaged.inc()
+
+    def result_lost(self) -> None:
+        """A result could not be written."""
+        self._lost.inc()
+
+    def handshake_failed(self) -> None:
+        """Something connected that is no client, or none that may talk."""
+        self._handshakes.inc()
 
     def rates(self) -> list[AppRate]:
         """How the apps of the plan run now, in its order."""
         return [
-            AppRate(app_id, app.target_fps, app.rate(), app.analysed, app.dropped)
+            AppRate(app_id, app.target_fps, app.rate(), app.analysed, app.dropped, app.failed, app.failure, app.stopped)
             for app_id, app in list(self._apps.items())
         ]
 
-    def serve(self, address: str) -> Callable[[], None]:
-        """Answer Prometheus at ``PORT`` (of 127.0.0.1) or ``HOST:PORT``; returns what ends that.
 
-        Raises
-        ------
-        ProblemError
-            The address is of another form, or taken.
-        """
-        from prometheus_client import start_http_server
+def _labels(subnet: Subnet) -> _Labels:
+    return subnet.app_id, subnet.input_layer, subnet.output_layer
 
-        host, _, port = address.rpartition(":")
-        if not port.isdecimal() or not 0 <= int(port) <= 65535:
-            raise ProblemError(f"metrics: got {address!r}; it has to be PORT or HOST:PORT")
-        try:
-            server, thread = start_http_server(int(port), host or "127.0.0.1", self.registry)
-        except OSError as error:
-            raise ProblemError(f"metrics: cannot listen at {address}: {error.strerror}") from None
 
-        def end() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return end
+def _forget(series: Any, *labels: int | str) -> None:
+    with suppress(KeyError):  # it has not happened yet
+        series.remove(*labels)

@@ -10,23 +10,38 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Self
 
-from pydantic import StrictBool, model_validator
+from pydantic import AfterValidator, StrictBool, model_validator
 
 from mainstream.description import Description, refuse, shown
 from mainstream.errors import ProblemError
-from mainstream.files import json_values, naming
 from mainstream.problem import App, EventClass, Model
 from mainstream.ranges import WHOLE, Count, TargetFps, Whole
 from mainstream.schedule import Choice, Result
+from mainstream.streamer.requests import nets
 
 NOBODY: Final = -1
 """`app_id` of a shared part, and `parent_id` of one that the camera feeds."""
 
 _OrNobody = Annotated[int, replace(WHOLE, low=NOBODY)]
+
+
+_LONGEST: Final = 4_096
+
+
+def _of_good_length(given: Any) -> Any:
+    if isinstance(given, str) and (len(given) > _LONGEST or (not given.isascii() and _LONE.search(given))):
+        raise refuse(f"it has to be text of up to {_LONGEST:,} characters that UTF-8 can write")
+    return given
+
+
+_Name = Annotated[str, AfterValidator(_of_good_length)]
+_LONE: Final = re.compile("[\ud800-\udfff]")
+"""Halves of a character, which JSON can hold."""
 
 
 class Subnet(Description):
@@ -64,16 +79,16 @@ class Subnet(Description):
     net_id: Whole
     app_id: _OrNobody
     parent_id: _OrNobody
-    input_layer: str
-    output_layer: str
+    input_layer: _Name
+    output_layer: _Name
     channels: Count
     height: Count
     width: Count
     target_fps: TargetFps
     shared: StrictBool
-    model_path: str
+    model_path: _Name
     x_vote: Count | None = None
-    event_class: EventClass = None
+    event_class: Annotated[EventClass, AfterValidator(_of_good_length)] = None
 
     @classmethod
     def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:
@@ -110,7 +125,7 @@ class NetPlan:
     Raises
     ------
     ProblemError
-        They are no tree in that order, a part does not start where its parent ends, or an app has two.
+        They are no tree in that order, a part does not start where its parent ends, or feeds no app, or an app has two.
     """
 
     subnets: tuple[Subnet, ...]
@@ -137,6 +152,10 @@ class NetPlan:
             if not part.shared and part.app_id in apps:
                 raise ProblemError(f"net {place}: app {part.app_id} has a part already; each app has one of its own")
             apps.add(part.app_id)
+        feeding = {part.parent_id for part in self.subnets}
+        for part in self.subnets:
+            if part.shared and part.net_id not in feeding:
+                raise ProblemError(f"net {part.net_id}: it feeds no app; leave it out")
 
     def __str__(self) -> str:
         return self.tree()
@@ -172,13 +191,10 @@ class NetPlan:
         Raises
         ------
         ProblemError
-            The text is no JSON array of sub-networks, or they are no plan.
+            The text is no JSON array of sub-networks, there are more than 10,000, or they are no plan.
         """
-        with naming("net plan"):
-            given = json_values(text)
-        if not isinstance(given, list):
-            raise ProblemError(f"net plan: got {shown(given)}; it has to be a list of sub-networks")
-        return cls(tuple(Subnet.of(keys, where=f"net plan, place {place}") for place, keys in enumerate(given)))
+        parts = (Subnet.of(keys, where=f"net plan, place {place}") for place, keys in enumerate(nets(text)))
+        return cls(tuple(parts))
 
     def tree(self) -> str:
         """The plan as text, a line a part, each below the part that feeds it."""

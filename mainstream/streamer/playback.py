@@ -88,8 +88,12 @@ class Clip(Played):
         return VideoReader(str(self._path), f"file:{self._path}")
 
     def _pictures(self) -> Iterator[VideoFrame]:
+        before = self.damaged
         with self._open() as video:
-            yield from video.pictures()
+            for picture in video.pictures():
+                self.damaged = before + video.damaged
+                yield picture
+            self.damaged = before + video.damaged
 
 
 def _check_file(path: Path) -> None:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
+import os
+import stat
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any, TextIO
+from time import monotonic
+from typing import Any, Final, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.errors import ProblemError
+
+_PAUSE_S: Final = 1.0
+"""How long results pause before the disk is tried again."""
+_LONGEST_LINE: Final = 2**20
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,9 +94,16 @@ class Votes:
         self._in_a_row = self._in_a_row + 1 if positive else 0
         return positive, self._in_a_row >= self._needed
 
+    def miss(self) -> None:
+        """There is no decision on the app's next frame: it is not one in a row."""
+        self._in_a_row = 0
+
 
 class ResultsFile:
     """JSON lines, one for each app and frame, added to a file or written to stdout.
+
+    Each line is written whole or not at all. Where the disk is full or broken the results pause, and go on when there
+    is room again; half a line that a killed process has left is taken away.
 
     Parameters
     ----------
@@ -100,38 +118,75 @@ class ResultsFile:
 
     def __init__(self, path: str | Path) -> None:
         self._path = path
-        self._file: TextIO
-        self._to_stdout = str(path) == "-"
-        if self._to_stdout:
-            self._file = sys.stdout
+        self._lost = 0
+        self._again_s = 0.0
+        if str(path) == "-":
+            self._stdout: TextIO | None = sys.stdout
             return
+        self._stdout = None
         try:
-            # By the line: what was analysed stays known, whatever becomes of the process.
-            self._file = Path(path).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 (close() closes it)
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
+            if self._regular:
+                _drop_half_a_line(self._file)
         except (OSError, ValueError) as error:
             raise self._cannot(error) from None
 
-    def write(self, analysis: Analysis) -> None:
-        """Add a line.
+    def write(self, analysis: Analysis) -> bool:
+        """Add a line; whether it was written, and not lost as the results pause.
 
         Raises
         ------
         ProblemError
-            It cannot be written.
+            Stdout, or what is no file on a disk, cannot be written.
         """
+        line = analysis.to_json() + "\n"
         try:
-            self._file.write(analysis.to_json() + "\n")
-            if self._to_stdout:
-                self._file.flush()
+            if self._stdout is not None:
+                self._stdout.write(line)
+                self._stdout.flush()
+                return True
+            return self._append(line.encode())
         except (OSError, ValueError) as error:
             raise self._cannot(error) from None
 
+    def _append(self, line: bytes) -> bool:
+        if self._lost and monotonic() < self._again_s:
+            self._lost += 1
+            return False
+        before = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            if not self._regular:
+                raise
+            os.ftruncate(self._file, before)
+            if not self._lost:
+                _log.warning("%s; results pause until it can be written again", self._cannot(error))
+            self._lost += 1
+            self._again_s = monotonic() + _PAUSE_S
+            return False
+        if self._lost:
+            _log.warning("results: %s can be written again; %d lines are lost", self._path, self._lost)
+            self._lost = 0
+        return True
+
     def close(self) -> None:
         """Close the file; stdout stays open."""
-        if not self._to_stdout:
-            with suppress(OSError):  # every line was flushed, or told of when it could not be
-                self._file.close()
+        if self._stdout is None:
+            with suppress(OSError):  # every line was written, or told of when it could not be
+                os.close(self._file)
 
     def _cannot(self, error: Exception) -> ProblemError:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return ProblemError(f"results: {self._path} cannot be written: {reason}")
+
+
+def _drop_half_a_line(file: int) -> None:
+    """Cut off what stands behind the last end of a line."""
+    size = os.fstat(file).st_size
+    start = max(0, size - _LONGEST_LINE)
+    tail = os.pread(file, size - start, start)
+    if tail and not tail.endswith(b"\n") and (b"\n" in tail or not start):
+        os.ftruncate(file, start + tail.rfind(b"\n") + 1)

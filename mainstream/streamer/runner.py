@@ -6,28 +6,40 @@ frame each at a time. A plan takes the place of another between two frames; thos
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Semaphore, Thread
 from time import monotonic, time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mainstream.description import shown
-from mainstream.errors import DeployError, ProblemError
+from mainstream.errors import DeployError, MainstreamError, ProblemError
 from mainstream.extensions import PART_LOADERS, PartLoader, Source
 from mainstream.ranges import SECONDS, THREADS
 from mainstream.streamer.client import Observed
-from mainstream.streamer.engine import Due, Engine, Tensor, run
+from mainstream.streamer.engine import LARGEST_SIDE, Due, Engine, part_keys
 from mainstream.streamer.feed import Arrival, Feed
+from mainstream.streamer.frames import Frame
+from mainstream.streamer.in_order import InOrder
+from mainstream.streamer.measured_rate import MeasuredRate
 from mainstream.streamer.meters import AppRate, Meters
+from mainstream.streamer.metrics_server import serve_metrics
 from mainstream.streamer.plan import NetPlan
-from mainstream.streamer.results import Analysis, ResultsFile, Votes
+from mainstream.streamer.plan_state import PlanState
+from mainstream.streamer.requests import one_line
+from mainstream.streamer.results import Analysis, ResultsFile
+from mainstream.streamer.running import Running
 from mainstream.streamer.sources import open_source
 from mainstream.streamer.window import Window
+from mainstream.streamer.workers import Job, Workers
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -35,6 +47,16 @@ if TYPE_CHECKING:
 _LOOK_S: Final = 0.1
 """A wait is no longer than this, so that an end is noticed."""
 _END_S: Final = 1.0
+_SILENT_S: Final = 1.0
+_SILENT_FRAMES: Final = 5
+"""A live source is away when it has given no frame for a second, and for as long as five frames take."""
+_HELD_S: Final = 2.0
+_MOST_HELD: Final = 64
+"""Seconds and frames of the stream that wait, rather than being dropped, while a plan is loaded."""
+_LONGEST_S: Final = 60.0
+"""Seconds that all parts together may take for a frame; what takes longer hangs."""
+
+_log = logging.getLogger(__name__)
 
 
 class LocalRunner:
@@ -57,12 +79,16 @@ class LocalRunner:
         Height and width that plans have to have; default any.
     engine : str or PartLoader
         What runs the parts of models; a name of :data:`mainstream.extensions.PART_LOADERS`.
+    trust_models : bool
+        Models may do more than compute: read and write files, loop, whatever their engine can.
     threads : int, optional
         Frames in the making at a time, each in one thread; default the cores that this process may use.
     results : str or Path, optional
         File to add a JSON line to for each app and frame; ``-`` is stdout.
     metrics : str, optional
         ``PORT`` or ``HOST:PORT`` where Prometheus is answered.
+    state : str or Path, optional
+        Folder where the last good plan is kept, for :meth:`restore`.
 
     Raises
     ------
@@ -82,9 +108,11 @@ class LocalRunner:
         paced: bool = True,
         size: tuple[int, int] | None = None,
         engine: str | PartLoader = "tensorflow",
+        trust_models: bool = False,
         threads: int | None = None,
         results: str | Path | None = None,
         metrics: str | None = None,
+        state: str | Path | None = None,
     ) -> None:
         self.model_dir = Path(model_dir)
         if not self.model_dir.is_dir():
@@ -97,9 +125,14 @@ class LocalRunner:
         self.window_s = float(window_s)
         self._paced = paced
         self._size = size
-        self._loader = PART_LOADERS.find(engine)
-        self._running: _Running | None = None
+        self.loader = PART_LOADERS.find(engine)
+        self.trust_models = trust_models
+        self._recent: Frame | None = None
+        self._newest_s: float | None = None
+        self._running: Running | None = None
+        self._last_good: Running | None = None
         self._deploying = Lock()
+        self._swapping = Lock()
         self._closed = Event()
         self._ended = Event()
         self._failure: Exception | None = None
@@ -108,9 +141,10 @@ class LocalRunner:
         self._count = threads or len(os.sched_getaffinity(0))
         self._free = Semaphore(self._count)
         self._results: ResultsFile | None = None
+        self._state = None if state is None else PlanState(Path(state))
         with ExitStack() as opened:
             source_ = open_source(source, loop=loop, paced=paced)
-            self.stream_fps = source_.fps
+            self._measured = MeasuredRate(float(source_.fps))
             self._feed = Feed(source_, keep_all=not paced)
             opened.callback(self._feed.close)
             if window_s * self.stream_fps < 1:
@@ -118,14 +152,16 @@ class LocalRunner:
                     f"window_s: got {window_s:g}; this source gives a frame every {1 / self.stream_fps:g} s; "
                     "no rate can be measured in less"
                 )
-            self._meters = Meters(self._feed.rate, lambda: source_.reconnects)
+            self.meters = Meters(self._feed.rate, lambda: source_.reconnects, lambda: self.silent_s)
             if results is not None:
                 self._results = opened.enter_context(closing(ResultsFile(results)))
             if metrics is not None:
-                opened.callback(self._meters.serve(metrics))
-            self._loader.start()
-            self._workers = ThreadPoolExecutor(self._count, "mainstream-worker")
-            opened.callback(self._workers.shutdown, cancel_futures=True)
+                opened.callback(
+                    serve_metrics(metrics, self.meters.registry, {"/healthz": self.unhealthy, "/readyz": self.unready})
+                )
+            self.loader.start()
+            self._workers = Workers(self._count, _LONGEST_S)
+            opened.callback(self._workers.end, _END_S)
             self._dispatcher = Thread(target=self._dispatch, name="mainstream-dispatch", daemon=True)
             opened.callback(self._dispatcher.join, _END_S)
             opened.callback(self._closed.set)
@@ -143,8 +179,22 @@ class LocalRunner:
         self.close()
 
     def close(self) -> None:
-        """End all threads; frames in the making are finished first."""
+        """End all threads; frames in the making are finished first, when that takes no more than a second."""
         self._opened.close()
+
+    @property
+    def stream_fps(self) -> float:
+        """Frames a second of the source; a live one's as measured of late."""
+        return self._measured.fps
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds for which a live source has given no frame, when it should have; else 0."""
+        newest = self._newest_s
+        if newest is None or not self._feed.source.live or self.ended:
+            return 0.0
+        silent = monotonic() - newest
+        return silent if silent > max(_SILENT_S, _SILENT_FRAMES / self.stream_fps) else 0.0
 
     @property
     def ended(self) -> bool:
@@ -168,21 +218,61 @@ class LocalRunner:
         self._check()
         return self.ended
 
+    def unhealthy(self) -> str | None:
+        """Why it has to be started again; None where it has not."""
+        if self._failure is not None:
+            return one_line(str(self._failure))
+        return None if self._dispatcher.is_alive() else "the source has ended"
+
+    def unready(self) -> str | None:
+        """Why no app analyses frames now; None where one does."""
+        wrong = self.unhealthy()
+        if wrong is not None:
+            return wrong
+        running = self._running
+        if running is None or running.failed:
+            return "no plan runs"
+        if self._newest_s is None:
+            return "no frame has come yet"
+        return f"the camera has been away for {self.silent_s:.0f} s" if self.silent_s else None
+
     @property
     def registry(self) -> CollectorRegistry:
         """What Prometheus is told, for an exporter of the caller's own."""
-        return self._meters.registry
+        return self.meters.registry
 
     def rates(self) -> list[AppRate]:
         """How the apps run now."""
-        return self._meters.rates()
+        return self.meters.rates()
 
-    def deploy(self, plan: NetPlan) -> Observed:
+    def has_loaded(self, plan: NetPlan) -> bool:
+        """Whether all parts of a plan are loaded already, or it names files that there are not."""
+        running = self._running
+        try:
+            return running is not None and set(part_keys(plan, self.model_dir).values()) <= running.engine.loaded.keys()
+        except ProblemError:
+            return True
+
+    def recent_frame(self, plan: NetPlan) -> dict[tuple[int, int, int], NDArray[np.uint8]]:
+        """Height, width, channels -> the newest frame at each input size of a plan; empty when there was none."""
+        frame = self._recent
+        sizes = {(one.height, one.width, one.channels) for one in plan.subnets if one.channels in (1, 3)}
+        found = {}
+        with suppress(Exception):  # a damaged one is none
+            for size in sizes:
+                if frame is not None and max(size) <= LARGEST_SIDE:
+                    found[size] = frame.pixels(*size)
+        return found
+
+    def deploy(self, plan: NetPlan, *, given_up: Event | None = None) -> Observed:
         """Load and warm a plan while the one before runs, let it take over between two frames, and measure.
 
         Parameters
         ----------
         plan : NetPlan
+        given_up : Event, optional
+            Set by another thread when nobody waits for the rates any more: a plan that has not taken over then never
+            does, and the measuring ends.
 
         Returns
         -------
@@ -196,25 +286,84 @@ class LocalRunner:
         """
         if not isinstance(plan, NetPlan):
             raise ProblemError(f"plan: got {shown(plan)}; it has to be a NetPlan")
+        given_up = given_up or Event()
         with self._deploying:
-            self._check_runs()
-            before = self._running
-            try:
-                self._check_size(plan)
-                loaded = before.engine.loaded if before else None
-                engine = Engine(plan, self._loader, self.model_dir, self.stream_fps, loaded)
-            except ProblemError as error:
-                raise DeployError(str(error)) from None
-            window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
-            self._meters.plan(plan)
-            self._running = _Running(engine, window)
-            self._feed.start()
-            while not window.wait(_LOOK_S) and not self.ended and not self._closed.is_set():
-                pass
+            running = self._take_over(plan, given_up)
+            window = running.window
+            while not (window.wait(_LOOK_S) or running.failed or given_up.is_set()):
+                if self.ended or self._closed.is_set():
+                    break
             self._check()
             if self._closed.is_set():
                 raise DeployError("the runner was closed while it measured")
+            if running.failed:
+                app_id, reason = next(iter(running.stopped.items()))
+                raise DeployError(f"all its apps failed, and {self._what_runs()}: app {app_id}: {reason}")
+            if self._feed.source.live and (window.empty or self.silent_s):
+                away = f"the camera is away: no frame for {self.silent_s:.1f} s"
+                raise DeployError(f"{away}; the plan runs as soon as frames come again")
             return Observed(window.rates(ended=self.ended), plan)
+
+    def restore(self) -> bool:
+        """Run the last good plan that was kept, if there is one; whether it runs now.
+
+        One that cannot be run any more is told in the log.
+        """
+        plan = None if self._state is None else self._state.load()
+        if plan is None:
+            return False
+        try:
+            with self._deploying:
+                self._take_over(plan, Event())
+        except DeployError as error:
+            _log.warning("the plan that was kept does not run: %s", error)
+            return False
+        return True
+
+    def _take_over(self, plan: NetPlan, given_up: Event) -> Running:
+        """Load and warm a plan, and let it take over."""
+        self._check_runs()
+        engine_fps = self.stream_fps
+        self._feed.hold(min(round(_HELD_S * engine_fps), _MOST_HELD))
+        try:
+            engine = self._engine(plan)
+        finally:
+            self._feed.release()
+        if given_up.is_set():
+            raise DeployError("it was given up before it was loaded")
+        window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
+        running = Running(engine, window, self.meters, self._write, self._keep)
+        with self._swapping:
+            if self._running is not None and (self._running.good or self._last_good is None):
+                self._last_good = self._running
+            if engine_fps != self.stream_fps:  # it was measured anew meanwhile
+                engine.start(self.stream_fps)
+            self.meters.plan(plan)
+            self._running = running
+        self._feed.start()
+        return running
+
+    def _keep(self, plan: NetPlan) -> None:
+        if self._state is not None:
+            self._state.save(plan)
+
+    def _engine(self, plan: NetPlan) -> Engine:
+        """The plan, loaded and warm."""
+        before = self._running
+        loaded = before.engine.loaded if before else None
+        try:
+            self._check_size(plan)
+            return Engine(plan, self.loader, self.model_dir, self.stream_fps, loaded, trusted=self.trust_models)
+        except ProblemError as error:
+            raise DeployError(str(error)) from None
+        except MainstreamError:
+            raise
+        except Exception as error:  # a model may make its engine raise anything
+            raise DeployError(one_line(f"it cannot be loaded: {type(error).__name__}: {error}")) from error
+
+    def _write(self, analysis: Analysis) -> None:
+        if self._results is not None and not self._results.write(analysis):
+            self.meters.result_lost()
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -238,95 +387,104 @@ class LocalRunner:
 
     def _dispatch(self) -> None:
         """Give each frame on which something is due to a thread, as long as there are frames."""
-        number = 0
+        number = damaged = 0
         while not self._closed.is_set() and not self._feed.ended:
+            self._workers.give_up_overdue()
             if not self._free.acquire(timeout=_LOOK_S):
                 continue
             arrival = self._feed.take(_LOOK_S)
-            if arrival and self._began is None:
-                self._began = time() - arrival.frame.time_s
+            if arrival:
+                self._note(arrival)
+            damaged = self._count_damaged(damaged)
             running = self._running
             due = self._due(running, arrival) if running and arrival else []
             if not (running and arrival and due):
                 self._free.release()
                 continue
-            try:
-                self._workers.submit(self._work, number, running, arrival, due)
-            except RuntimeError:  # the process ends, or another thread closes
-                break
+            begun: list[int] = []
+            self._workers.submit(
+                Job(
+                    partial(self._work, number, running, arrival, due, begun),
+                    partial(self._give_up, number, running, arrival, begun),
+                )
+            )
             number += 1
-        for _ in range(self._count):  # those in the making, however long they take
+        for _ in range(self._count):  # those in the making
             while not self._closed.is_set() and not self._free.acquire(timeout=_LOOK_S):
-                pass
+                self._workers.give_up_overdue()
         if self._failure is None:
             self._failure = self._feed.error
         self._ended.set()
 
-    def _due(self, running: _Running, arrival: Arrival) -> list[Due]:
+    def _note(self, arrival: Arrival) -> None:
+        """What a frame tells of the stream: when it began, its rate, that it is there."""
+        frame = arrival.frame
+        if self._began is None:
+            self._began = time() - frame.time_s
+        self._recent, self._newest_s = frame, arrival.at_s
+        if self._feed.source.live and self._measured.frame(frame.number, frame.time_s):
+            _log.warning("the stream has %.4g frames a second now", self.stream_fps)
+            with self._swapping:
+                if self._running is not None:
+                    self._running.engine.start(self.stream_fps)
+
+    def _count_damaged(self, before: int) -> int:
+        """Count the frames that the source has left out since there were `before`; returns how many there are now."""
+        damaged = self._feed.source.damaged
+        for _ in range(damaged - before):
+            self.meters.damaged()
+        return damaged
+
+    def _due(self, running: Running, arrival: Arrival) -> list[Due]:
         due = running.engine.due(arrival.frame.number)
         apps = {one.branch.subnet.app_id: one.dropped for one in due if not one.branch.subnet.shared}
         running.window.frame(arrival.at_s if self._paced else arrival.frame.time_s, apps)
         for app_id, frames in apps.items():
-            self._meters.dropped(app_id, frames)
+            self.meters.dropped(app_id, frames)
         return due
 
-    def _work(self, number: int, running: _Running, arrival: Arrival, due: list[Due]) -> None:
+    def _work(
+        self, number: int, running: Running, arrival: Arrival, due: list[Due], begun: list[int], job: Job
+    ) -> None:
+        """Run what is due on a frame; `begun` gets the parts as they begin."""
         try:
-            outputs, seconds = run([one.branch for one in due], arrival.frame.pixels)
-            self._delivered.put(number, lambda: self._deliver(running, arrival, outputs, seconds))
+            tell = partial(running.run(due, arrival.frame, begun), arrival, self._began or 0.0)
+        except Exception as error:  # whatever a source makes its frames of; what a model does is caught there
+            tell = partial(self._damaged, arrival.frame.number, error)
+        if job.finish():
+            self._tell(number, running, tell)
+
+    def _give_up(self, number: int, running: Running, arrival: Arrival, begun: list[int]) -> None:
+        """A frame takes too long: the apps that need the part that hangs are stopped."""
+        self._tell(number, running, partial(running.hangs, arrival.frame.number, begun[-1] if begun else 0, _LONGEST_S))
+
+    def _tell(self, number: int, running: Running, tell: Callable[[], None]) -> None:
+        """Deliver a frame's results in its turn, and free its place."""
+        try:
+            self._delivered.put(number, partial(self._deliver, running, tell))
         except Exception as error:  # whatever a thread of ours dies of has to reach whoever waits
             self._failure = self._failure or error
             self._closed.set()
         finally:
             self._free.release()
 
-    def _deliver(
-        self, running: _Running, arrival: Arrival, outputs: dict[int, Tensor], seconds: dict[int, float]
-    ) -> None:
-        """Count what was run on a frame; decide and write what the apps say of it."""
-        for net_id, spent in seconds.items():
-            subnet = running.engine.branches[net_id].subnet
-            self._meters.computed(subnet, spent)
-            if subnet.shared:
-                continue
-            scores = outputs[net_id][0]
-            votes = running.votes[subnet.app_id]
-            positive, event = votes.decide(scores)
-            latency_s = monotonic() - arrival.at_s
-            self._meters.analysed(subnet.app_id, latency_s)
-            if self._results is not None:
-                frame = arrival.frame
-                taken = (self._began or 0.0) + frame.time_s
-                self._results.write(
-                    Analysis(taken, frame.number, subnet.app_id, scores, votes.event_class, positive, event)
-                )
+    def _damaged(self, number: int, error: Exception) -> None:
+        self.meters.damaged()
+        _log.warning("frame %d cannot be made into pixels: %s", number, one_line(str(error)))
 
+    def _deliver(self, running: Running, tell: Callable[[], None]) -> None:
+        tell()
+        with self._swapping:
+            if running.failed and running is self._running:
+                self._fall_back()
 
-class _Running:
-    """A plan that runs: its engine, its votes, its measuring window."""
+    def _fall_back(self) -> None:
+        """All apps of the plan are stopped: the last plan that was good runs again, or none."""
+        self._running, self._last_good = self._last_good, None
+        if self._running is not None:
+            self._running.start_again(self.stream_fps)
+            self.meters.plan(self._running.engine.plan)
+        _log.error("all apps of the plan failed; %s", self._what_runs())
 
-    def __init__(self, engine: Engine, window: Window) -> None:
-        self.engine = engine
-        self.window = window
-        self.votes = {
-            branch.subnet.app_id: Votes(branch.event_class, branch.subnet.x_vote)
-            for branch in engine.branches
-            if not branch.subnet.shared
-        }
-
-
-class InOrder:
-    """Lets what several threads finish be delivered in the order in which it was begun: votes count frames in a row."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._waiting: dict[int, Callable[[], None]] = {}
-        self._next = 0
-
-    def put(self, number: int, deliver: Callable[[], None]) -> None:
-        """Number `number`, counted from 0, is finished; deliver it and those that waited for it."""
-        with self._lock:
-            self._waiting[number] = deliver
-            while self._next in self._waiting:
-                self._waiting.pop(self._next)()
-                self._next += 1
+    def _what_runs(self) -> str:
+        return "no plan runs now" if self._running is None else "the plan before runs again"

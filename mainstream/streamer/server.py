@@ -1,33 +1,78 @@
 """Streamer's wire, answered: one request with a net plan, one answer with the rates that were observed.
 
 Whatever comes is answered, with ``error: `` and one line where it is no plan that can run; the plan before goes on.
+
+The loop never waits for anything but its sockets: a plan is read, loaded and measured in a thread of its own. One plan
+at a time: whoever sends another meanwhile is told so at once. A client that goes takes its plan back unless that has
+taken over already; the next client's is then the first to be deployed.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
+from threading import Event, Thread
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from mainstream._optional import require
 from mainstream.description import shown
-from mainstream.errors import DeployError, ProblemError
+from mainstream.errors import MainstreamError, ProblemError
+from mainstream.extensions import PART_LOADERS
+from mainstream.ranges import SECONDS, Range
 from mainstream.streamer.keys import server_security
 from mainstream.streamer.plan import NetPlan
+from mainstream.streamer.requests import one_line
 from mainstream.streamer.runner import LocalRunner
+from mainstream.streamer.trial import Trial
+
+if TYPE_CHECKING:
+    import zmq
 
 DEFAULT_BIND: Final = "tcp://127.0.0.1:5555"
 _LARGEST: Final = 16 * 2**20
 """Bytes of a request; a plan of 10,000 apps has 4 million."""
-_DROPPED: Final = 4 * _LARGEST
+_DROPPED: Final = _LARGEST + 2**20
 """Whoever sends more is cut off by ZeroMQ before it is read."""
-_ADDRESS: Final = re.compile(r"tcp://\S+:(?P<port>\d{1,5}|\*)|ipc://\S+")
+_QUEUED: Final = 2
+"""Messages that ZeroMQ keeps of a client, and for it."""
+_ADDRESS: Final = re.compile(r"tcp://(?P<host>\S+):(?P<port>\d{1,5}|\*)|ipc://\S+")
 _LAST_PORT: Final = 65535
-_LOOK_MS: Final = 100
+_LOOK_MS: Final = 20
 _LINGER_MS: Final = 500
 """How long the last answer may take to leave."""
+_GIGABYTES: Final = Range(0, 1e6, low_open=True, unit="gigabytes")
+_BUSY: Final = "error: busy: another plan is being deployed; send this one again when that has been answered"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Request:
+    """A request that is being answered.
+
+    Attributes
+    ----------
+    envelope : list of bytes
+        What goes in front of the answer, so that it finds its way back.
+    body : bytes
+    connection : int
+        File descriptor of the client's connection.
+    gone : Event
+        The client has gone.
+    answer : str or None
+        None until there is one.
+    """
+
+    envelope: list[bytes]
+    body: bytes
+    connection: int
+    gone: Event = field(default_factory=Event)
+    answer: str | None = None
 
 
 class Server:
@@ -41,6 +86,11 @@ class Server:
         ``tcp://HOST:PORT`` (port ``*``: any that is free) or ``ipc://PATH``.
     curve_keys : str or Path, optional
         Folder of :func:`mainstream.streamer.keys.write_keys`: only clients that are known there are answered.
+    insecure : bool
+        Listen without keys where other machines can send plans, too.
+    load_timeout_s, load_memory_gb : float
+        Seconds and gigabytes that a new plan may take in the spare process in which it is tried first. Plans for
+        engines of others are not tried.
 
     Attributes
     ----------
@@ -52,30 +102,61 @@ class Server:
     MissingExtraError
         ZeroMQ is not installed.
     ProblemError
-        The address is of another form or taken, or the keys are not there.
+        The address is of another form, taken, or open to other machines without keys; or the keys are not there.
     """
 
-    def __init__(self, runner: LocalRunner, bind: str = DEFAULT_BIND, *, curve_keys: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        runner: LocalRunner,
+        bind: str = DEFAULT_BIND,
+        *,
+        curve_keys: str | Path | None = None,
+        insecure: bool = False,
+        load_timeout_s: float = 60.0,
+        load_memory_gb: float = 2.0,
+    ) -> None:
         require("zmq", "run")
         import zmq
 
-        parts = _ADDRESS.fullmatch(bind)
-        if parts is None or int((parts["port"] or "*").replace("*", "0")) > _LAST_PORT:  # ZeroMQ would take another
-            raise ProblemError(f"bind: got {shown(bind)}; it has to be 'tcp://HOST:PORT' or 'ipc://PATH'")
+        _check_address(bind, secure=curve_keys is not None or insecure)
         self._runner = runner
+        self._request: _Request | None = None
+        self._next: _Request | None = None
+        SECONDS.check("load_timeout_s", load_timeout_s)
+        _GIGABYTES.check("load_memory_gb", load_memory_gb)
         with ExitStack() as opened:
             context: zmq.Context[zmq.Socket[bytes]] = opened.enter_context(zmq.Context())
-            self._socket = opened.enter_context(context.socket(zmq.REP))
+            self._socket = opened.enter_context(context.socket(zmq.ROUTER))
             self._socket.linger = _LINGER_MS
             self._socket.ipv6 = "[" in bind
+            self._socket.rcvhwm = self._socket.sndhwm = _QUEUED
             self._socket.setsockopt(zmq.MAXMSGSIZE, _DROPPED)
             if curve_keys is not None:
                 opened.enter_context(server_security(self._socket, Path(curve_keys)))
+            self._failed_handshake = (
+                zmq.EVENT_HANDSHAKE_FAILED_AUTH
+                | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+                | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+            )
+            watched = zmq.EVENT_DISCONNECTED | self._failed_handshake
+            self._monitor = opened.enter_context(self._socket.get_monitor_socket(watched))
+            opened.callback(self._socket.disable_monitor)
             try:
                 self._socket.bind(bind)
             except zmq.ZMQError as error:
                 raise ProblemError(f"bind: cannot listen at {bind}: {zmq.strerror(error.errno or 0)}") from None
             self.address = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            self._trial: Trial | None = None
+            if runner.loader.name in PART_LOADERS.built_in:
+                self._trial = Trial(
+                    runner.loader.name,
+                    runner.model_dir,
+                    runner.stream_fps,
+                    trusted=runner.trust_models,
+                    timeout_s=load_timeout_s,
+                    memory_gb=load_memory_gb,
+                )
+                opened.callback(self._trial.close)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -94,23 +175,112 @@ class Server:
         DeployError
             The runner failed.
         """
-        while not self._runner.ended:
-            if self._socket.poll(_LOOK_MS):
-                self._socket.send(self.answer(self._socket.recv_multipart()).encode(errors="backslashreplace"))
+        import zmq
+
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._monitor, zmq.POLLIN)
+        while self._request is not None or not self._runner.ended:
+            poller.poll(_LOOK_MS)
+            # First who has gone, then who comes: a connection's number is given again.
+            while self._monitor.poll(0):
+                self._notice()
+            if self._socket.poll(0):
+                self._receive()
+            if self._request is not None and self._request.answer is not None:
+                self._finish(self._request, self._request.answer)
         self._runner.wait()
 
-    def answer(self, frames: list[bytes]) -> str:
-        """The answer to one request, given in the frames of its message."""
+    def _notice(self) -> None:
+        """A client has gone, or something that is none has tried."""
+        from zmq.utils.monitor import recv_monitor_message
+
+        event = recv_monitor_message(self._monitor)
+        if event["event"] & self._failed_handshake:
+            self._runner.meters.handshake_failed()
+            return
+        for request in (self._request, self._next):
+            if request is not None and request.connection == event["value"]:
+                request.gone.set()
+
+    def _receive(self) -> None:
+        """Take a message: deploy it, put it next in place of one whose client has gone, or refuse it."""
+        import zmq
+
+        with suppress(zmq.Again):
+            parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            frames = [part.bytes for part in parts]
+            # Behind the client's address a REQ socket puts an empty frame; other kinds of sockets may leave it out.
+            end = frames.index(b"", 1) + 1 if b"" in frames[1:-1] else 1
+            envelope, body = frames[:end], frames[end:]
+            if len(body) != 1:
+                self._send(envelope, f"error: a message of {len(body)} frames; it has to be one, with a JSON array")
+            elif len(body[0]) > _LARGEST:
+                self._send(envelope, f"error: a request of {len(body[0])} bytes; at most {_LARGEST} are taken")
+            else:
+                self._take(_Request(envelope, body[0], parts[-1].get(zmq.SRCFD)))
+
+    def _take(self, request: _Request) -> None:
+        if self._request is None:
+            self._begin(request)
+        elif self._request.gone.is_set() and (self._next is None or self._next.gone.is_set()):
+            self._next = request
+        else:
+            self._send(request.envelope, _BUSY)
+
+    def _begin(self, request: _Request) -> None:
+        self._request = request
+        Thread(target=self._work, args=(request,), name="mainstream-deploy", daemon=True).start()
+
+    def _work(self, request: _Request) -> None:
+        request.answer = self._answer(request)
+
+    def _answer(self, request: _Request) -> str:
         try:
-            if len(frames) != 1:
-                raise ProblemError(f"a message of {len(frames)} frames; it has to be one, with a JSON array")
-            if len(frames[0]) > _LARGEST:
-                raise ProblemError(f"a request of {len(frames[0])} bytes; at most {_LARGEST} are taken")
             try:
-                text = frames[0].decode()
+                text = request.body.decode()
             except UnicodeDecodeError as error:
                 raise ProblemError(f"net plan: no UTF-8 text: byte {error.start}") from None
-            observed = self._runner.deploy(NetPlan.from_json(text))
-        except (ProblemError, DeployError) as error:
-            return f"error: {error}"
+            plan = NetPlan.from_json(text)
+            if self._trial is not None and not self._runner.has_loaded(plan):
+                self._trial.check(plan, self._runner.recent_frame(plan), request.gone)
+            observed = self._runner.deploy(plan, given_up=request.gone)
+        except MainstreamError as error:
+            return one_line(f"error: {error}")
+        except Exception as error:  # a request may end nothing but itself
+            _log.exception("a plan could not be deployed")
+            return one_line(f"error: the plan could not be deployed: {type(error).__name__}: {error}")
         return ",".join(repr(rate) for rate in observed.values())
+
+    def _finish(self, request: _Request, answer: str) -> None:
+        if not request.gone.is_set():
+            self._send(request.envelope, answer)
+        self._request = None
+        waiting, self._next = self._next, None
+        if waiting is not None and not waiting.gone.is_set():
+            self._begin(waiting)
+
+    def _send(self, envelope: list[bytes], answer: str) -> None:
+        import zmq
+
+        with suppress(zmq.ZMQError):  # whoever does not take its answers gets none
+            self._socket.send_multipart([*envelope, answer.encode()], zmq.NOBLOCK)
+
+
+def _check_address(bind: str, *, secure: bool) -> None:
+    found = _ADDRESS.fullmatch(bind)
+    if found is None or int((found["port"] or "*").replace("*", "0")) > _LAST_PORT:  # ZeroMQ would take another
+        raise ProblemError(f"bind: got {shown(bind)}; it has to be 'tcp://HOST:PORT' or 'ipc://PATH'")
+    if found["host"] and not secure and not _is_loopback(found["host"]):
+        raise ProblemError(
+            f"bind: {shown(bind)} lets other machines send plans; give keys (--curve-keys), listen at 127.0.0.1, "
+            "or say that it may be insecure (--insecure)"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host in ("localhost", "lo"):
+        return True
+    with suppress(ValueError):
+        return ip_address(host.strip("[]")).is_loopback
+    return False

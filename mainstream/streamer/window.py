@@ -46,6 +46,15 @@ class Window:
         for app_id in app_ids:
             self._counts[app_id] += 1
 
+    def failed(self, app_id: int) -> None:
+        """An app failed on a frame that it was given: that one does not count."""
+        self._counts[app_id] -= 1
+
+    @property
+    def empty(self) -> bool:
+        """Whether no frame of the stream came."""
+        return self._last_s is None
+
     def wait(self, timeout_s: float) -> bool:
         """Whether the window is over, within `timeout_s`."""
         if self._by_clock:

@@ -18,6 +18,9 @@ from mainstream.files import reason
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 
+_MOST_PIXELS: Final = 2**26
+"""Of an image; a larger one is no photograph, but a small file that fills the memory."""
+
 Frames = NDArray[np.uint8]
 
 
@@ -148,8 +151,12 @@ def _pictures(folder: Folder, height: int, width: int) -> Iterator[tuple[str, Fr
 
     for file in folder.files:
         try:
+            if not (folder.path / file).is_file():  # a pipe would be waited for
+                raise ValueError("no file, but a folder, pipe or device")
             with warnings.catch_warnings(), Image.open(folder.path / file) as opened:
                 warnings.simplefilter("ignore")  # Pillow's notes on odd files that it can read all the same
+                if opened.width * opened.height > _MOST_PIXELS:
+                    raise ValueError(f"{opened.width} x {opened.height} pixels, more than {_MOST_PIXELS:,}")
                 picture = _opaque(ImageOps.exif_transpose(opened))
                 yield file, np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3))
         except Exception as error:  # Pillow raises almost anything on damaged files

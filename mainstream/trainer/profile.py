@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -216,10 +217,11 @@ def timing(times: FloatArray, clean: NDArray[np.bool_]) -> Timing:
 def _calls(path: Path, names: Mapping[int, str]) -> dict[int, tuple[GraphPart, ...]]:
     """Chokepoint -> its stem and its tail; 0 -> the network in one piece."""
     total = max(names)
-    calls: dict[int, tuple[GraphPart, ...]] = {0: (GraphPart(path, names[0], names[total]),)}
+    part = partial(GraphPart, path, trusted=True)  # the graph was made here
+    calls: dict[int, tuple[GraphPart, ...]] = {0: (part(names[0], names[total]),)}
     for k in names:
         if 0 < k < total:
-            calls[k] = GraphPart(path, names[0], names[k]), GraphPart(path, names[k], names[total])
+            calls[k] = part(names[0], names[k]), part(names[k], names[total])
     return calls
 
 

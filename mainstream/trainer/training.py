@@ -11,6 +11,7 @@ import gc
 import os
 import platform
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -141,7 +142,8 @@ def train(
         record.resume()
     todo = [k for k in sorted(base.chokepoints, reverse=True)[1:] if k not in record.accuracies]
     if todo:
-        with TemporaryDirectory(prefix=f".{name}-cache-", dir=logs) as cache:
+        _remove_left_caches(name, logs)
+        with TemporaryDirectory(prefix=f".{name}-cache-{os.getpid()}-", dir=logs) as cache:
             size = base.network.height, base.network.width
             data = samples.load(
                 given, chosen, size, Path(cache), lambda done: progress(TrainingProgress("reading", done))
@@ -267,6 +269,14 @@ def _folders(name: str, model_dir: Path, log_dir: Path) -> tuple[Path, Path]:
         except OSError as error:
             raise ProblemError(f"{path}: cannot be written: {reason(error)}") from None
     return folder, log_dir
+
+
+def _remove_left_caches(name: str, logs: Path) -> None:
+    """Remove the caches of processes that were killed."""
+    for cache in logs.glob(f".{name}-cache-*-*"):
+        process = cache.name.removeprefix(f".{name}-cache-").split("-")[0]
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+            shutil.rmtree(cache, ignore_errors=True)
 
 
 def _check(record: TrainingState, folder: Path, resume: bool) -> None:

@@ -234,7 +234,7 @@ def test_what_is_no_scores_is_refused_before_it_runs(tmp_path: Path, scores: Cal
     (part,) = json.loads(plan_of([(0, 10)]).to_json())
     plan = NetPlan.from_json(json.dumps([part | {"model_path": "odd.pb", "output_layer": "scores"}]))
     with pytest.raises(ProblemError, match=f"^net 0: .*{message}"):
-        Engine(plan, TENSORFLOW, tmp_path, 10.0)
+        Engine(plan, TENSORFLOW, tmp_path, 10.0, trusted=True)
 
 
 def test_absolute_paths_and_links_inside_the_folder_are_taken(models: Path) -> None:

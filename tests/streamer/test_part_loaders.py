@@ -69,13 +69,13 @@ def test_it_has_what_an_engine_and_a_part_have_to_have(case: Case) -> None:
     check_has("engine", case.loader, PartLoader)
     assert case.loader.name and isinstance(case.loader.name, str)
     case.loader.start()  # a second runner in the same process
-    check_has("part", case.loader.load(case.model, case.ends[0], case.ends[2]), Part)
+    check_has("part", case.loader.load(case.model, case.ends[0], case.ends[2], trusted=False), Part)
 
 
 def test_a_stem_and_its_tail_give_what_the_whole_gives(case: Case) -> None:
     first, middle, last = case.ends
     whole, stem, tail = (
-        case.loader.load(case.model, *ends) for ends in [(first, last), (first, middle), (middle, last)]
+        case.loader.load(case.model, *ends, trusted=False) for ends in [(first, last), (first, middle), (middle, last)]
     )
     batch = frames(case)
     between = stem(batch)
@@ -87,7 +87,7 @@ def test_a_stem_and_its_tail_give_what_the_whole_gives(case: Case) -> None:
 
 
 def test_several_threads_may_call_a_part(case: Case) -> None:
-    part = case.loader.load(case.model, case.ends[0], case.ends[2])
+    part = case.loader.load(case.model, case.ends[0], case.ends[2], trusted=False)
     batches = [frames(case, seed=seed) for seed in range(40)]
     alone = [part(batch) for batch in batches]
     with ThreadPoolExecutor(4) as threads:
@@ -96,7 +96,7 @@ def test_several_threads_may_call_a_part(case: Case) -> None:
 
 
 def test_a_batch_of_another_shape_is_refused(case: Case) -> None:
-    part = case.loader.load(case.model, case.ends[0], case.ends[2])
+    part = case.loader.load(case.model, case.ends[0], case.ends[2], trusted=False)
     for batch in (np.zeros((1, case.side, case.side, 4)), np.zeros((case.side, 3))):
         with pytest.raises(ProblemError, match="shape") as caught:
             part(batch)
@@ -117,7 +117,7 @@ def test_what_cannot_be_loaded_is_refused_by_its_key_in_one_line(
     case: Case, key: str, spoil: Callable[[Path, tuple[str, str, str]], tuple[Any, ...]]
 ) -> None:
     with pytest.raises(ProblemError, match=f"^{key}: ") as caught:
-        case.loader.load(*spoil(case.model, case.ends))
+        case.loader.load(*spoil(case.model, case.ends), trusted=False)
     assert "\n" not in str(caught.value)
 
 

@@ -219,8 +219,9 @@ def test_a_tree_may_be_deeper_than_python_calls() -> None:
     first = {**PART, "app_id": -1, "shared": True, "input_layer": "t0", "output_layer": "t1"}
     chain = [
         {**first, "net_id": k, "parent_id": k - 1, "input_layer": f"t{k}", "output_layer": f"t{k + 1}"}
-        for k in range(3000)
+        for k in range(2999)
     ]
+    chain.append({**PART, "net_id": 2999, "parent_id": 2998, "input_layer": "t2999", "output_layer": "end"})
     assert len(NetPlan.from_json(json.dumps(chain)).tree().splitlines()) == 3001
 
 

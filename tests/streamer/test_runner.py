@@ -28,8 +28,8 @@ from mainstream.streamer import LocalRunner, NetPlan
 from mainstream.streamer.engine import Engine, run
 from mainstream.streamer.feed import Feed
 from mainstream.streamer.frames import Frame, StoppableSource
+from mainstream.streamer.in_order import InOrder
 from mainstream.streamer.results import Analysis, ResultsFile, Votes
-from mainstream.streamer.runner import InOrder
 from mainstream.streamer.sources import open_source
 
 pytest.importorskip("tensorflow", reason="needs the extra run", exc_type=ImportError)

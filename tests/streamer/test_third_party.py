@@ -210,13 +210,16 @@ def slides_of(fps: object) -> Slides:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"source": Half()}, "source: got .*, which lacks live, reconnects, __iter__; it has to have what "),
+        ({"source": Half()}, "source: got .*, which lacks live, reconnects, damaged, __iter__; it has to "),
         ({"engine": Half()}, "engine: got .*, which lacks start, load; it has to have what "),
         ({"engine": "half"}, "engine: 'half' is not known; known: tensorflow"),
         ({"source": slides_of(0)}, "source: its fps is 0; it has to be a finite number above 0"),
         ({"source": slides_of("ten")}, "source: its fps is 'ten'; it has to be a finite number above 0"),
         ({"source": Failing(RuntimeError("no\ncable"))}, r"failing://x: cannot be opened: RuntimeError\('no.*cable'\)"),
-        ({"source": Failing(Half())}, "source: got .*, which lacks live, reconnects, __iter__; it has to have "),
+        (
+            {"source": Failing(Half())},
+            "source: got .*, which lacks live, reconnects, damaged, __iter__; it has to ",
+        ),
     ],
 )
 def test_objects_that_do_not_fit_are_refused_in_one_line(models: Path, keys: dict[str, Any], message: str) -> None:
@@ -241,7 +244,7 @@ def test_a_part_that_lacks_something_is_refused(models: Path) -> None:
         def start(self) -> None:
             pass
 
-        def load(self, path: Path, input_layer: str, output_layer: str) -> Any:
+        def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Any:
             return lambda batch: batch
 
     message = "net 0: a part of engine halves: got .*, which lacks input_shape, output_shape; it has to have what "

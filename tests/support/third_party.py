@@ -28,6 +28,7 @@ class Slides:
     fps = FPS
     live = False
     reconnects = 0
+    damaged = 0
 
     def __init__(self, *, loop: bool = False, paced: bool = True) -> None:
         self._loop, self._paced = loop, paced
@@ -85,7 +86,7 @@ class Matrices:
     def start(self) -> None:
         pass
 
-    def load(self, path: Path, input_layer: str, output_layer: str) -> Part:
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Part:
         try:
             with np.load(path) as file:
                 matrices = dict(file)

@@ -1,0 +1,71 @@
+"""What a server that runs for months says: lines for people, or JSON for what collects them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_OURS = "mainstream"
+
+
+class LogForm(StrEnum):
+    """How it is said."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line: time in seconds since 1970, level, where, message, and the error behind it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class _OneLine(logging.Formatter):
+    """A line for people; the error behind it stays out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {record.getMessage()}"
+
+
+class Log:
+    """Says things on stderr, and lets the package's own warnings be said in the same form.
+
+    Parameters
+    ----------
+    form : LogForm
+    screen : Console
+        Of stderr.
+    """
+
+    def __init__(self, form: LogForm, screen: Console) -> None:
+        self._form = form
+        self._screen = screen
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Json() if form is LogForm.JSON else _OneLine())
+        logger = logging.getLogger(_OURS)
+        logger.handlers = [handler]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+    def say(self, text: str) -> None:
+        """Say what is no warning."""
+        if self._form is LogForm.JSON:
+            logging.getLogger(_OURS).info(text)
+        else:
+            self._screen.print(text)

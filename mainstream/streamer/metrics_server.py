@@ -1,0 +1,108 @@
+"""The metrics over HTTP: few threads, and none of them for long, whoever connects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http.server import HTTPServer
+from socket import SHUT_RDWR, socket
+from threading import BoundedSemaphore, Thread, Timer
+from typing import TYPE_CHECKING, Any, Final
+
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_MOST: Final = 8
+"""Requests at a time; who comes then is hung up on."""
+_LONGEST_S: Final = 5.0
+"""Seconds for a request and its answer."""
+
+
+class _Server(HTTPServer):
+    """Each request in a thread of its own that ends in good time."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: Any) -> None:
+        self._free = BoundedSemaphore(_MOST)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        Thread(target=self._serve, args=(request, client_address), name="mainstream-metrics", daemon=True).start()
+
+    def _serve(self, request: socket, client_address: Any) -> None:
+        limit = Timer(_LONGEST_S, _hang_up, (request,))
+        limit.daemon = True
+        limit.start()
+        try:
+            with suppress(OSError):  # it has gone, or took too long
+                self.finish_request(request, client_address)
+        finally:
+            limit.cancel()
+            self.shutdown_request(request)
+            self._free.release()
+
+
+def _hang_up(request: socket) -> None:
+    with suppress(OSError):  # it has gone already
+        request.shutdown(SHUT_RDWR)
+
+
+def serve_metrics(
+    address: str, registry: CollectorRegistry, checks: Mapping[str, Callable[[], str | None]]
+) -> Callable[[], None]:
+    """Answer Prometheus, and those who ask how it is, at ``PORT`` (of 127.0.0.1) or ``HOST:PORT``.
+
+    Parameters
+    ----------
+    address : str
+    registry : prometheus_client.CollectorRegistry
+    checks : mapping of str to callable
+        Path, such as ``/healthz`` -> what is wrong, or None: answered with 503 and that, or with 200 and "ok".
+
+    Returns
+    -------
+    callable
+        Ends it.
+
+    Raises
+    ------
+    ProblemError
+        The address is of another form, or taken.
+    """
+    from prometheus_client.exposition import MetricsHandler
+
+    class Handler(MetricsHandler):
+        def do_GET(self) -> None:  # noqa: N802 (the library's name)
+            check = checks.get(self.path)
+            if check is None:
+                super().do_GET()
+                return
+            wrong = check()
+            self.send_response(200 if wrong is None else 503)
+            self.send_header("Content-Type", "text/plain; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(f"{wrong or 'ok'}\n".encode())
+
+    Handler.registry = registry
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ProblemError(f"metrics: got {address!r}; it has to be PORT or HOST:PORT")
+    try:
+        server = _Server((host or "127.0.0.1", int(port)), Handler)
+    except OSError as error:
+        raise ProblemError(f"metrics: cannot listen at {address}: {error.strerror}") from None
+    thread = Thread(target=server.serve_forever, args=(0.1,), name="mainstream-metrics", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return end

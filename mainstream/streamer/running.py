@@ -1,0 +1,154 @@
+"""A plan that runs: its apps' votes and results frame by frame, and which of them fail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Final
+
+from mainstream.streamer.engine import Branch, Due, Engine, Tensor, run
+from mainstream.streamer.feed import Arrival
+from mainstream.streamer.frames import Frame
+from mainstream.streamer.meters import Meters
+from mainstream.streamer.plan import NetPlan
+from mainstream.streamer.results import Analysis, Votes
+from mainstream.streamer.window import Window
+
+MOST_FAILURES: Final = 3
+"""Frames in a row on which an app may fail; then it is stopped."""
+
+_log = logging.getLogger(__name__)
+
+
+class Running:
+    """A plan that runs.
+
+    Parameters
+    ----------
+    engine : Engine
+    window : Window
+    meters : Meters
+    write : callable
+        Takes what an app says of a frame.
+    keep : callable
+        Takes the plan when an app has its first result.
+
+    Attributes
+    ----------
+    stopped : dict of int to str
+        `app_id` of those that failed too often in a row -> why.
+    good : bool
+        An app has had a result.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        window: Window,
+        meters: Meters,
+        write: Callable[[Analysis], None],
+        keep: Callable[[NetPlan], None],
+    ) -> None:
+        self.engine = engine
+        self.window = window
+        self.stopped: dict[int, str] = {}
+        self.good = False
+        self._meters = meters
+        self._write = write
+        self._keep = keep
+        self._start_votes()
+
+    def start_again(self, stream_fps: float) -> None:
+        """Its next frame is its first one; apps that were stopped stay so."""
+        self.engine.start(stream_fps)
+        self._start_votes()
+
+    def _start_votes(self) -> None:
+        self._votes = {
+            branch.subnet.app_id: Votes(branch.event_class, branch.subnet.x_vote)
+            for branch in self.engine.branches
+            if not branch.subnet.shared
+        }
+        self._failures = dict.fromkeys(self._votes, 0)
+
+    @property
+    def failed(self) -> bool:
+        """Whether all its apps are stopped."""
+        return len(self.stopped) == len(self._votes)
+
+    def run(self, due: list[Due], frame: Frame, begun: list[int]) -> Callable[[Arrival, float], None]:
+        """Run what is due on a frame; returns what delivers the results, given the arrival and the stream's start.
+
+        `begun` gets the `net_id` of each part when it begins.
+
+        Several threads may be here at once; deliveries have to come one after the other, in the order of the frames.
+        """
+        failures: dict[int, str] = {}
+        outputs, seconds = run(_noted(due, begun), frame.pixels, failures)
+        return lambda arrival, began: self._deliver(arrival, began, outputs, seconds, failures)
+
+    def hangs(self, number: int, net_id: int, longest_s: float) -> None:
+        """Stop the apps that need a part which did not end on frame `number`."""
+        needing = {net_id}
+        for branch in self.engine.branches:
+            subnet = branch.subnet
+            if subnet.parent_id in needing:
+                needing.add(subnet.net_id)
+            if subnet.net_id in needing and not subnet.shared:
+                reason = f"net {net_id}: it did not end within {longest_s:g} s"
+                self._failures[subnet.app_id] = MOST_FAILURES - 1
+                self._failed(subnet.app_id, number, reason)
+
+    def _deliver(
+        self,
+        arrival: Arrival,
+        began: float,
+        outputs: dict[int, Tensor],
+        seconds: dict[int, float],
+        failures: dict[int, str],
+    ) -> None:
+        """Count what was run on a frame; decide and write what the apps say of it."""
+        for net_id, spent in seconds.items():
+            self._meters.computed(self.engine.branches[net_id].subnet, spent)
+        for net_id, reason in failures.items():
+            subnet = self.engine.branches[net_id].subnet
+            if not subnet.shared:
+                self._failed(subnet.app_id, arrival.frame.number, reason)
+        for net_id, tensor in outputs.items():
+            subnet = self.engine.branches[net_id].subnet
+            if not subnet.shared:
+                self._analysed(subnet.app_id, tensor[0], arrival, began)
+
+    def _analysed(self, app_id: int, scores: Tensor, arrival: Arrival, began: float) -> None:
+        self._failures[app_id] = 0
+        if not self.good:
+            self.good = True
+            self._keep(self.engine.plan)
+        votes = self._votes[app_id]
+        positive, event = votes.decide(scores)
+        self._meters.analysed(app_id, monotonic() - arrival.at_s)
+        frame = arrival.frame
+        self._write(Analysis(began + frame.time_s, frame.number, app_id, scores, votes.event_class, positive, event))
+
+    def _failed(self, app_id: int, number: int, reason: str) -> None:
+        if app_id in self.stopped:  # a frame that was in the making
+            return
+        self.window.failed(app_id)
+        self._votes[app_id].miss()
+        self._failures[app_id] += 1
+        stop = self._failures[app_id] >= MOST_FAILURES
+        if stop:
+            self.stopped[app_id] = reason
+            self.engine.stop(self.stopped)
+        self._meters.failed(app_id, reason, stopped=stop)
+        if stop:
+            _log.error("app %s is stopped on frame %d: %s", app_id, number, reason)
+        elif self._failures[app_id] == 1:
+            _log.warning("app %s failed on frame %d: %s", app_id, number, reason)
+
+
+def _noted(due: list[Due], begun: list[int]) -> Iterator[Branch]:
+    for one in due:
+        begun.append(one.branch.subnet.net_id)
+        yield one.branch

@@ -1,0 +1,216 @@
+"""A plan is first tried in a spare process: what hangs, crashes or takes all memory there does not take the runtime.
+
+The spare process has its engine started, so that a trial takes what the loading takes. It runs the plan on a black
+frame, as the engine itself does, on a random one, and on a recent one of the stream. What it says goes as JSON; its own
+errors go nowhere. It ends with the process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mainstream.errors import DeployError, MainstreamError
+from mainstream.extensions import PART_LOADERS
+from mainstream.streamer.engine import Engine, run
+from mainstream.streamer.plan import NetPlan
+
+Size = tuple[int, int, int]
+
+_LOOK_S: Final = 0.1
+_NICE: Final = 5
+"""Frames go first."""
+_LARGEST_FRAME: Final = 2**22
+"""Values of a recent frame that is sent along; of larger ones only black and noise are tried."""
+
+
+class Trial:
+    """Tries plans; use it from one thread at a time, and :meth:`close` it.
+
+    Parameters
+    ----------
+    engine : str
+        Name of the engine, one that is built in or that an installed package brings.
+    model_dir : Path
+    stream_fps : float
+    trusted : bool
+        Models may do more than compute.
+    timeout_s : float
+        Seconds that a trial may take.
+    memory_gb : float
+        Gigabytes (2**30 bytes) that the process may take beyond what it has when its engine is started.
+    """
+
+    def __init__(
+        self, engine: str, model_dir: Path, stream_fps: float, *, trusted: bool, timeout_s: float, memory_gb: float
+    ) -> None:
+        self._arguments = [engine, str(model_dir), repr(stream_fps), str(int(trusted)), str(int(memory_gb * 2**30))]
+        self._timeout_s, self._memory_gb = timeout_s, memory_gb
+        self._lock = Lock()
+        self._closed = False
+        self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._said: queue.Queue[bytes] = queue.Queue()
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", __name__, *self._arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C is for the runtime, which then ends this one
+            )
+            Thread(target=_listen, args=(self._process.stdout, self._said), daemon=True).start()
+
+    def close(self) -> None:
+        """End the spare process."""
+        with self._lock:
+            self._closed = True
+        self._end()
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # what was not sent yet
+                    pipe.close()
+
+    def check(self, plan: NetPlan, recent: dict[Size, NDArray[np.uint8]], given_up: Event) -> None:
+        """Load a plan in the spare process and run it on three frames.
+
+        Parameters
+        ----------
+        plan : NetPlan
+        recent : dict of (int, int, int) to array
+            Height, width, channels -> a recent frame at that size.
+        given_up : Event
+            Nobody waits for it any more.
+
+        Raises
+        ------
+        DeployError
+            It cannot be loaded, took too long, or ended the spare process.
+        """
+        sent = {size: frame for size, frame in recent.items() if frame.size <= _LARGEST_FRAME}
+        head = json.dumps({"plan": plan.to_json(), "sizes": list(sent)}).encode() + b"\n"
+        Thread(target=self._send, args=(self._process.stdin, [head, *(f.tobytes() for f in sent.values())])).start()
+        until = monotonic() + self._timeout_s
+        while monotonic() < until and not given_up.is_set():
+            try:
+                answer = self._said.get(timeout=_LOOK_S)
+            except queue.Empty:
+                continue
+            if answer:
+                error = json.loads(answer)
+                if error is not None:
+                    raise DeployError(str(error))
+                return
+            self._again()
+            raise DeployError(
+                f"the plan ended the process in which it was tried; it takes more than {self._memory_gb:g} GB "
+                "of memory, or a model crashes"
+            )
+        self._again()
+        if given_up.is_set():
+            raise DeployError("it was given up while it was tried")
+        raise DeployError(f"the plan was not loaded and run within {self._timeout_s:g} s")
+
+    def _again(self) -> None:
+        self._end()
+        self._start()
+
+    @staticmethod
+    def _send(pipe: IO[bytes], pieces: Sequence[bytes]) -> None:
+        with suppress(OSError, ValueError):  # it has ended, which is told where it is listened to
+            for piece in pieces:
+                pipe.write(piece)
+            pipe.flush()
+
+
+def _listen(pipe: IO[bytes], said: queue.Queue[bytes]) -> None:
+    """Hand on each line, and an empty one at the end."""
+    for line in pipe:
+        said.put(line)
+    said.put(b"")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Try the plans that come on standard input, and say on standard output what is wrong with each, or null."""
+    engine, model_dir, stream_fps, trusted, memory = arguments
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what the engine prints is no answer
+    os.nice(_NICE)
+    asked: queue.Queue[tuple[str, dict[Size, NDArray[np.uint8]]]] = queue.Queue()
+    Thread(target=_read, args=(sys.stdin.buffer, asked), daemon=True).start()
+    loader = PART_LOADERS.find(engine)
+    loader.start()
+    _limit_memory(int(memory))
+    loaded: dict[Any, Any] = {}
+    while True:
+        text, recent = asked.get()
+        error: str | None = None
+        try:
+            made = Engine(
+                NetPlan.from_json(text), loader, Path(model_dir), float(stream_fps), loaded, trusted=bool(int(trusted))
+            )
+            loaded = made.loaded
+            for pixels in (_noise, partial(_recent, recent)):
+                run(made.branches, pixels, {})  # an app that fails on these may run on others
+        except MainstreamError as refused:
+            error = str(refused)
+        except Exception as other:  # a model may make its engine raise anything
+            error = f"it cannot be loaded: {type(other).__name__}: {other}"
+        out.write(json.dumps(error) + "\n")
+        out.flush()
+
+
+def _noise(height: int, width: int, channels: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
+
+
+def _recent(frames: dict[Size, NDArray[np.uint8]], *size: int) -> NDArray[np.uint8]:
+    """The frame of a size, white where there is none."""
+    height, width, channels = size
+    found = frames.get((height, width, channels))
+    return np.full(size, 255, np.uint8) if found is None else found
+
+
+def _read(pipe: IO[bytes], asked: queue.Queue[tuple[str, dict[Size, NDArray[np.uint8]]]]) -> None:
+    """Take requests as they come; when there are no more the process that started this one has ended."""
+    while line := pipe.readline():
+        head = json.loads(line)
+        recent = {}
+        for height, width, channels in head["sizes"]:
+            frame = np.frombuffer(pipe.read(height * width * channels), np.uint8)
+            recent[height, width, channels] = frame.reshape(height, width, channels)
+        asked.put((head["plan"], recent))
+    os._exit(0)
+
+
+def _limit_memory(more: int) -> None:
+    """Let this process take so many bytes more than it has; of what it may write to, since TensorFlow reserves more."""
+    import resource
+
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
+    now = int(status["VmData"].split()[0]) * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (now + more, now + more))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

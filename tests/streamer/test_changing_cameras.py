@@ -1,0 +1,127 @@
+"""Cameras that come back with another rate, send damaged frames, or are away while a plan comes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.cameras import HttpCamera, RtspCamera, TestCamera
+from support.failing_models import alone, write_matrix
+from support.third_party import MATRICES
+
+from mainstream import DeployError
+from mainstream.cli.rates import rates_of
+from mainstream.streamer import LocalRunner
+from mainstream.streamer.measured_rate import MeasuredRate
+
+pytest.importorskip("av", reason="needs the extra run")
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    write_matrix(tmp_path / "net.npz")
+    return tmp_path
+
+
+def times_of(path: Path) -> list[float]:
+    return [json.loads(line)["time"] for line in path.read_text().splitlines()]
+
+
+class HalfCamera(HttpCamera):
+    """Every second picture is half a JPEG."""
+
+    def coded(self) -> Iterator[bytes]:
+        for number, picture in enumerate(super().coded()):
+            yield picture[: len(picture) // 2] if number % 2 else picture
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_steady_camera_has_one_rate_however_its_frames_jitter(seed: int) -> None:
+    rng = random.Random(seed)
+    fps = rng.choice([0.5, 1, 5, 10, 29.97, 60])
+    rate = MeasuredRate(fps)
+    number = 0
+    for _ in range(500):
+        number += rng.choice([1, 1, 1, 2, 5])  # some were overtaken
+        assert not rate.frame(number, (number + rng.uniform(-0.3, 0.3)) / fps)
+    assert rate.fps == fps
+
+
+@pytest.mark.parametrize(("before", "after"), [(10, 20), (20, 10), (30, 25), (10, 100)])
+def test_another_rate_is_noticed_within_five_seconds(before: float, after: float) -> None:
+    rate = MeasuredRate(before)
+    number, now = 0, 0.0
+    for fps, seconds in ((before, 10), (after, 5)):
+        for _ in range(int(fps * seconds)):
+            number, now = number + 1, now + 1 / fps
+            rate.frame(number, now)
+    assert rate.fps == pytest.approx(after, rel=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "before", "after"), [(HttpCamera, 10, 25), (RtspCamera, 20, 8)])
+def test_an_app_gets_its_frames_a_second_from_a_camera_that_comes_back_with_another_rate(
+    models: Path, kind: type[TestCamera], before: int, after: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = models / "results.jsonl"
+    with (
+        caplog.at_level(logging.WARNING),
+        kind(before) as camera,
+        LocalRunner(camera.uri, models, engine=MATRICES, window_s=4, results=out) as runner,
+    ):
+        assert runner.deploy(alone((1, "net.npz"), fps=5))[1] == pytest.approx(5, abs=0.6)
+        camera.stop()
+        camera.fps = after
+        camera.start()
+        time.sleep(7)  # half a second to open it, half to pass over what waits there, 5 to get the rate right
+        began = time.time()
+        time.sleep(4)
+        assert runner.stream_fps == pytest.approx(after, rel=0.15)
+    came = [taken for taken in times_of(out) if began <= taken < began + 4]
+    assert len(came) / 4 == pytest.approx(5, rel=0.2)
+    said = [record.getMessage() for record in caplog.records]
+    assert any(text.startswith("the camera is lost: ") for text in said)
+    assert any(text.startswith("the camera is back: ") for text in said)
+    assert any(text.startswith("the stream has ") for text in said)
+
+
+def test_half_a_picture_is_damaged_and_not_analysed(models: Path) -> None:
+    out = models / "results.jsonl"
+    with (
+        HalfCamera(20) as camera,
+        LocalRunner(camera.uri, models, engine=MATRICES, window_s=2, results=out) as runner,
+    ):
+        runner.deploy(alone((1, "net.npz"), fps=20))
+        damaged = runner.registry.get_sample_value("mainstream_frames_damaged_total") or 0
+    # Some came before the plan did.
+    assert damaged >= 20
+    assert len(times_of(out)) == pytest.approx(20, abs=5)
+
+
+def test_a_plan_that_comes_while_the_camera_is_away_is_told_so_and_runs_when_it_is_back(models: Path) -> None:
+    out = models / "results.jsonl"
+    with (
+        HttpCamera(20) as camera,
+        LocalRunner(camera.uri, models, engine=MATRICES, window_s=1, results=out) as runner,
+    ):
+        camera.stop()
+        time.sleep(1.5)
+        with socket.create_server(("127.0.0.1", camera.port)):
+            with pytest.raises(DeployError, match=r"^the camera is away: no frame for \d\.\d s; the plan runs"):
+                runner.deploy(alone((1, "net.npz"), fps=5))
+            assert runner.registry.get_sample_value("mainstream_stream_silent_seconds") == pytest.approx(
+                runner.silent_s, abs=0.5
+            )
+            assert str(rates_of(runner).caption).startswith("the camera has been away for ")
+        camera.start()
+        until = time.monotonic() + 15
+        while not out.read_text() and time.monotonic() < until:
+            time.sleep(0.1)
+        assert runner.silent_s == 0
+        assert runner.deploy(alone((1, "net.npz"), fps=5))[1] > 0
