@@ -57,9 +57,9 @@ def command(
     names = ", ".join(file.name for file in found)
     lead = [
         f"From {names}: {len(rows):,} schedules of {len({row.id for row in rows.values()}):,} workloads.",
-        "Means are over the workloads in which every version has a schedule, ± their standard error. max-sharing-best is "
-        "the fair static rival, the best single chokepoint for the workload: what is gained over max-sharing shrinks "
-        "against it.",
+        "Means are over the workloads in which every version has a schedule, ± their standard error. max-sharing-best "
+        "is the fair static rival, the best single chokepoint for the workload: what is gained over max-sharing "
+        "shrinks against it.",
     ]
     tables = []
     for kind in dict.fromkeys(row.kind for row in rows.values()):
