@@ -11,6 +11,9 @@ import numpy as np
 from mainstream.apps import IntArray
 from mainstream.errors import InfeasibleError, OutOfTimeError
 from mainstream.solver import kernels
+from mainstream.solver.kernels import calls
+from mainstream.solver.kernels.lagrangian import worth
+from mainstream.solver.kernels.tree import cheapest, search
 from mainstream.solver.option_table import CellArray
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress
 
@@ -62,6 +65,7 @@ class SearchTree:
             corner=np.empty((3, 0), np.int64),
         )
         self._keyed = packed
+        self._calls = kernels.Calls(calls.close_knapsack_address(), 0)
         self.tree = _new_tree(n, depths)
 
     def cheapest(self, enough: float, hopeless: float = np.inf, limits: Limits | None = None) -> float:
@@ -85,7 +89,7 @@ class SearchTree:
         self._open_root()
         while True:
             effort = self._effort(limits)
-            status = kernels.cheapest(self.packed, self.scratch, self.tree, self._share, enough, hopeless, effort)
+            status = cheapest(self.packed, self.scratch, self.tree, self._share, enough, hopeless, effort)
             if status == kernels.DONE:
                 break
             if limits.left_s <= 0 or (status == kernels.NEED_SLOTS and not self._more_slots(limits)):
@@ -125,12 +129,12 @@ class SearchTree:
             A schedule that fits, to begin with.
         """
         self.tree.best[:] = cells
-        self.tree.floats[kernels.INCUMBENT] = kernels.worth(self.packed, cells)
+        self.tree.floats[kernels.INCUMBENT] = worth(self.packed, cells)
         self._open_root()
         terms = kernels.Terms(
             budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE
         )
-        kernels.search(self._keyed, self.scratch, self.tree, terms, 0)
+        search(self._keyed, self.scratch, self.tree, terms, self._calls, 0)
         return self.bound
 
     def run(
@@ -167,7 +171,7 @@ class SearchTree:
         # So that sums in another order still keep to it.
         gap = max(0.0, limits.gap * (1 - 1e-6) - len(self.tree.best) * np.finfo(np.float64).eps)
         floats = self.tree.floats
-        floats[kernels.INCUMBENT] = kernels.worth(self.packed, self.tree.best)
+        floats[kernels.INCUMBENT] = worth(self.packed, self.tree.best)
         ticker = _Ticker(self, limits)
         finished = interrupted = False
         for staircase in [] if staircases is None else staircases:
@@ -231,7 +235,7 @@ class SearchTree:
                 min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6))),
                 patience,
             )
-            status = kernels.search(self._keyed, self.scratch, self.tree, terms, effort)
+            status = search(self._keyed, self.scratch, self.tree, terms, self._calls, effort)
             if status == kernels.DONE:
                 return True
             if status == kernels.NEED_SLOTS:
@@ -291,6 +295,7 @@ class SearchTree:
         if not self._affordable(68 * options, limits):
             return False
         self._more_states(_HARD_STATES, limits)
+        self._calls = self._calls._replace(charged_dual=calls.charged_dual_address())
         self._keyed = self.packed._replace(cell=np.arange(options, dtype=np.int32))
         self.scratch = self.scratch._replace(
             weight=np.empty(options),

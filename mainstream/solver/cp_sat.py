@@ -21,6 +21,7 @@ from mainstream.problem import FloatArray
 from mainstream.solver import kernels
 from mainstream.solver.branch_and_bound import SearchTree
 from mainstream.solver.cp_sat_subprocess import cp_sat_apart, would_crash
+from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.option_table import CellArray, at_least, weighted
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress, schedule_cost
 
@@ -93,7 +94,7 @@ def cp_sat(
     packed = weighted(packed, share)
     found = _solve(packed, allowed, limits, hint)
     cells = _first_of(found.cells, spare, packed, budget, limits)
-    value = kernels.worth(packed, cells)
+    value = worth(packed, cells)
     most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
     bound = max(min(found.bound, most), value)
     outcome = Outcome(

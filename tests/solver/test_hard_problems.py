@@ -14,6 +14,7 @@ from benchmarks.instances import Instance
 from mainstream import InfeasibleError, solve
 from mainstream.solver import branch_and_bound, kernels
 from mainstream.solver.branch_and_bound import SearchTree
+from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.option_table import OptionTable, weighted
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits
 
@@ -67,7 +68,7 @@ def test_the_core_is_within_the_gap_of_an_exact_dynamic_programme(seed: int, gap
     packed, budget = knapsack(seed)
     best = by_dynamic_programme(packed, budget)
     outcome = SearchTree(packed).run(budget, Limits(gap))
-    value = kernels.worth(packed, outcome.cells)
+    value = worth(packed, outcome.cells)
     assert outcome.finished
     assert float(packed.rate[outcome.cells].sum()) <= budget * (1 + FEASIBLE_TOLERANCE)
     assert value <= best + 1e-12 and value >= best - gap - 1e-12

@@ -1,0 +1,125 @@
+"""The jitted search: arrays and scalars in, arrays, scalars and status codes out. Here: the arrays, and the problem.
+
+Packed by ``option_table.py``: app i chooses one of its options o in ``start[i]..start[i+1]-1``; option o is worth
+``value[o]`` and stands in the cell (d, j) = ``divmod(cell[o], R + 1)``: depth d (0 shares nothing, d > 0 shares the
+stem's segments 1..d) and rate ``rate[j]`` (``rate[0] = 0``). All options of a cell have the same tail cost
+``tail[d] * rate[j]``. The stem is a staircase M: segment k runs at ``rate[M[k]]``, M never rises with k, and an
+option fits under it when ``j <= M[d]``. Maximise the sum of the values with
+
+    sum_k seg[k] rate[M[k]] + sum_i tail cost_i <= budget.
+
+``tree.py`` searches boxes of staircases, ``lagrangian.py`` and ``charges.py`` bound them, and ``knapsack.py`` solves
+what is left under one staircase.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Cells = NDArray[np.int32]
+Staircase = NDArray[np.int64]
+
+RUNNING = 0
+DONE = 1
+NEED_SLOTS = 2
+NEED_STATES = 3
+NEED_SHARES = 4
+
+# Slots of Tree.floats and Tree.counts: the scalars of a search that survive between calls.
+INCUMBENT = 0
+CLOSED = 1
+NODES = 0
+HEAP = 1
+VISITED = 2
+ASIDE = 3
+RELAXED = 4
+
+# Marks of a box that is not to be split: not looked at yet, or one staircase whose knapsack is not closed yet.
+NEW = -1
+LEAF = 0
+
+
+class Packed(NamedTuple):
+    """N apps with M options in all, over D depths beside 0 and R rates beside 0; the docstring above says what."""
+
+    start: NDArray[np.int64]  # (N + 1,)
+    value: NDArray[np.float64]  # (M,)
+    cell: NDArray[np.int32]  # (M,); 0, 1, 2, ... where each option has a weight of its own
+    tail: NDArray[np.float64]  # (D + 1,) latency behind each depth
+    seg: NDArray[np.float64]  # (D + 1,) latency of each segment; seg[0] = 0
+    rate: NDArray[np.float64]  # (R + 1,) frames a second; rate[0] = 0
+
+
+class Terms(NamedTuple):
+    """What a search is to keep to."""
+
+    budget: float
+    gap: float  # a schedule that is better by no more than this is not looked for
+    share: float  # of its own x that each app is charged: 1 / N
+    capacity: int  # states of a core after which it gives up
+    steps: int  # successors that a core looks at before it gives up
+    patience: int  # nodes after which the shares become unequal
+
+
+class Calls(NamedTuple):
+    """Addresses of functions, see ``calls.py``."""
+
+    close_knapsack: int
+    charged_dual: int  # 0 while all apps have one share
+
+
+class Scratch(NamedTuple):
+    """Memory that the functions share; `choice` and `weight` also carry answers between them."""
+
+    weight: NDArray[np.float64]  # weight under the box at hand, by packed.cell; infinite where closed
+    price: NDArray[np.float64]  # the same times the price
+    choice: NDArray[np.int64]  # (N,) options that fit the budget
+    spare: NDArray[np.int64]  # (N,) options
+    order: NDArray[np.int64]  # (N,) apps
+    top: NDArray[np.float64]  # (N,) best score of each app
+    near: NDArray[np.float64]  # (N + 1,) smallest reduced costs
+    states: NDArray[np.float64]  # (2, capacity) weight and loss of the core's states
+    links: NDArray[np.int64]  # (2, capacity) their predecessor and option
+    needed: NDArray[np.int64]  # (D + 1,) a staircase
+    trial: NDArray[np.int32]  # (N,) cells
+    cell: NDArray[np.int32]  # (M,)
+    plain: NDArray[np.float64]  # (cells,) weight of each cell before any share that is the app's own
+    tilt: NDArray[np.float64]  # (tilts,) prices that states are bounded at, in units of the price
+    rise: NDArray[np.float64]  # (tilts + 1, N + 1)
+    # Empty while all apps have one share:
+    x: NDArray[np.float64]  # (cells,) what a cell adds to the stem of the box at hand
+    share: NDArray[np.float64]  # (N,) of its own x that each app is charged
+    # (3, M) of the corners of the apps' hulls: x; a, later the share to be gained; -x, sorted
+    hull: NDArray[np.float64]
+    corner: NDArray[np.int64]  # (3, M) their app, option and order
+
+
+class Moves(NamedTuple):
+    """What one app of a core can do, and a heap of it by the weight of the state that comes next."""
+
+    weight: NDArray[np.float64]  # more than that of the app's option in `choice`
+    loss: NDArray[np.float64]
+    option: NDArray[np.int64]
+    pointer: NDArray[np.int64]  # the state that comes next
+    next_weight: NDArray[np.float64]
+    heap: NDArray[np.int64]
+
+
+class Tree(NamedTuple):
+    """The state of a search: the incumbent and the open boxes."""
+
+    best: NDArray[np.int32]  # (N,) cells of the incumbent
+    floats: NDArray[np.float64]  # INCUMBENT, CLOSED
+    counts: NDArray[np.int64]  # NODES, HEAP, VISITED, ASIDE
+    heap: NDArray[np.int64]  # (slots,) slots in heap order by bound, the free ones, and at the end those set aside
+    bound: NDArray[np.float64]  # (slots,)
+    lam: NDArray[np.float64]  # (slots,)
+    lo: NDArray[np.int64]  # (slots, D + 1)
+    hi: NDArray[np.int64]  # (slots, D + 1)
+    cut: NDArray[np.int64]  # (slots, 2) segment and rate index to split at, or NEW or LEAF
+    visited: NDArray[np.uint64]  # (a power of 2,) hashes of the staircases tried

@@ -1,0 +1,57 @@
+"""The two largest functions, for a tree to call by their addresses: compiled once each, and only when they are needed.
+
+Inside the tree's own code each would be compiled once more, with all that it calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+
+from mainstream.solver.jit import address, caller
+from mainstream.solver.kernels import Cells, Packed, Scratch, Terms
+from mainstream.solver.kernels.charges import charged_dual
+from mainstream.solver.kernels.knapsack import close_knapsack
+
+_types: Any = numba.types  # which has no types itself
+_FLOATS, _INTS, _CELLS = _types.float64[::1], _types.int64[::1], _types.int32[::1]
+_FLOAT_ROWS, _INT_ROWS = _types.float64[:, ::1], _types.int64[:, ::1]
+_PACKED = _types.NamedTuple((_INTS, _FLOATS, _CELLS, _FLOATS, _FLOATS, _FLOATS), Packed)
+_TERMS = _types.NamedTuple(
+    (_types.float64, _types.float64, _types.float64, _types.int64, _types.int64, _types.int64), Terms
+)
+_SCRATCH = _types.NamedTuple(
+    (
+        *(_FLOATS, _FLOATS, _INTS, _INTS, _INTS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS, _INTS, _CELLS, _CELLS),
+        *(_FLOATS, _FLOATS, _FLOAT_ROWS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS),
+    ),
+    Scratch,
+)
+_CLOSE_KNAPSACK = _types.Tuple((_types.float64, _types.boolean, _types.int64))(
+    _PACKED, _SCRATCH, _TERMS, _types.float64, _types.float64, _types.float64, _types.float64, _CELLS
+)
+_CHARGED_DUAL = _types.Tuple((_types.float64, _types.int64))(
+    _PACKED, _SCRATCH, _types.float64, _types.float64, _types.float64
+)
+
+call_close_knapsack: Callable[
+    [int, tuple[Packed, Scratch, Terms, float, float, float, float, Cells]], tuple[float, bool, int]
+] = caller(_CLOSE_KNAPSACK)
+call_charged_dual: Callable[[int, tuple[Packed, Scratch, float, float, float]], tuple[float, int]] = caller(
+    _CHARGED_DUAL
+)
+
+
+@cache
+def close_knapsack_address() -> int:
+    """Where :func:`mainstream.solver.kernels.knapsack.close_knapsack` stands."""
+    return address(close_knapsack, _CLOSE_KNAPSACK)
+
+
+@cache
+def charged_dual_address() -> int:
+    """Where :func:`mainstream.solver.kernels.charges.charged_dual` stands."""
+    return address(charged_dual, _CHARGED_DUAL)

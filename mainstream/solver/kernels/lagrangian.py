@@ -1,0 +1,190 @@
+"""The bound of a box of staircases: the Lagrangian of the budget, and its minimum over the price.
+
+For a box lo <= M <= hi it is
+
+    g(lam) = lam (budget - stem(lo)) + sum_i max_{o open} (value[o] - lam weight[cell[o]]),   lam >= 0,
+
+where a cell is open when j <= hi[d], and weight = tail cost + share * x: x(d, j) = sum_{k<=d} seg[k] max(0, rate[j] -
+rate[lo[k]]) is what the option adds to the stem of lo. The stem grows at least by the largest x that anybody needs,
+so each app i may be charged a share s_i >= 0 of its own x as long as the shares add up to no more than 1. At first
+s_i = 1/N; ``charges.py`` finds better ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mainstream.solver.jit import inner, jit
+from mainstream.solver.kernels import Cells, IntArray, Packed, Scratch, Staircase
+
+
+@inner
+def weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, share: float) -> None:
+    """Fill scratch.plain for a box: tail cost + share * x, infinite where closed."""
+    tail, seg, rate, weight = packed.tail, packed.seg, packed.rate, scratch.plain
+    width = len(rate)
+    for j in range(width):
+        weight[j] = tail[0] * rate[j]
+        x = 0.0
+        for d in range(1, len(tail)):
+            x += seg[d] * max(0.0, rate[j] - rate[lo[d]])
+            weight[d * width + j] = tail[d] * rate[j] + share * x if 0 < j <= hi[d] else np.inf
+
+
+@inner
+def copy(source: IntArray, target: IntArray) -> None:
+    # An assignment target[:] = source compiles to the same, and two seconds of code for its error message.
+    for i in range(len(target)):
+        target[i] = source[i]
+
+
+@inner
+def stem_cost(packed: Packed, staircase: Staircase) -> float:
+    cost = 0.0
+    for k in range(1, len(packed.seg)):
+        cost += packed.seg[k] * packed.rate[staircase[k]]
+    return cost
+
+
+@inner
+def _price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
+    """One point of the Lagrangian: each app's best option at price lam into scratch.spare.
+
+    Returns (value, weight) of that choice; the weight is infinite when an app has no open option.
+    """
+    start, value, cell = packed.start, packed.value, packed.cell
+    weight, price = scratch.weight, scratch.price
+    for c in range(len(weight)):
+        price[c] = lam * weight[c] if weight[c] < np.inf else np.inf
+    total_value = 0.0
+    total_weight = 0.0
+    for i in range(len(start) - 1):
+        best = -np.inf
+        chosen = -1
+        for o in range(start[i], start[i + 1]):
+            score = value[o] - price[cell[o]]
+            if score > best:
+                best = score
+                chosen = o
+        if chosen < 0:
+            return 0.0, np.inf
+        scratch.spare[i] = chosen
+        total_value += value[chosen]
+        total_weight += weight[cell[chosen]]
+    return total_value, total_weight
+
+
+@inner
+def lightest(packed: Packed, scratch: Scratch) -> tuple[float, float]:
+    """Each app's option of least weight (of those the most valuable) into scratch.spare; (value, weight)."""
+    start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
+    total_value = 0.0
+    total_weight = 0.0
+    for i in range(len(start) - 1):
+        least = np.inf
+        chosen = -1
+        for o in range(start[i], start[i + 1]):
+            w = weight[cell[o]]
+            if w < least or (w == least < np.inf and value[o] > value[chosen]):
+                least = w
+                chosen = o
+        if chosen < 0:
+            return 0.0, np.inf
+        scratch.spare[i] = chosen
+        total_value += value[chosen]
+        total_weight += least
+    return total_value, total_weight
+
+
+@jit
+def worth(packed: Packed, cells: Cells) -> float:
+    """The value of one cell for each app; -inf when an app has no such option."""
+    total = 0.0
+    for i in range(len(cells)):
+        chosen = -1
+        for o in range(packed.start[i], packed.start[i + 1]):
+            if packed.cell[o] == cells[i]:
+                chosen = o
+        if chosen < 0:
+            return -np.inf
+        total += packed.value[chosen]
+    return total
+
+
+@inner
+def dual(
+    packed: Packed, scratch: Scratch, budget: float, lam: float, stop: float, rough: float
+) -> tuple[float, float, int]:
+    """Minimise the Lagrangian over lam, from a first guess; returns (bound, lam, passes over the options).
+
+    It is convex and piecewise linear in lam, and each pass gives one line V + lam (budget - W) of it: too heavy
+    (W > budget) left of the minimum, light enough right of it. Where the two innermost lines meet is the next lam.
+    It ends early when the bound falls to `stop`, and when its distance from the minimum is known to be at most
+    `rough` times the minimum's distance from `stop`.
+
+    scratch.choice gets a choice that fits the budget, unless the bound is at most `stop`.
+    """
+    v, w = _price(packed, scratch, lam)
+    passes = 1
+    if w == np.inf:
+        return -np.inf, lam, passes
+    bound = v + lam * (budget - w)
+    best_lam = lam
+    if bound <= stop:
+        return bound, best_lam, passes
+    # The first guess is mostly a good one, so the steps away from it begin small.
+    step = 1.02
+    heavy_v = light_v = v
+    heavy_w = light_w = w
+    if w > budget:
+        for _ in range(9):
+            lam = lam * step if lam > 0.0 else (v / budget if budget > 0.0 else 1.0)
+            step *= step
+            v, w = _price(packed, scratch, lam)
+            passes += 1
+            g = v + lam * (budget - w)
+            if g < bound:
+                bound, best_lam = g, lam
+            if w <= budget:
+                break
+            heavy_v, heavy_w = v, w
+        else:
+            v, w = lightest(packed, scratch)
+            passes += 1
+            if w > budget:
+                return -np.inf, lam, passes
+        light_v, light_w = v, w
+        copy(scratch.spare, scratch.choice)
+    else:
+        copy(scratch.spare, scratch.choice)
+        while w <= budget:
+            light_v, light_w = v, w
+            copy(scratch.spare, scratch.choice)
+            if lam == 0.0:
+                return bound, best_lam, passes
+            lam = lam / step if step < 100.0 else 0.0
+            step *= step
+            v, w = _price(packed, scratch, lam)
+            passes += 1
+            g = v + lam * (budget - w)
+            if g < bound:
+                bound, best_lam = g, lam
+        heavy_v, heavy_w = v, w
+    for _ in range(60):
+        lam = (heavy_v - light_v) / (heavy_w - light_w)
+        meet = light_v + lam * (budget - light_w)
+        if bound <= stop or lam <= 0.0 or (meet > stop and bound - meet <= rough * (meet - stop)):
+            break
+        v, w = _price(packed, scratch, lam)
+        passes += 1
+        g = v + lam * (budget - w)
+        if g < bound:
+            bound, best_lam = g, lam
+        if g <= meet + 1e-14 * (1.0 + abs(meet)):
+            break
+        if w > budget:
+            heavy_v, heavy_w = v, w
+        else:
+            light_v, light_w = v, w
+            copy(scratch.spare, scratch.choice)
+    return bound, best_lam, passes

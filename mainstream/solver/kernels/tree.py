@@ -1,0 +1,365 @@
+"""The search tree: a node is a box lo <= M <= hi of staircases, split until its bound is no better than the incumbent.
+
+Open boxes stand in a heap, that of the best bound on top. For each box the staircase that its bound asks for is tried:
+its apps are a knapsack, whose answer may become the incumbent.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mainstream.solver.jit import inlined, inner, jit
+from mainstream.solver.kernels import (
+    ASIDE,
+    CLOSED,
+    DONE,
+    HEAP,
+    INCUMBENT,
+    LEAF,
+    NEED_SHARES,
+    NEED_SLOTS,
+    NEED_STATES,
+    NODES,
+    RELAXED,
+    RUNNING,
+    VISITED,
+    Calls,
+    Cells,
+    IntArray,
+    Packed,
+    Scratch,
+    Staircase,
+    Terms,
+    Tree,
+)
+from mainstream.solver.kernels.calls import call_charged_dual, call_close_knapsack
+from mainstream.solver.kernels.charges import spread, stem_additions
+from mainstream.solver.kernels.lagrangian import copy, dual, lightest, stem_cost, weigh
+
+
+@inner
+def _staircase(cells: Cells, width: int, staircase: Staircase) -> None:
+    """The staircase that these cells need: staircase[k] = their largest rate index at depth k or beyond."""
+    for k in range(len(staircase)):
+        staircase[k] = 0
+    for c in cells:
+        d = c // width
+        j = c - d * width
+        if d > 0 and j > staircase[d]:
+            staircase[d] = j
+    for k in range(len(staircase) - 2, 0, -1):
+        staircase[k] = max(staircase[k], staircase[k + 1])
+
+
+@inner
+def _seen(staircase: Staircase, tree: Tree) -> bool:
+    """Whether this staircase was tried before; remembers it. Two staircases of one hash count as one."""
+    visited = tree.visited
+    key = np.uint64(1469598103934665603)
+    for k in range(1, len(staircase)):
+        key = (key ^ np.uint64(staircase[k] + 1)) * np.uint64(1099511628211)
+    key |= np.uint64(1)
+    mask = np.uint64(len(visited) - 1)
+    at = (key >> np.uint64(20)) & mask
+    while visited[at] != 0:
+        if visited[at] == key:
+            return True
+        at = (at + np.uint64(1)) & mask
+    if 2 * tree.counts[VISITED] < len(visited):
+        visited[at] = key
+        tree.counts[VISITED] += 1
+    return False
+
+
+@inner
+def _push(tree: Tree) -> None:
+    """Put the slot heap[size], already filled, into the heap; heap[size:] are the free slots."""
+    bound, heap, counts = tree.bound, tree.heap, tree.counts
+    at = counts[HEAP]
+    counts[HEAP] += 1
+    while at > 0:
+        up = (at - 1) // 2
+        if bound[heap[up]] >= bound[heap[at]]:
+            break
+        heap[up], heap[at] = heap[at], heap[up]
+        at = up
+
+
+@inner
+def _pop(tree: Tree) -> int:
+    """Take the slot of the largest bound off the heap; it is free again, and stands at heap[size]."""
+    bound, heap, counts = tree.bound, tree.heap, tree.counts
+    counts[HEAP] -= 1
+    size = counts[HEAP]
+    heap[0], heap[size] = heap[size], heap[0]
+    at = 0
+    while True:
+        down = 2 * at + 1
+        if down >= size:
+            break
+        if down + 1 < size and bound[heap[down + 1]] > bound[heap[down]]:
+            down += 1
+        if bound[heap[at]] >= bound[heap[down]]:
+            break
+        heap[at], heap[down] = heap[down], heap[at]
+        at = down
+    return int(heap[size])
+
+
+@inner
+def _close(tree: Tree, terms: Terms, bound: float) -> None:
+    """Note that a part of the tree with this bound holds nothing that beats the incumbent by more than the gap."""
+    tree.floats[CLOSED] = max(tree.floats[CLOSED], min(bound, tree.floats[INCUMBENT] + terms.gap))
+
+
+@inner
+def _try_staircase(
+    packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Calls, staircase: Staircase, lam: float
+) -> tuple[float, bool, int]:
+    """Solve the MCKP under one staircase and keep what beats the incumbent; returns (bound, closed, work)."""
+    left = terms.budget - stem_cost(packed, staircase)
+    goal = tree.floats[INCUMBENT] + terms.gap
+    if left < 0.0:
+        return -np.inf, True, 1
+    weigh(packed, scratch, staircase, staircase, 0.0)
+    if len(scratch.share) > 0:
+        for i in range(len(scratch.share)):
+            scratch.share[i] = 0.0
+        spread(packed, scratch)
+    bound, lam, passes = dual(packed, scratch, left, lam, goal, 0.01)
+    work: int = passes * packed.start[-1]
+    if bound <= goal:
+        return bound, True, work
+    found, closed, more = call_close_knapsack(
+        calls.close_knapsack, (packed, scratch, terms, left, lam, bound, goal, tree.best)
+    )
+    if found > -np.inf:
+        tree.floats[INCUMBENT] = found
+    return bound, closed, work + more
+
+
+@inner
+def _briefly(terms: Terms, capacity: int) -> Terms:
+    """The same terms with a core of no more than so many states."""
+    capacity = min(capacity, terms.capacity)
+    return Terms(terms.budget, terms.gap, terms.share, capacity, min(terms.steps, 100 * capacity), terms.patience)
+
+
+@inner
+def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase) -> tuple[int, int]:
+    """The segment k and rate index m at which to split a box into M[k] <= m and M[k] > m.
+
+    That is at the corner of the needed staircase that adds most to the stem of lo, by itself, at the middle. Where no
+    more than lo is needed, right above lo at the first segment that is open: the part below is then often lo alone.
+    """
+    seg, rate = packed.seg, packed.rate
+    best_k, best_m, best_cost = 0, 0, -1.0
+    first = 0
+    for k in range(len(lo) - 1, 0, -1):
+        if hi[k] > lo[k]:
+            first = k
+        if needed[k] > lo[k]:
+            cost = 0.0
+            for d in range(1, k + 1):
+                cost += seg[d] * max(0.0, rate[needed[k]] - rate[lo[d]])
+            if cost >= best_cost:
+                best_k, best_m, best_cost = k, (lo[k] + needed[k]) // 2, cost
+    if best_k == 0:
+        return first, lo[first]
+    return best_k, best_m
+
+
+@inner
+def _halves(tree: Tree, slot: int) -> IntArray:
+    """The boxes (side, lo and hi, D + 1) to go on with: the part M[k] <= m and that of M[k] > m, or the box alone."""
+    k, m = tree.cut[slot, 0], tree.cut[slot, 1]
+    depths = tree.lo.shape[1]
+    boxes = np.empty((2 if k > 0 else 1, 2, depths), np.int64)
+    for side in range(len(boxes)):
+        copy(tree.lo[slot], boxes[side, 0])
+        copy(tree.hi[slot], boxes[side, 1])
+    if k > 0:
+        for d in range(k, depths):
+            boxes[0, 1, d] = min(boxes[0, 1, d], m)
+        for d in range(1, k + 1):
+            boxes[1, 0, d] = max(boxes[1, 0, d], m + 1)
+    return boxes
+
+
+@inlined
+def _add_node(
+    packed: Packed,
+    scratch: Scratch,
+    tree: Tree,
+    terms: Terms,
+    calls: Calls,
+    lo: Staircase,
+    hi: Staircase,
+    bound: float,
+    lam: float,
+) -> int:
+    """Bound a box, try the staircase its bound suggests, put it on the heap unless that closes it; returns work."""
+    tree.counts[NODES] += 1
+    left = terms.budget - stem_cost(packed, lo)
+    if left < 0.0:
+        return 1
+    slot = tree.heap[tree.counts[HEAP]]
+    leaf = True
+    for k in range(1, len(lo)):
+        leaf = leaf and lo[k] == hi[k]
+    if leaf:
+        leaf_bound, closed, work = _try_staircase(packed, scratch, tree, terms, calls, lo, lam)
+        bound = min(bound, leaf_bound)
+        if closed:
+            _close(tree, terms, bound)
+            return work
+        tree.cut[slot, 0] = LEAF
+    else:
+        goal = tree.floats[INCUMBENT] + terms.gap
+        unequal = len(scratch.share) > 0
+        weigh(packed, scratch, lo, hi, 0.0 if unequal else terms.share)
+        passes = 0
+        if unequal:
+            stem_additions(packed, scratch, lo)
+            if lam <= 0.0:
+                for i in range(len(scratch.share)):
+                    scratch.share[i] = terms.share
+                spread(packed, scratch)
+                _, lam, passes = dual(packed, scratch, left, lam, goal, 0.0)
+            if lam > 0.0:
+                lam, more = call_charged_dual(calls.charged_dual, (packed, scratch, left, lam, goal))
+                passes += 3 * more
+            spread(packed, scratch)
+        own_bound, lam, more = dual(packed, scratch, left, lam, goal, 0.01)
+        passes += more
+        work = int(passes * packed.start[-1])
+        bound = min(bound, own_bound)
+        if bound <= goal:
+            _close(tree, terms, bound)
+            return work
+        for i in range(len(scratch.trial)):
+            scratch.trial[i] = scratch.cell[scratch.choice[i]]
+        capacity = min(terms.capacity, tree.counts[RELAXED] if unequal else 4096)
+        brief = _briefly(terms, capacity)
+        found, closed, more = call_close_knapsack(
+            calls.close_knapsack, (packed, scratch, brief, left, lam, own_bound, goal, scratch.trial)
+        )
+        work += more
+        if unequal:
+            # As many states as lately were enough.
+            tree.counts[RELAXED] = min(1 << 17, 2 * capacity) if closed else max(4096, capacity // 2)
+        if closed:
+            # The box's relaxation is itself solved: sharper than its Lagrangian.
+            if found == -np.inf:
+                _close(tree, terms, bound)
+                return work
+            bound = min(bound, found + terms.gap)
+        needed = scratch.needed
+        _staircase(scratch.trial, len(packed.rate), needed)
+        tree.cut[slot, 0], tree.cut[slot, 1] = _where_to_cut(packed, lo, hi, needed)
+        if not _seen(needed, tree):
+            _, _, more = _try_staircase(packed, scratch, tree, _briefly(terms, 1 << 16), calls, needed, lam)
+            work += more
+            if bound <= tree.floats[INCUMBENT] + terms.gap:
+                _close(tree, terms, bound)
+                return work
+    copy(lo, tree.lo[slot])
+    copy(hi, tree.hi[slot])
+    tree.bound[slot] = bound
+    tree.lam[slot] = lam
+    if leaf:
+        # Its knapsack needs more states than there are; whether it counts at all, the rest of the tree tells.
+        tree.counts[ASIDE] += 1
+        last = len(tree.heap) - tree.counts[ASIDE]
+        tree.heap[tree.counts[HEAP]] = tree.heap[last]
+        tree.heap[last] = slot
+    else:
+        _push(tree)
+    return work
+
+
+@jit
+def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Calls, effort: int) -> int:
+    """Go on with a search, best bound first, for about `effort` options looked at; returns a status code."""
+    heap, counts = tree.heap, tree.counts
+    work = 0
+    while counts[HEAP] > 0:
+        if work > effort:
+            return RUNNING
+        if counts[HEAP] + counts[ASIDE] + 2 > len(heap):
+            return NEED_SLOTS
+        if counts[NODES] > terms.patience and len(scratch.share) == 0:
+            return NEED_SHARES
+        slot = _pop(tree)
+        bound, lam = tree.bound[slot], tree.lam[slot]
+        if bound <= tree.floats[INCUMBENT] + terms.gap:
+            # Best first: what is left is no better.
+            _close(tree, terms, bound)
+            counts[HEAP] = 0
+            break
+        boxes = _halves(tree, slot)
+        for side in range(len(boxes)):
+            work += _add_node(packed, scratch, tree, terms, calls, boxes[side, 0], boxes[side, 1], bound, lam)
+    for at in range(len(heap) - counts[ASIDE], len(heap)):
+        if tree.bound[heap[at]] > tree.floats[INCUMBENT] + terms.gap:
+            return NEED_STATES
+        _close(tree, terms, tree.bound[heap[at]])
+    counts[ASIDE] = 0
+    return DONE
+
+
+@inner
+def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase, hi: Staircase, share: float) -> None:
+    """As :func:`_add_node` when only cost counts: bounds and incumbent are costs with a minus sign."""
+    tree.counts[NODES] += 1
+    weigh(packed, scratch, lo, hi, share)
+    _, weight = lightest(packed, scratch)
+    bound = -(weight + stem_cost(packed, lo))
+    if bound <= tree.floats[INCUMBENT]:
+        return
+    width = len(packed.rate)
+    for i in range(len(scratch.trial)):
+        scratch.trial[i] = packed.cell[scratch.spare[i]]
+    _staircase(scratch.trial, width, scratch.needed)
+    cost = stem_cost(packed, scratch.needed)
+    for c in scratch.trial:
+        cost += packed.tail[c // width] * packed.rate[c % width]
+    if -cost > tree.floats[INCUMBENT]:
+        tree.floats[INCUMBENT] = -cost
+        for i in range(len(scratch.trial)):
+            tree.best[i] = scratch.trial[i]
+    if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12):
+        return
+    slot = tree.heap[tree.counts[HEAP]]
+    tree.cut[slot, 0], tree.cut[slot, 1] = _where_to_cut(packed, lo, hi, scratch.needed)
+    copy(lo, tree.lo[slot])
+    copy(hi, tree.hi[slot])
+    tree.bound[slot] = bound
+    _push(tree)
+
+
+@jit
+def cheapest(
+    packed: Packed, scratch: Scratch, tree: Tree, share: float, enough: float, hopeless: float, effort: int
+) -> int:
+    """Look for the schedule of least cost, or for one of at most `enough`; returns a status code.
+
+    It also ends when there is none of at most `hopeless`. The heap holds the root box; tree.floats[INCUMBENT] comes
+    back as minus the cost of tree.best.
+    """
+    heap, counts = tree.heap, tree.counts
+    done = 0
+    while counts[HEAP] > 0 and -tree.floats[INCUMBENT] > enough:
+        if counts[HEAP] + 2 > len(heap):
+            return NEED_SLOTS
+        if done > effort:
+            return RUNNING
+        slot = _pop(tree)
+        bound = tree.bound[slot]
+        if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12) or -bound > hopeless:
+            break
+        boxes = _halves(tree, slot)
+        for side in range(len(boxes)):
+            _add_cheap_node(packed, scratch, tree, boxes[side, 0], boxes[side, 1], share)
+        done += packed.start[-1]
+    return DONE

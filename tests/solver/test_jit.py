@@ -1,0 +1,110 @@
+"""Numba's cache on disk: it holds from one process to the next, and until a file changes that jitted code may use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "mainstream"
+
+CALLED = """
+from typing import NamedTuple
+
+from mainstream.solver.jit import inner
+
+ADDED = 1
+
+
+class {pair}(NamedTuple):
+    first: int
+    second: int
+
+
+@inner
+def called(pair):
+    return pair.first + pair.second + ADDED
+"""
+CALLING = """
+from numba import int64, typeof
+
+from mainstream.solver.jit import address, caller, jit
+from mainstream.solver.kernels.called import {pair}, called
+
+SIGNATURE = int64(typeof({pair}(1, 2)))
+by_address = caller(SIGNATURE)
+
+
+@jit
+def pointed(pair):
+    return called(pair)
+
+
+@jit
+def calling(place, pair):
+    return by_address(place, (pair,))
+"""
+RUN = """
+from numba.core import event
+from mainstream.solver.kernels import called, calling
+
+with event.install_recorder("numba:compile") as compiled:
+    answer = calling.calling(calling.address(calling.pointed, calling.SIGNATURE), called.{pair}(20, 300))
+print(answer, len(compiled.buffer) > 0)
+"""
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A package of two jitted files beside the real compiler."""
+    kernels = tmp_path / "mainstream" / "solver" / "kernels"
+    kernels.mkdir(parents=True)
+    shutil.copy(PACKAGE / "solver" / "jit.py", kernels.parent)
+    write(kernels, "Pair")
+    return kernels
+
+
+def write(kernels: Path, pair: str) -> None:
+    (kernels / "called.py").write_text(CALLED.format(pair=pair))
+    (kernels / "calling.py").write_text(CALLING.format(pair=pair))
+
+
+def run(kernels: Path, pair: str = "Pair") -> tuple[int, bool]:
+    """What the jitted code answers in a process of its own, and whether anything had to be compiled."""
+    root = kernels.parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(root / "cache")}
+    code = RUN.format(pair=pair)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=root)
+    assert done.returncode == 0, done.stderr
+    answer, compiled = done.stdout.split()
+    return int(answer), compiled == "True"
+
+
+def test_a_second_process_compiles_nothing(copied: Path) -> None:
+    assert run(copied) == (321, True)
+    assert run(copied) == (321, False)
+
+
+def test_a_change_in_a_sibling_file_is_noticed(copied: Path) -> None:
+    run(copied)
+    sibling = copied / "called.py"
+    sibling.write_text(sibling.read_text().replace("ADDED = 1", "ADDED = 1000"))
+    assert run(copied) == (1320, True)
+    assert run(copied) == (1320, False)
+
+
+def test_an_index_that_names_classes_which_are_gone_is_stale(copied: Path) -> None:
+    run(copied)
+    write(copied, "Couple")
+    assert run(copied, "Couple") == (321, True)
+
+
+def test_without_the_cache_that_is_known_here_all_is_compiled_anew(copied: Path) -> None:
+    jit = copied.parent / "jit.py"
+    jit.write_text(jit.read_text().replace("jitted._cache", "jitted._renamed"))
+    assert run(copied) == (321, True)
+    assert run(copied) == (321, True)
