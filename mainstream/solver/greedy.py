@@ -1,7 +1,6 @@
 """Two greedies: ours, for a million apps, and the one published with the paper, to reproduce its figures.
 
-Jitted code calls only jitted functions of this file: Numba's cache on disk sees changes in this file only. An option's
-cell is depth * (R + 1) + rate index, as in ``kernels.py``.
+An option's cell is depth * (R + 1) + rate index, as in ``kernels``.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def caller(signature: Any) -> Any:
     An address as an argument costs nothing on the way in from Python; a first-class function costs 20 us a call.
     """
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def call(typing: Any, address: Any, arguments: Any) -> Any:
         def lower(context: Any, builder: Any, sig: Any, values: Any) -> Any:
             convention = context.call_conv

@@ -1,7 +1,4 @@
-"""Jitted code that reduces a table of options to those worth looking at, and packs them for the search.
-
-Numba's cache on disk sees changes in this file only: nothing here calls or reads a global of another file.
-"""
+"""Jitted code that reduces a table of options to those worth looking at, and packs them for the search."""
 
 from __future__ import annotations
 

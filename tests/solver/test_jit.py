@@ -78,7 +78,8 @@ def run(kernels: Path, pair: str = "Pair") -> tuple[int, bool]:
     root = kernels.parents[2]
     environment = os.environ | {"PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(root / "cache")}
     code = RUN.format(pair=pair)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=root)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd=root)
     assert done.returncode == 0, done.stderr
     answer, compiled = done.stdout.split()
     return int(answer), compiled == "True"

@@ -17,12 +17,11 @@ from mainstream.solver.kernels.charges import charged_dual
 from mainstream.solver.kernels.knapsack import close_knapsack
 
 _types: Any = numba.types  # which has no types itself
+_FLOAT, _INT = _types.float64, _types.int64
 _FLOATS, _INTS, _CELLS = _types.float64[::1], _types.int64[::1], _types.int32[::1]
 _FLOAT_ROWS, _INT_ROWS = _types.float64[:, ::1], _types.int64[:, ::1]
 _PACKED = _types.NamedTuple((_INTS, _FLOATS, _CELLS, _FLOATS, _FLOATS, _FLOATS), Packed)
-_TERMS = _types.NamedTuple(
-    (_types.float64, _types.float64, _types.float64, _types.int64, _types.int64, _types.int64), Terms
-)
+_TERMS = _types.NamedTuple((_FLOAT, _FLOAT, _FLOAT, _INT, _INT, _INT), Terms)
 _SCRATCH = _types.NamedTuple(
     (
         *(_FLOATS, _FLOATS, _INTS, _INTS, _INTS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS, _INTS, _CELLS, _CELLS),
@@ -30,12 +29,10 @@ _SCRATCH = _types.NamedTuple(
     ),
     Scratch,
 )
-_CLOSE_KNAPSACK = _types.Tuple((_types.float64, _types.boolean, _types.int64))(
-    _PACKED, _SCRATCH, _TERMS, _types.float64, _types.float64, _types.float64, _types.float64, _CELLS
+_CLOSE_KNAPSACK = _types.Tuple((_FLOAT, _types.boolean, _INT))(
+    _PACKED, _SCRATCH, _TERMS, _FLOAT, _FLOAT, _FLOAT, _FLOAT, _CELLS
 )
-_CHARGED_DUAL = _types.Tuple((_types.float64, _types.int64))(
-    _PACKED, _SCRATCH, _types.float64, _types.float64, _types.float64
-)
+_CHARGED_DUAL = _types.Tuple((_FLOAT, _INT))(_PACKED, _SCRATCH, _FLOAT, _FLOAT, _FLOAT)
 
 call_close_knapsack: Callable[
     [int, tuple[Packed, Scratch, Terms, float, float, float, float, Cells]], tuple[float, bool, int]
