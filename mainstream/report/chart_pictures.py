@@ -141,8 +141,10 @@ def _dress(axes: Axes, chart: Chart) -> None:
     axes.tick_params(labelsize=_SMALL, colors=INK)
     axes.grid(color=FAINT, linewidth=0.6, axis="y" if chart.kind == "bars" else "both")
     axes.set_axisbelow(True)
-    if chart.log_y:
-        axes.set_yscale("log")
+    if chart.scale == "linear":
+        return
+    axes.set_yscale(chart.scale, **({"linthresh": 1.0} if chart.scale == "symlog" else {}))
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
 def _curves(axes: Axes, chart: Chart) -> None:

@@ -70,7 +70,8 @@ class Chart:
         What a reader has to know.
     places : tuple of str
         Names of x = 0, 1, ...
-    log_y : bool
+    scale : str
+        Of y; "symlog" is linear up to 1 and logarithmic beyond.
     marks : tuple of (float, str)
         Upright lines.
     """
@@ -83,7 +84,7 @@ class Chart:
     series: tuple[Series, ...]
     note: str = ""
     places: tuple[str, ...] = ()
-    log_y: bool = False
+    scale: Literal["linear", "log", "symlog"] = "linear"
     marks: tuple[tuple[float, str], ...] = ()
 
     def said(self, point: Point) -> str:

@@ -23,6 +23,8 @@ _BUDGETS: Final = 3
 """Of more budgets, the least, the most and one between them are drawn against the apps."""
 _COUNTS: Final = 3
 """Of more numbers of apps, as many are drawn against the budget."""
+_MUCH: Final = 20.0
+"""Gains beyond this many percent would press the others together."""
 _MOST_POINTS: Final = 400
 """Points of a cloud; of more, an even choice is drawn."""
 
@@ -115,15 +117,18 @@ class _Charts:
             own = _means([(row.apps, row.objective) for row in rows if row.version == "mainstream"])
             other = _means([(row.apps, row.objective) for row in rows if row.version == version])
             pairs = zip(own, other, strict=True)
-            return tuple(Point(one.x, 100 * (one.y / two.y - 1), two.note) for one, two in pairs if two.y > 0)
+            return tuple(Point(one.x, 100 * (one.y / two.y - 1)) for one, two in pairs if two.y > 0)
 
+        series = tuple(one for one in self._each(points) if one.points)
+        most = max((point.y for one in series for point in one.points), default=0.0)
         return Chart(
             self._prefix + key,
             f"What mainstream gains, {within}",
             "apps",
             "gain over the version (%)",
             "lines",
-            tuple(series for series in self._each(points) if series.points),
+            series,
+            scale="symlog" if most > _MUCH else "linear",
             note="max-sharing-best is the fair static rival: the best single chokepoint for the workload.",
         )
 
@@ -256,7 +261,7 @@ class _Charts:
                 "mean time (s)",
                 "lines",
                 self._each(points),
-                log_y=True,
+                scale="log",
                 note="Of max-sharing-best and static-fps: of all chokepoints, or rates, together.",
             )
         ]

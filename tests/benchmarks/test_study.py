@@ -30,6 +30,15 @@ def test_a_small_study(tmp_path: Path) -> None:
     assert b"s left" not in again.stderr
 
 
+@pytest.mark.slow
+def test_the_published_curves(tmp_path: Path) -> None:
+    folder = Path(sys.executable).parent
+    quick = {**os.environ, "APPS": "2", "SETUPS": "2", "PATH": f"{folder}:{os.environ['PATH']}"}
+    command = [ROOT / "benchmarks" / "published_curves.sh", tmp_path]
+    done = subprocess.run(command, env=quick, check=True, capture_output=True, text=True)
+    assert "48 rows in" in done.stdout
+
+
 def test_gains_are_of_means_over_workloads_that_all_can_schedule() -> None:
     def row(workload: str, version: str, objective: float | None) -> SweepRow:
         status = "infeasible" if objective is None else "optimal"
