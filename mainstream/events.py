@@ -44,6 +44,7 @@ from mainstream.event_models import MOST
 from mainstream.extensions import EVENT_MODELS, EventModel
 from mainstream.problem import FloatArray, Objective
 from mainstream.ranges import PARAMETERS, numbers
+from mainstream.threads import row_blocks, shared
 
 METRICS: Final[tuple[str, ...]] = get_args(Objective)
 _VOTES: Final = replace(PARAMETERS["x_vote"], high=MOST_VOTES)
@@ -250,10 +251,25 @@ def _windows(
 def _fill(metric: int, p: FloatArray, q: FloatArray, apps: _Windows) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """Values and votes (N, F, R)."""
     rates = apps.frames[0].shape[1]
-    filled = np.empty((*p.shape, rates)), np.empty((*p.shape, rates), dtype=np.int8)
-    scratch = Scratch.of(rates)
-    fill_values(metric, (_plain(p), _plain(q)), apps.chains, apps.frames, apps.blame, scratch, filled)
-    return filled
+    values = np.empty((*p.shape, rates))
+    votes = np.empty((*p.shape, rates), dtype=np.int8)
+    p, q = _plain(p), _plain(q)
+    freedom, correlation, x_vote = apps.chains
+    event_frames, other_frames = apps.frames
+
+    def fill(rows: slice) -> None:
+        fill_values(
+            metric,
+            (p[rows], q[rows]),
+            (freedom[rows], correlation[rows], x_vote[rows]),
+            (event_frames[rows], other_frames[rows]),
+            apps.blame[rows],
+            Scratch.of(rates),
+            (values[rows], votes[rows]),
+        )
+
+    shared(fill, row_blocks(len(p)))
+    return values, votes
 
 
 def _plain(array: FloatArray) -> FloatArray:

@@ -12,6 +12,6 @@ _Returned = TypeVar("_Returned")
 
 
 def jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
-    """`function`, compiled when first called; the cache sees changes in the function's own file only."""
-    jitted: Callable[_Arguments, _Returned] = numba.njit(cache=True)(function)
+    """`function`, compiled when first called, without Python's lock; the cache sees changes in its own file only."""
+    jitted: Callable[_Arguments, _Returned] = numba.njit(cache=True, nogil=True)(function)
     return jitted
