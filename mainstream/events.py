@@ -12,10 +12,11 @@ A window is detected when X frames in a row hit. For X = 1 that fails with proba
 let z_j be the probability that frame j misses and nothing has been detected, and s_j = a z_(j-1), s_1 = p, that a
 run of hits starts at frame j with nothing detected before. Then frame j is the one that detects with probability
 
-    f_j = h^(X-1) s_(j-X+1),    and    z_j = (1-a) z_(j-1) + (1-h) sum_(k=1..X-1) h^(k-1) s_(j-k).
+    f_j = h^(X-1) s_(j-X+1),    and    z_j = (1-a) z_(j-1) + (1-h) R_(j-1),
 
-Every term is positive, so tiny probabilities keep their digits; and the detected share f_1 + ... + f_n of one pass
-serves all frame rates of an app.
+where R_j = sum_(k=0..X-2) h^k s_(j-k), which is h R_(j-1) + s_j - f_j, is the probability of an undetected run. f_j is
+a product of positive terms, so tiny probabilities keep their digits; the difference in R_j costs some only of z, which
+is at least as large as what is lost. The detected share f_1 + ... + f_n of one pass serves all frame rates of an app.
 
     recall = E_n[detected | p]
     precision = recall / (recall + alarms), 1 when that is 0/0
@@ -38,11 +39,12 @@ from numpy.typing import ArrayLike, NDArray
 from mainstream.apps import NO_VOTE, Apps, IntArray
 from mainstream.description import one_of, shown
 from mainstream.errors import ProblemError
-from mainstream.event_kernels import MOST_VOTES, RECALL, LaneScratch, fill_values
+from mainstream.event_kernels import MOST_VOTES, RECALL, PassMemory, fill_values
 from mainstream.event_models import MOST
 from mainstream.extensions import EVENT_MODELS, EventModel
 from mainstream.problem import FloatArray, Objective
 from mainstream.ranges import PARAMETERS, numbers
+from mainstream.threads import row_blocks, shared
 
 METRICS: Final[tuple[str, ...]] = get_args(Objective)
 _VOTES: Final = replace(PARAMETERS["x_vote"], high=MOST_VOTES)
@@ -248,15 +250,26 @@ def _windows(
 
 def _fill(metric: int, p: FloatArray, q: FloatArray, apps: _Windows) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """Values and votes (N, F, R)."""
-    lanes = 2 * p.shape[1]
-    shape = (*p.shape, apps.frames[0].shape[1])
-    values = np.empty(shape)
-    votes = np.empty(shape, dtype=np.int8)
-    scratch = LaneScratch._make([*np.empty((9, lanes)), np.empty((MOST_VOTES, lanes))])
-    detected = np.empty((lanes, shape[2]))
-    filled = (values, votes)
-    fill_values(metric, (_plain(p), _plain(q)), apps.chains, apps.frames, apps.blame, scratch, detected, filled)
-    return filled
+    rates = apps.frames[0].shape[1]
+    values = np.empty((*p.shape, rates))
+    votes = np.empty((*p.shape, rates), dtype=np.int8)
+    p, q = _plain(p), _plain(q)
+    freedom, correlation, x_vote = apps.chains
+    event_frames, other_frames = apps.frames
+
+    def fill(rows: slice) -> None:
+        fill_values(
+            metric,
+            (p[rows], q[rows]),
+            (freedom[rows], correlation[rows], x_vote[rows]),
+            (event_frames[rows], other_frames[rows]),
+            apps.blame[rows],
+            PassMemory.of(rates),
+            (values[rows], votes[rows]),
+        )
+
+    shared(fill, row_blocks(len(p)))
+    return values, votes
 
 
 def _plain(array: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,6 +73,23 @@ class Method(Protocol):
         ------
         InfeasibleError
             Nothing fits the budget.
+        """
+        ...
+
+
+@runtime_checkable
+class Improver(Protocol):
+    """What a method may have, too: ``frontier()`` then gives each search the best schedule of the smaller budgets."""
+
+    def improve(
+        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, first: NDArray[np.int32]
+    ) -> Outcome:
+        """As :meth:`Method.maximise`, from a schedule that fits the budget.
+
+        Parameters
+        ----------
+        first : (N,) int32 array
+            Its cell for each app, as :meth:`~mainstream.solver.option_table.OptionTable.schedule` takes them.
         """
         ...
 

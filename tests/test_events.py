@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mainstream import Apps, ProblemError
-from mainstream.event_kernels import MOST_AUTO_VOTES, MOST_VOTES
+from mainstream.event_kernels import MOST_AUTO_VOTES, MOST_VOTES, POINTS
 from mainstream.events import METRICS, event_metrics, option_values
 from mainstream.extensions import EVENT_MODELS
 
@@ -289,6 +289,47 @@ def test_auto_takes_the_best_votes(metric, event_model):
         later = defined & (votes > x)
         assert (each[x - 1][later] < values[later] + 1e-12).all()
     assert (votes[defined & (values == 0)] == 1).all()
+
+
+def drawn_apps(seed):
+    """Apps with any curve, sure hits and sure misses included, more points than one pass takes; and their rates."""
+    rng = np.random.default_rng(seed)
+    n, points = 8, int(rng.choice([1, POINTS - 1, POINTS, POINTS + 1, 2 * POINTS + 3]))
+
+    def curve():
+        drawn = rng.random((n, points)) ** rng.choice([0.3, 1, 8])
+        return np.where(rng.random((n, points)) < 0.3, rng.choice([0, 1, 1e-9, 1 - 1e-9], (n, points)), drawn)
+
+    apps = Apps.from_arrays(
+        curve(),
+        curve(),
+        2 * np.arange(points),
+        event_length_ms=np.exp(rng.uniform(2, 12, n)),
+        event_frequency=rng.choice([1e-4, 0.1, 0.7, 1], n),
+        correlation=rng.choice([0, rng.random(), 0.999, 1], n),
+        x_vote="auto",
+    )
+    return apps, np.unique(rng.uniform(0.1, 20, rng.integers(1, 12)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_auto_is_the_best_of_all_votes_computed_alone(seed):
+    apps, rates = drawn_apps(seed)
+    for metric, event_model in itertools.product(METRICS, EVENT_MODELS):
+        values, votes = option_values(apps, rates, 20.0, metric=metric, event_model=event_model)
+        each = np.array(
+            [
+                as_objective(elementwise(apps, rates, 20.0, x, event_model), metric, apps)
+                for x in range(1, MOST_AUTO_VOTES + 1)
+            ]
+        )
+        what = f"{metric}, {event_model}"
+        np.testing.assert_allclose(values, each.max(axis=0), rtol=1e-11, atol=1e-14, err_msg=what)
+        # Fewer votes come as near to the best by their last digits at most, and the chosen ones do so.
+        near = each >= each.max(axis=0) * (1 - 1e-11) - 1e-13
+        assert (votes - 1 >= near.argmax(axis=0)).all(), what
+        assert np.take_along_axis(near, votes[np.newaxis].astype(int) - 1, axis=0).all(), what
+        assert (votes[values == 0] == 1).all(), what
 
 
 def test_auto_takes_the_fewest_votes_on_a_tie():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from benchmarks.parts import cp_sat, frontier, greedy, hard, highs, one_app, simulator, solver, starting
+from benchmarks.parts import cp_sat, frontier, greedy, hard, highs, one_app, options, simulator, solver, starting
 from benchmarks.row import Row
 
 Part = Callable[[bool], Iterator[Row]]
@@ -13,6 +13,7 @@ Part = Callable[[bool], Iterator[Row]]
 PARTS: Final[dict[str, tuple[str, Part]]] = {
     "solver": ("Solver: solve() by branch and bound, option building included", solver.rows),
     "large": ("Solver: 100,000 apps, in a process of its own", solver.large_rows),
+    "options": ("Options: what comes before the search", options.rows),
     "hard": ("Solver: hard problems, one core", hard.rows),
     "starting": ("Start: whole processes", starting.rows),
     "cp-sat": ("Against CP-SAT, 2 workers, both to 1e-6", cp_sat.rows),

@@ -112,7 +112,7 @@ def frontier(
     memory_limit: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Frontier:
-    """The best schedule for each of several budgets; each search starts from its neighbour's stem.
+    """The best schedule for each of several budgets; each search starts from the best schedule of the smaller ones.
 
     Parameters
     ----------

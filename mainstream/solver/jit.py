@@ -40,8 +40,8 @@ class _Index(IndexDataCacheFile):
 
 
 def jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
-    """`function`, compiled when first called and kept on disk until a file of its folder changes."""
-    jitted: Any = numba.njit(cache=True, error_model="numpy")(function)
+    """`function`, compiled when first called, kept on disk until a file of its folder changes, and free of Python's lock."""
+    jitted: Any = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
     source = Path(function.__code__.co_filename)
     try:
         cache = jitted._cache
@@ -50,7 +50,7 @@ def jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Retu
         cache._cache_file = _Index(kept._cache_path, cache._impl.filename_base, stamp)  # type: ignore[no-untyped-call]
     except AttributeError:
         _log.warning("numba %s keeps its cache in another way: %s is compiled anew", numba.__version__, source.stem)
-        jitted = numba.njit(function)
+        jitted = numba.njit(error_model="numpy", nogil=True)(function)
     compiled: Callable[_Arguments, _Returned] = jitted
     return compiled
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from mainstream.apps import IntArray
 
 if TYPE_CHECKING:
-    from mainstream.solver.option_table import OptionTable
+    from mainstream.solver.option_table import CellArray, OptionTable
     from mainstream.solver.search import Limits, Outcome
 
 _BOTH: Final = ("mean", "min")
@@ -29,13 +29,11 @@ class BranchAndBound:
         self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
     ) -> Outcome:
         """See :meth:`mainstream.extensions.Method.maximise`."""
-        from mainstream.solver.branch_and_bound import SearchTree
-        from mainstream.solver.max_min import max_min
-        from mainstream.solver.option_table import weighted
+        return _search(table, budget, limits, aggregate, staircases=staircases)
 
-        if aggregate == "min":
-            return max_min(table.packed, table.share, budget, limits)
-        return SearchTree(weighted(table.packed, table.share)).run(budget, limits, staircases)
+    def improve(self, table: OptionTable, budget: float, limits: Limits, aggregate: str, first: CellArray) -> Outcome:
+        """See :meth:`mainstream.extensions.Improver.improve`."""
+        return _search(table, budget, limits, aggregate, first=first)
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,12 @@ class CpSat:
         from mainstream.solver.cp_sat import cp_sat
 
         return cp_sat(table.packed, table.share, budget, limits, fair=aggregate == "min")
+
+    def improve(self, table: OptionTable, budget: float, limits: Limits, aggregate: str, first: CellArray) -> Outcome:
+        """See :meth:`mainstream.extensions.Improver.improve`."""
+        from mainstream.solver.cp_sat import cp_sat
+
+        return cp_sat(table.packed, table.share, budget, limits, fair=aggregate == "min", hint=first)
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,25 @@ class Auto:
         self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
     ) -> Outcome:
         """See :meth:`mainstream.extensions.Method.maximise`."""
-        if len(table.apps) > self.most_apps:
-            return BRANCH_AND_BOUND.maximise(table, budget, limits, aggregate, staircases)
-        own = replace(limits, time_limit=self.first_share * limits.time_limit)
-        outcome = BRANCH_AND_BOUND.maximise(table, budget, own, aggregate, staircases)
-        if outcome.finished or outcome.interrupted or limits.left_s <= 0:
+        return self._both(table, budget, limits, aggregate, staircases=staircases)
+
+    def improve(self, table: OptionTable, budget: float, limits: Limits, aggregate: str, first: CellArray) -> Outcome:
+        """See :meth:`mainstream.extensions.Improver.improve`."""
+        return self._both(table, budget, limits, aggregate, first=first)
+
+    def _both(
+        self,
+        table: OptionTable,
+        budget: float,
+        limits: Limits,
+        aggregate: str,
+        staircases: IntArray | None = None,
+        first: CellArray | None = None,
+    ) -> Outcome:
+        small = len(table.apps) <= self.most_apps
+        own = replace(limits, time_limit=self.first_share * limits.time_limit) if small else limits
+        outcome = _search(table, budget, own, aggregate, staircases, first)
+        if not small or outcome.finished or outcome.interrupted or limits.left_s <= 0:
             return outcome
         from mainstream.solver.cp_sat import cp_sat
 
@@ -123,6 +141,24 @@ class GreedyReleased:
         from mainstream.solver.option_table import weighted
 
         return greedy_released(table, weighted(table.packed, table.share), budget, limits)
+
+
+def _search(
+    table: OptionTable,
+    budget: float,
+    limits: Limits,
+    aggregate: str,
+    staircases: IntArray | None = None,
+    first: CellArray | None = None,
+) -> Outcome:
+    """Branch and bound; for the smallest value it makes use of neither `staircases` nor `first`."""
+    from mainstream.solver.branch_and_bound import SearchTree
+    from mainstream.solver.max_min import max_min
+    from mainstream.solver.option_table import weighted
+
+    if aggregate == "min":
+        return max_min(table.packed, table.share, budget, limits)
+    return SearchTree(weighted(table.packed, table.share)).run(budget, limits, staircases, first)
 
 
 def _better(table: OptionTable, first: Outcome, second: Outcome) -> Outcome:

@@ -16,13 +16,13 @@ import numpy as np
 from mainstream.apps import Apps
 from mainstream.description import one_of
 from mainstream.errors import InfeasibleError, InterruptedSearch, MainstreamError, ProblemError
-from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Method
+from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Improver, Method
 from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
 from mainstream.ranges import NON_NEGATIVE, POSITIVE
 from mainstream.schedule import Choice, Frontier, Result
 
 if TYPE_CHECKING:
-    from mainstream.solver.option_table import OptionTable
+    from mainstream.solver.option_table import CellArray, OptionTable
     from mainstream.solver.search import Limits, Outcome, Progress
 
 GAP: Final = 1e-6
@@ -147,10 +147,11 @@ class Prepared:
             POSITIVE.check("budgets", budget)
         results: list[Result | None] = []
         before: Result | None = None
+        cells: CellArray | None = None
         for budget in sorted(set(budgets)):
             try:
                 limits = _limits(gap, time_limit, memory_limit, progress, perf_counter())
-                outcome, result = self._answer(budget, searcher, aggregate, limits, before)
+                outcome, result = self._answer(budget, searcher, aggregate, limits, first=cells)
             except InfeasibleError as error:
                 if error.smallest_budget is None:
                     raise
@@ -158,9 +159,13 @@ class Prepared:
                 continue
             if outcome.interrupted:
                 raise InterruptedSearch(result)
+            if before is None or aggregate == "min" or result.objective >= before.objective:
+                cells = outcome.cells
+            else:
+                result = replace(result, schedule=before.schedule, objective=before.objective)
             results.append(result)
             before = result
-        return Frontier(np.array(sorted(set(budgets)), dtype=np.float64), tuple(results))
+        return Frontier(np.array(sorted(set(budgets)), dtype=np.float64), _with_dearer_bounds(results, gap))
 
     def smallest_budget(self) -> float:
         """The smallest budget that has a schedule, compute a second; 0 when every app may be left out.
@@ -264,14 +269,18 @@ class Prepared:
         method: Method,
         aggregate: Aggregate,
         limits: Limits,
-        warm_start: Result | Iterable[Choice] | None,
+        warm_start: Result | Iterable[Choice] | None = None,
+        first: CellArray | None = None,
     ) -> tuple[Outcome, Result]:
-        """Search, and put what was found in the user's words."""
+        """Search, from a schedule that fits where there is one, and put what was found in the user's words."""
         from mainstream.solver.compilation import announced
 
         with announced():
             table = self._table()
-            outcome = method.maximise(table, budget, limits, aggregate, table.staircases(warm_start))
+            if first is not None and isinstance(method, Improver):
+                outcome = method.improve(table, budget, limits, aggregate, first)
+            else:
+                outcome = method.maximise(table, budget, limits, aggregate, table.staircases(warm_start))
             schedule = table.schedule(outcome.cells)
         _check_fits(method, schedule.value, schedule.cost, budget)
         mean = float(table.share @ schedule.value)
@@ -352,6 +361,20 @@ def prepare(
         budget=None if budget is None else float(budget),
         _table=_Once(lambda: _build(columns, base, stream, metric, mode, events)),
     )
+
+
+def _with_dearer_bounds(results: list[Result | None], gap: float) -> tuple[Result | None, ...]:
+    """The results, budgets rising; a bound holds for every smaller budget, too."""
+    bound = math.inf
+    sharper: list[Result | None] = []
+    for result in reversed(results):
+        if result is None:
+            sharper.append(None)
+            continue
+        bound = max(result.objective, min(bound, result.bound))
+        proven = result.aggregate == "mean" and bound - result.objective <= gap
+        sharper.append(replace(result, bound=bound, status="optimal" if proven else result.status))
+    return tuple(reversed(sharper))
 
 
 def objective_of(apps: Apps, objective: Objective | None) -> Objective:

@@ -8,12 +8,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mainstream import InfeasibleError, ProblemError, frontier, solve
 from mainstream.experiments import workloads
+from mainstream.extensions import METHODS
+from mainstream.solver.branch_and_bound import SearchTree
+from mainstream.solver.search import Outcome, schedule_cost
 
 COMMAND = str(Path(sys.executable).with_name("mainstream"))
 PROBLEMS = Path(__file__).parents[2] / "data" / "problems"
@@ -35,6 +39,90 @@ def test_each_point_is_what_a_solve_finds(seed: int, aggregate: str) -> None:
         assert result.objective <= result.bound <= result.objective + 1e-6
     assert (np.diff(found.objectives[1:]) >= -1e-6).all()
     assert np.isnan(found.objectives[0]) and np.isnan(found.bounds[0])
+
+
+class Recorded:
+    """Branch and bound that keeps what it was given."""
+
+    name = "recorded"
+    aggregates = ("mean",)
+    exact = True
+
+    def __init__(self) -> None:
+        self.firsts: list[tuple[float, Any]] = []
+
+    def maximise(self, table: Any, budget: float, limits: Any, aggregate: str, staircases: Any) -> Outcome:
+        assert not len(staircases)
+        return METHODS["branch-and-bound"].maximise(table, budget, limits, aggregate, staircases)
+
+    def improve(self, table: Any, budget: float, limits: Any, aggregate: str, first: Any) -> Outcome:
+        self.firsts.append((budget, first.copy()))
+        assert schedule_cost(table.packed, first) <= budget * (1 + 1e-9)
+        found = METHODS["branch-and-bound"].improve(table, budget, limits, aggregate, first)
+        assert table.share @ table.schedule(found.cells).value >= table.share @ table.schedule(first).value - 1e-12
+        return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_search_begins_with_the_best_schedule_of_the_smaller_budgets(seed: int) -> None:
+    made = workloads.workload(40, seed=seed)
+    prepared = made.prepare()
+    budgets = prepared.smallest_budget() * np.linspace(0.9, 2.5, 8)
+    recorded = Recorded()
+    found = prepared.frontier(budgets, method=recorded)
+    assert [budget for budget, _ in recorded.firsts] == budgets[2:].tolist()
+    for (_, first), before in zip(recorded.firsts, found.results[1:], strict=False):
+        assert before is not None
+        np.testing.assert_array_equal(prepared.table.schedule(first).value, before.schedule.value)
+
+
+@pytest.mark.parametrize("method", ["auto", "branch-and-bound", "cp-sat", "greedy"])
+def test_certificates_of_a_frontier(method: str) -> None:
+    made = workloads.workload(8, seed=4)
+    prepared = made.prepare()
+    budgets = np.linspace(prepared.smallest_budget(), 1.2 * prepared.useful_budget(), 15)
+    found = prepared.frontier(budgets, method=method)
+    best = [prepared.solve(budget).objective for budget in budgets]
+    alone = [prepared.solve(budget, method=method).objective for budget in budgets]
+    for budget, result, optimum in zip(budgets, found.results, best, strict=True):
+        assert result is not None and result.cost <= budget * (1 + 1e-9)
+        assert result.bound >= optimum - 1e-12
+        if METHODS[method].exact:
+            assert result.status == "optimal" and result.gap <= 1e-6
+    assert (np.diff(found.objectives) >= 0).all() and (np.diff(found.bounds) >= 0).all()
+    assert (found.objectives >= np.array(alone) - 1e-6).all()
+
+
+class Careless:
+    """Exact at some budgets; at the others the cheapest schedule and no bound to speak of."""
+
+    name = "careless"
+    aggregates = ("mean",)
+    exact = False
+
+    def __init__(self, careful: set[float]) -> None:
+        self.careful = careful
+
+    def maximise(self, table: Any, budget: float, limits: Any, aggregate: str, staircases: Any) -> Outcome:
+        if budget in self.careful:
+            return METHODS["branch-and-bound"].maximise(table, budget, limits, aggregate, staircases)
+        tree = SearchTree(table.packed)
+        tree.cheapest(0.0)
+        return Outcome(cells=tree.tree.best, bound=1.0, nodes=0, finished=False, method=self.name)
+
+
+def test_schedules_serve_larger_budgets_and_bounds_smaller_ones() -> None:
+    made = workloads.workload(6, seed=2)
+    prepared = made.prepare()
+    low, high = 1.2 * prepared.smallest_budget(), prepared.useful_budget()
+    budgets = [low, 1.1 * low, 0.9 * high, high, 2 * high, 3 * high]
+    results = prepared.frontier(budgets, method=Careless({low, high, 3 * high})).results
+    first, second, third, fourth, fifth, last = results
+    # A schedule found once is good for all larger budgets, and the bound for all smaller ones.
+    assert second.objective == third.objective == first.objective and third.cost <= low * (1 + 1e-9)
+    assert second.bound == third.bound == fourth.bound < 1
+    assert [result.status for result in results] == ["optimal", "feasible", "feasible", *["optimal"] * 3]
+    assert fifth.objective == fourth.objective and fifth.bound == last.bound
 
 
 def test_bad_budgets_and_apps_out_of_reach() -> None:
