@@ -6,8 +6,7 @@ between what they read and write, are constants. That is what it takes for the c
 them. Lanes that are left over hold 0. Arrays of a pass are flat, one row after the other; an index is unsigned where
 the compiler could not see that it is never negative.
 
-Numba's cache on disk sees changes in this file only: nothing here calls or reads a global of another file. Nothing here
-holds Python's lock, so that threads can share the apps.
+Numba's cache on disk sees changes in this file only: nothing here calls or reads a global of another file.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class PassMemory(NamedTuple):
         return cls._make(map(np.empty, sizes))
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy")
 def _detected_by_one(
     hit: FloatArray, freedom: float, frames: FloatArray, state: FloatArray, detected: FloatArray
 ) -> None:
@@ -83,7 +82,7 @@ def _detected_by_one(
     _go_on_alike(1.0, t, frames, state, detected)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy")
 def _go_on_alike(frame: float, first: int, frames: FloatArray, state: FloatArray, detected: FloatArray) -> None:
     """Fill `detected` from rate `first` on, where each frame after `frame` detects HAZARD of MISS, the undetected."""
     for t in range(first, len(frames)):
@@ -107,7 +106,7 @@ def _go_on_alike(frame: float, first: int, frames: FloatArray, state: FloatArray
             detected[np.uint64(t * WIDTH) + np.uint64(lane)] = 1.0 if total > 1.0 else total
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy")
 def _detected_by_run(
     hit: FloatArray,
     chain: tuple[float, float, int],
@@ -180,7 +179,7 @@ def _detected_by_run(
             detected[np.uint64(t * WIDTH) + np.uint64(lane)] = 1.0 if total > 1.0 else total
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy")
 def _begin(hit: FloatArray, chain: tuple[float, float, int], state: FloatArray, starts: FloatArray) -> None:
     """After the first frame."""
     freedom, correlation, votes = chain
@@ -202,7 +201,7 @@ def _begin(hit: FloatArray, chain: tuple[float, float, int], state: FloatArray, 
         starts[k] = 0.0
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy")
 def _settled(row: int, state: FloatArray, starts: FloatArray) -> bool:
     """Whether no lane's hazard has changed since the last look; if so, all of the undetected moves to MISS."""
     oldest = np.uint64(row * WIDTH)
@@ -219,7 +218,7 @@ def _settled(row: int, state: FloatArray, starts: FloatArray) -> bool:
     return same
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy")
 def _keep_better(
     metric: int,
     blame: float,
@@ -254,7 +253,7 @@ def _keep_better(
     return can_rise
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy")
 def fill_values(
     metric: int,
     curves: tuple[FloatArray, FloatArray],

@@ -40,7 +40,7 @@ class _Index(IndexDataCacheFile):
 
 
 def jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
-    """`function`, compiled when first called; kept on disk until a file of its folder changes; without Python's lock."""
+    """`function`, compiled when first called; kept on disk until a file of its folder changes; without the GIL."""
     jitted: Any = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
     source = Path(function.__code__.co_filename)
     try:
