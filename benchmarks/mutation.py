@@ -32,7 +32,7 @@ FILES: Final = (
 )
 TESTS: Final = ("tests/test_costs.py", "tests/solver", "tests/test_scheduler.py")
 """From the quick to the slow: a change is noticed when one of them fails."""
-_COPIED: Final = ("mainstream", "tests", "data", "pyproject.toml")
+_COPIED: Final = ("mainstream", "tests", "benchmarks", "data", "pyproject.toml")
 _SKIPPED: Final = "core/RemoveDecorator"
 _LONGEST_S: Final = 1800.0
 """For the tests without a change."""

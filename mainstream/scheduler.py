@@ -54,7 +54,7 @@ class Observation:
     target_fps, observed_fps : float
         Frames a second that it should analyse, and did.
     recall : float
-        At the observed rate, no more than the stream's; all three are 0 where it is 0.
+        Predicted at the observed rate, no more than the stream's; all three are 0 where it is 0.
     precision, f1 : float or None
         None without false positive rates and event frequency.
     name : str or None
@@ -81,7 +81,7 @@ class Round:
     result : Result
         The schedule that ran.
     target_cost, observed_cost : float
-        Compute a second at the rates that were sent, and at those observed.
+        Compute a second that the cost model predicts at the rates that were sent, and at those observed.
     apps : tuple of Observation
         In the order of the result's choices.
     """

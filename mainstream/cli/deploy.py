@@ -204,7 +204,7 @@ class _Shown:
         if one.result.left_out:
             self._out.print(f"left out   {len(one.result.left_out):,} optional apps")
         self._out.print(
-            f"cost       target {one.target_cost:.6g}, observed {one.observed_cost:.6g}{self._unit} "
+            f"cost       predicted {one.target_cost:.6g}, at observed rates {one.observed_cost:.6g}{self._unit} "
             f"({one.deviation:+.1%}), budget {one.budget:.6g}"
         )
 
@@ -239,7 +239,7 @@ def _table(one: Round, listed: tuple[Observation, ...], width: int) -> Table:
     from rich.text import Text
 
     metric = one.result.metric
-    headings = ["app", "target fps", "observed", f"{metric} at target", "observed"]
+    headings = ["app", "target fps", "observed", f"predicted {metric}", "at observed"]
     choices = {choice.app_id: choice for choice in one.result.choices}
     rows = [_cells(seen, getattr(choices[seen.app_id], metric), getattr(seen, metric)) for seen in listed]
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]

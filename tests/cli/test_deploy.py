@@ -130,12 +130,12 @@ def test_deploy_shows_the_rounds_until_target_and_observed_agree(deployable: Pat
         tree = str(net_plan(one.result, problem.apps, problem.model)).splitlines()
         assert lines[start + 1 : start + 1 + len(tree)] == tree
         table = lines[start + 1 + len(tree) :]
-        assert table[0].split() == ["app", "name", "target", "fps", "observed", "f1", "at", "target", "observed"]
+        assert table[0].split() == ["app", "name", "target", "fps", "observed", "predicted", "f1", "at", "observed"]
         for row, seen, choice in zip(table[1:], one.apps, one.result.choices, strict=False):
             cells = [f"{seen.target_fps:g}", f"{seen.observed_fps:.4g}", f"{choice.f1:.4f}", f"{seen.f1:.4f}"]
             assert row.split() == [str(seen.app_id), seen.name, *cells]
         assert table[1 + len(one.apps)] == (
-            f"cost       target {one.target_cost:.6g}, observed {one.observed_cost:.6g} ms/s "
+            f"cost       predicted {one.target_cost:.6g}, at observed rates {one.observed_cost:.6g} ms/s "
             f"({one.deviation:+.1%}), budget {one.budget:.6g}"
         )
 
