@@ -44,7 +44,6 @@ from mainstream.event_models import MOST
 from mainstream.extensions import EVENT_MODELS, EventModel
 from mainstream.problem import FloatArray, Objective
 from mainstream.ranges import PARAMETERS, numbers
-from mainstream.threads import row_blocks, shared
 
 METRICS: Final[tuple[str, ...]] = get_args(Objective)
 _VOTES: Final = replace(PARAMETERS["x_vote"], high=MOST_VOTES)
@@ -253,22 +252,8 @@ def _fill(metric: int, p: FloatArray, q: FloatArray, apps: _Windows) -> tuple[ND
     rates = apps.frames[0].shape[1]
     values = np.empty((*p.shape, rates))
     votes = np.empty((*p.shape, rates), dtype=np.int8)
-    p, q = _plain(p), _plain(q)
-    freedom, correlation, x_vote = apps.chains
-    event_frames, other_frames = apps.frames
-
-    def fill(rows: slice) -> None:
-        fill_values(
-            metric,
-            (p[rows], q[rows]),
-            (freedom[rows], correlation[rows], x_vote[rows]),
-            (event_frames[rows], other_frames[rows]),
-            apps.blame[rows],
-            PassMemory.of(rates),
-            (values[rows], votes[rows]),
-        )
-
-    shared(fill, row_blocks(len(p)))
+    memory = PassMemory.of(rates)
+    fill_values(metric, (_plain(p), _plain(q)), apps.chains, apps.frames, apps.blame, memory, (values, votes))
     return values, votes
 
 

@@ -31,7 +31,7 @@ LAYERS = [
     {"registry", "ranges"},
     {"description"},
     {"_optional"},
-    {"errors", "threads"},
+    {"errors"},
 ]
 # One step inside a row that is allowed: a result holds the stem that the cost model makes.
 ALLOWED_BESIDE = {("schedule", "costs")}

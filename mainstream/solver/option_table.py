@@ -18,7 +18,6 @@ from mainstream.extensions import EventModel
 from mainstream.problem import FloatArray, Model, Video
 from mainstream.schedule import Choice, Result, Schedule
 from mainstream.solver import kernels, packing
-from mainstream.threads import row_blocks, shared
 
 CellArray = NDArray[np.int32]
 
@@ -293,23 +292,17 @@ def _pack(
 ) -> kernels.Packed:
     """The options that no other option of their app makes superfluous."""
     keep = np.empty(values.shape, np.bool_)
-
-    def mark(rows: slice) -> int:
-        return packing.undominated(values[rows], depths, tail, rate, keep[rows]) + int(optional[rows].sum())
-
-    blocks = row_blocks(len(values))
-    ends = np.cumsum([0, *shared(mark, blocks)])
-    start = np.zeros(len(values) + 1, np.int64)
-    start[[rows.start for rows in blocks]] = ends[:-1]
-    value = np.empty(ends[-1])
-    cell = np.empty(ends[-1], np.int32)
-
-    def write(rows: slice) -> None:
-        own = start[rows.start : rows.stop + 1]
-        packing.pack(values[rows], keep[rows], depths, optional[rows], own, value, cell)
-
-    shared(write, blocks)
-    return kernels.Packed(start=start, value=value, cell=cell, tail=tail, seg=seg, rate=rate)
+    kept = packing.undominated(values, depths, tail, rate, keep) + int(optional.sum())
+    packed = kernels.Packed(
+        start=np.empty(len(values) + 1, np.int64),
+        value=np.empty(kept),
+        cell=np.empty(kept, np.int32),
+        tail=tail,
+        seg=seg,
+        rate=rate,
+    )
+    packing.pack(values, keep, depths, optional, packed.start, packed.value, packed.cell)
+    return packed
 
 
 def _shares(weight: FloatArray) -> FloatArray:

@@ -67,13 +67,14 @@ def pack(
     value: FloatArray,
     cell: Cells,
 ) -> None:
-    """Write the kept options app by app, from start[0] on: fills the rest of start (N + 1,), value (M,) and cell (M,).
+    """Write the kept options app by app: fills start (N + 1,), value (M,), cell (M,).
 
     optional : (N,) bool, apps that may also stay out: cell 0 (depth 0, rate 0), value 0
     """
     n, columns, rates = values.shape
-    at = start[0]
+    at = 0
     for i in range(n):
+        start[i] = at
         if optional[i]:
             value[at] = 0.0
             cell[at] = 0
@@ -84,4 +85,4 @@ def pack(
                     value[at] = values[i, c, j]
                     cell[at] = depths[c] * (rates + 1) + j + 1
                     at += 1
-        start[i + 1] = at
+    start[n] = at
