@@ -204,7 +204,7 @@ class _Shown:
         if one.result.left_out:
             self._out.print(f"left out   {len(one.result.left_out):,} optional apps")
         self._out.print(
-            f"cost       predicted {one.target_cost:.6g}, at observed rates {one.observed_cost:.6g}{self._unit} "
+            f"cost       predicted {one.target_cost:.6g}, at observed {one.observed_cost:.6g}{self._unit} "
             f"({one.deviation:+.1%}), budget {one.budget:.6g}"
         )
 

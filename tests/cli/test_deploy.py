@@ -135,7 +135,7 @@ def test_deploy_shows_the_rounds_until_target_and_observed_agree(deployable: Pat
             cells = [f"{seen.target_fps:g}", f"{seen.observed_fps:.4g}", f"{choice.f1:.4f}", f"{seen.f1:.4f}"]
             assert row.split() == [str(seen.app_id), seen.name, *cells]
         assert table[1 + len(one.apps)] == (
-            f"cost       predicted {one.target_cost:.6g}, at observed rates {one.observed_cost:.6g} ms/s "
+            f"cost       predicted {one.target_cost:.6g}, at observed {one.observed_cost:.6g} ms/s "
             f"({one.deviation:+.1%}), budget {one.budget:.6g}"
         )
 
