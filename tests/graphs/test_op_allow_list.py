@@ -29,6 +29,15 @@ def _in_a_function(tf: Any, mean: Any) -> Any:
     return tf.function(lambda x: _length_of(tf.raw_ops.ReadFile(filename="/etc/passwd"), x))(mean)
 
 
+def _in_a_branch(tf: Any, mean: Any) -> Any:
+    read = tf.function(lambda x: _length_of(tf.raw_ops.ReadFile(filename="/etc/passwd"), x))
+    branches = [read.get_concrete_function(mean), tf.function(lambda x: x).get_concrete_function(mean)]
+    condition = tf.reduce_all(mean > 0)
+    return tf.raw_ops.StatelessIf(
+        cond=condition, input=[mean], Tout=[tf.float32], then_branch=branches[0], else_branch=branches[1]
+    )[0]
+
+
 def _length_of(contents: Any, mean: Any) -> Any:
     return mean * tf.cast(tf.strings.length(contents), tf.float32)
 
@@ -42,6 +51,7 @@ HOSTILE: dict[str, Callable[[Any, Any], Any]] = {
         resource=tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[]), dtype=tf.float32
     ),
     "ReadFile, in a function": _in_a_function,
+    "ReadFile, in a branch": _in_a_branch,
 }
 
 
