@@ -2,8 +2,8 @@
 
 A frozen graph is a program: some operations read and write files, open connections, call Python, or go round for ever.
 Allowed is what the frozen graphs of the project's networks and of Keras's layers hold, measured, and what is arithmetic
-like it. So is a choice between two functions without effects, whose own operations are looked at, too: old checkpoints have one between
-training and inference. Loops are not allowed, and so no LSTM or GRU that Keras did not unroll.
+like it. So is a choice between two functions without effects, whose own operations are looked at, too: old checkpoints
+have one between training and inference. Loops are not allowed, and so no LSTM or GRU that Keras did not unroll.
 """
 
 from __future__ import annotations
