@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mainstream.experiments.experiment import Runtime
     from mainstream.experiments.versions import Version
     from mainstream.io import SolveOptions
-    from mainstream.streamer.client import Deployer
 
 _DEFAULT: Final = "mainstream,no-sharing,max-sharing,max-sharing-best"
 _BOTH: Final = ("max-sharing", "max-sharing-best")
@@ -206,9 +205,6 @@ def _runtime(streamer: str | None, source: str | None, model_dir: Path | None, w
     """What opens the runtime of one schedule."""
     from mainstream.streamer import LocalRunner, StreamerClient
 
-    opened: Callable[[], AbstractContextManager[Deployer]] | None = None
     if source is not None and model_dir is not None:
-        opened = lambda: LocalRunner(source, model_dir, window_s=window)  # noqa: E731
-    elif streamer is not None:
-        opened = lambda: StreamerClient(streamer)  # noqa: E731
-    return opened
+        return partial(LocalRunner, source, model_dir, window_s=window)
+    return None if streamer is None else partial(StreamerClient, streamer)
