@@ -131,7 +131,7 @@ class Apps:
             optional=np.array([app.optional for app in apps]),
             names=tuple(app.name for app in apps) if any(app.name for app in apps) else (),
         )
-        columns._unique_ids()
+        check_unique(columns.app_ids)
         return columns
 
     @classmethod
@@ -242,7 +242,7 @@ class Apps:
             min_value=column("min_value", min_value, {-np.inf: "none"}),
             optional=np.broadcast_to(may_stay_out, (n,)).copy(),
         )
-        made._unique_ids()
+        check_unique(made.app_ids)
         return made
 
     def joined(self, more: Apps) -> Apps:
@@ -265,7 +265,7 @@ class Apps:
         both["app_ids"] = id_array([*self.app_ids.tolist(), *more.app_ids.tolist()])
         names = [name for apps in (self, more) for name in apps.names or [None] * len(apps)]
         columns = Apps(**both, names=tuple(names) if any(names) else ())
-        columns._unique_ids()
+        check_unique(columns.app_ids)
         return columns
 
     def without(self, row: int) -> Apps:
@@ -396,9 +396,6 @@ class Apps:
         ids = [str(i) for i in self.app_ids[which]]
         more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
         return ", ".join(ids[:_NAMED]) + more
-
-    def _unique_ids(self) -> None:
-        check_unique(self.app_ids)
 
 
 _IDS: Final = TypeAdapter(list[AppId])

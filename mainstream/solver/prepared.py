@@ -145,10 +145,11 @@ class Prepared:
             raise ProblemError("budgets: there is none; at least one is needed")
         for budget in budgets:
             POSITIVE.check("budgets", budget)
+        budgets = sorted(set(budgets))
         results: list[Result | None] = []
         before: Result | None = None
         cells: CellArray | None = None
-        for budget in sorted(set(budgets)):
+        for budget in budgets:
             try:
                 limits = _limits(gap, time_limit, memory_limit, progress, perf_counter())
                 outcome, result = self._answer(budget, searcher, aggregate, limits, first=cells)
@@ -165,7 +166,7 @@ class Prepared:
                 result = replace(result, schedule=before.schedule, objective=before.objective)
             results.append(result)
             before = result
-        return Frontier(np.array(sorted(set(budgets)), dtype=np.float64), _with_dearer_bounds(results, gap))
+        return Frontier(np.array(budgets, dtype=np.float64), _with_dearer_bounds(results, gap))
 
     def smallest_budget(self) -> float:
         """The smallest budget that has a schedule, compute a second; 0 when every app may be left out.
@@ -227,12 +228,12 @@ class Prepared:
         one.check(self.model, self.video, self.mode)
         objective_of(one, self.objective)
         both = self.apps.joined(one)
-        before = self._table
+        before, rest = self._table, (self.model, self.video, self.objective, self.mode, self.event_model)
         return replace(
             self,
             apps=both,
             described=(*self.described, described) if len(self.described) == len(self.apps) else (),
-            _table=_Once(lambda: before().joined(self._built(one), both)),
+            _table=_Once(lambda: before().joined(_build(one, *rest), both)),
         )
 
     def without(self, app_id: int | str) -> Prepared:
@@ -252,9 +253,6 @@ class Prepared:
             described=self.described[:row] + self.described[row + 1 :],
             _table=_Once(lambda: before().without(row, fewer)),
         )
-
-    def _built(self, apps: Apps) -> OptionTable:
-        return _build(apps, self.model, self.video, self.objective, self.mode, self.event_model)
 
     def _budget(self, given: float | None) -> float:
         budget = self.budget if given is None else given

@@ -11,7 +11,7 @@ from support import oracle
 
 from benchmarks.hard_problems import hard_problem
 from benchmarks.instances import Instance
-from mainstream import InfeasibleError, solve
+from mainstream import InfeasibleError
 from mainstream.solver import branch_and_bound, kernels
 from mainstream.solver.branch_and_bound import SearchTree
 from mainstream.solver.kernels.lagrangian import worth
@@ -84,17 +84,7 @@ def packed_of(instance: Instance) -> kernels.Packed:
 
 
 def run(problem: dict[str, Any], budget: float, **options: Any) -> Any:
-    return solve(
-        problem["apps"],
-        problem["model"],
-        problem["video"],
-        budget,
-        objective=problem["metric"],
-        mode=problem["mode"],
-        event_model=problem["event_model"],
-        method="branch-and-bound",
-        **options,
-    )
+    return oracle.run(problem, budget, method="branch-and-bound", **options)
 
 
 @pytest.mark.parametrize("states", [1, 1 << 16])

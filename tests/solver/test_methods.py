@@ -18,18 +18,7 @@ GAP = {"branch-and-bound": 1e-9, "auto": 1e-9, "cp-sat": 1e-7, "greedy": 1e-9, "
 
 
 def run(problem: dict[str, Any], budget: float, method: str, aggregate: str = "mean") -> Result:
-    return solve(
-        problem["apps"],
-        problem["model"],
-        problem["video"],
-        budget,
-        objective=problem["metric"],
-        mode=problem["mode"],
-        event_model=problem["event_model"],
-        aggregate=aggregate,
-        method=method,
-        gap=GAP[method],
-    )
+    return oracle.run(problem, budget, method=method, aggregate=aggregate, gap=GAP[method])
 
 
 @pytest.mark.parametrize("aggregate", ["mean", "min"])

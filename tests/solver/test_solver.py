@@ -16,19 +16,6 @@ from mainstream import Apps, InfeasibleError, InterruptedSearch, ProblemError, p
 from mainstream.experiments import workloads
 
 
-def run(problem: dict[str, Any], budget: float, **options: Any) -> mainstream.Result:
-    return solve(
-        problem["apps"],
-        problem["model"],
-        problem["video"],
-        budget,
-        objective=problem["metric"],
-        mode=problem["mode"],
-        event_model=problem["event_model"],
-        **options,
-    )
-
-
 def check(result: mainstream.Result, problem: dict[str, Any]) -> None:
     """Value and cost, recomputed from the choices alone."""
     by_id = {app["app_id"]: app for app in problem["apps"]}
@@ -66,10 +53,10 @@ def test_the_exhaustive_oracle_agrees(seed: int) -> None:
         expected = oracle.best(problem, budget)
         if expected.objective is None:
             with pytest.raises(InfeasibleError) as infeasible:
-                run(problem, budget)
+                oracle.run(problem, budget)
             assert infeasible.value.smallest_budget == pytest.approx(expected.smallest, rel=1e-9)
             continue
-        result = run(problem, budget, gap=1e-9)
+        result = oracle.run(problem, budget, gap=1e-9)
         check(result, problem)
         assert result.objective == pytest.approx(expected.objective, abs=1.1e-9)
 
@@ -130,7 +117,7 @@ def test_a_warm_start_changes_nothing_but_the_way(n: int, seed: int, factor: flo
 
 def test_a_warm_start_from_other_apps_chokepoints_and_rates() -> None:
     other = oracle.random_problem(3)
-    warm = run(other, 1e6)
+    warm = oracle.run(other, 1e6)
     apps, model, video, smallest = generated(6, 1)
     assert solve(apps, model, video, 2 * smallest, warm_start=warm).objective == pytest.approx(
         solve(apps, model, video, 2 * smallest).objective, abs=1e-6

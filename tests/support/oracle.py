@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mainstream import Result, solve
 from mainstream.events import event_metrics
 
 
@@ -165,3 +166,17 @@ def budgets(problem: dict[str, Any], seed: int) -> Iterator[float]:
         yield smallest * 0.98
         yield smallest * float(rng.uniform(1.0, 2.0))
         yield smallest * float(rng.uniform(2.0, 6.0))
+
+
+def run(problem: dict[str, Any], budget: float, **options: Any) -> Result:
+    """The project's own answer to such a problem."""
+    return solve(
+        problem["apps"],
+        problem["model"],
+        problem["video"],
+        budget,
+        objective=problem["metric"],
+        mode=problem["mode"],
+        event_model=problem["event_model"],
+        **options,
+    )
