@@ -1,19 +1,17 @@
 """A net plan on a source, in this process: the runtime itself, and the deployer that needs no server.
 
-Three kinds of threads: one reads the source, one looks which parts are due on the newest frame, and some run them, one
-frame each at a time. A plan takes the place of another between two frames; those in the making end under the old one.
+Three kinds of threads: one reads the source (feed.py), one looks which parts are due on the newest frame, and some run
+them, one frame each at a time (frame_loop.py). A plan takes the place of another between two frames; those in the
+making end under the old one.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
-from functools import partial
 from pathlib import Path
-from threading import Event, Lock, Semaphore, Thread
-from time import monotonic, time
+from threading import Event, Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -25,11 +23,10 @@ from mainstream.errors import DeployError, MainstreamError, ProblemError
 from mainstream.extensions import PART_LOADERS, PartLoader, Source
 from mainstream.ranges import SECONDS, THREADS
 from mainstream.streamer.client import Observed
-from mainstream.streamer.engine import LARGEST_SIDE, Due, Engine, part_keys
-from mainstream.streamer.feed import Arrival, Feed
-from mainstream.streamer.frames import Frame
-from mainstream.streamer.in_order import InOrder
-from mainstream.streamer.measured_rate import MeasuredRate
+from mainstream.streamer.current_plan import CurrentPlan
+from mainstream.streamer.engine import LARGEST_SIDE, Engine, part_keys
+from mainstream.streamer.feed import Feed
+from mainstream.streamer.frame_loop import FrameLoop
 from mainstream.streamer.meters import AppRate, Meters
 from mainstream.streamer.metrics_server import serve_metrics
 from mainstream.streamer.plan import NetPlan
@@ -38,23 +35,17 @@ from mainstream.streamer.requests import one_line
 from mainstream.streamer.results import Analysis, ResultsFile
 from mainstream.streamer.running import Running
 from mainstream.streamer.sources import open_source
+from mainstream.streamer.stream_watch import StreamWatch
 from mainstream.streamer.window import Window
-from mainstream.streamer.workers import Job, Workers
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 _LOOK_S: Final = 0.1
 """A wait is no longer than this, so that an end is noticed."""
-_END_S: Final = 1.0
-_SILENT_S: Final = 1.0
-_SILENT_FRAMES: Final = 5
-"""A live source is away when it has given no frame for a second, and for as long as five frames take."""
 _HELD_S: Final = 2.0
 _MOST_HELD: Final = 64
 """Seconds and frames of the stream that wait, rather than being dropped, while a plan is loaded."""
-_LONGEST_S: Final = 60.0
-"""Seconds that all parts together may take for a frame; what takes longer hangs."""
 
 _log = logging.getLogger(__name__)
 
@@ -127,32 +118,22 @@ class LocalRunner:
         self._size = size
         self.loader = PART_LOADERS.find(engine)
         self.trust_models = trust_models
-        self._recent: Frame | None = None
-        self._newest_s: float | None = None
-        self._running: Running | None = None
-        self._last_good: Running | None = None
         self._deploying = Lock()
-        self._swapping = Lock()
         self._closed = Event()
-        self._ended = Event()
-        self._failure: Exception | None = None
-        self._began: float | None = None
-        self._delivered = InOrder()
-        self._count = threads or len(os.sched_getaffinity(0))
-        self._free = Semaphore(self._count)
         self._results: ResultsFile | None = None
         self._state = None if state is None else PlanState(Path(state))
         with ExitStack() as opened:
             source_ = open_source(source, loop=loop, paced=paced)
-            self._measured = MeasuredRate(float(source_.fps))
             self._feed = Feed(source_, keep_all=not paced)
             opened.callback(self._feed.close)
+            self._watch = StreamWatch(self._feed)
             if window_s * self.stream_fps < 1:
                 raise ProblemError(
                     f"window_s: got {window_s:g}; this source gives a frame every {1 / self.stream_fps:g} s; "
                     "no rate can be measured in less"
                 )
-            self.meters = Meters(self._feed.rate, lambda: source_.reconnects, lambda: self.silent_s)
+            self.meters = Meters(self._feed.rate, lambda: source_.reconnects, lambda: self._watch.silent_s)
+            self._plan = CurrentPlan(self.meters, self._watch)
             if results is not None:
                 self._results = opened.enter_context(closing(ResultsFile(results)))
             if metrics is not None:
@@ -160,12 +141,10 @@ class LocalRunner:
                     serve_metrics(metrics, self.meters.registry, {"/healthz": self.unhealthy, "/readyz": self.unready})
                 )
             self.loader.start()
-            self._workers = Workers(self._count, _LONGEST_S)
-            opened.callback(self._workers.end, _END_S)
-            self._dispatcher = Thread(target=self._dispatch, name="mainstream-dispatch", daemon=True)
-            opened.callback(self._dispatcher.join, _END_S)
+            threads = threads or len(os.sched_getaffinity(0))
+            self._loop = FrameLoop(self._feed, self._watch, self._plan, self.meters, threads, by_clock=paced)
+            opened.callback(self._loop.close)
             opened.callback(self._closed.set)
-            self._dispatcher.start()
             self._opened = opened.pop_all()
         if source_.live:
             self._feed.start()
@@ -185,21 +164,17 @@ class LocalRunner:
     @property
     def stream_fps(self) -> float:
         """Frames a second of the source; a live one's as measured of late."""
-        return self._measured.fps
+        return self._watch.fps
 
     @property
     def silent_s(self) -> float:
         """Seconds for which a live source has given no frame, when it should have; else 0."""
-        newest = self._newest_s
-        if newest is None or not self._feed.source.live or self.ended:
-            return 0.0
-        silent = monotonic() - newest
-        return silent if silent > max(_SILENT_S, _SILENT_FRAMES / self.stream_fps) else 0.0
+        return self._watch.silent_s
 
     @property
     def ended(self) -> bool:
         """Whether nothing runs any more: the source has ended, or something failed."""
-        return self._ended.is_set()
+        return self._loop.ended.is_set()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the end of the source.
@@ -214,27 +189,23 @@ class LocalRunner:
         DeployError
             It ended by a failure.
         """
-        self._ended.wait(timeout_s)
+        self._loop.ended.wait(timeout_s)
         self._check()
         return self.ended
 
     def unhealthy(self) -> str | None:
         """Why it has to be started again; None where it has not."""
-        if self._failure is not None:
-            return one_line(str(self._failure))
-        return None if self._dispatcher.is_alive() else "the source has ended"
+        if self._loop.failure is not None:
+            return one_line(str(self._loop.failure))
+        return None if self._loop.alive else "the source has ended"
 
     def unready(self) -> str | None:
         """Why no app analyses frames now; None where one does."""
         wrong = self.unhealthy()
         if wrong is not None:
             return wrong
-        running = self._running
-        if running is None or running.failed:
-            return "no plan runs"
-        if self._newest_s is None:
-            return "no frame has come yet"
-        return f"the camera has been away for {self.silent_s:.0f} s" if self.silent_s else None
+        running = self._plan.running
+        return "no plan runs" if running is None or running.failed else self._watch.away
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -247,7 +218,7 @@ class LocalRunner:
 
     def has_loaded(self, plan: NetPlan) -> bool:
         """Whether all parts of a plan are loaded already, or it names files that there are not."""
-        running = self._running
+        running = self._plan.running
         try:
             return running is not None and set(part_keys(plan, self.model_dir).values()) <= running.engine.loaded.keys()
         except ProblemError:
@@ -255,7 +226,7 @@ class LocalRunner:
 
     def recent_frame(self, plan: NetPlan) -> dict[tuple[int, int, int], NDArray[np.uint8]]:
         """Height, width, channels -> the newest frame at each input size of a plan; empty when there was none."""
-        frame = self._recent
+        frame = self._watch.newest
         sizes = {(one.height, one.width, one.channels) for one in plan.subnets if one.channels in (1, 3)}
         found = {}
         with suppress(Exception):  # a damaged one is none
@@ -298,7 +269,7 @@ class LocalRunner:
                 raise DeployError("the runner was closed while it measured")
             if running.failed:
                 app_id, reason = next(iter(running.stopped.items()))
-                raise DeployError(f"all its apps failed, and {self._what_runs()}: app {app_id}: {reason}")
+                raise DeployError(f"all its apps failed, and {self._plan.what_runs}: app {app_id}: {reason}")
             if self._feed.source.live and (window.empty or self.silent_s):
                 away = f"the camera is away: no frame for {self.silent_s:.1f} s"
                 raise DeployError(f"{away}; the plan runs as soon as frames come again")
@@ -323,23 +294,17 @@ class LocalRunner:
     def _take_over(self, plan: NetPlan, given_up: Event) -> Running:
         """Load and warm a plan, and let it take over."""
         self._check_runs()
-        engine_fps = self.stream_fps
-        self._feed.hold(min(round(_HELD_S * engine_fps), _MOST_HELD))
+        stream_fps = self.stream_fps
+        self._feed.hold(min(round(_HELD_S * stream_fps), _MOST_HELD))
         try:
-            engine = self._engine(plan)
+            engine = self._engine(plan, stream_fps)
         finally:
             self._feed.release()
         if given_up.is_set():
             raise DeployError("it was given up before it was loaded")
         window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
         running = Running(engine, window, self.meters, self._write, self._keep)
-        with self._swapping:
-            if self._running is not None and (self._running.good or self._last_good is None):
-                self._last_good = self._running
-            if engine_fps != self.stream_fps:  # it was measured anew meanwhile
-                engine.start(self.stream_fps)
-            self.meters.plan(plan)
-            self._running = running
+        self._plan.take_over(running, stream_fps)
         self._feed.start()
         return running
 
@@ -347,13 +312,13 @@ class LocalRunner:
         if self._state is not None:
             self._state.save(plan)
 
-    def _engine(self, plan: NetPlan) -> Engine:
+    def _engine(self, plan: NetPlan, stream_fps: float) -> Engine:
         """The plan, loaded and warm."""
-        before = self._running
+        before = self._plan.running
         loaded = before.engine.loaded if before else None
         try:
             self._check_size(plan)
-            return Engine(plan, self.loader, self.model_dir, self.stream_fps, loaded, trusted=self.trust_models)
+            return Engine(plan, self.loader, self.model_dir, stream_fps, loaded, trusted=self.trust_models)
         except ProblemError as error:
             raise DeployError(str(error)) from None
         except MainstreamError:
@@ -366,8 +331,8 @@ class LocalRunner:
             self.meters.result_lost()
 
     def _check(self) -> None:
-        if self._failure is not None:
-            raise DeployError(str(self._failure))
+        if self._loop.failure is not None:
+            raise DeployError(str(self._loop.failure))
 
     def _check_runs(self) -> None:
         self._check()
@@ -384,107 +349,3 @@ class LocalRunner:
                     f"net {part.net_id}: height, width: {part.height} x {part.width}; "
                     f"this runtime takes {height} x {width}"
                 )
-
-    def _dispatch(self) -> None:
-        """Give each frame on which something is due to a thread, as long as there are frames."""
-        number = damaged = 0
-        while not self._closed.is_set() and not self._feed.ended:
-            self._workers.give_up_overdue()
-            if not self._free.acquire(timeout=_LOOK_S):
-                continue
-            arrival = self._feed.take(_LOOK_S)
-            if arrival:
-                self._note(arrival)
-            damaged = self._count_damaged(damaged)
-            running = self._running
-            due = self._due(running, arrival) if running and arrival else []
-            if not (running and arrival and due):
-                self._free.release()
-                continue
-            begun: list[int] = []
-            self._workers.submit(
-                Job(
-                    partial(self._work, number, running, arrival, due, begun),
-                    partial(self._give_up, number, running, arrival, begun),
-                )
-            )
-            number += 1
-        for _ in range(self._count):  # those in the making
-            while not self._closed.is_set() and not self._free.acquire(timeout=_LOOK_S):
-                self._workers.give_up_overdue()
-        if self._failure is None:
-            self._failure = self._feed.error
-        self._ended.set()
-
-    def _note(self, arrival: Arrival) -> None:
-        """What a frame tells of the stream: when it began, its rate, that it is there."""
-        frame = arrival.frame
-        if self._began is None:
-            self._began = time() - frame.time_s
-        self._recent, self._newest_s = frame, arrival.at_s
-        if self._feed.source.live and self._measured.frame(frame.number, frame.time_s):
-            _log.warning("the stream has %.4g frames a second now", self.stream_fps)
-            with self._swapping:
-                if self._running is not None:
-                    self._running.engine.start(self.stream_fps)
-
-    def _count_damaged(self, before: int) -> int:
-        """Count the frames that the source has left out since there were `before`; returns how many there are now."""
-        damaged = self._feed.source.damaged
-        for _ in range(damaged - before):
-            self.meters.damaged()
-        return damaged
-
-    def _due(self, running: Running, arrival: Arrival) -> list[Due]:
-        due = running.engine.due(arrival.frame.number)
-        apps = {one.branch.subnet.app_id: one.dropped for one in due if not one.branch.subnet.shared}
-        running.window.frame(arrival.at_s if self._paced else arrival.frame.time_s, apps)
-        for app_id, frames in apps.items():
-            self.meters.dropped(app_id, frames)
-        return due
-
-    def _work(
-        self, number: int, running: Running, arrival: Arrival, due: list[Due], begun: list[int], job: Job
-    ) -> None:
-        """Run what is due on a frame; `begun` gets the parts as they begin."""
-        try:
-            tell = partial(running.run(due, arrival.frame, begun), arrival, self._began or 0.0)
-        except Exception as error:  # whatever a source makes its frames of; what a model does is caught there
-            tell = partial(self._damaged, arrival.frame.number, error)
-        if job.finish():
-            self._tell(number, running, tell)
-
-    def _give_up(self, number: int, running: Running, arrival: Arrival, begun: list[int]) -> None:
-        """A frame takes too long: the apps that need the part that hangs are stopped."""
-        self._tell(number, running, partial(running.hangs, arrival.frame.number, begun[-1] if begun else 0, _LONGEST_S))
-
-    def _tell(self, number: int, running: Running, tell: Callable[[], None]) -> None:
-        """Deliver a frame's results in its turn, and free its place."""
-        try:
-            self._delivered.put(number, partial(self._deliver, running, tell))
-        except Exception as error:  # whatever a thread of ours dies of has to reach whoever waits
-            self._failure = self._failure or error
-            self._closed.set()
-        finally:
-            self._free.release()
-
-    def _damaged(self, number: int, error: Exception) -> None:
-        self.meters.damaged()
-        _log.warning("frame %d cannot be made into pixels: %s", number, one_line(str(error)))
-
-    def _deliver(self, running: Running, tell: Callable[[], None]) -> None:
-        tell()
-        with self._swapping:
-            if running.failed and running is self._running:
-                self._fall_back()
-
-    def _fall_back(self) -> None:
-        """All apps of the plan are stopped: the last plan that was good runs again, or none."""
-        self._running, self._last_good = self._last_good, None
-        if self._running is not None:
-            self._running.start_again(self.stream_fps)
-            self.meters.plan(self._running.engine.plan)
-        _log.error("all apps of the plan failed; %s", self._what_runs())
-
-    def _what_runs(self) -> str:
-        return "no plan runs now" if self._running is None else "the plan before runs again"

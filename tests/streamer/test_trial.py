@@ -20,7 +20,7 @@ from support.terminal import COMMAND
 from support.third_party import MATRICES, Slides, write_matrices
 
 from mainstream import DeployError
-from mainstream.streamer import LocalRunner, Server, StreamerClient, runner
+from mainstream.streamer import LocalRunner, Server, StreamerClient
 from mainstream.streamer.frames import Frame
 from mainstream.streamer.trial import Trial
 
@@ -188,7 +188,7 @@ class Sleeping(type(MATRICES)):  # type: ignore[misc]
 def test_an_app_that_hangs_on_a_frame_is_stopped_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "_LONGEST_S", 0.5)
+    monkeypatch.setattr("mainstream.streamer.frame_loop._LONGEST_S", 0.5)
     for name in ("good.npz", "sleeping.npz"):
         write_matrices(tmp_path / name)
     out, source = tmp_path / "results.jsonl", Twice()

@@ -1,0 +1,67 @@
+"""The plan that runs, and the one before, to which a plan gives way when all its apps have failed."""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock
+
+from mainstream.streamer.meters import Meters
+from mainstream.streamer.running import Running
+from mainstream.streamer.stream_watch import StreamWatch
+
+_log = logging.getLogger(__name__)
+
+
+class CurrentPlan:
+    """Which plan runs; plans change between two frames.
+
+    Parameters
+    ----------
+    meters : Meters
+        Is told of each change.
+    watch : StreamWatch
+        Knows the stream's rate.
+
+    Attributes
+    ----------
+    running : Running or None
+        The plan that runs.
+    """
+
+    def __init__(self, meters: Meters, watch: StreamWatch) -> None:
+        self.running: Running | None = None
+        self._last_good: Running | None = None
+        self._meters, self._watch = meters, watch
+        self._changing = Lock()
+
+    def take_over(self, running: Running, stream_fps: float) -> None:
+        """Run a plan that was loaded for a stream of `stream_fps`."""
+        with self._changing:
+            if self.running is not None and (self.running.good or self._last_good is None):
+                self._last_good = self.running
+            if stream_fps != self._watch.fps:  # it was measured anew meanwhile
+                running.engine.start(self._watch.fps)
+            self._meters.plan(running.engine.plan)
+            self.running = running
+
+    def keep_pace(self) -> None:
+        """The stream has another rate: the next frame is the plan's first one."""
+        with self._changing:
+            if self.running is not None:
+                self.running.engine.start(self._watch.fps)
+
+    def give_way(self, running: Running) -> None:
+        """When all apps of a plan are stopped, let the last plan that was good run again, or none."""
+        with self._changing:
+            if not running.failed or running is not self.running:
+                return
+            self.running, self._last_good = self._last_good, None
+            if self.running is not None:
+                self.running.start_again(self._watch.fps)
+                self._meters.plan(self.running.engine.plan)
+            _log.error("all apps of the plan failed; %s", self.what_runs)
+
+    @property
+    def what_runs(self) -> str:
+        """What became of a plan all of whose apps failed, for a message."""
+        return "no plan runs now" if self.running is None else "the plan before runs again"
