@@ -7,11 +7,12 @@ from typing import Any
 
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import brief, tensorflow
+from mainstream.graphs.folding import fold_batch_norms
 from mainstream.graphs.trace import Network
 
 
 def frozen_graph(network: Network, names: Mapping[int, str]) -> Any:
-    """The graph of a network without variables.
+    """The graph of a network without variables, its batch norms folded as far as the named tensors allow.
 
     Parameters
     ----------
@@ -40,4 +41,4 @@ def frozen_graph(network: Network, names: Mapping[int, str]) -> Any:
         raise ProblemError(
             f"{network.name} does not take frames of {network.height} x {network.width}: {brief(error)}"
         ) from None
-    return convert_variables_to_constants_v2(traced).graph.as_graph_def()
+    return fold_batch_norms(convert_variables_to_constants_v2(traced).graph.as_graph_def(), names.values())

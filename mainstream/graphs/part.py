@@ -15,7 +15,9 @@ from mainstream.errors import ProblemError
 from mainstream.extensions import PartLoader
 from mainstream.files import naming
 from mainstream.graphs.backend import brief, tensorflow, use_threads
+from mainstream.graphs.folding import fold_batch_norms
 from mainstream.graphs.frozen import frozen_graph
+from mainstream.graphs.graph_def import node_name
 from mainstream.graphs.keras_file import load_keras_file
 from mainstream.graphs.op_allow_list import check_ops
 from mainstream.graphs.shapes import fits
@@ -64,7 +66,7 @@ class GraphPart:
         with naming("output_layer"):
             between = _between(tf, definition, feed, fetch, f"{path}: from {input_layer!r} to {output_layer!r}")
         with tf.Graph().as_default() as own:
-            tf.import_graph_def(between, name="")
+            tf.import_graph_def(fold_batch_norms(between, (feed.name, fetch.name)), name="")
         threads = tf.config.threading.get_intra_op_parallelism_threads()
         # -1: in the thread that calls. Handing each call over to another one and back costs more than small layers do.
         config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=-1)
@@ -196,7 +198,7 @@ def _between(tf: Any, definition: Any, feed: Any, fetch: Any, where: str) -> Any
         needed.add(name)
         if nodes[name].op == "Placeholder":
             raise ProblemError(f"{where} is no part by itself: {name!r} is needed, too")
-        todo += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
+        todo += [node_name(source) for source in nodes[name].input]
     if not reached:
         raise ProblemError(f"{where} there is no way")
     part = tf.compat.v1.GraphDef(versions=definition.versions, library=definition.library)

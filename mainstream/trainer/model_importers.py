@@ -12,6 +12,7 @@ import numpy as np
 
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import brief, keras, tensorflow
+from mainstream.graphs.graph_def import node_name, sources
 from mainstream.graphs.keras_file import load_keras_file
 
 _VARIABLES: Final = {"Variable", "VariableV2", "VarHandleOp"}
@@ -135,7 +136,7 @@ def from_checkpoint(prefix: str, output: str | None = None) -> tuple[Any, str, s
     except (ValueError, tf.errors.OpError) as error:
         raise ProblemError(f"{prefix}.ckpt cannot be read: {brief(error)}") from None
     frozen = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
-    for name in sorted(_sources(nodes, ends)):
+    for name in sorted(sources(nodes, ends)):
         node = nodes[name]
         if node.op in _VARIABLES:
             variable = node.attr["shared_name"].s.decode() or name
@@ -178,24 +179,12 @@ def _constant(name: str, value: Any) -> Any:
     return node
 
 
-def _sources(nodes: dict[str, Any], ends: list[str]) -> set[str]:
-    """The nodes that some of `ends` need, themselves included."""
-    needed: set[str] = set()
-    todo = list(ends)
-    while todo:
-        name = todo.pop()
-        if name not in needed:
-            needed.add(name)
-            todo += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
-    return needed
-
-
 def _results(graph: Any) -> list[str]:
     """The nodes that use an input and that no other node uses."""
     nodes = {node.name: node for node in graph.node}
-    used = {source.lstrip("^").split(":")[0] for node in graph.node for source in node.input}
+    used = {node_name(source) for node in graph.node for source in node.input}
     last = [node.name for node in graph.node if node.name not in used and node.op not in _NO_RESULTS]
-    return [name for name in last if any(nodes[one].op == "Placeholder" for one in _sources(nodes, [name]))]
+    return [name for name in last if any(nodes[one].op == "Placeholder" for one in sources(nodes, [name]))]
 
 
 def _one_each(what: str | Path, inputs: int, outputs: int) -> None:
