@@ -46,13 +46,22 @@ def command(
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from mainstream.errors import ProblemError
+    from mainstream.graphs import onednn
     from mainstream.graphs.backend import use_threads
     from mainstream.io import save_profile
     from mainstream.result_text import plain_console
     from mainstream.trainer.networks import network
+    from mainstream.trainer.onednn import with_and_without
     from mainstream.trainer.profile import profile
 
     errors = plain_console(stderr=True)
+    kernels = with_and_without(net, size, threads=threads)
+    if kernels is not None:
+        try:
+            onednn.keep(min(kernels, key=kernels.__getitem__))
+        except ProblemError as error:
+            errors.print(f"mainstream: {error}; it is measured again the next time", markup=False)
     use_threads(threads)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
@@ -70,6 +79,10 @@ def command(
     path = out or Path(f"{base.name}.json")
     save_profile(measured.model, path)
     _show(measured, path)
+    if kernels is not None:
+        plain_console().print(
+            f"oneDNN     {kernels['1']:.3f} ms with it, {kernels['0']:.3f} without; the faster is used"
+        )
     if measured.spread > spread:
         errors.print(
             f"mainstream: the medians are known to {measured.spread:.1%} only, not {spread:.1%}; "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from mainstream._optional import load_quietly
 from mainstream.errors import ProblemError
+from mainstream.graphs import onednn
 from mainstream.ranges import THREADS
 
 
@@ -18,7 +20,9 @@ def tensorflow(extra: str = "train") -> Any:
     MissingExtraError
         It is not installed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        onednn.use_kept()
     return load_quietly("tensorflow", extra)
 
 

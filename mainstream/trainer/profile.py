@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from mainstream._optional import require
 from mainstream.description import shown
 from mainstream.errors import ProblemError
+from mainstream.graphs import onednn
 from mainstream.graphs.backend import tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.part import GraphPart
@@ -163,7 +163,7 @@ def profile(
         batch=1,
         threads=threads,
         cores=len(os.sched_getaffinity(0)),
-        measured_on=f"{_processor()}, TensorFlow {tensorflow().__version__} CPU, {date.today().isoformat()}",
+        measured_on=_device(),
         whole_network_ms=round(whole.median_ms, 6),
     )
     return Profile(model, whole, {k: timings[k][0] for k in inner}, tails)
@@ -302,11 +302,7 @@ def _measure(
     raise AssertionError("rounds do not end by themselves")
 
 
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+def _device() -> str:
+    settings = {"0": ", without oneDNN", "1": ", with oneDNN"}
+    kernels = settings.get(os.environ.get(onednn.VARIABLE, ""), "")
+    return f"{onednn.processor()}, TensorFlow {tensorflow().__version__} CPU{kernels}, {date.today().isoformat()}"
