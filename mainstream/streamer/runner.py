@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.description import shown
-from mainstream.errors import DeployError, MainstreamError, ProblemError
+from mainstream.errors import DeployError, ProblemError
 from mainstream.extensions import PART_LOADERS, PartLoader, Source
 from mainstream.ranges import SECONDS, THREADS
 from mainstream.streamer.client import Observed
 from mainstream.streamer.current_plan import CurrentPlan
-from mainstream.streamer.engine import LARGEST_SIDE, Engine, part_keys
+from mainstream.streamer.engine import LARGEST_SIDE, part_keys
 from mainstream.streamer.feed import Feed
 from mainstream.streamer.frame_loop import FrameLoop
+from mainstream.streamer.loading import Loading
 from mainstream.streamer.meters import AppRate, Meters
 from mainstream.streamer.metrics_server import serve_metrics
 from mainstream.streamer.plan import NetPlan
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _LOOK_S: Final = 0.1
 """A wait is no longer than this, so that an end is noticed."""
+_LOAD_TIMEOUT_S: Final = 60.0
 _HELD_S: Final = 2.0
 _MOST_HELD: Final = 64
 """Seconds and frames of the stream that wait, rather than being dropped, while a plan is loaded."""
@@ -115,11 +117,11 @@ class LocalRunner:
             THREADS.check("threads", threads)
         self.window_s = float(window_s)
         self._paced = paced
-        self._size = size
         self.loader = PART_LOADERS.find(engine)
         self.trust_models = trust_models
         self._deploying = Lock()
         self._closed = Event()
+        self._loading = Loading(self.loader, self.model_dir, size, trusted=trust_models, closed=self._closed)
         self._results: ResultsFile | None = None
         self._state = None if state is None else PlanState(Path(state))
         with ExitStack() as opened:
@@ -197,7 +199,7 @@ class LocalRunner:
         """Why it has to be started again; None where it has not."""
         if self._loop.failure is not None:
             return one_line(str(self._loop.failure))
-        return None if self._loop.alive else "the source has ended"
+        return self._loading.unhealthy if self._loop.alive else "the source has ended"
 
     def unready(self) -> str | None:
         """Why no app analyses frames now; None where one does."""
@@ -235,7 +237,9 @@ class LocalRunner:
                     found[size] = frame.pixels(*size)
         return found
 
-    def deploy(self, plan: NetPlan, *, given_up: Event | None = None) -> Observed:
+    def deploy(
+        self, plan: NetPlan, *, given_up: Event | None = None, load_timeout_s: float = _LOAD_TIMEOUT_S
+    ) -> Observed:
         """Load and warm a plan while the one before runs, let it take over between two frames, and measure.
 
         Parameters
@@ -244,6 +248,8 @@ class LocalRunner:
         given_up : Event, optional
             Set by another thread when nobody waits for the rates any more: a plan that has not taken over then never
             does, and the measuring ends.
+        load_timeout_s : float
+            Seconds that the plan may take to be loaded.
 
         Returns
         -------
@@ -259,7 +265,7 @@ class LocalRunner:
             raise ProblemError(f"plan: got {shown(plan)}; it has to be a NetPlan")
         given_up = given_up or Event()
         with self._deploying:
-            running = self._take_over(plan, given_up)
+            running = self._take_over(plan, given_up, load_timeout_s)
             window = running.window
             while not (window.wait(_LOOK_S) or running.failed or given_up.is_set()):
                 if self.ended or self._closed.is_set():
@@ -285,19 +291,19 @@ class LocalRunner:
             return False
         try:
             with self._deploying:
-                self._take_over(plan, Event())
+                self._take_over(plan, Event(), _LOAD_TIMEOUT_S)
         except DeployError as error:
             _log.warning("the plan that was kept does not run: %s", error)
             return False
         return True
 
-    def _take_over(self, plan: NetPlan, given_up: Event) -> Running:
+    def _take_over(self, plan: NetPlan, given_up: Event, load_timeout_s: float) -> Running:
         """Load and warm a plan, and let it take over."""
         self._check_runs()
-        stream_fps = self.stream_fps
+        stream_fps, before = self.stream_fps, self._plan.running
         self._feed.hold(min(round(_HELD_S * stream_fps), _MOST_HELD))
         try:
-            engine = self._engine(plan, stream_fps)
+            engine = self._loading.load(plan, stream_fps, before.engine.loaded if before else None, load_timeout_s)
         finally:
             self._feed.release()
         if given_up.is_set():
@@ -311,20 +317,6 @@ class LocalRunner:
     def _keep(self, plan: NetPlan) -> None:
         if self._state is not None:
             self._state.save(plan)
-
-    def _engine(self, plan: NetPlan, stream_fps: float) -> Engine:
-        """The plan, loaded and warm."""
-        before = self._plan.running
-        loaded = before.engine.loaded if before else None
-        try:
-            self._check_size(plan)
-            return Engine(plan, self.loader, self.model_dir, stream_fps, loaded, trusted=self.trust_models)
-        except ProblemError as error:
-            raise DeployError(str(error)) from None
-        except MainstreamError:
-            raise
-        except Exception as error:  # a model may make its engine raise anything
-            raise DeployError(one_line(f"it cannot be loaded: {type(error).__name__}: {error}")) from error
 
     def _write(self, analysis: Analysis) -> None:
         if self._results is not None and not self._results.write(analysis):
@@ -340,12 +332,3 @@ class LocalRunner:
             raise DeployError("the runner is closed")
         if self.ended:
             raise DeployError("the source has ended; nothing can run any more")
-
-    def _check_size(self, plan: NetPlan) -> None:
-        for part in plan.subnets:
-            if self._size is not None and (part.height, part.width) != self._size:
-                height, width = self._size
-                raise ProblemError(
-                    f"net {part.net_id}: height, width: {part.height} x {part.width}; "
-                    f"this runtime takes {height} x {width}"
-                )

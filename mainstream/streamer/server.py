@@ -123,6 +123,7 @@ class Server:
         self._request: _Request | None = None
         self._next: _Request | None = None
         SECONDS.check("load_timeout_s", load_timeout_s)
+        self._load_timeout_s = load_timeout_s
         _GIGABYTES.check("load_memory_gb", load_memory_gb)
         with ExitStack() as opened:
             context: zmq.Context[zmq.Socket[bytes]] = opened.enter_context(zmq.Context())
@@ -244,7 +245,7 @@ class Server:
             plan = NetPlan.from_json(text)
             if self._trial is not None and not self._runner.has_loaded(plan):
                 self._trial.check(plan, self._runner.recent_frame(plan), request.gone)
-            observed = self._runner.deploy(plan, given_up=request.gone)
+            observed = self._runner.deploy(plan, given_up=request.gone, load_timeout_s=self._load_timeout_s)
         except MainstreamError as error:
             return one_line(f"error: {error}")
         except Exception as error:  # a request may end nothing but itself
