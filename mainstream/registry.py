@@ -109,6 +109,10 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
         check_has(self.what, given, self.protocol)
         return given
 
+    def is_known_everywhere(self, part: Kind) -> bool:
+        """Whether other processes find this part by its name: it comes along, or with an installed package."""
+        return part.name in self and part.name in self._places and self[part.name] is part
+
     def check_name(self, name: Any) -> str:
         """`name`, when there is a part of it.
 

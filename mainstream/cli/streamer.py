@@ -58,6 +58,14 @@ def command(
         float, typer.Option(metavar="SECONDS", help="How long a new plan may take to be loaded and tried.")
     ] = 60,
     load_memory: Annotated[float, typer.Option(metavar="GB", help="Memory that it may take while it is tried.")] = 2,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GB",
+            help="Memory that the server may take beyond what it starts with; else what is free then.",
+            show_default=False,
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", help="Frames in work at a time; else one a core.", show_default=False),
@@ -93,6 +101,7 @@ def command(
     from mainstream.files import naming
     from mainstream.formats.streamer_config import camera_of
     from mainstream.result_text import plain_console
+    from mainstream.streamer.memory import GIGABYTES, free_memory, limit_memory
     from mainstream.streamer.runner import LocalRunner
     from mainstream.streamer.server import Server
 
@@ -103,6 +112,8 @@ def command(
     end_in_time()
     try:
         with naming("command line"):
+            if memory is not None:
+                GIGABYTES.check("memory", memory)
             runner = LocalRunner(
                 source or camera_of(_config(config_dir), camera or "").video_uri,
                 model_dir,
@@ -128,6 +139,7 @@ def command(
                 ) as server,
                 live_rates(runner, errors),
             ):
+                limit_memory(free_memory() if memory is None else round(memory * 2**30))
                 said.say(f"listening at {server.address}; the source has {runner.stream_fps:g} fps")
                 Thread(target=runner.restore, name="mainstream-restore", daemon=True).start()
                 server.serve()

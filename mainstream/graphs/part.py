@@ -90,12 +90,16 @@ class GraphPart:
         ------
         ProblemError
             The batch is not of that shape, or TensorFlow cannot run the layers on it.
+        MemoryError
+            There is too little memory for it.
         """
         tensor = np.asarray(batch, self._dtype)
         if not fits(tensor.shape, self.input_shape):
             raise ProblemError(f"a batch of shape {tensor.shape}; this part takes {self.input_shape}")
         try:
             result: NDArray[Any] = self._run(tensor)
+        except tensorflow("run").errors.ResourceExhaustedError as error:
+            raise MemoryError(brief(error)) from None
         except tensorflow("run").errors.OpError as error:
             raise ProblemError(f"it cannot be run: {brief(error)}") from None
         return result

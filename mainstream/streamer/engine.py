@@ -36,6 +36,10 @@ Pixels = Callable[[int, int, int], NDArray[np.uint8]]
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
 LARGEST_SIDE: Final = 8192
+OUT_OF_MEMORY: Final = "MemoryError: "
+"""Stands in the reason why a part failed when memory was too little for it."""
+_LARGEST_FILE: Final = 2**30
+"""Bytes of a model file; VGG-16, one of the largest networks for images, has half of that."""
 _NUMBERS: Final = "fiub"
 """Kinds of dtype that have a largest value: no text, no complex numbers."""
 _FINEST: Final = 10**6
@@ -276,6 +280,8 @@ def _inside(model_dir: Path, model_path: str) -> tuple[Path, os.stat_result]:
         raise ProblemError(f"model_path: {shown(model_path)} lies outside the folder of the models")
     if state is None:
         raise ProblemError(f"model_path: there is no file {shown(model_path)} in the folder of the models")
+    if state.st_size > _LARGEST_FILE:
+        raise ProblemError(f"model_path: {shown(model_path)} has more than 1 GB; at most so much is loaded")
     return path, state
 
 

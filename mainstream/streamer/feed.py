@@ -18,7 +18,8 @@ from mainstream.extensions import Source
 from mainstream.streamer.frames import Frame
 from mainstream.streamer.meters import Rate
 
-_DRAIN_S: Final = 3.0
+_DRAIN_S: Final = (0.5, 3.0)
+"""Seconds for which frames are kept after a plan was loaded: at least, since they are late themselves, and at most."""
 _END_S: Final = 1.0
 """Seconds that closing waits for a source that is in the middle of something."""
 
@@ -56,7 +57,7 @@ class Feed:
         self._changed = Condition()
         self._waiting: deque[Arrival] = deque()
         self._most = 1
-        self._until_s = math.inf
+        self._from_s = self._until_s = math.inf
         self._ended = False
         self._thread = Thread(target=self._read, name="mainstream-feed", daemon=True)
 
@@ -74,19 +75,19 @@ class Feed:
     def hold(self, frames: int) -> None:
         """Keep the last `frames` frames that were not taken: as long as a plan is being loaded, taking them falters."""
         with self._changed:
-            self._most, self._until_s = max(1, frames), math.inf
+            self._most, self._from_s, self._until_s = max(1, frames), math.inf, math.inf
 
     def release(self) -> None:
         """Keep the newest frame only, once those that wait are taken, or in 3 s when they come too fast."""
         with self._changed:
-            self._until_s = monotonic() + _DRAIN_S
+            self._from_s, self._until_s = (monotonic() + seconds for seconds in _DRAIN_S)
 
     def take(self, timeout_s: float) -> Arrival | None:
         """The next frame, usually the newest; None when there is none within `timeout_s` or no more at all."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._waiting) or self._ended, timeout_s)
             taken = self._waiting.popleft() if self._waiting else None
-            if self._until_s < math.inf and not self._waiting:
+            if monotonic() > self._from_s and not self._waiting:
                 self._most = 1
             self._changed.notify_all()
             return taken

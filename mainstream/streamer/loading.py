@@ -74,6 +74,10 @@ class Loading:
         """
         if self.unhealthy is not None:
             raise DeployError(f"{self.unhealthy}; start the runtime again")
+        # What the plans before have left is collected here, where frames wait for it: with TensorFlow's objects that
+        # holds up each thread for as long as 0.4 s.
+        gc.unfreeze()
+        gc.collect()
         made: SimpleQueue[Engine | DeployError] = SimpleQueue()
         thread = Thread(
             target=lambda: made.put(self._made(plan, stream_fps, loaded)), name="mainstream-load", daemon=True
@@ -85,6 +89,7 @@ class Loading:
                 engine = made.get(timeout=_LOOK_S)
                 if isinstance(engine, DeployError):
                     raise engine
+                gc.freeze()  # later collections, which come at any time, look only at what is made from now on
                 return engine
         self._hanging = {one for one in self._hanging if one.is_alive()} | {thread}
         if self._closed.is_set():
@@ -94,17 +99,11 @@ class Loading:
     def _made(self, plan: NetPlan, stream_fps: float, loaded: Mapping[PartKey, Part] | None) -> Engine | DeployError:
         try:
             self._check_size(plan)
-            engine = Engine(plan, self._loader, self._model_dir, stream_fps, loaded, trusted=self._trusted)
+            return Engine(plan, self._loader, self._model_dir, stream_fps, loaded, trusted=self._trusted)
         except MainstreamError as error:
             return DeployError(str(error))
         except Exception as error:  # a model may make its engine raise anything
             return DeployError(one_line(f"it cannot be loaded: {type(error).__name__}: {error}"))
-        # A collection of all garbage holds up each thread for as long as 0.4 s with TensorFlow's objects, whenever it
-        # comes. So it comes here, where frames wait for it, and later ones look only at what is made from now on.
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-        return engine
 
     def _check_size(self, plan: NetPlan) -> None:
         for part in plan.subnets:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Final
 
-from mainstream.streamer.engine import Branch, Due, Engine, Tensor, run
+from mainstream.streamer.engine import OUT_OF_MEMORY, Branch, Due, Engine, Tensor, run
 from mainstream.streamer.feed import Arrival
 from mainstream.streamer.frames import Frame
 from mainstream.streamer.meters import Meters
@@ -137,7 +137,8 @@ class Running:
         self.window.failed(app_id)
         self._votes[app_id].miss()
         self._failures[app_id] += 1
-        stop = self._failures[app_id] >= MOST_FAILURES
+        # TensorFlow looks for memory for 10 s, in which it holds up the others.
+        stop = self._failures[app_id] >= MOST_FAILURES or OUT_OF_MEMORY in reason
         if stop:
             self.stopped[app_id] = reason
             self.engine.stop(self.stopped)

@@ -23,8 +23,9 @@ from mainstream._optional import require
 from mainstream.description import shown
 from mainstream.errors import MainstreamError, ProblemError
 from mainstream.extensions import PART_LOADERS
-from mainstream.ranges import SECONDS, Range
+from mainstream.ranges import SECONDS
 from mainstream.streamer.keys import server_security
+from mainstream.streamer.memory import GIGABYTES
 from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.requests import one_line
 from mainstream.streamer.runner import LocalRunner
@@ -45,7 +46,6 @@ _LAST_PORT: Final = 65535
 _LOOK_MS: Final = 20
 _LINGER_MS: Final = 500
 """How long the last answer may take to leave."""
-_GIGABYTES: Final = Range(0, 1e6, low_open=True, unit="gigabytes")
 _BUSY: Final = "error: busy: another plan is being deployed; send this one again when that has been answered"
 
 _log = logging.getLogger(__name__)
@@ -89,8 +89,8 @@ class Server:
     insecure : bool
         Listen without keys where other machines can send plans, too.
     load_timeout_s, load_memory_gb : float
-        Seconds and gigabytes that a new plan may take in the spare process in which it is tried first. Plans for
-        engines of others are not tried.
+        Seconds and gigabytes that a new plan may take in the spare process in which it is tried first; the runner then
+        may take as long to load it. Plans for an engine that was given to the runner as an object are not tried.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class Server:
         self._next: _Request | None = None
         SECONDS.check("load_timeout_s", load_timeout_s)
         self._load_timeout_s = load_timeout_s
-        _GIGABYTES.check("load_memory_gb", load_memory_gb)
+        GIGABYTES.check("load_memory_gb", load_memory_gb)
         with ExitStack() as opened:
             context: zmq.Context[zmq.Socket[bytes]] = opened.enter_context(zmq.Context())
             self._socket = opened.enter_context(context.socket(zmq.ROUTER))
@@ -148,7 +148,7 @@ class Server:
                 raise ProblemError(f"bind: cannot listen at {bind}: {zmq.strerror(error.errno or 0)}") from None
             self.address = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
             self._trial: Trial | None = None
-            if runner.loader.name in PART_LOADERS.built_in:
+            if PART_LOADERS.is_known_everywhere(runner.loader):
                 self._trial = Trial(
                     runner.loader.name,
                     runner.model_dir,

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from mainstream.errors import DeployError, MainstreamError
 from mainstream.extensions import PART_LOADERS
-from mainstream.streamer.engine import Engine, run
+from mainstream.streamer.engine import OUT_OF_MEMORY, Engine, run
+from mainstream.streamer.memory import limit_memory
 from mainstream.streamer.plan import NetPlan
 
 Size = tuple[int, int, int]
@@ -160,7 +161,7 @@ def main(arguments: Sequence[str]) -> None:
     Thread(target=_read, args=(sys.stdin.buffer, asked), daemon=True).start()
     loader = PART_LOADERS.find(engine)
     loader.start()
-    _limit_memory(int(memory))
+    limit_memory(int(memory))
     loaded: dict[Any, Any] = {}
     while True:
         text, recent = asked.get()
@@ -171,7 +172,10 @@ def main(arguments: Sequence[str]) -> None:
             )
             loaded = made.loaded
             for pixels in (_noise, partial(_recent, recent)):
-                run(made.branches, pixels, {})  # an app that fails on these may run on others
+                failures: dict[int, str] = {}
+                run(made.branches, pixels, failures)
+                # An app that fails on these frames may run on others, but not within the memory that there is.
+                error = error or next((reason for reason in failures.values() if OUT_OF_MEMORY in reason), None)
         except MainstreamError as refused:
             error = str(refused)
         except Exception as other:  # a model may make its engine raise anything
@@ -201,15 +205,6 @@ def _read(pipe: IO[bytes], asked: queue.Queue[tuple[str, dict[Size, NDArray[np.u
             recent[height, width, channels] = frame.reshape(height, width, channels)
         asked.put((head["plan"], recent))
     os._exit(0)
-
-
-def _limit_memory(more: int) -> None:
-    """Let this process take so many bytes more than it has; of what it may write to, since TensorFlow reserves more."""
-    import resource
-
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
-    now = int(status["VmData"].split()[0]) * 1024
-    resource.setrlimit(resource.RLIMIT_DATA, (now + more, now + more))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from support import third_party
 from support.terminal import COMMAND
 from support.third_party import MATRICES, SLIDES, SLIDES_OPENER, Slides, write_matrices
 
-from mainstream import ProblemError
+from mainstream import DeployError, ProblemError
 from mainstream.extensions import PART_LOADERS, SOURCES
 from mainstream.streamer import LocalRunner, NetPlan, StreamerClient
 from mainstream.streamer.sources import open_source
@@ -139,6 +139,43 @@ def test_as_an_installed_package_which_the_command_line_knows(models: Path) -> N
         process.kill()
         process.communicate()
     check_results(out, models)
+
+
+EXITING = """
+
+class Exiting(Matrices):
+    name = "exiting"
+
+    def load(self, path, input_layer, output_layer, *, trusted):
+        import os
+
+        if path.name.startswith("exiting"):
+            os._exit(1)
+        return super().load(path, input_layer, output_layer, trusted=trusted)
+
+
+EXITING = Exiting()
+"""
+
+
+def test_an_engine_of_a_package_is_tried_in_the_spare_process_too(models: Path) -> None:
+    environment = package(models / "site", "[mainstream.part_loaders]", "exiting = theirs:EXITING")
+    with (models / "site" / "theirs.py").open("a") as file:
+        file.write(EXITING)
+    write_matrices(models / "exiting.npz")
+    address = f"ipc://{models}/socket"
+    command = [COMMAND, "streamer", "--source", "test://", "--engine", "exiting", "-m", models, "--window", "1"]
+    process = subprocess.Popen([*command, "--bind", address], stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("listening at ")
+        with StreamerClient(address) as client:
+            with pytest.raises(DeployError, match="the plan ended the process in which it was tried"):
+                client.deploy(NetPlan.from_json(PLAN.to_json().replace("net.npz", "exiting.npz")))
+            assert set(client.deploy(PLAN)) == {1, 2}
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize(
