@@ -134,6 +134,7 @@ class Meters:
         self._handshakes = Counter(
             "handshakes_failed", "Connections of no client, or of one that may not talk.", **here
         )
+        self._cut = Counter("connections_cut", "Connections that were too many, or sent too much.", **here)
         Gauge("stream_fps", "Frames a second that the source gave in the last 10 s.", **here).set_function(stream)
         Gauge("reconnects", "How often the source was opened again.", **here).set_function(reconnects)
         Gauge(
@@ -200,6 +201,10 @@ class Meters:
     def handshake_failed(self) -> None:
         """Something connected that is no client, or none that may talk."""
         self._handshakes.inc()
+
+    def connection_cut(self) -> None:
+        """A connection was one too many, or sent too much."""
+        self._cut.inc()
 
     def rates(self) -> list[AppRate]:
         """How the apps of the plan run now, in its order."""

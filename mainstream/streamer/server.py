@@ -24,6 +24,7 @@ from mainstream.description import shown
 from mainstream.errors import MainstreamError, ProblemError
 from mainstream.extensions import PART_LOADERS
 from mainstream.ranges import SECONDS
+from mainstream.streamer.connections import Connections
 from mainstream.streamer.keys import server_security
 from mainstream.streamer.memory import GIGABYTES
 from mainstream.streamer.plan import NetPlan
@@ -41,6 +42,13 @@ _DROPPED: Final = _LARGEST + 2**20
 """Whoever sends more is cut off by ZeroMQ before it is read."""
 _QUEUED: Final = 2
 """Messages that ZeroMQ keeps of a client, and for it."""
+_MOST_PARTS: Final = 8
+"""Of a message; what comes behind them is passed over."""
+_PARTS_AT_ONCE: Final = 1000
+"""Parts that are read before the loop looks at other things."""
+_HANDSHAKE_MS: Final = 5_000
+_KEEPALIVE: Final = {"TCP_KEEPALIVE": 1, "TCP_KEEPALIVE_IDLE": 30, "TCP_KEEPALIVE_INTVL": 10, "TCP_KEEPALIVE_CNT": 3}
+"""A client whose machine has lost its power is gone after a minute; old clients do not know ZeroMQ's own heartbeats."""
 _ADDRESS: Final = re.compile(r"tcp://(?P<host>\S+):(?P<port>\d{1,5}|\*)|ipc://\S+")
 _LAST_PORT: Final = 65535
 _LOOK_MS: Final = 20
@@ -122,6 +130,8 @@ class Server:
         self._runner = runner
         self._request: _Request | None = None
         self._next: _Request | None = None
+        self._parts: list[bytes] = []
+        self._count = 0
         SECONDS.check("load_timeout_s", load_timeout_s)
         self._load_timeout_s = load_timeout_s
         GIGABYTES.check("load_memory_gb", load_memory_gb)
@@ -132,6 +142,9 @@ class Server:
             self._socket.ipv6 = "[" in bind
             self._socket.rcvhwm = self._socket.sndhwm = _QUEUED
             self._socket.setsockopt(zmq.MAXMSGSIZE, _DROPPED)
+            self._socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
+            for option, value in _KEEPALIVE.items():
+                self._socket.setsockopt(getattr(zmq, option), value)
             if curve_keys is not None:
                 opened.enter_context(server_security(self._socket, Path(curve_keys)))
             self._failed_handshake = (
@@ -139,7 +152,7 @@ class Server:
                 | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
                 | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
             )
-            watched = zmq.EVENT_DISCONNECTED | self._failed_handshake
+            watched = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | self._failed_handshake
             self._monitor = opened.enter_context(self._socket.get_monitor_socket(watched))
             opened.callback(self._socket.disable_monitor)
             try:
@@ -147,6 +160,8 @@ class Server:
             except zmq.ZMQError as error:
                 raise ProblemError(f"bind: cannot listen at {bind}: {zmq.strerror(error.errno or 0)}") from None
             self.address = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            self._connections = Connections(self.address)
+            opened.callback(self._connections.close)
             self._trial: Trial | None = None
             if PART_LOADERS.is_known_everywhere(runner.loader):
                 self._trial = Trial(
@@ -183,6 +198,8 @@ class Server:
         poller.register(self._monitor, zmq.POLLIN)
         while self._request is not None or not self._runner.ended:
             poller.poll(_LOOK_MS)
+            for _ in range(self._connections.bound(None if self._request is None else self._request.connection)):
+                self._runner.meters.connection_cut()
             # First who has gone, then who comes: a connection's number is given again.
             while self._monitor.poll(0):
                 self._notice()
@@ -193,13 +210,18 @@ class Server:
         self._runner.wait()
 
     def _notice(self) -> None:
-        """A client has gone, or something that is none has tried."""
+        """A client has come or gone, or something that is none has tried."""
+        import zmq
         from zmq.utils.monitor import recv_monitor_message
 
         event = recv_monitor_message(self._monitor)
         if event["event"] & self._failed_handshake:
             self._runner.meters.handshake_failed()
             return
+        if event["event"] == zmq.EVENT_ACCEPTED:
+            self._connections.accepted(event["value"])
+            return
+        self._connections.gone(event["value"])
         for request in (self._request, self._next):
             if request is not None and request.connection == event["value"]:
                 request.gone.set()
@@ -209,17 +231,29 @@ class Server:
         import zmq
 
         with suppress(zmq.Again):
-            parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
-            frames = [part.bytes for part in parts]
-            # Behind the client's address a REQ socket puts an empty frame; other kinds of sockets may leave it out.
-            end = frames.index(b"", 1) + 1 if b"" in frames[1:-1] else 1
-            envelope, body = frames[:end], frames[end:]
-            if len(body) != 1:
-                self._send(envelope, f"error: a message of {len(body)} frames; it has to be one, with a JSON array")
-            elif len(body[0]) > _LARGEST:
-                self._send(envelope, f"error: a request of {len(body[0])} bytes; at most {_LARGEST} are taken")
-            else:
-                self._take(_Request(envelope, body[0], parts[-1].get(zmq.SRCFD)))
+            for _ in range(_PARTS_AT_ONCE):
+                part = self._socket.recv(zmq.NOBLOCK, copy=False)
+                self._count += 1
+                if len(self._parts) < _MOST_PARTS:
+                    self._parts.append(part.bytes)
+                if not part.more:
+                    self._read(self._parts, self._count - len(self._parts), part.get(zmq.SRCFD))
+                    self._parts, self._count = [], 0
+                    return
+
+    def _read(self, frames: list[bytes], more: int, connection: int) -> None:
+        """Take a message by its first frames, and the number of those that were passed over."""
+        self._connections.message(connection)
+        # Behind the client's address a REQ socket puts an empty frame; other kinds of sockets may leave it out.
+        end = frames.index(b"", 1) + 1 if b"" in frames[1:-1] else 1
+        envelope, body = frames[:end], frames[end:]
+        if len(body) + more != 1:
+            count = len(body) + more
+            self._send(envelope, f"error: a message of {count} frames; it has to be one, with a JSON array")
+        elif len(body[0]) > _LARGEST:
+            self._send(envelope, f"error: a request of {len(body[0])} bytes; at most {_LARGEST} are taken")
+        else:
+            self._take(_Request(envelope, body[0], connection))
 
     def _take(self, request: _Request) -> None:
         if self._request is None:

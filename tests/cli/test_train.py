@@ -72,6 +72,26 @@ def test_the_command_trains_and_shows_the_curve(given: Path, tmp_path: Path) -> 
     assert package.training["seed"] == 1 and package.training["max_nb_epoch"] == 3
 
 
+def test_what_a_training_that_was_killed_kept_of_its_images_goes_with_the_next_start(
+    given: Path, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(arguments(given, tmp_path, *QUICK), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 100
+        while not any(path.stat().st_size for path in tmp_path.glob("logs/.shapes-cache-*/*")):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.005)
+    finally:
+        process.kill()
+        process.wait()
+    (left,) = tmp_path.glob("logs/.shapes-cache-*")
+    assert any(left.iterdir())
+    code, _, errors = run(given, tmp_path, *QUICK, "--resume")
+    assert (code, errors) == (0, "")
+    assert [path.name for path in (tmp_path / "logs").iterdir() if "cache" in path.name] == []
+    assert read_package(tmp_path / "models/shapes")
+
+
 def test_what_the_documents_show_works(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/training.md")]
     (command,) = {*re.findall(r"^    mainstream (train .*)$", "\n".join(pages), flags=re.MULTILINE)}
