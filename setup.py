@@ -9,6 +9,7 @@ EXTRAS = {
     "run": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pyzmq>=26", "av>=17", "prometheus-client>=0.21"],
     "report": ["matplotlib>=3.9"],
     "experiment": ["joblib>=1.4"],
+    "store": ["fsspec>=2025.3", "redis>=6"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})
 EXTRAS["test"] = [

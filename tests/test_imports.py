@@ -20,7 +20,7 @@ LAYERS = [
     {"experiments"},
     {"scheduler"},
     {"solver", "streamer", "trainer", "report"},
-    {"io"},
+    {"io", "store"},
     {"formats"},
     {"graphs"},
     {"files"},
@@ -47,6 +47,8 @@ OWNERS = {
     "prometheus_client": ["streamer/"],
     "scipy": ["trainer/"],
     "joblib": ["experiments/"],
+    "fsspec": ["store/folder.py"],
+    "redis": ["store/redis_records.py"],
 }
 ONLY_WITH_A_SOLVE = {"numba", *OWNERS}
 

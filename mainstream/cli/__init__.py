@@ -17,7 +17,7 @@ from mainstream.cli import (
     frontier,
     layers,
     methods,
-    package,
+    packages,
     plan,
     profile,
     report,
@@ -54,7 +54,7 @@ app.command("freeze")(freeze.command)
 app.command("train")(train.command)
 app.command("calibrate")(calibrate.command)
 app.add_typer(workloads.app, name="workloads")
-app.add_typer(package.app, name="package")
+app.add_typer(packages.app, name="packages")
 
 
 def _print_version(wanted: bool) -> None:

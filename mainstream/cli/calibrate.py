@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainstream.cli.package import estimate, parameters
+from mainstream.cli.packages import StoreUrl
 from mainstream.description import Description, nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.ranges import Positive, Probability
 
 if TYPE_CHECKING:
     from mainstream.formats.package import Estimate, Package
+    from mainstream.store.version import Version
 
 
 class _Numbers(Description):
@@ -24,7 +26,10 @@ class _Numbers(Description):
 
 def command(
     package: Annotated[
-        Path, typer.Argument(metavar="PACKAGE", help="Folder of the app's M-Package.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="DIR|store://NAME", help="The app's M-Package: a folder, or one in a store.", show_default=False
+        ),
     ],
     labels: Annotated[Path, typer.Option(metavar="FILE.csv", help="Labelled frames: frame,label.", show_default=False)],
     fps: Annotated[
@@ -50,18 +55,21 @@ def command(
             metavar="CLASS", help="The class that is the event, where the package has none.", show_default=False
         ),
     ] = None,
+    store: StoreUrl = None,
 ) -> None:
     """Measure an app's event parameters on labelled frames and write them into its package.
+
+    A package in a store gets a next version with them. So does one in a folder when --store is given.
 
     Event length and frequency come from the labels alone, the correlation between successive analysed frames from the
     model's outputs. Each comes with its interval of 95 %.
     """
     from mainstream.formats.calibration_files import read_labels, read_scores
-    from mainstream.formats.package import read_package, save_package
     from mainstream.trainer.calibration import calibrate
 
     numbers = _Numbers.of({"fps": fps, "threshold": threshold}, where="command line")
-    described, curve = read_package(package)
+    place = _InStore(package, store) if package.startswith("store://") else _InFolder(Path(package), store)
+    described, curve = place.package, place.curve
     event = _event(described, event_class)
     frames, events = read_labels(labels, described.classes, event)
     decisions = read_scores(scores, numbers.threshold, app_id) if scores is not None else ()
@@ -70,7 +78,7 @@ def command(
     if scores is None and described.events is not None:
         kept = {key: getattr(described.events, key) for key in ("correlation", "correlation_fps")}
         measured = measured.model_copy(update=kept)
-    save_package(described.model_copy(update={"events": measured, "event_class": event}), curve, package)
+    place.save(described.model_copy(update={"events": measured, "event_class": event}))
 
     typer.echo(f"{'events':<18}{measured.events:,} in {len(frames):,} frames, {found.cut_off} of them cut off")
     for heading, text in parameters(measured):
@@ -83,6 +91,49 @@ def command(
         _beside("false positives", found.false_positive_rate, curve.false_positive_rates)
         if found.false_correlation is not None:
             typer.echo(f"{'their correlation':<18}{estimate(found.false_correlation)}")
+    if place.pushed is not None:
+        typer.echo(f"{'pushed':<18}{place.pushed}")
+
+
+class _InFolder:
+    """A package in a folder, which is pushed, too, where a store is given."""
+
+    def __init__(self, folder: Path, store: str | None) -> None:
+        from mainstream.formats.package import read_package
+
+        self._folder = folder
+        self._store = store
+        self.package, self.curve = read_package(folder)
+        self.pushed: Version | None = None
+        if store is not None:
+            from mainstream.store import open_store
+
+            open_store(store).check(self.package.name)
+
+    def save(self, package: Package) -> None:
+        from mainstream.formats.package import save_package
+
+        save_package(package, self.curve, self._folder)
+        if self._store is not None:
+            from mainstream.store import open_store
+
+            self.pushed = open_store(self._store).push(self._folder).version
+
+
+class _InStore:
+    """A package in a store."""
+
+    def __init__(self, name: str, store: str | None) -> None:
+        from mainstream.store import open_store
+        from mainstream.store.address import Reference
+
+        self._store = open_store(store)
+        self._version = self._store.read(Reference.of(name))
+        self.package, self.curve = self._version.package, self._version.curve
+        self.pushed: Version | None = None
+
+    def save(self, package: Package) -> None:
+        self.pushed = self._store.push_events(self._version, package).version
 
 
 def _event(package: Package, given: str | None) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainstream.cli.plan import Budget, IntegerFps, plan_of_problem
-from mainstream.cli.problem_file import ProblemFile, ask
+from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
 from mainstream.errors import ProblemError
 from mainstream.files import naming
 from mainstream.ranges import SECONDS
@@ -71,6 +71,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    store: StoreUrl = None,
 ) -> None:
     """Solve, run the plan on a Streamer, solve again with what the observed rates cost.
 
@@ -80,7 +81,7 @@ def command(
     if dry_run:
         if json is not None:
             raise ProblemError("command line: --dry-run prints the plan and has no rounds to save; leave --json out")
-        plan = plan_of_problem(problem, budget)
+        plan = plan_of_problem(problem, budget, store)
         typer.echo((plan.with_integer_fps() if integer_fps else plan).to_json())
         return
 
@@ -92,7 +93,7 @@ def command(
     from mainstream.streamer import LocalRunner, StreamerClient
     from mainstream.streamer.client import DEFAULT_ADDRESS
 
-    asked = ask(problem, {"budget": budget})
+    asked = ask(problem, {"budget": budget}, store=store)
     asked.needs_budget()
     described = asked.problem
     options = dict(asked.options)

@@ -12,6 +12,7 @@ import typer
 from mainstream.cli.exit_codes import INTERRUPTED
 from mainstream.cli.experiment_input import digest, read_input, words
 from mainstream.cli.experiment_screen import SweepProgress, print_comparison
+from mainstream.cli.problem_file import StoreUrl
 from mainstream.errors import DeployError, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.problem import Objective
@@ -82,6 +83,7 @@ def command(
     window: Annotated[float, typer.Option(metavar="SECONDS", help="How long --local measures.")] = 30,
     jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes; more than one need joblib.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Neither progress nor table.")] = False,
+    store: StoreUrl = None,
 ) -> None:
     """Compare ways to share on growing numbers of apps: OUT_PREFIX.csv and a published file for each version.
 
@@ -106,7 +108,7 @@ def command(
     check_flags(local, streamer, source, model_dir, None, window)
     check_target(out_prefix.with_name(out_prefix.name + ".csv"))
 
-    read = read_input(apps, workloads, profile, stream_fps, words(datasets))
+    read = read_input(apps, workloads, profile, stream_fps, words(datasets), store)
     flags = {
         "objective": metric,
         "aggregate": {"avg": "mean"}.get(agg, agg),

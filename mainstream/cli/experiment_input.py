@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mainstream.cli.problem_file import read_problem
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def read_input(
     profile: Path | None,
     stream_fps: float | None,
     datasets: Sequence[str],
+    store: str | None,
 ) -> Input:
     """What the flags of the same names say.
 
@@ -81,7 +83,7 @@ def read_input(
         problems, cut = load_workloads(workloads)
         return Input(problems=problems, cut=cut)
     assert apps is not None
-    read = _of_packages(apps, profile, stream_fps) if apps.is_dir() else _of_problem(apps, profile, stream_fps)
+    read = _of_packages(apps, profile, stream_fps) if apps.is_dir() else _of_problem(apps, profile, stream_fps, store)
     if not datasets:
         return read
     with naming(apps):
@@ -100,14 +102,12 @@ def _of_packages(folder: Path, profile: Path | None, stream_fps: float | None) -
     return Input(apps_of_packages(folder, model), (model, video))
 
 
-def _of_problem(file: Path, profile: Path | None, stream_fps: float | None) -> Input:
-    from mainstream.io import load_problem
-
+def _of_problem(file: Path, profile: Path | None, stream_fps: float | None, store: str | None) -> Input:
     if profile is not None or stream_fps is not None:
         raise ProblemError(
             "command line: --profile and --stream-fps are for a folder of M-Packages; a problem file has its own"
         )
-    problem = load_problem(file)
+    problem = read_problem(file, store)
     return Input(problem.apps, (problem.model, problem.video), problem.given())
 
 

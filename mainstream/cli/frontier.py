@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainstream.cli.problem_file import ProblemFile, ask
+from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
 from mainstream.errors import ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.problem import Aggregate, Mode, Objective
@@ -59,6 +59,7 @@ def command(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png|svg", help="Save as a picture, with the knee.", show_default=False)
     ] = None,
+    store: StoreUrl = None,
 ) -> None:
     """The best that each of several budgets can pay for.
 
@@ -80,7 +81,7 @@ def command(
         "time_limit": time_limit,
         "memory_limit": memory_limit,
     }
-    asked = ask(problem, flags, without=["budget"])
+    asked = ask(problem, flags, without=["budget"], store=store)
     if plot is not None:
         check_target(figures.check_picture(plot))
     if csv not in (None, "-"):

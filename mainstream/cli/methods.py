@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from mainstream.cli.problem_file import ProblemFile, ask
+from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
 from mainstream.errors import OutOfTimeError
 from mainstream.extensions import METHODS
 
@@ -21,6 +21,7 @@ def command(
         typer.Option(help="Compute a second, in the latencies' unit; else the file's.", show_default=False),
     ] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds for each method.")] = _EACH_S,
+    store: StoreUrl = None,
 ) -> None:
     """Every method side by side on one problem: objective, bound, loss against the best bound, time.
 
@@ -32,7 +33,7 @@ def command(
     from mainstream.files import naming
     from mainstream.result_text import plain_console
 
-    asked = ask(problem, {"budget": budget, "time_limit": time_limit}, without=["method"])
+    asked = ask(problem, {"budget": budget, "time_limit": time_limit}, without=["method"], store=store)
     asked.needs_budget()
     methods = [name for name in METHODS if asked.options.get("aggregate", "mean") in METHODS[name].aggregates]
     errors = plain_console(stderr=True)

@@ -1,33 +1,28 @@
-"""``mainstream package``: M-Packages on the screen."""
+"""What a package looks like on the screen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainstream.formats.curve import Curve
     from mainstream.formats.package import Estimate, Events, Package
 
-app = typer.Typer(help="Look at M-Packages.", rich_markup_mode=None)
 
+def as_text(package: Package, curve: Curve, sizes: Mapping[str, int], called: object) -> Iterator[str]:
+    """The lines that show a package: what it is, its curve, what is kept of it and why.
 
-@app.callback()
-def _group() -> None:
-    """Look at M-Packages."""
-
-
-@app.command()
-def show(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the M-Package.", show_default=False)],
-) -> None:
-    """Show what a package holds: its curve, what is kept of it and why, its event parameters and its files."""
-    from mainstream.formats.package import read_package
-
-    package, curve = read_package(folder)
+    Parameters
+    ----------
+    package : Package
+    curve : Curve
+    sizes : mapping of str to int
+        Model files that are there -> bytes.
+    called : object
+        What the package is named by in a command.
+    """
     height, width, channels = package.shape
     lines = [
         ("name", package.name),
@@ -35,16 +30,15 @@ def show(
         ("weights", package.weights_digest),
         ("classes", ", ".join(package.classes)),
         ("event class", package.event_class or "none: the curve is of all classes"),
-        *_events(package.events, folder),
+        *_events(package.events, called),
         *((key, str(value)) for key, value in package.training.items() if value is not None),
         ("versions", ", ".join(f"{name} {number}" for name, number in package.versions.items())),
     ]
     width = max(len(heading) for heading, _ in lines) + 2
     for heading, text in lines:
-        typer.echo(f"{heading:<{width}}{text}".rstrip())
-    typer.echo()
-    for line in _curve(package, curve, folder):
-        typer.echo(line)
+        yield f"{heading:<{width}}{text}".rstrip()
+    yield ""
+    yield from _curve(package, curve, sizes)
 
 
 def estimate(found: Estimate, unit: str = "") -> str:
@@ -63,16 +57,16 @@ def parameters(events: Events) -> Iterator[tuple[str, str]]:
         yield "correlation", f"{estimate(events.correlation)} at {events.correlation_fps:.4g} fps"
 
 
-def _events(events: Events | None, folder: Path) -> Iterator[tuple[str, str]]:
+def _events(events: Events | None, called: object) -> Iterator[tuple[str, str]]:
     if events is None:
-        yield "events", f"not calibrated; mainstream calibrate {folder} measures them"
+        yield "events", f"not calibrated; mainstream calibrate {called} measures them"
         return
     yield from parameters(events)
     seen = f"{events.events:,} events in {events.labelled_frames:,} frames"
     yield "calibrated on", f"{seen}; intervals of {events.confidence:.0%}"
 
 
-def _curve(package: Package, curve: Curve, folder: Path) -> Iterator[str]:
+def _curve(package: Package, curve: Curve, sizes: Mapping[str, int]) -> Iterator[str]:
     from mainstream.formats.package import pareto
 
     rates = curve.false_positive_rates
@@ -82,11 +76,10 @@ def _curve(package: Package, curve: Curve, folder: Path) -> Iterator[str]:
         rate = "-" if rates is None else f"{rates[f]:.4f}"
         better = max((k for k in kept if k > f and curve.accuracies[k] >= accuracy), default=None)
         verdict = "yes" if better is None else f"no: {better} shares more and reaches {curve.accuracies[better]:.4f}"
-        files = ", ".join(_files(folder, package.models[f])) if f in package.models else ""
+        files = ", ".join(_files(sizes, package.models[f])) if f in package.models else ""
         yield f"{f:>10}  {accuracy:>8.4f}  {rate:>15}  {verdict}{f' ({files})' if files else ''}"
 
 
-def _files(folder: Path, model: str) -> Iterator[str]:
+def _files(sizes: Mapping[str, int], model: str) -> Iterator[str]:
     for file in (model, str(Path(model).with_suffix(".keras"))):
-        path = folder / file
-        yield f"{file} {path.stat().st_size / 1e6:.1f} MB" if path.is_file() else f"{file} missing"
+        yield f"{file} {sizes[file] / 1e6:.1f} MB" if file in sizes else f"{file} missing"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainstream.cli.problem_file import ask
+from mainstream.cli.problem_file import StoreUrl, ask, read_problem
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def command(
     budget: Budget = None,
     tree: Annotated[bool, typer.Option("--tree", help="As a tree, for people.")] = False,
     integer_fps: IntegerFps = False,
+    store: StoreUrl = None,
 ) -> None:
     """Print the net plan of a schedule: the request that Streamer takes, as JSON.
 
@@ -52,23 +53,23 @@ def command(
             raise ProblemError(f"{file} is a result; give the problem that it answers, too: --problem PROBLEM.yaml")
         if budget is not None:
             raise ProblemError(f"{file} is a result, solved with its own budget; leave --budget out")
-        plan = _plan_of_result(file, problem)
+        plan = _plan_of_result(file, problem, store)
     else:
         if problem is not None:
             raise ProblemError(f"{file} is no result, so --problem has no use; leave it out")
-        plan = plan_of_problem(file, budget)
+        plan = plan_of_problem(file, budget, store)
     if integer_fps:
         plan = plan.with_integer_fps()
     typer.echo(plan.tree() if tree else plan.to_json())
 
 
-def plan_of_problem(file: Path, budget: str | None) -> NetPlan:
+def plan_of_problem(file: Path, budget: str | None, store: str | None) -> NetPlan:
     """The net plan of a problem, which is solved first."""
     from mainstream.cli import console
     from mainstream.files import naming
     from mainstream.result_text import plain_console
 
-    asked = ask(file, {"budget": budget})
+    asked = ask(file, {"budget": budget}, store=store)
     asked.needs_budget()
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
@@ -76,12 +77,12 @@ def plan_of_problem(file: Path, budget: str | None) -> NetPlan:
         return _plan(asked.prepare().solve(**asked.how(), progress=watch), asked.problem)
 
 
-def _plan_of_result(file: Path, problem: Path) -> NetPlan:
+def _plan_of_result(file: Path, problem: Path, store: str | None) -> NetPlan:
     from mainstream.files import naming
-    from mainstream.io import load_problem, load_result
+    from mainstream.io import load_result
 
     result = load_result(file)
-    described = load_problem(problem)
+    described = read_problem(problem, store)
     with naming(problem):
         return _plan(result, described)
 

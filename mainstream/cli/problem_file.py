@@ -19,6 +19,16 @@ ProblemFile = Annotated[
     Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
 ]
 
+StoreUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="Store of the packages named store://NAME; else $MAINSTREAM_STORE, else ~/.mainstream/packages.",
+        show_default=False,
+    ),
+]
+
 _OF_THE_PROBLEM: Final = ("objective", "mode", "event_model")
 """Options that say what to solve; the others say how."""
 
@@ -62,7 +72,25 @@ class Asked:
         return {key: self.options[key] for key in self.options if key not in (*_OF_THE_PROBLEM, "budget", *but)}
 
 
-def ask(file: Path, flags: Mapping[str, Any], without: Iterable[str] = ()) -> Asked:
+def read_problem(file: Path, store: str | None) -> Problem:
+    """The problem in a file; a store is opened when a package is in one.
+
+    Raises
+    ------
+    ProblemError
+        The file, or a package in the store at this URL, is not what it has to be.
+    """
+    from mainstream.io import load_problem
+
+    def fetch(name: str) -> Path:
+        from mainstream.store import open_store
+
+        return open_store(store).fetch(name)
+
+    return load_problem(file, fetch=fetch)
+
+
+def ask(file: Path, flags: Mapping[str, Any], without: Iterable[str] = (), *, store: str | None) -> Asked:
     """Read a problem file and join it with flags.
 
     Parameters
@@ -72,15 +100,17 @@ def ask(file: Path, flags: Mapping[str, Any], without: Iterable[str] = ()) -> As
         Of :class:`mainstream.io.SolveOptions`; None where not given.
     without : iterable of str
         Options of the file that do not count.
+    store : str or None
+        URL of the store of its packages; None for the default.
 
     Raises
     ------
     ProblemError
         The file or a flag is not what it has to be.
     """
-    from mainstream.io import SolveOptions, load_problem
+    from mainstream.io import SolveOptions
 
     given = SolveOptions.of(flags, where="command line").given()
-    problem = load_problem(file)
+    problem = read_problem(file, store)
     options = {key: value for key, value in (problem.given() | given).items() if key not in without}
     return Asked(file, problem, options)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainstream.cli.problem_file import ProblemFile, ask
+from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,6 +30,7 @@ def command(
     decay_unit: Annotated[
         float, typer.Option(help="With --decay: over so many stream frames it is what the app says.")
     ] = 1.0,
+    store: StoreUrl = None,
 ) -> None:
     """Solve a problem, then draw events frame by frame and compare what was predicted with what happens.
 
@@ -43,7 +44,7 @@ def command(
     from mainstream.files import naming
     from mainstream.result_text import plain_console
 
-    asked = ask(problem, {"budget": budget})
+    asked = ask(problem, {"budget": budget}, store=store)
     asked.needs_budget()
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from mainstream.cli.problem_file import ProblemFile, ask
+from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
 from mainstream.description import Description
 from mainstream.errors import InterruptedSearch, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
@@ -71,6 +71,7 @@ def command(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print neither table nor progress nor warnings.")
     ] = False,
+    store: StoreUrl = None,
 ) -> None:
     """Choose sharing and frame rate for each app of a problem, proven optimal.
 
@@ -93,7 +94,7 @@ def command(
         "time_limit": time_limit,
         "memory_limit": memory_limit,
     }
-    asked = ask(problem, flags)
+    asked = ask(problem, flags, store=store)
     model = asked.problem.model
     if utilisation is not None:
         if budget is not None:

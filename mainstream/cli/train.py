@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mainstream.store import Store
     from mainstream.trainer.training import Training, TrainingProgress
 
 
@@ -83,6 +84,14 @@ def command(
         bool, typer.Option("--keep-all", help="Keep models that share less than a more accurate one, too.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Push the package there, too: a folder, a URL of fsspec, or redis://HOST:PORT/DB?files=URL.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train an app from labelled images at each chokepoint: its accuracy curve and its M-Package.
 
@@ -107,6 +116,7 @@ def command(
         "warm_start": False if cold else None,
         "seed": seed,
     }
+    opened = _store(store, name)
     settings = load_settings(config) if config is not None else {}
     settings |= {key: value for key, value in given.items() if value is not None}
     errors = plain_console(stderr=True)
@@ -141,7 +151,21 @@ def command(
         except KeyboardInterrupt:
             errors.print(f"{name}: the chokepoints that were trained are kept; --resume goes on")
             raise
-    _show(plain_console(), done)
+    output = plain_console()
+    _show(output, done)
+    if opened is not None:
+        output.print(f"pushed     {opened.push(done.folder).version} to {opened}")
+
+
+def _store(url: str | None, name: str) -> Store | None:
+    """The store in which the package goes, found to be there before anything is trained."""
+    if url is None:
+        return None
+    from mainstream.store import open_store
+
+    store = open_store(url)
+    store.check(name)
+    return store
 
 
 def _show(console: Console, done: Training) -> None:

@@ -233,7 +233,7 @@ def save_package(package: Package, curve: Curve, folder: str | PathLike[str]) ->
     """
     folder = Path(folder)
     with naming(folder / CURVE):
-        _fits(package, curve)
+        check_curve(package, curve)
     save_curve(curve, folder / CURVE)
     write_text(folder / PACKAGE, _COMMENT + _yaml(package.model_dump(exclude_none=True)))
 
@@ -252,8 +252,27 @@ def read_package(folder: str | PathLike[str]) -> tuple[Package, Curve]:
     package = Package.of(parse(folder / PACKAGE), where=str(folder / PACKAGE))
     curve = load_curve(folder / CURVE)
     with naming(folder / CURVE):
-        _fits(package, curve)
+        check_curve(package, curve)
     return package, curve
+
+
+def check_curve(package: Package, curve: Curve) -> None:
+    """Check that a curve is one of this package.
+
+    Raises
+    ------
+    ProblemError
+        It has a point that is no chokepoint of the package, or lacks one that the package has a model for.
+    """
+    strange = [f for f in curve.accuracies if canonical(f) not in package.branches]
+    if strange:
+        allowed = shown(sorted(package.branches))
+        raise ProblemError(f"num_frozen: {strange[0]} is no chokepoint of {PACKAGE}; allowed: {allowed}")
+    if {0, 1} <= curve.accuracies.keys():
+        raise ProblemError("num_frozen: 0 and 1 are one and the same (nothing is shared); give one of them")
+    unmeasured = [f for f in package.models if f not in curve.accuracies]
+    if unmeasured:
+        raise ProblemError(f"num_frozen: {unmeasured[0]} is missing; {PACKAGE} has a model for it")
 
 
 def check_fit(packages: Mapping[str, Package], model: Model) -> None:
@@ -308,15 +327,3 @@ def _yaml(keys: dict[str, Any]) -> str:
                 value.flow_style = False
         dumper.serialize(root)
         return text.getvalue()
-
-
-def _fits(package: Package, curve: Curve) -> None:
-    strange = [f for f in curve.accuracies if canonical(f) not in package.branches]
-    if strange:
-        allowed = shown(sorted(package.branches))
-        raise ProblemError(f"num_frozen: {strange[0]} is no chokepoint of {PACKAGE}; allowed: {allowed}")
-    if {0, 1} <= curve.accuracies.keys():
-        raise ProblemError("num_frozen: 0 and 1 are one and the same (nothing is shared); give one of them")
-    unmeasured = [f for f in package.models if f not in curve.accuracies]
-    if unmeasured:
-        raise ProblemError(f"num_frozen: {unmeasured[0]} is missing; {PACKAGE} has a model for it")

@@ -38,7 +38,10 @@ def load_package(folder: Name, app_id: int = 1, **keys: Any) -> App:
         return app_of_package(folder, package, curve, {"app_id": app_id, **keys})
 
 
-def app_of_package(folder: Path, package: Package, curve: Curve, keys: dict[str, Any]) -> App:
+def app_of_package(
+    folder: Path, package: Package, curve: Curve, keys: dict[str, Any], *, called: str | None = None
+) -> App:
+    """As :func:`load_package`, of a package that was read from `folder`; a message calls it `called`."""
     given = {App.other_names.get(key, key) for key in keys}
     kept = pareto(curve)
     rates = curve.false_positive_rates
@@ -56,6 +59,7 @@ def app_of_package(folder: Path, package: Package, curve: Curve, keys: dict[str,
             own[key] = estimate.value
     if "event_length_ms" not in given | own.keys():
         raise ProblemError(
-            f"{package.name} has no event length; give event_length_ms, or measure it: mainstream calibrate {folder}"
+            f"{package.name} has no event length; give event_length_ms, or measure it: "
+            f"mainstream calibrate {called or folder}"
         )
     return App.of({key: value for key, value in own.items() if key not in given} | keys)

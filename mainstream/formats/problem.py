@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import yaml
 from pydantic import BeforeValidator, Field
@@ -22,6 +22,11 @@ from mainstream.formats.profile import load_profile
 from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
 from mainstream.ranges import NonNegative, Positive
 from mainstream.registry import Registry
+
+STORE: Final = "store://"
+"""What the name of a package in a store begins with."""
+Fetch = Callable[[str], Path]
+"""Gives the folder of this machine that holds a package of a store, by its name, ``store://NAME@VERSION``."""
 
 _WIDTH: Final = 110
 
@@ -84,12 +89,18 @@ class Problem(SolveOptions):
     video: Video
 
 
-def load_problem(path: Name) -> Problem:
+def load_problem(path: Name, *, fetch: Fetch | None = None) -> Problem:
     """The problem in a YAML file, or a JSON file when its name ends in .json.
 
     An app may give ``curve: FILE.csv`` in place of `accuracies` and `false_positive_rates`, or ``package: FOLDER``, an
     M-Package, with what :func:`load_package` takes beside it; its `app_id` is then by default its place in the list,
     counted from 1. `model` may be the name of a profile. All names are relative to the problem file.
+
+    Parameters
+    ----------
+    path : path
+    fetch : callable, optional
+        What finds the packages that are named as ``store://NAME@VERSION``: ``mainstream.store.open_store(url).fetch``.
 
     Raises
     ------
@@ -105,7 +116,7 @@ def load_problem(path: Name) -> Problem:
                 raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), Problem.model_fields)}")
         packages: dict[str, Package] = {}
         if isinstance(keys.get("apps"), list):
-            keys["apps"] = _apps(keys["apps"], path.parent, packages)
+            keys["apps"] = _apps(keys["apps"], path.parent, packages, fetch)
         if isinstance(keys.get("model"), str):
             profile = path.parent / keys["model"]
             with _unquoted(profile, path.parent):
@@ -145,10 +156,18 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
     write_text(Path(path), "".join(f"# {line}\n" for line in comment.splitlines()) + body)
 
 
-def _apps(given: list[Any], folder: Path, packages: dict[str, Package]) -> tuple[App, ...]:
+class _Named(NamedTuple):
+    """A package that a problem names, and the folder that holds it."""
+
+    folder: Path
+    package: Package
+    curve: Curve
+
+
+def _apps(given: list[Any], folder: Path, packages: dict[str, Package], fetch: Fetch | None) -> tuple[App, ...]:
     """The apps, with the files that they name; `packages` gets those of them, by app."""
     curves: dict[Path, Curve] = {}
-    read: dict[Path, tuple[Package, Curve]] = {}
+    read: dict[str, _Named] = {}
     apps = []
     for i, app in enumerate(given):
         where = f"apps[{i}]"
@@ -156,16 +175,26 @@ def _apps(given: list[Any], folder: Path, packages: dict[str, Package]) -> tuple
         if not isinstance(keys, dict) or "package" not in keys:
             apps.append(App.of(keys, where=where))
             continue
-        path = _named("package", keys.pop("package"), "a folder", folder, where)
+        name = _text("package", keys.pop("package"), "a folder", where)
         with naming(f"{where}: package"):
-            if path not in read:
-                with _unquoted(path / PACKAGE, folder):
-                    read[path] = read_package(path)
-            packages[where], curve = read[path]
+            if name not in read:
+                read[name] = _read_package(name, folder, fetch)
+        at, packages[where], curve = read[name]
+        called = name if name.startswith(STORE) else str(at)
         with naming(where):
-            apps.append(app_of_package(path, packages[where], curve, {"app_id": i + 1, **keys}))
+            apps.append(app_of_package(at, packages[where], curve, {"app_id": i + 1, **keys}, called=called))
     check_unique(id_array([app.app_id for app in apps]))
     return tuple(apps)
+
+
+def _read_package(name: str, folder: Path, fetch: Fetch | None) -> _Named:
+    if not name.startswith(STORE):
+        with _unquoted(folder / name / PACKAGE, folder):
+            return _Named(folder / name, *read_package(folder / name))
+    if fetch is None:
+        raise ProblemError(f"{shown(name)} is in a store; give load_problem() its fetch, as in open_store().fetch")
+    fetched = fetch(name)
+    return _Named(fetched, *read_package(fetched))
 
 
 @contextmanager
@@ -181,10 +210,10 @@ def _unquoted(file: Path, folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _named(key: str, name: object, kind: str, folder: Path, where: str) -> Path:
+def _text(key: str, name: object, kind: str, where: str) -> str:
     if not isinstance(name, str):
         raise ProblemError(f"{where}: {key}: got {shown(name)}; it has to be the name of {kind}")
-    return folder / name
+    return name
 
 
 def _with_curve(app: Any, folder: Path, curves: dict[Path, Curve], where: str) -> Any:
@@ -194,7 +223,7 @@ def _with_curve(app: Any, folder: Path, curves: dict[Path, Curve], where: str) -
     keys = dict(app)
     if "curve" not in keys:
         return keys
-    path = _named("curve", keys.pop("curve"), "a CSV file", folder, where)
+    path = folder / _text("curve", keys.pop("curve"), "a CSV file", where)
     if path not in curves:
         with naming(f"{where}: curve"), _unquoted(path, folder):
             curves[path] = load_curve(path)

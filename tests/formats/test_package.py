@@ -305,7 +305,7 @@ def test_wrong_packages_in_a_problem(problem: Path, app: dict[str, Any], message
 
 
 def shown(*given: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, "package", *map(str, given)], capture_output=True, text=True, check=False)
+    return subprocess.run([COMMAND, "packages", *map(str, given)], capture_output=True, text=True, check=False)
 
 
 def test_show_says_what_is_kept_and_why_and_which_files_there_are(tmp_path: Path) -> None:

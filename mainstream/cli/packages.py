@@ -1,0 +1,272 @@
+"""``mainstream packages``: M-Packages in a store, and on the screen."""
+
+from __future__ import annotations
+
+import json as json_text
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mainstream.cli.package import as_text
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from mainstream.formats.curve import Curve
+    from mainstream.formats.package import Package
+    from mainstream.store.store import Entry
+    from mainstream.store.version import Version
+
+app = typer.Typer(help="M-Packages in a store, by name and version.", rich_markup_mode=None)
+
+StoreUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="A folder, a URL of fsspec, or redis://HOST:PORT/DB?files=URL; else $MAINSTREAM_STORE, else "
+        "~/.mainstream/packages.",
+        show_default=False,
+    ),
+]
+Json = Annotated[
+    str | None,
+    typer.Option(
+        "--json", metavar="FILE", help="Save as JSON; - is stdout, with nothing else on it.", show_default=False
+    ),
+]
+
+
+@app.callback()
+def _group() -> None:
+    """M-Packages in a store, by name and version."""
+
+
+@app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the M-Package.", show_default=False)],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="In the store; else the package's own.", show_default=False)
+    ] = None,
+    store: StoreUrl = None,
+) -> None:
+    """Make the next version of a package from a folder: all of it or nothing; model files that are there go once."""
+    from mainstream.store import open_store
+
+    opened = open_store(store)
+    done = opened.push(folder, name)
+    version = done.version
+    typer.echo(f"{version}  {version.digest}")
+    typer.echo(f"{len(version.files)} model files, {_mb(version.size)}; {_mb(done.sent)} sent to {opened}")
+
+
+@app.command()
+def pull(
+    package: Annotated[
+        str, typer.Argument(metavar="NAME[@VERSION]", help="The newest without VERSION.", show_default=False)
+    ],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="New folder; NAME where none is given.", show_default=False)
+    ] = None,
+    store: StoreUrl = None,
+) -> None:
+    """Write a version as an M-Package, checked against its digests."""
+    from mainstream.store import open_store
+    from mainstream.store.address import Reference
+
+    reference = Reference.of(package)
+    folder = folder or Path(reference.name)
+    version = open_store(store).pull(reference, folder)
+    typer.echo(f"{version}  {version.digest}")
+    typer.echo(f"package {folder}")
+
+
+@app.command(name="list")
+def list_packages(store: StoreUrl = None, json: Json = None) -> None:
+    """List the packages with their newest version; as JSON with its curve, event parameters and all else."""
+    from mainstream.store import open_store
+
+    opened = open_store(store)
+    entries = opened.entries()
+    if json is not None:
+        _save(
+            json,
+            [
+                {"name": entry.name, "versions": entry.numbers, "damaged": entry.damage}
+                if entry.newest is None
+                else {**_plain(entry.newest), "versions": entry.numbers}
+                for entry in entries
+            ],
+        )
+    elif not entries:
+        typer.echo(f"no packages in {opened}")
+    if json == "-" or not entries:
+        return
+    names = max(4, *(len(entry.name) for entry in entries))
+    typer.echo(f"{'name':<{names}}  version  {'pushed, UTC':<19}  {'models':>9}  layers  network")
+    for entry in entries:
+        typer.echo(f"{entry.name:<{names}}  {entry.numbers[-1]:>7}  {_line(entry)}")
+
+
+@app.command()
+def show(
+    package: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME[@VERSION]|DIR",
+            help="In the store, the newest without VERSION; with a '/' in it, such as ./dogs, a folder.",
+            show_default=False,
+        ),
+    ],
+    layer: Annotated[
+        int | None,
+        typer.Option(metavar="NUM_FROZEN", help="Only what was measured at this one.", show_default=False),
+    ] = None,
+    store: StoreUrl = None,
+    json: Json = None,
+) -> None:
+    """Show what a package holds: its curve, what is kept of it and why, its event parameters and its files."""
+    from mainstream.store import open_store
+    from mainstream.store.address import Reference, is_folder
+
+    head: list[str] = []
+    if is_folder(package):
+        if store is not None:
+            raise ProblemError(f"command line: {package} is a folder, so --store has no use; leave it out")
+        described, curve, sizes, plain = _of_folder(Path(package))
+    else:
+        opened = open_store(store)
+        with _hinting_at_folder(package):
+            version = opened.read(Reference.of(package))
+        described, curve, plain = version.package, version.curve, _plain(version)
+        sizes = {path: file.bytes for path, file in version.files.items()}
+        head = [
+            f"version   {version.number}, pushed {_moment(version)} UTC",
+            f"versions  {_numbers(opened.numbers(version.name))}",
+            f"digest    {version.digest}",
+        ]
+        package = f"store://{version}"
+    if layer is not None:
+        plain = _at(curve, layer)
+        lines = [f"{key:<19}  {value}" for key, value in plain.items() if value is not None]
+    else:
+        lines = [*head, *as_text(described, curve, sizes, package)]
+    if json is not None:
+        _save(json, plain)
+    if json != "-":
+        for line in lines:
+            typer.echo(line)
+
+
+@app.command()
+def rm(
+    packages: Annotated[list[str], typer.Argument(metavar="NAME@VERSION...", show_default=False)],
+    all_versions: Annotated[
+        bool, typer.Option("--all-versions", help="Names without a version stand for all that there are.")
+    ] = False,
+    store: StoreUrl = None,
+) -> None:
+    """Remove versions, and the model files that no version names any more. A number is never given again."""
+    from mainstream.store import open_store
+    from mainstream.store.address import Reference
+
+    references = [Reference.of(package) for package in packages]
+    for reference in references:
+        if reference.version is None and not all_versions:
+            raise ProblemError(f"command line: {reference}: name a version, {reference}@1, or give --all-versions")
+    opened = open_store(store)
+    for reference in references:
+        numbers = [opened.read(reference).number] if reference.version is None else [reference.version]
+        if reference.version is None:
+            numbers = opened.numbers(reference.name)
+        cleaned = opened.remove(reference.name, numbers)
+        done = ", ".join(f"{reference.name}@{number}" for number in numbers)
+        typer.echo(f"removed {done} and {cleaned.removed} model files")
+        if cleaned.refused is not None:
+            typer.echo(f"mainstream: model files are kept as long as this is so: {cleaned.refused}", err=True)
+
+
+@contextmanager
+def _hinting_at_folder(package: str) -> Iterator[None]:
+    try:
+        yield
+    except ProblemError as error:
+        if not Path(package).is_dir():
+            raise
+        raise ProblemError(f"{error}; for the folder, write ./{package}") from None
+
+
+def _of_folder(folder: Path) -> tuple[Package, Curve, dict[str, int], dict[str, Any]]:
+    from mainstream.formats.package import read_package
+    from mainstream.store.version import model_files
+
+    package, curve = read_package(folder)
+    paths = sorted(frozenset().union(*model_files(package)))
+    sizes = {path: (folder / path).stat().st_size for path in paths if (folder / path).is_file()}
+    return package, curve, sizes, {**_described(package, curve), "files": sizes}
+
+
+def _plain(version: Version) -> dict[str, Any]:
+    return {
+        "name": version.name,
+        "version": version.number,
+        "digest": version.digest,
+        "pushed": version.pushed,
+        **_described(version.package, version.curve),
+        "files": {path: file.bytes for path, file in version.files.items()},
+    }
+
+
+def _described(package: Package, curve: Curve) -> dict[str, Any]:
+    from mainstream.formats.package import pareto
+
+    return {
+        "package": package.model_dump(mode="json", exclude_none=True),
+        **curve._asdict(),
+        "kept": pareto(curve),
+    }
+
+
+def _at(curve: Curve, num_frozen: int) -> dict[str, Any]:
+    if num_frozen not in curve.accuracies:
+        measured = ", ".join(map(str, sorted(curve.accuracies)))
+        raise ProblemError(f"--layer {num_frozen}: was not measured; there are: {measured}")
+    rates = curve.false_positive_rates
+    return {
+        "num_frozen": num_frozen,
+        "accuracy": curve.accuracies[num_frozen],
+        "false_positive_rate": None if rates is None else rates.get(num_frozen),
+    }
+
+
+def _line(entry: Entry) -> str:
+    if entry.newest is None:
+        return f"damaged: {entry.damage}"
+    package = entry.newest.package
+    size = _mb(entry.newest.size)
+    return f"{_moment(entry.newest):<19}  {size:>9}  {package.total_layers:>6}  {package.network}"
+
+
+def _moment(version: Version) -> str:
+    return version.pushed.replace("T", " ").rstrip("Z")
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _numbers(numbers: list[int]) -> str:
+    """Versions as text, all but the newest ones left out."""
+    return ("..., " if len(numbers) > 10 else "") + ", ".join(map(str, numbers[-10:]))
+
+
+def _save(file: str, values: object) -> None:
+    from mainstream.files import write_text
+
+    text = json_text.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    if file == "-":
+        typer.echo(text, nl=False)
+    else:
+        write_text(Path(file), text)

@@ -1,0 +1,62 @@
+"""Model files that no version names any more: found by the records, removed beside pushes that are under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mainstream.errors import ProblemError
+from mainstream.store.model_files import ModelFiles, push_of
+from mainstream.store.records import Records
+from mainstream.store.under_way import UnderWay, alive, new_key
+from mainstream.store.version import read_record
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What a cleaning did.
+
+    Attributes
+    ----------
+    removed : int
+        Model files that are gone.
+    refused : str or None
+        Why nothing was removed: a record that cannot be read may name any file.
+    """
+
+    removed: int = 0
+    refused: str | None = None
+
+
+def clean(records: Records, files: ModelFiles) -> Cleaned:
+    """Remove each model file that no record names and no push needs; see :mod:`mainstream.store.under_way`.
+
+    Raises
+    ------
+    ProblemError
+        The store cannot be read or written.
+    """
+    with UnderWay.noted(records, "cleaning", new_key()) as cleaning:
+        there = files.keys()
+        try:
+            pushing = alive(records, "pushing")
+            needed = {key for push in pushing.values() for key in push.keys}
+            needed |= _named(records)
+        except ProblemError as error:
+            return Cleaned(refused=str(error))
+        removed = 0
+        for key in there:
+            cleaning.check()
+            if key not in needed and push_of(key) not in pushing:
+                removed += files.remove(key)
+        return Cleaned(removed)
+
+
+def _named(records: Records) -> set[str]:
+    """The keys that the records name."""
+    keys: set[str] = set()
+    for name in records.names():
+        for number in records.numbers(name):
+            record = records.read(name, number)
+            if record is not None:  # else it was removed since
+                keys |= read_record(name, number, record).keys
+    return keys

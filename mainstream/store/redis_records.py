@@ -1,0 +1,152 @@
+"""Metadata in Redis.
+
+mainstream:numbers        hash: name -> the largest number that was given
+mainstream:package:dogs   hash: number -> record, JSON
+mainstream:pushing, mainstream:cleaning   hashes: notes
+mainstream:store          what tells this store from any other
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from mainstream._optional import require
+from mainstream.errors import ProblemError
+from mainstream.files import reason
+from mainstream.store.address import VARIABLE, is_name, passwords, without_passwords
+from mainstream.store.patience import NoAnswerError, within
+from mainstream.store.records import LARGEST, Kind
+
+_CONNECT_S: Final = 5.0
+_ANSWER_S: Final = 20.0
+_MOST: Final = 1_000_000
+"""Entries that a hash may have."""
+_T = TypeVar("_T")
+
+
+class RedisRecords:
+    """:class:`~mainstream.store.records.Records` in Redis.
+
+    Redis counts the numbers, and a record is one value. A push that is killed between the two leaves a number without
+    a record.
+
+    Parameters
+    ----------
+    url : str
+        redis:// or rediss://, without a query.
+
+    Raises
+    ------
+    MissingExtraError
+        The package redis is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        require("redis", "store")
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        parts = urlsplit(url)
+        self._shown = without_passwords(url)
+        self._secrets = passwords(url)
+        self._redis = Redis(
+            host=parts.hostname or "",
+            port=parts.port or 6379,
+            db=int(parts.path.strip("/") or 0),
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            ssl=parts.scheme == "rediss",
+            socket_connect_timeout=_CONNECT_S,
+            socket_timeout=_ANSWER_S,
+            retry=Retry(NoBackoff(), 0),  # a request without an answer may have been carried out
+            protocol=2,
+        )
+
+    def __str__(self) -> str:
+        return self._shown
+
+    def identity(self) -> str:
+        self._ask(lambda: self._redis.set("mainstream:store", uuid4().hex, nx=True))
+        return bytes(self._ask(lambda: self._redis.getrange("mainstream:store", 0, 99))).decode("ascii", "replace")
+
+    def names(self) -> list[str]:
+        names = (name.decode("utf-8", "replace") for name in self._keys("mainstream:numbers"))
+        return sorted(name for name in names if is_name(name))
+
+    def numbers(self, name: str) -> list[int]:
+        return sorted(int(number) for number in self._keys(_package(name)) if number.isdigit() and len(number) <= 16)
+
+    def read(self, name: str, number: int) -> bytes | None:
+        return self._value(_package(name), str(number))
+
+    def add(self, name: str, record: bytes) -> int:
+        # A name's own counter may have been lost with Redis' last second; what is there is never written over.
+        while True:
+            number = int(self._ask(lambda: self._redis.hincrby("mainstream:numbers", name, 1)))
+            if self._ask(partial(self._redis.hsetnx, _package(name), str(number), record)):
+                return number
+
+    def remove(self, name: str, number: int) -> bool:
+        return bool(self._ask(lambda: self._redis.hdel(_package(name), str(number))))
+
+    def note(self, kind: Kind, key: str, text: bytes) -> None:
+        self._ask(lambda: self._redis.hset(f"mainstream:{kind}", key, text))
+
+    def notes(self, kind: Kind) -> dict[str, bytes]:
+        keys = [key.decode("ascii", "replace") for key in self._keys(f"mainstream:{kind}")]
+        read = {key: self._value(f"mainstream:{kind}", key) for key in keys}
+        return {key: text for key, text in read.items() if text is not None}
+
+    def drop(self, kind: Kind, key: str) -> None:
+        self._ask(lambda: self._redis.hdel(f"mainstream:{kind}", key))
+
+    def _keys(self, of: str) -> list[bytes]:
+        if self._ask(lambda: self._redis.hlen(of)) > _MOST:
+            raise ProblemError(f"{self}: {of} has more than {_MOST:,} entries, far more than a store needs")
+        return list(self._ask(lambda: self._redis.hkeys(of)))
+
+    def _value(self, of: str, key: str) -> bytes | None:
+        if self._ask(lambda: self._redis.hstrlen(of, key)) > LARGEST:
+            raise ProblemError(f"{self}: {of} {key} has more than {LARGEST:,} bytes, far more than it needs")
+        return cast("bytes | None", self._ask(lambda: self._redis.hget(of, key)))
+
+    def _ask(self, call: Callable[[], Any]) -> Any:
+        with self._telling():
+            return within(_ANSWER_S, call)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turn what goes wrong into one line without passwords."""
+        from redis import exceptions
+
+        try:
+            yield
+        except exceptions.AuthenticationError:
+            raise ProblemError(
+                f"{self}: this Redis wants a user's name or a password, or others than were given: "
+                f"redis://USER:PASSWORD@HOST:PORT/DB, best in the environment variable {VARIABLE}"
+            ) from None
+        except (exceptions.ConnectionError, exceptions.TimeoutError, NoAnswerError, OSError) as error:
+            raise ProblemError(f"{self}: cannot be reached: {self._said(error)}") from None
+        except exceptions.ReadOnlyError:
+            raise ProblemError(f"{self}: this Redis is a replica that cannot be written; name the primary") from None
+        except exceptions.OutOfMemoryError:
+            raise ProblemError(f"{self}: this Redis is full; raise its maxmemory, or remove packages") from None
+        except exceptions.RedisError as error:
+            raise ProblemError(f"{self}: {self._said(error)}") from None
+
+    def _said(self, error: Exception) -> str:
+        said = reason(error)
+        for secret in self._secrets:
+            said = said.replace(secret, "***")
+        return without_passwords(said)
+
+
+def _package(name: str) -> str:
+    return f"mainstream:package:{name}"
