@@ -89,6 +89,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
+def printable(text: str) -> str:
+    """The text, with an escape sequence in place of each character that a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def _one_line(error: ValidationError, where: str) -> str:
     problems = error.errors(include_url=False, include_context=False)
     first = problems[0]

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mainstream.description import printable
+
 if TYPE_CHECKING:
     from mainstream.formats.curve import Curve
     from mainstream.formats.package import Estimate, Events, Package
@@ -36,7 +38,7 @@ def as_text(package: Package, curve: Curve, sizes: Mapping[str, int], called: ob
     ]
     width = max(len(heading) for heading, _ in lines) + 2
     for heading, text in lines:
-        yield f"{heading:<{width}}{text}".rstrip()
+        yield printable(f"{heading:<{width}}{text}".rstrip())
     yield ""
     yield from _curve(package, curve, sizes)
 
@@ -77,7 +79,7 @@ def _curve(package: Package, curve: Curve, sizes: Mapping[str, int]) -> Iterator
         better = max((k for k in kept if k > f and curve.accuracies[k] >= accuracy), default=None)
         verdict = "yes" if better is None else f"no: {better} shares more and reaches {curve.accuracies[better]:.4f}"
         files = ", ".join(_files(sizes, package.models[f])) if f in package.models else ""
-        yield f"{f:>10}  {accuracy:>8.4f}  {rate:>15}  {verdict}{f' ({files})' if files else ''}"
+        yield printable(f"{f:>10}  {accuracy:>8.4f}  {rate:>15}  {verdict}{f' ({files})' if files else ''}")
 
 
 def _files(sizes: Mapping[str, int], model: str) -> Iterator[str]:

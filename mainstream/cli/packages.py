@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mainstream.cli.package import as_text
+from mainstream.description import printable
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def rm(
         done = ", ".join(f"{reference.name}@{number}" for number in numbers)
         typer.echo(f"removed {done} and {cleaned.removed} model files")
         if cleaned.refused is not None:
-            typer.echo(f"mainstream: model files are kept as long as this is so: {cleaned.refused}", err=True)
+            raise ProblemError(f"the versions are removed, their model files are kept for now: {cleaned.refused}")
 
 
 @contextmanager
@@ -246,7 +247,7 @@ def _line(entry: Entry) -> str:
         return f"damaged: {entry.damage}"
     package = entry.newest.package
     size = _mb(entry.newest.size)
-    return f"{_moment(entry.newest):<19}  {size:>9}  {package.total_layers:>6}  {package.network}"
+    return printable(f"{_moment(entry.newest):<19}  {size:>9}  {package.total_layers:>6}  {package.network}")
 
 
 def _moment(version: Version) -> str:
@@ -265,7 +266,7 @@ def _numbers(numbers: list[int]) -> str:
 def _save(file: str, values: object) -> None:
     from mainstream.files import write_text
 
-    text = json_text.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    text = json_text.dumps(values, indent=2) + "\n"
     if file == "-":
         typer.echo(text, nl=False)
     else:

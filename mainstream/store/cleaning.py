@@ -20,7 +20,7 @@ class Cleaned:
     removed : int
         Model files that are gone.
     refused : str or None
-        Why nothing was removed: a record that cannot be read may name any file.
+        Why no more were removed, such as a record that cannot be read: it may name any file.
     """
 
     removed: int = 0
@@ -28,27 +28,21 @@ class Cleaned:
 
 
 def clean(records: Records, files: ModelFiles) -> Cleaned:
-    """Remove each model file that no record names and no push needs; see :mod:`mainstream.store.under_way`.
-
-    Raises
-    ------
-    ProblemError
-        The store cannot be read or written.
-    """
-    with UnderWay.noted(records, "cleaning", new_key()) as cleaning:
-        there = files.keys()
-        try:
+    """Remove each model file that no record names and no push needs; see :mod:`mainstream.store.under_way`."""
+    removed = 0
+    try:
+        with UnderWay.noted(records, "cleaning", new_key()) as cleaning:
+            there = files.keys()
             pushing = alive(records, "pushing")
             needed = {key for push in pushing.values() for key in push.keys}
             needed |= _named(records)
-        except ProblemError as error:
-            return Cleaned(refused=str(error))
-        removed = 0
-        for key in there:
-            cleaning.check()
-            if key not in needed and push_of(key) not in pushing:
-                removed += files.remove(key)
-        return Cleaned(removed)
+            for key in there:
+                cleaning.check()
+                if key not in needed and push_of(key) not in pushing:
+                    removed += files.remove(key)
+    except ProblemError as error:
+        return Cleaned(removed, str(error))
+    return Cleaned(removed)
 
 
 def _named(records: Records) -> set[str]:

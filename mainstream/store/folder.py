@@ -9,6 +9,7 @@ from typing import IO, Any, Final, TypeVar
 from uuid import uuid4
 
 from mainstream._optional import require
+from mainstream.description import printable
 from mainstream.errors import MissingExtraError, ProblemError
 from mainstream.files import reason
 from mainstream.store.address import passwords, without_passwords
@@ -160,8 +161,8 @@ class Folder:
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
 
-    def _call(self, call: Callable[[], _T], seconds: float = _ANSWER_S) -> _T:
-        return call() if self._near else within(seconds, call)
+    def _call(self, call: Callable[[], _T], seconds: float | None = None) -> _T:
+        return call() if self._near else within(_ANSWER_S if seconds is None else seconds, call)
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:
@@ -176,7 +177,7 @@ class Folder:
                 said = "this kind of store cannot do that"
             for secret in self._secrets:
                 said = said.replace(secret, "***")
-            raise ProblemError(f"{self}: {what}: {without_passwords(said)}") from None
+            raise ProblemError(f"{self}: {what}: {printable(without_passwords(said))}") from None
 
 
 def _opened(url: str) -> tuple[Any, str]:

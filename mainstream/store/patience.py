@@ -9,7 +9,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-class NoAnswerError(TimeoutError):
+class NoAnswerError(Exception):
     """There was no answer in time."""
 
 

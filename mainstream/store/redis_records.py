@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from mainstream._optional import require
+from mainstream.description import printable
 from mainstream.errors import ProblemError
 from mainstream.files import reason
 from mainstream.store.address import VARIABLE, is_name, passwords, without_passwords
@@ -72,7 +73,13 @@ class RedisRecords:
         return self._shown
 
     def identity(self) -> str:
-        self._ask(lambda: self._redis.set("mainstream:store", uuid4().hex, nx=True))
+        own = self._identity()
+        if not own:  # a Redis that is full can still be asked, and packages removed
+            self._ask(lambda: self._redis.set("mainstream:store", uuid4().hex, nx=True))
+            own = self._identity()
+        return own
+
+    def _identity(self) -> str:
         return bytes(self._ask(lambda: self._redis.getrange("mainstream:store", 0, 99))).decode("ascii", "replace")
 
     def names(self) -> list[str]:
@@ -145,7 +152,7 @@ class RedisRecords:
         said = reason(error)
         for secret in self._secrets:
             said = said.replace(secret, "***")
-        return without_passwords(said)
+        return printable(without_passwords(said))
 
 
 def _package(name: str) -> str:

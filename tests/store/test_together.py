@@ -33,7 +33,7 @@ class Stopping(Folder):
         super().__init__(url)
         self.uses, self.at, self.stop = 0, at, stop
 
-    def _call(self, call: Callable[[], _T], seconds: float = 20.0) -> _T:
+    def _call(self, call: Callable[[], _T], seconds: float | None = None) -> _T:
         if self.uses == self.at:
             self.stop()
         self.uses += 1
