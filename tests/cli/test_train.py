@@ -92,6 +92,32 @@ def test_what_a_training_that_was_killed_kept_of_its_images_goes_with_the_next_s
     assert read_package(tmp_path / "models/shapes")
 
 
+def test_a_package_goes_into_a_store_when_it_is_done(given: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec", reason="needs the extra store")
+    from mainstream.store import open_store
+    from mainstream.store.address import Reference
+
+    for name, store, message in (
+        ("shapes", "/dev/null", "/dev/null: owner cannot be read: not a directory"),
+        ("-", tmp_path / "store", "package name '-': it has to be letters"),
+        ("shapes", "redis://:geheim@127.0.0.1:1/0?files=/tmp/none", "redis://***@127.0.0.1:1/0: cannot be reached"),
+    ):
+        command = [*arguments(given, tmp_path, *QUICK, "--store", store)]
+        command[2] = name
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"mainstream: {message}") and done.stderr.count("\n") == 1
+        assert not (tmp_path / "models").exists()  # it is told before anything is trained
+    code, printed, errors = run(given, tmp_path, *QUICK, "--store", tmp_path / "store")
+    assert (code, errors) == (0, "")
+    assert printed.splitlines()[-1].split() == ["pushed", "shapes@1", "to", str(tmp_path / "store")]
+    open_store(str(tmp_path / "store")).pull(Reference("shapes"), tmp_path / "pulled")
+    trained = tmp_path / "models/shapes"
+    for path in trained.rglob("*"):
+        if path.is_file():
+            assert (tmp_path / "pulled" / path.relative_to(trained)).read_bytes() == path.read_bytes()
+
+
 def test_what_the_documents_show_works(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/training.md")]
     (command,) = {*re.findall(r"^    mainstream (train .*)$", "\n".join(pages), flags=re.MULTILINE)}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -227,6 +229,21 @@ def test_wrong_names_in_a_problem(tmp_path: Path, name: str, message: str) -> No
     said = refused(lambda: load_problem(problem, fetch=store.fetch))
     assert said.startswith(f"{problem}: apps[0]: package: ")
     assert message in said
+
+
+def test_the_problem_in_the_docs_names_packages_in_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    text = (Path(__file__).parents[2] / "docs/packages.md").read_text(encoding="utf-8")
+    (apps,) = re.findall(r"^    (apps:\n(?:      .*\n)+)", text, flags=re.MULTILINE)
+    model = "{total_layers: 6, layer_latencies: [1, 1, 1, 1, 1, 1], frozen_layer_names: {0: in, 2: a, 4: b, 6: out}}"
+    problem = tmp_path / "problem.yaml"
+    problem.write_text(f"video: {{stream_fps: 10}}\nmodel: {model}\n{dedent('    ' + apps)}", encoding="utf-8")
+    store = open_store(str(tmp_path / "store"))
+    store.push(package(tmp_path / "dogs"))
+    store.push(package(tmp_path / "dogs2", fill=9))
+    one, two = load_problem(problem, fetch=store.fetch).apps
+    assert one.name == two.name == "dogs"
+    assert one.model_path != two.model_path
 
 
 def test_a_package_in_a_store_that_is_not_calibrated_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
