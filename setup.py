@@ -14,6 +14,7 @@ EXTRAS = {
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})
 EXTRAS["test"] = [
     *EXTRAS["all"],
+    "fsspec[http]>=2025.3",
     "highspy>=1.9",
     "hypothesis>=6.100",
     "pytest>=8",

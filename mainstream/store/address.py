@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.formats.problem import STORE
+from mainstream.store.records import as_number
 
 VARIABLE: Final = "MAINSTREAM_STORE"
 """Environment variable with the URL of the store to use where none is given."""
@@ -21,7 +22,6 @@ PULLED: Final = "~/.mainstream/pulled"
 
 _REDIS: Final = ("redis", "rediss")
 _LONGEST_NAME: Final = 100
-_LARGEST_NUMBER: Final = 2**53
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class Address:
         if url.startswith(STORE):
             raise ProblemError(f"store {shown(url)}: {STORE} names a package in a store; give the store's own URL")
         if url.split(":")[0] not in _REDIS or "://" not in url:
-            return cls(_whole(url), _whole(url))
+            return cls(absolute(url), absolute(url))
         parts = _redis(url)
-        return cls(parts._replace(query="").geturl(), _whole(_files(parts)))
+        return cls(parts._replace(query="").geturl(), absolute(_files(parts)))
 
     def __str__(self) -> str:
         return without_passwords(self.records)
@@ -99,11 +99,12 @@ class Reference:
         name, at, version = given.removeprefix(STORE).partition("@")
         if not at:
             return cls(check_name(name))
-        if not re.fullmatch("[1-9][0-9]{0,15}", version) or int(version) > _LARGEST_NUMBER:
+        number = as_number(version)
+        if number is None:
             raise ProblemError(
                 f"package {shown(given)}: the version has to be a whole number, 1 or more, as in {STORE}NAME@3"
             )
-        return cls(check_name(name), int(version))
+        return cls(check_name(name), number)
 
     def __str__(self) -> str:
         return self.name if self.version is None else f"{self.name}@{self.version}"
@@ -147,7 +148,7 @@ def passwords(url: str) -> list[str]:
     return [word for password in found for word in (password, unquote(password)) if word]
 
 
-def _whole(url: str) -> str:
+def absolute(url: str) -> str:
     """A folder's name as an absolute path; a URL as it is."""
     if "://" in url or "::" in url:
         return url

@@ -10,14 +10,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mainstream.errors import ProblemError
 from mainstream.store.address import is_name
 from mainstream.store.folder import Folder
-from mainstream.store.records import LARGEST, Kind
+from mainstream.store.records import LARGEST, LARGEST_NUMBER, TRIES, Kind, as_number, no_number
 
 _PACKAGES: Final = "packages"
-_TRIES: Final = 1000
-"""Others that may take a number first, one after the other."""
 
 
 class FileRecords:
@@ -41,25 +38,23 @@ class FileRecords:
         return [name for name in self._folder.names(_PACKAGES) if is_name(name)]
 
     def numbers(self, name: str) -> list[int]:
-        return self._numbers(name, "json")
+        return self._numbers(name, ".json")
 
-    def _numbers(self, name: str, ending: str) -> list[int]:
-        found = (re.fullmatch(rf"([1-9][0-9]{{0,15}})\.{ending}", file) for file in self._files(name))
-        return sorted(int(match[1]) for match in found if match)
-
-    def _files(self, name: str) -> list[str]:
-        return self._folder.names(f"{_PACKAGES}/{name}")
+    def _numbers(self, name: str, *endings: str) -> list[int]:
+        files = self._folder.names(f"{_PACKAGES}/{name}")
+        found = {as_number(file.removesuffix(end)) for file in files for end in endings if file.endswith(end)}
+        return sorted(number for number in found if number is not None)
 
     def read(self, name: str, number: int) -> bytes | None:
         return self._folder.read(f"{_PACKAGES}/{name}/{number}.json", LARGEST)
 
     def add(self, name: str, record: bytes) -> int:
-        first = max(self._numbers(name, "(?:number|json)"), default=0) + 1
-        for number in range(first, first + _TRIES):
+        first = max(self._numbers(name, ".number", ".json"), default=0) + 1
+        for number in range(first, min(first + TRIES, LARGEST_NUMBER + 1)):
             if self._folder.create(f"{_PACKAGES}/{name}/{number}.number", b"taken\n"):
                 self._folder.put(f"{_PACKAGES}/{name}/{number}.json", iter([record]))
                 return number
-        raise ProblemError(f"{self._folder}: {_TRIES:,} others pushed {name} first; try again")
+        raise no_number(name)
 
     def remove(self, name: str, number: int) -> bool:
         return self._folder.remove(f"{_PACKAGES}/{name}/{number}.json")

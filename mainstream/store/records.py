@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Final, Literal, Protocol
+
+from mainstream.errors import ProblemError
 
 Kind = Literal["pushing", "cleaning"]
 
 LARGEST: Final = 2**22
 """Bytes of a record or a note; one of a hundred chokepoints has 20,000."""
+
+
+LARGEST_NUMBER: Final = 10**9 - 1
+TRIES: Final = 1000
+"""Numbers that others may take first, one after the other."""
 
 
 class Records(Protocol):
@@ -34,7 +42,13 @@ class Records(Protocol):
         ...
 
     def add(self, name: str, record: bytes) -> int:
-        """Keep a record; its number is larger than any that the name ever had, and nobody else gets it."""
+        """Keep a record; its number is larger than any that the name ever had, and nobody else gets it.
+
+        Raises
+        ------
+        ProblemError
+            The numbers of the name have come to their end.
+        """
         ...
 
     def remove(self, name: str, number: int) -> bool:
@@ -52,6 +66,16 @@ class Records(Protocol):
     def drop(self, kind: Kind, key: str) -> None:
         """Take a note away."""
         ...
+
+
+def as_number(text: str) -> int | None:
+    """The number of a record; None where a text is none."""
+    return int(text) if re.fullmatch("[1-9][0-9]{0,8}", text) else None
+
+
+def no_number(name: str) -> ProblemError:
+    """What an addition raises that finds no number."""
+    return ProblemError(f"{name}: has no number left, or {TRIES:,} others took one first; try again, or another name")
 
 
 def as_json(values: object, *, sort_keys: bool = False) -> bytes:

@@ -21,7 +21,7 @@ from mainstream.errors import ProblemError
 from mainstream.files import reason
 from mainstream.store.address import VARIABLE, is_name, passwords, without_passwords
 from mainstream.store.patience import NoAnswerError, within
-from mainstream.store.records import LARGEST, Kind
+from mainstream.store.records import LARGEST, LARGEST_NUMBER, TRIES, Kind, as_number, no_number
 
 _CONNECT_S: Final = 5.0
 _ANSWER_S: Final = 20.0
@@ -87,17 +87,20 @@ class RedisRecords:
         return sorted(name for name in names if is_name(name))
 
     def numbers(self, name: str) -> list[int]:
-        return sorted(int(number) for number in self._keys(_package(name)) if number.isdigit() and len(number) <= 16)
+        found = (as_number(key.decode("ascii", "replace")) for key in self._keys(_package(name)))
+        return sorted(number for number in found if number is not None)
 
     def read(self, name: str, number: int) -> bytes | None:
         return self._value(_package(name), str(number))
 
     def add(self, name: str, record: bytes) -> int:
-        # A name's own counter may have been lost with Redis' last second; what is there is never written over.
-        while True:
+        for _ in range(TRIES):
             number = int(self._ask(lambda: self._redis.hincrby("mainstream:numbers", name, 1)))
+            if not 0 < number <= LARGEST_NUMBER:
+                break
             if self._ask(partial(self._redis.hsetnx, _package(name), str(number), record)):
                 return number
+        raise no_number(name)
 
     def remove(self, name: str, number: int) -> bool:
         return bool(self._ask(lambda: self._redis.hdel(_package(name), str(number))))

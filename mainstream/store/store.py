@@ -16,7 +16,7 @@ from mainstream.errors import ProblemError
 from mainstream.files import naming, reason
 from mainstream.formats.curve import Curve
 from mainstream.formats.package import Package, read_package, save_package
-from mainstream.store.address import PULLED, Address, Reference, check_name
+from mainstream.store.address import PULLED, Address, Reference, absolute, check_name
 from mainstream.store.cleaning import Cleaned, clean
 from mainstream.store.file_records import FileRecords
 from mainstream.store.folder import Folder
@@ -221,7 +221,7 @@ class Store:
             As :meth:`pull`.
         """
         version = self.read(Reference.of(name))
-        folder = Path(PULLED).expanduser() / f"{version.name}-{version.digest.removeprefix('sha256:')[:32]}"
+        folder = Path(absolute(PULLED)) / f"{version.name}-{version.digest.removeprefix('sha256:')[:32]}"
         if not _occupied(folder):
             try:
                 folder.parent.mkdir(parents=True, exist_ok=True)
@@ -282,7 +282,7 @@ class Store:
         ProblemError
             The store cannot be reached.
         """
-        return self._records.numbers(name)
+        return self._records.numbers(check_name(name))
 
     def remove(self, name: str, numbers: list[int]) -> Cleaned:
         """Remove versions, then the model files that no version names any more.
@@ -292,6 +292,7 @@ class Store:
         ProblemError
             There is no such version, or the store cannot be written.
         """
+        check_name(name)
         self._files.belong_to(self._records.identity())
         for number in numbers:
             if not self._records.remove(name, number):

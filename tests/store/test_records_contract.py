@@ -67,6 +67,23 @@ def test_a_number_is_never_given_again(make: Make) -> None:
     assert records.add("dogs", b"z") == 5
 
 
+def test_numbers_that_have_come_to_their_end(make: Make, url: str) -> None:  # noqa: F811
+    records = make()
+    records.add("dogs", b"x")
+    if Address.of(url).in_redis:
+        import redis
+
+        server = redis.Redis(port=int(Address.of(url).records.rpartition(":")[2].split("/")[0]))
+        server.hset("mainstream:numbers", "dogs", 10**9 - 1)
+        server.hset("mainstream:numbers", "cats", -5)
+    else:
+        for name, number in (("dogs", 10**9 - 1), ("cats", 10**400)):
+            Folder(Address.of(url).files).create(f"packages/{name}/{number}.number"[:250], b"")
+    with pytest.raises(ProblemError, match="dogs: has no number left"):
+        records.add("dogs", b"x")
+    assert records.numbers("dogs") == [1]
+
+
 def test_all_who_add_at_once_get_numbers_of_their_own(make: Make) -> None:
     def add(one: int) -> dict[int, bytes]:
         records = make()
