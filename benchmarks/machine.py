@@ -9,10 +9,10 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Final
 
 from benchmarks.processes import ROOT
+from mainstream.graphs.onednn import processor
 
 _PACKAGES: Final = ("numpy", "numba", "ortools", "highspy")
 
@@ -24,7 +24,7 @@ def description() -> dict[str, str]:
         "command": f"python -m benchmarks {shlex.join(sys.argv[1:])}".strip(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB, {platform.system()}",
+        "machine": f"{processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB, {platform.system()}",
         "versions": f"Python {platform.python_version()}, {packages}",
         "load at the start": load(),
     }
@@ -40,16 +40,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "missing"
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _memory_gb() -> float:

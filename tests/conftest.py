@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import ortools.sat.python.cp_model  # noqa: F401
 import pytest
+from support.redis_server import RedisServer
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +18,28 @@ def log_as_it_was() -> Iterator[None]:
     yield
     log.handlers[:], log.propagate = handlers, propagate
     log.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=("folder", "file", "memory", "dir", "redis"))
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Of a store that is empty."""
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis_server")
+        yield server.url(tmp_path / "models of a store")
+        import redis
+
+        redis.Redis(port=server.port).flushall()
+    else:
+        yield {
+            "folder": str(tmp_path / "a store"),
+            "file": f"file://{tmp_path}/a store",
+            "memory": f"memory://{uuid4().hex}/store",
+            "dir": f"dir::file://{tmp_path}/a store",
+        }[request.param]

@@ -16,6 +16,7 @@ from mainstream.ranges import Positive, Probability
 
 if TYPE_CHECKING:
     from mainstream.formats.package import Estimate, Package
+    from mainstream.store.store import Store
     from mainstream.store.version import Version
 
 
@@ -102,22 +103,21 @@ class _InFolder:
         from mainstream.formats.package import read_package
 
         self._folder = folder
-        self._store = store
+        self._store: Store | None = None
         self.package, self.curve = read_package(folder)
         self.pushed: Version | None = None
         if store is not None:
             from mainstream.store import open_store
 
-            open_store(store).check(self.package.name)
+            self._store = open_store(store)
+            self._store.check(self.package.name)
 
     def save(self, package: Package) -> None:
         from mainstream.formats.package import save_package
 
         save_package(package, self.curve, self._folder)
         if self._store is not None:
-            from mainstream.store import open_store
-
-            self.pushed = open_store(self._store).push(self._folder).version
+            self.pushed = self._store.push(self._folder).version
 
 
 class _InStore:

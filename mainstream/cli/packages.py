@@ -179,9 +179,9 @@ def rm(
             raise ProblemError(f"command line: {reference}: name a version, {reference}@1, or give --all-versions")
     opened = open_store(store)
     for reference in references:
-        numbers = [opened.read(reference).number] if reference.version is None else [reference.version]
-        if reference.version is None:
-            numbers = opened.numbers(reference.name)
+        numbers = opened.numbers(reference.name) if reference.version is None else [reference.version]
+        if not numbers:
+            raise opened.unknown(reference.name)
         cleaned = opened.remove(reference.name, numbers)
         done = ", ".join(f"{reference.name}@{number}" for number in numbers)
         typer.echo(f"removed {done} and {cleaned.removed} model files")

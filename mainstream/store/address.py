@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from mainstream.description import shown
+from mainstream.description import printable, shown
 from mainstream.errors import ProblemError
 from mainstream.formats.problem import STORE
 from mainstream.store.records import as_number
@@ -146,6 +146,13 @@ def passwords(url: str) -> list[str]:
     """The passwords in a URL, as they are written and as they are meant."""
     found = re.findall(r"://[^:/@\s]*:([^\s]*)@", url)
     return [word for password in found for word in (password, unquote(password)) if word]
+
+
+def safe(said: str, url: str) -> str:
+    """What a library said of a store, as one line without passwords."""
+    for password in passwords(url):
+        said = said.replace(password, "***")
+    return printable(without_passwords(said))
 
 
 def absolute(url: str) -> str:

@@ -9,10 +9,9 @@ from typing import IO, Any, Final, TypeVar
 from uuid import uuid4
 
 from mainstream._optional import require
-from mainstream.description import printable
 from mainstream.errors import MissingExtraError, ProblemError
 from mainstream.files import reason
-from mainstream.store.address import passwords, without_passwords
+from mainstream.store.address import safe, without_passwords
 from mainstream.store.patience import within
 
 CHUNK: Final = 2**20
@@ -45,7 +44,7 @@ class Folder:
     def __init__(self, url: str) -> None:
         require("fsspec", "store")
         self.shown = without_passwords(url)
-        self._secrets = passwords(url)
+        self._url = url
         with self._telling("cannot be opened"):
             self._files, root = within(_ANSWER_S, lambda: _opened(url))
         self._near = "file" in _protocols(self._files)
@@ -175,9 +174,7 @@ class Folder:
             said = reason(error) or type(error).__name__
             if isinstance(error, NotImplementedError):
                 said = "this kind of store cannot do that"
-            for secret in self._secrets:
-                said = said.replace(secret, "***")
-            raise ProblemError(f"{self}: {what}: {printable(without_passwords(said))}") from None
+            raise ProblemError(f"{self}: {what}: {safe(said, self._url)}") from None
 
 
 def _opened(url: str) -> tuple[Any, str]:

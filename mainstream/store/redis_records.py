@@ -16,10 +16,9 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from mainstream._optional import require
-from mainstream.description import printable
 from mainstream.errors import ProblemError
 from mainstream.files import reason
-from mainstream.store.address import VARIABLE, is_name, passwords, without_passwords
+from mainstream.store.address import VARIABLE, is_name, safe, without_passwords
 from mainstream.store.patience import NoAnswerError, within
 from mainstream.store.records import LARGEST, LARGEST_NUMBER, TRIES, Kind, as_number, no_number
 
@@ -55,7 +54,7 @@ class RedisRecords:
 
         parts = urlsplit(url)
         self._shown = without_passwords(url)
-        self._secrets = passwords(url)
+        self._url = url
         self._redis = Redis(
             host=parts.hostname or "",
             port=parts.port or 6379,
@@ -143,19 +142,13 @@ class RedisRecords:
                 f"redis://USER:PASSWORD@HOST:PORT/DB, best in the environment variable {VARIABLE}"
             ) from None
         except (exceptions.ConnectionError, exceptions.TimeoutError, NoAnswerError, OSError) as error:
-            raise ProblemError(f"{self}: cannot be reached: {self._said(error)}") from None
+            raise ProblemError(f"{self}: cannot be reached: {safe(reason(error), self._url)}") from None
         except exceptions.ReadOnlyError:
             raise ProblemError(f"{self}: this Redis is a replica that cannot be written; name the primary") from None
         except exceptions.OutOfMemoryError:
             raise ProblemError(f"{self}: this Redis is full; raise its maxmemory, or remove packages") from None
         except exceptions.RedisError as error:
-            raise ProblemError(f"{self}: {self._said(error)}") from None
-
-    def _said(self, error: Exception) -> str:
-        said = reason(error)
-        for secret in self._secrets:
-            said = said.replace(secret, "***")
-        return printable(without_passwords(said))
+            raise ProblemError(f"{self}: {safe(reason(error), self._url)}") from None
 
 
 def _package(name: str) -> str:

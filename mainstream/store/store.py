@@ -174,9 +174,7 @@ class Store:
         """
         numbers = self._records.numbers(reference.name)
         if not numbers:
-            known = [name for name in self._records.names() if self._records.numbers(name)]
-            advice = nearest(reference.name, known) if known else "there is none yet"
-            raise ProblemError(f"{self}: no package {shown(reference.name)}; {advice[:200]}")
+            raise self.unknown(reference.name)
         number = numbers[-1] if reference.version is None else reference.version
         record = self._records.read(reference.name, number) if number in numbers else None
         if record is None:
@@ -283,6 +281,12 @@ class Store:
             The store cannot be reached.
         """
         return self._records.numbers(check_name(name))
+
+    def unknown(self, name: str) -> ProblemError:
+        """What to say of a name without versions: which name is nearest."""
+        known = [name for name in self._records.names() if self._records.numbers(name)]
+        advice = nearest(name, known) if known else "there is none yet"
+        return ProblemError(f"{self}: no package {shown(name)}; {advice[:200]}")
 
     def remove(self, name: str, numbers: list[int]) -> Cleaned:
         """Remove versions, then the model files that no version names any more.

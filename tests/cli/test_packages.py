@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("fsspec", reason="needs the extra store")
 
-from support.stores import contents, package, parts, redis_server, url  # noqa: F401
+from support.stores import contents, package, parts
 
 from mainstream.formats.package import read_package
 from mainstream.store import open_store
@@ -68,7 +68,7 @@ def test_the_commands_of_the_docs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["folder", "redis"], indirect=True)
-def test_what_is_asked_of_a_store(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_what_is_asked_of_a_store(url: str, tmp_path: Path) -> None:
     at: dict[str, Any] = {"home": tmp_path, "MAINSTREAM_STORE": url}
     assert done("packages", "list", **at)[0].startswith("no packages in ")
     assert json.loads("".join(done("packages", "list", "--json", "-", **at))) == []
@@ -113,6 +113,14 @@ def test_what_a_stranger_wrote_obeys_no_terminal(tmp_path: Path) -> None:
     for given in (["list"], ["show", "dogs"], ["show", "./dogs"], ["show", "dogs", "--json", "-"]):
         printed = run("packages", *given, home=tmp_path).stdout
         assert "evil" in printed and printed.replace("\n", "").isprintable()
+
+
+def test_rm_removes_a_package_whose_newest_version_is_damaged(tmp_path: Path) -> None:
+    at: dict[str, Any] = {"home": tmp_path, "MAINSTREAM_STORE": str(tmp_path / "store")}
+    done("packages", "push", package(tmp_path / "dogs"), **at)
+    parts(str(tmp_path / "store"))[0].add("dogs", b"{}")
+    assert done("packages", "rm", "dogs", "--all-versions", **at) == ["removed dogs@1, dogs@2 and 3 model files"]
+    assert "no package 'dogs'" in refused("packages", "rm", "dogs", "--all-versions", **at)
 
 
 def test_rm_removes_what_it_is_told(tmp_path: Path) -> None:

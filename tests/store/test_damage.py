@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("fsspec", reason="needs the extra store")
 
-from support.stores import package, parts, redis_server, refused, url  # noqa: F401
+from support.stores import package, parts, refused
 
 from mainstream.store import open_store
 from mainstream.store.address import Reference
 from mainstream.store.version import _digest
 
 
-def damage_file(url: str, key: str, content: bytes) -> None:  # noqa: F811
+def damage_file(url: str, key: str, content: bytes) -> None:
     parts(url)[1].put(f"files/{key}", iter([content]))
 
 
 @pytest.mark.parametrize("damaged", [b"\0" * 20_000, b"\1" * 19_999, b"\1" * 20_001, b""])
-def test_a_model_that_does_not_match_its_digest(url: str, tmp_path: Path, damaged: bytes) -> None:  # noqa: F811
+def test_a_model_that_does_not_match_its_digest(url: str, tmp_path: Path, damaged: bytes) -> None:
     store = open_store(url)
     version = store.push(package(tmp_path / "dogs")).version
     damage_file(url, version.files["models/0.pb"].sha256, damaged)
@@ -35,7 +36,7 @@ def test_a_model_that_does_not_match_its_digest(url: str, tmp_path: Path, damage
     assert sorted(path.name for path in tmp_path.iterdir() if "store" not in path.name) == ["dogs"]
 
 
-def with_record(url: str, change: object) -> None:  # noqa: F811
+def with_record(url: str, change: object) -> None:
     """Push what the newest record of dogs becomes."""
     records, _ = parts(url)
     text = records.read("dogs", 1)
@@ -45,27 +46,27 @@ def with_record(url: str, change: object) -> None:  # noqa: F811
     records.add("dogs", changed if isinstance(changed, bytes) else json.dumps(values).encode())
 
 
-def redigested(values: dict[str, object]) -> None:
+def redigested(values: dict[str, Any]) -> None:
     """Give a changed record the digest of what it holds, as whoever means harm would."""
     with suppress(ValueError):  # a number that JSON does not have
         values["digest"] = _digest(values["content"])
 
 
 def models(to: str) -> object:
-    def change(values: dict[str, dict[str, dict[str, dict[str, object]]]]) -> None:
+    def change(values: dict[str, Any]) -> None:
         content = values["content"]
-        content["package"]["models"]["0"] = to  # type: ignore[assignment]
+        content["package"]["models"]["0"] = to
         content["files"][to] = content["files"].pop("models/0.pb")
-        redigested(values)  # type: ignore[arg-type]
+        redigested(values)
 
     return change
 
 
 def setting(*path: str, to: object) -> object:
-    def change(values: dict[str, object]) -> None:
+    def change(values: dict[str, Any]) -> None:
         inner = values
         for key in path[:-1]:
-            inner = inner[key]  # type: ignore[assignment]
+            inner = inner[key]
         inner[path[-1]] = to
         redigested(values)
 
@@ -106,7 +107,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("url", ["folder", "redis"], indirect=True)
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_record_is_one_line_and_hides_no_others(url: str, tmp_path: Path, damage: str) -> None:  # noqa: F811
+def test_a_damaged_record_is_one_line_and_hides_no_others(url: str, tmp_path: Path, damage: str) -> None:
     change, message = DAMAGE[damage]
     store = open_store(url)
     store.push(package(tmp_path / "dogs"))

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("fsspec", reason="needs the extra store")
 
 from support.redis_server import RedisServer
-from support.stores import contents, package, parts, redis_server, url  # noqa: F401
+from support.stores import contents, package, parts
 
 from mainstream.store import open_store
 from mainstream.store.address import Reference
@@ -23,14 +23,14 @@ from mainstream.store.under_way import Note
 TESTS = Path(__file__).parents[1]
 
 
-def kill_pushes(url: str, folder: Path, *how: str) -> list[str]:  # noqa: F811
+def kill_pushes(url: str, folder: Path, *how: str) -> list[str]:
     command = [sys.executable, "-m", "support.pushing", url, str(folder), *how]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TESTS, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
 
-def check(url: str, first: dict[str, bytes], later: dict[str, bytes], ended: list[str], folder: Path) -> int:  # noqa: F811
+def check(url: str, first: dict[str, bytes], later: dict[str, bytes], ended: list[str], folder: Path) -> int:
     """Every version that is seen is whole; those of pushes that came to their end are seen. How many there are."""
     store = open_store(url)
     (entry,) = store.entries()
@@ -43,7 +43,7 @@ def check(url: str, first: dict[str, bytes], later: dict[str, bytes], ended: lis
     return len(entry.numbers)
 
 
-def clean_up(url: str) -> None:  # noqa: F811
+def clean_up(url: str) -> None:
     """What killed pushes left behind goes with the first cleaning a day later."""
     store = open_store(url)
     records, folder = parts(url)
@@ -57,7 +57,7 @@ def clean_up(url: str) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("url", ["folder", "redis"], indirect=True)
-def test_a_push_that_is_killed_at_any_step(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_a_push_that_is_killed_at_any_step(url: str, tmp_path: Path) -> None:
     first = contents(package(tmp_path / "dogs"))
     open_store(url).push(tmp_path / "dogs")
     later = contents(package(tmp_path / "dogs2", fill=9, events=None))
@@ -73,7 +73,7 @@ def test_a_push_that_is_killed_at_any_step(url: str, tmp_path: Path) -> None:  #
 
 
 @pytest.mark.parametrize("url", ["folder", "redis"], indirect=True)
-def test_a_push_that_is_killed_at_any_time(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_a_push_that_is_killed_at_any_time(url: str, tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     rng = random.Random(seed)

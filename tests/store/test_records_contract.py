@@ -9,7 +9,6 @@ import pytest
 
 pytest.importorskip("fsspec", reason="needs the extra store")
 
-from support.stores import redis_server, url  # noqa: F401
 
 from mainstream import ProblemError
 from mainstream.store.address import Address
@@ -22,7 +21,7 @@ Make = Callable[[], Records]
 
 
 @pytest.fixture
-def make(url: str) -> Make:  # noqa: F811
+def make(url: str) -> Make:
     """Makes records that are the same ones each time."""
     address = Address.of(url)
 
@@ -67,7 +66,7 @@ def test_a_number_is_never_given_again(make: Make) -> None:
     assert records.add("dogs", b"z") == 5
 
 
-def test_numbers_that_have_come_to_their_end(make: Make, url: str) -> None:  # noqa: F811
+def test_numbers_that_have_come_to_their_end(make: Make, url: str) -> None:
     records = make()
     records.add("dogs", b"x")
     if Address.of(url).in_redis:
@@ -119,7 +118,7 @@ def test_a_record_that_is_too_large_is_not_read(make: Make) -> None:
 
 
 @pytest.mark.parametrize("url", ["redis"], indirect=True)
-def test_names_that_are_none_are_left_out(make: Make, url: str) -> None:  # noqa: F811
+def test_names_that_are_none_are_left_out(make: Make, url: str) -> None:
     import redis
 
     server = redis.Redis(port=Address.of(url).records.rpartition(":")[2].split("/")[0])

@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ pytest.importorskip("fsspec", reason="needs the extra store")
 
 from support.packages import CURVE, EVENTS
 from support.redis_server import RedisServer
-from support.stores import contents, package, parts, redis_server, refused, url  # noqa: F401
+from support.stores import contents, package, parts, refused
 
 from mainstream.formats.package import Events, Package, read_package
 from mainstream.io import load_package, load_problem, save_problem
@@ -24,7 +25,7 @@ from mainstream.store.model_files import ModelFiles
 from mainstream.store.records import Records
 
 
-def stored(url: str) -> list[str]:  # noqa: F811
+def stored(url: str) -> list[str]:
     return ModelFiles(parts(url)[1]).keys()
 
 
@@ -33,7 +34,7 @@ def pulled(store: Store, name: str, folder: Path) -> dict[str, bytes]:
     return contents(folder)
 
 
-def test_what_is_pulled_is_what_was_pushed(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_what_is_pulled_is_what_was_pushed(url: str, tmp_path: Path) -> None:
     dogs = package(tmp_path / "dogs")
     store = open_store(url)
     assert store.entries() == []
@@ -47,7 +48,7 @@ def test_what_is_pulled_is_what_was_pushed(url: str, tmp_path: Path) -> None:  #
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_versions_are_counted_and_stay_what_they_are(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_versions_are_counted_and_stay_what_they_are(url: str, tmp_path: Path) -> None:
     store = open_store(url)
     before = contents(package(tmp_path / "dogs"))
     store.push(tmp_path / "dogs")
@@ -60,7 +61,7 @@ def test_versions_are_counted_and_stay_what_they_are(url: str, tmp_path: Path) -
     assert (entry.name, entry.numbers, entry.newest) == ("dogs", (1, 2), store.read(Reference("dogs", 2)))
 
 
-def test_equal_model_files_are_kept_once(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_equal_model_files_are_kept_once(url: str, tmp_path: Path) -> None:
     store = open_store(url)
     first = store.push(package(tmp_path / "dogs"))
     (tmp_path / "dogs" / "models" / "0.pb").write_bytes(b"other")
@@ -76,7 +77,7 @@ def test_equal_model_files_are_kept_once(url: str, tmp_path: Path) -> None:  # n
     assert pulled(store, "same", tmp_path / "pulled") == contents(same)
 
 
-def test_rm_removes_what_no_version_names_any_more(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_rm_removes_what_no_version_names_any_more(url: str, tmp_path: Path) -> None:
     store = open_store(url)
     store.push(package(tmp_path / "dogs"))
     (tmp_path / "dogs" / "models" / "0.pb").write_bytes(b"other")
@@ -91,7 +92,7 @@ def test_rm_removes_what_no_version_names_any_more(url: str, tmp_path: Path) -> 
     assert str(store.push(tmp_path / "dogs").version) == "dogs@3"
 
 
-def test_what_is_not_there_is_one_line(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_what_is_not_there_is_one_line(url: str, tmp_path: Path) -> None:
     store = open_store(url)
     assert refused(store.read, Reference("dogs")) == f"{store}: no package 'dogs'; there is none yet"
     store.push(package(tmp_path / "dogs"))
@@ -108,7 +109,7 @@ def test_what_is_not_there_is_one_line(url: str, tmp_path: Path) -> None:  # noq
     assert pulled(store, "dogs", tmp_path / "empty") == contents(tmp_path / "dogs")
 
 
-def test_what_cannot_be_pushed(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_what_cannot_be_pushed(url: str, tmp_path: Path) -> None:
     store = open_store(url)
     folder = package(tmp_path / "dogs", name="dogs in straße #7")
     assert "package name 'dogs in straße #7': it has to be letters" in refused(store.push, folder)
@@ -128,7 +129,7 @@ def test_what_cannot_be_pushed(url: str, tmp_path: Path) -> None:  # noqa: F811
 
 
 def test_a_model_that_changes_while_it_is_pushed(
-    url: str,  # noqa: F811
+    url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -136,9 +137,9 @@ def test_a_model_that_changes_while_it_is_pushed(
     dogs = package(tmp_path / "dogs")
     noted = type(parts(url)[0]).note
 
-    def note(self: Records, *given: object) -> None:
+    def note(self: Records, *given: Any) -> None:
         (dogs / "models" / "4.pb").write_bytes(b"trained on")
-        noted(self, *given)  # type: ignore[arg-type]
+        noted(self, *given)
 
     monkeypatch.setattr(type(parts(url)[0]), "note", note)
     assert refused(store.push, dogs).endswith("4.pb: was changed while it was pushed; push again")
@@ -156,18 +157,18 @@ def test_a_disk_without_space_is_told_before_anything_is_written(
     assert f"dogs@1: has 60,000 bytes of models; {tmp_path} has 0 left" in said
 
 
-def test_redis_stores_do_not_share_a_folder(redis_server: RedisServer, tmp_path: Path) -> None:  # noqa: F811
+def test_redis_stores_do_not_share_a_folder(redis_server: RedisServer, tmp_path: Path) -> None:
     files = tmp_path / "files"
     first = open_store(redis_server.url(files, db=3))
     first.push(package(tmp_path / "dogs"))
-    for url in (redis_server.url(files, db=4), str(files)):  # noqa: F402
+    for url in (redis_server.url(files, db=4), str(files)):
         other = open_store(url)
         for call in (lambda other=other: other.push(tmp_path / "dogs"), lambda other=other: other.remove("dogs", [1])):
             assert "these model files belong to another store" in refused(call)
     assert pulled(first, "dogs", tmp_path / "pulled") == contents(tmp_path / "dogs")
 
 
-def test_a_calibrated_package_is_the_next_version(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_a_calibrated_package_is_the_next_version(url: str, tmp_path: Path) -> None:
     store = open_store(url)
     first = store.push(package(tmp_path / "dogs", events=None)).version
     described: Package = first.package.model_copy(update={"events": Events.of(EVENTS)})
@@ -178,7 +179,7 @@ def test_a_calibrated_package_is_the_next_version(url: str, tmp_path: Path) -> N
     assert pulled(store, "dogs@2", tmp_path / "pulled") == contents(tmp_path / "calibrated")
 
 
-def test_a_problem_names_packages_in_a_store(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_problem_names_packages_in_a_store(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     store = open_store(url)
     store.push(package(tmp_path / "dogs"))

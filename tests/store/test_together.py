@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("fsspec", reason="needs the extra store")
 
-from support.stores import contents, package, redis_server, url  # noqa: F401
+from support.stores import contents, package
 
 from mainstream.store import Store, open_store
 from mainstream.store.address import Reference
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 class Stopping(Folder):
     """A folder that calls `stop` before its n-th use."""
 
-    def __init__(self, url: str, at: int = -1, stop: Callable[[], None] = lambda: None) -> None:  # noqa: F811
+    def __init__(self, url: str, at: int = -1, stop: Callable[[], None] = lambda: None) -> None:
         self.uses = -(10**9)
         super().__init__(url)
         self.uses, self.at, self.stop = 0, at, stop
@@ -126,14 +126,14 @@ for _ in range(60):
 }
 
 
-def start(url: str, what: str, folder: Path) -> subprocess.Popen[str]:  # noqa: F811
+def start(url: str, what: str, folder: Path) -> subprocess.Popen[str]:
     code = "import sys\nfrom time import sleep\nfrom mainstream import ProblemError\n"
     code += "from mainstream.store import open_store\nstore = open_store(sys.argv[1])\n" + RUN[what]
     return subprocess.Popen([sys.executable, "-c", code, url, str(folder)], stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("url", ["folder", "redis"], indirect=True)
-def test_processes_that_push_one_name_make_versions_of_their_own(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_processes_that_push_one_name_make_versions_of_their_own(url: str, tmp_path: Path) -> None:
     packages = {fill: package(tmp_path / str(fill), fill=fill) for fill in (1, 11)}
     running = {fill: start(url, "push", folder) for fill, folder in packages.items()}
     numbers = {fill: [int(line) for line in one.communicate(timeout=120)[0].split()] for fill, one in running.items()}
@@ -147,7 +147,7 @@ def test_processes_that_push_one_name_make_versions_of_their_own(url: str, tmp_p
 
 
 @pytest.mark.parametrize("url", ["folder", "redis"], indirect=True)
-def test_processes_that_push_and_remove(url: str, tmp_path: Path) -> None:  # noqa: F811
+def test_processes_that_push_and_remove(url: str, tmp_path: Path) -> None:
     packages = [package(tmp_path / str(fill), fill=fill) for fill in (1, 11)]
     running = [start(url, "push", folder) for folder in packages] + [start(url, "rm", tmp_path)]
     for one in running:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.graphs.backend import keras
-from mainstream.trainer.networks import KNOWN
+from mainstream.trainer.networks import KNOWN, build
 
 SIZES = {name: known.smallest for name, known in KNOWN.items()}
 """The smallest frames: the graphs are the same, the tests are fast."""
@@ -56,6 +57,20 @@ def shaken(model: Any, seed: int = 0) -> Any:
         if isinstance(layer, keras().layers.Normalization):
             layer.finalize_state()
     return model
+
+
+def variants(folder: Path, cut: str) -> list[Any]:
+    """Two MobileNetV2 of one base, as fine-tuned with the layers up to `cut` frozen: other weights behind it."""
+    shaken(build("mobilenetv2", size=32)).save(folder / "base.keras")
+    made = []
+    for seed, classes in ((1, 2), (2, 5)):
+        variant = build("mobilenetv2", size=32, classes=classes, weights=folder / "base.keras")
+        number = [layer.name for layer in variant.layers].index(cut)
+        shift = np.random.default_rng(seed).normal
+        for layer in variant.layers[number + 1 :]:
+            layer.set_weights([array + 0.01 * shift(size=array.shape) for array in layer.get_weights()])
+        made.append(variant)
+    return made
 
 
 def noise(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:

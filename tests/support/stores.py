@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from support.packages import make
-from support.redis_server import RedisServer
 
 from mainstream import ProblemError
 from mainstream.store.address import Address
@@ -17,8 +14,6 @@ from mainstream.store.file_records import FileRecords
 from mainstream.store.folder import Folder
 from mainstream.store.records import Records
 from mainstream.store.redis_records import RedisRecords
-
-KINDS = ("folder", "file", "memory", "dir", "redis")
 
 
 def package(folder: Path, *, fill: int = 1, size: int = 20_000, **changes: Any) -> Path:
@@ -33,31 +28,6 @@ def package(folder: Path, *, fill: int = 1, size: int = 20_000, **changes: Any) 
 def contents(folder: Path) -> dict[str, bytes]:
     """What is in a folder, by path."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(params=KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Of a store that is empty."""
-    if request.param == "redis":
-        server: RedisServer = request.getfixturevalue("redis_server")
-        yield server.url(tmp_path / "models of a store")
-        import redis
-
-        redis.Redis(port=server.port).flushall()
-    else:
-        yield {
-            "folder": str(tmp_path / "a store"),
-            "file": f"file://{tmp_path}/a store",
-            "memory": f"memory://{uuid4().hex}/store",
-            "dir": f"dir::file://{tmp_path}/a store",
-        }[request.param]
 
 
 def parts(url: str) -> tuple[Records, Folder]:
