@@ -44,7 +44,7 @@ class Feed:
     Attributes
     ----------
     rate : Rate
-        Of the frames that come.
+        Of the frames that come, since it began to read.
     error : Exception or None
         What ended the source before its end.
     """
@@ -64,6 +64,7 @@ class Feed:
     def start(self) -> None:
         """Begin to read, if that has not begun."""
         if not self._thread.is_alive() and not self._ended:
+            self.rate.begin()
             self._thread.start()
 
     @property

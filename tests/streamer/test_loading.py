@@ -19,6 +19,7 @@ import pytest
 from support.failing_models import alone, write_graph, write_matrix
 from support.terminal import COMMAND
 from support.third_party import Matrices
+from support.waiting import becomes
 
 from mainstream import DeployError
 from mainstream.extensions import PART_LOADERS, Part
@@ -76,8 +77,7 @@ def test_a_plan_that_hangs_in_the_server_is_refused_in_time_and_the_running_one_
                 client.deploy(alone((1, "net.npz")))
             assert runner.unhealthy() == "3 plans hang in this process"
             engine.let_go.set()
-            time.sleep(0.2)
-            assert runner.unhealthy() is None
+            becomes(runner.unhealthy, None)
             assert set(client.deploy(alone((1, "net.npz")))) == {1}
             assert {one.app_id for one in runner.rates()} == {1}
         finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import resource
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from support.failing_models import alone, write_matrix
 from support.third_party import MATRICES
+from support.waiting import comes_true
 
 from mainstream.streamer import LocalRunner, results
 from mainstream.streamer.results import Analysis, ResultsFile
@@ -60,6 +60,10 @@ def test_a_full_disk_pauses_the_results_and_leaves_whole_lines(
     assert again.endswith(f"{50 - sum(written[:50])} lines are lost")
 
 
+def results_lost(runner: LocalRunner) -> float:
+    return runner.registry.get_sample_value("mainstream_results_lost_total") or 0
+
+
 def test_analysis_goes_on_while_the_disk_is_full(tmp_path: Path) -> None:
     write_matrix(tmp_path / "net.npz")
     path = tmp_path / "results.jsonl"
@@ -67,12 +71,11 @@ def test_analysis_goes_on_while_the_disk_is_full(tmp_path: Path) -> None:
     with LocalRunner(source, tmp_path, engine=MATRICES, window_s=0.5, results=path) as runner:
         runner.deploy(alone((1, "net.npz"), fps=50))
         with full_disk(path.stat().st_size + 1000):
-            time.sleep(1)
-            (rate,) = runner.rates()
-        lost = runner.registry.get_sample_value("mainstream_results_lost_total") or 0
-        time.sleep(1.5)
+            analysed = runner.rates()[0].analysed
+            comes_true(lambda: results_lost(runner) > 10 and runner.rates()[0].analysed > analysed + 30)
+        lost, last = results_lost(runner), frames_of(path)[-1]
+        comes_true(lambda: frames_of(path)[-1] > last)
     frames = frames_of(path)
-    assert lost > 10 and rate.analysed > 50
     assert frames == sorted(frames) and max(np.diff(frames)) > lost / 2
 
 

@@ -21,10 +21,11 @@ import pytest
 from support.cameras import RtspCamera
 from support.clips import write_clip
 from support.runtime import CLASSES, SIZE, plan_of, write_models
+from support.waiting import becomes, comes_true
 
 from mainstream import DeployError, ProblemError
 from mainstream.graphs.part import TENSORFLOW
-from mainstream.streamer import LocalRunner, NetPlan
+from mainstream.streamer import LocalRunner, NetPlan, live
 from mainstream.streamer.engine import Engine, run
 from mainstream.streamer.feed import Feed
 from mainstream.streamer.frames import Frame, StoppableSource
@@ -131,9 +132,8 @@ def test_a_plan_that_fails_leaves_the_one_before_running(models: Path, tmp_path:
         with pytest.raises(DeployError, match=r"^net \d: event_class: got 99; the model has classes 0 to 3$"):
             runner.deploy(broken)
         so_far = len(lines(out))
-        time.sleep(0.5)
+        comes_true(lambda: len(lines(out)) > so_far)
         assert [rate.app_id for rate in runner.rates()] == [1]
-        assert len(lines(out)) > so_far
 
 
 def test_a_box_that_is_too_slow_takes_the_newest_frames_and_counts_the_dropped(models: Path, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_box_that_is_too_slow_takes_the_newest_frames_and_counts_the_dropped(m
     fps = 20_000
     with LocalRunner(f"test://?fps={fps}&width=64&height=48", models, window_s=1.0, threads=1, results=out) as runner:
         observed = runner.deploy(plan_of([(0, fps)]))
-        (rate,) = runner.rates()
+    (rate,) = runner.rates()
     assert observed[1] < 0.95 * fps
     frames = [line["frame"] for line in lines(out)]
     assert frames == sorted(set(frames))
@@ -215,14 +215,15 @@ def test_the_end_comes_after_the_last_results_though_a_frame_takes_seconds(tmp_p
         assert len(lines(out)) == 1, time.monotonic() - began
 
 
-def test_closing_waits_once_for_a_camera_that_is_silent(models: Path) -> None:
+def test_closing_waits_once_for_a_camera_that_is_silent(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_END_S", 2.0)
     with RtspCamera() as camera, LocalRunner(camera.uri, models, window_s=0.3) as runner:
         runner.deploy(plan_of([(4, 10)]))
         camera.silent.set()
         time.sleep(0.5)
         began = time.monotonic()
         runner.close()
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 3.9
 
 
 class Broken(StoppableSource):
@@ -242,6 +243,17 @@ def test_whatever_ends_a_source_before_its_end_is_told() -> None:
     assert feed.take(5) is not None and feed.take(5) is None
     feed.close()
     assert str(feed.error) == "no such plane"
+
+
+def test_the_streams_rate_counts_from_when_it_is_read() -> None:
+    feed = Feed(open_source("test://", paced=False), keep_all=True)
+    time.sleep(0.2)
+    began = time.monotonic()
+    feed.start()
+    assert all(feed.take(5) for _ in range(20))
+    rate = feed.rate()
+    feed.close()
+    assert rate >= 20 / (time.monotonic() - began)
 
 
 def test_results_that_cannot_be_written_end_it_with_the_reason(models: Path) -> None:
@@ -291,21 +303,25 @@ def test_prometheus_is_told_rates_frames_latencies_and_compute(models: Path) -> 
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with LocalRunner("test://?fps=20&width=32&height=32", models, window_s=1.0, metrics=address) as runner:
         runner.deploy(plan_of([(4, 10), (6, 5)]))
+        becomes(lambda: metrics_of(address)['mainstream_observed_fps{app="1"}'], pytest.approx(10, abs=2))
+        becomes(lambda: metrics_of(address)['mainstream_observed_fps{app="2"}'], pytest.approx(5, abs=1))
+        becomes(lambda: metrics_of(address)["mainstream_stream_fps"], pytest.approx(20, abs=3))
         found = metrics_of(address)
         assert found['mainstream_target_fps{app="1"}'] == 10
-        assert found['mainstream_observed_fps{app="2"}'] == pytest.approx(5, abs=2)
-        assert found["mainstream_stream_fps"] == pytest.approx(20, abs=3)
         assert found["mainstream_reconnects"] == 0
-        assert found['mainstream_frames_analysed_total{app="1"}'] == pytest.approx(10, abs=2)
-        assert found['mainstream_frames_dropped_total{app="1"}'] <= 1
-        count = found['mainstream_latency_seconds_count{app="1"}']
-        assert count == found['mainstream_frames_analysed_total{app="1"}']
+        analysed, due = (
+            {app: sum(found[f'mainstream_frames_{what}_total{{app="{app}"}}'] for what in counted) for app in (1, 2)}
+            for counted in (["analysed"], ["analysed", "dropped"])
+        )
+        assert due[1] == pytest.approx(2 * due[2], abs=4)
+        # A scrape takes one after the other, and a frame may come between the two.
+        assert found['mainstream_latency_seconds_count{app="1"}'] == pytest.approx(analysed[1], abs=1)
         stem = 'mainstream_compute_seconds_total{app="-1",input_layer="frame",output_layer="first_relu"}'
-        assert 0 < found[stem] < 1
+        assert 0 < found[stem] < analysed[1]
         runner.deploy(plan_of([(4, 10)]))
         found = metrics_of(address)
         assert 'mainstream_target_fps{app="2"}' not in found
-        assert found['mainstream_frames_analysed_total{app="2"}'] >= 4
+        assert found['mainstream_frames_analysed_total{app="2"}'] >= analysed[2]
         with pytest.raises(ProblemError, match=rf"^metrics: cannot listen at {address}: Address already in use$"):
             LocalRunner("test://", models, metrics=address)
 

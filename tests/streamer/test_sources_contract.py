@@ -14,6 +14,7 @@ import pytest
 from support.cameras import HttpCamera, RtspCamera
 from support.clips import write_clip
 from support.third_party import SLIDES_OPENER, Slides
+from support.waiting import comes_true
 
 from mainstream import ProblemError
 from mainstream.extensions import SOURCES, Source
@@ -70,9 +71,9 @@ def test_closing_lets_go_a_thread_that_waits_and_nothing_comes_after(source: Sou
     taken: list[Frame] = []
     thread = threading.Thread(target=lambda: taken.extend(source))
     thread.start()
-    time.sleep(0.4)
+    comes_true(lambda: bool(taken))
     source.close()
-    thread.join(2)
+    thread.join(4)
     assert not thread.is_alive()
     assert 0 < len(taken) < 29
 
