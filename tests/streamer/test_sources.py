@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,30 @@ def test_pixels_are_the_frame_as_pillow_would_resize_it(tmp_path: Path) -> None:
         assert abs(difference.mean()) < 0.3, size
         grey = frame.pixels(size, size, 1)[:, :, 0].astype(int) - np.asarray(pillow.convert("L"))
         assert np.abs(grey).mean() < 1.0, size
+
+
+def test_pixels_are_those_of_ffmpegs_packed_rgb_whatever_comes_before_them() -> None:
+    how = pytest.importorskip("av.video.reformatter").Interpolation
+    full = how.BILINEAR | how.ACCURATE_RND | how.FULL_CHR_H_INT | how.FULL_CHR_H_INP
+    rng = np.random.default_rng(0)
+    shots = []
+    for width, form in ((66, "yuv420p"), (64, "yuvj422p"), (62, "yuv420p"), (60, "rgb24")):  # changes in mid-stream
+        drawn = av.VideoFrame.from_ndarray(rng.integers(0, 256, (48, 66, 3), np.uint8))
+        shots.append(Frame(0, 0.0, drawn.reformat(width, 48, form)))
+    for height, width in ((20, 33), (17, 5), (48, 60), *((side, side) for side in range(6, 40))):  # more than are kept
+        for shot in shots:
+            packed = shot._picture.reformat(width, height, "rgb24", interpolation=full).to_ndarray()
+            np.testing.assert_array_equal(shot.pixels(height, width, 3), packed)
+    for shot in shots:  # enlarged, the last bit of a few differs
+        packed = shot._picture.reformat(99, 97, "rgb24", interpolation=full).to_ndarray()
+        assert np.abs(shot.pixels(97, 99, 3).astype(int) - packed).max() <= 1
+
+
+def test_threads_resize_at_the_same_time() -> None:
+    shots = [Frame.from_pixels(0, 0.0, np.full((480, 640, 3), shade, np.uint8)) for shade in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda shot: shot.pixels(96, 96, 3), shots))
+    assert [(pixels.min(), pixels.max()) for pixels in made] == [(shade, shade) for shade in range(200)]
 
 
 def test_pixels_have_the_form_asked_for_and_are_made_once(clip: Path) -> None:
