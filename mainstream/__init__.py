@@ -14,6 +14,7 @@ from mainstream.problem import App, Model, Video
 from mainstream.schedule import Choice, Frontier, Result, Schedule
 from mainstream.scheduler import Scheduler
 from mainstream.solver import Prepared, frontier, prepare, solve
+from mainstream.stream import Stream
 
 __all__ = [
     "App",
@@ -32,6 +33,7 @@ __all__ = [
     "Result",
     "Schedule",
     "Scheduler",
+    "Stream",
     "Video",
     "frontier",
     "prepare",

@@ -295,19 +295,6 @@ class Apps:
             names=names if any(names) else (),
         )
 
-    def row_of(self, app_id: int | str) -> int:
-        """The place of an app, from 0.
-
-        Raises
-        ------
-        ProblemError
-            There is none of that id.
-        """
-        rows = np.flatnonzero(self.app_ids == app_id)
-        if not rows.size:
-            raise ProblemError(f"app {shown(app_id)} is not among the apps; they are {shown(self.app_ids.tolist())}")
-        return int(rows[0])
-
     def at(self, rows: IntArray, columns: IntArray) -> CurvePoints:
         """Apps at one chokepoint each.
 
@@ -393,9 +380,7 @@ class Apps:
 
     def id_list(self, which: BoolArray) -> str:
         """The ids of the apps where `which` is true, the first few of many, for a message."""
-        ids = [str(i) for i in self.app_ids[which]]
-        more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-        return ", ".join(ids[:_NAMED]) + more
+        return id_list(self.app_ids[which].tolist())
 
 
 _IDS: Final = TypeAdapter(list[AppId])
@@ -425,6 +410,12 @@ def check_unique(app_ids: IdArray) -> None:
     if different < len(app_ids):
         app_id, count = Counter(app_ids.tolist()).most_common(1)[0]
         raise ProblemError(f"app_id {app_id} stands {count} times; each app needs its own")
+
+
+def id_list(app_ids: Sequence[int | str]) -> str:
+    """Ids for a message, the first few of many."""
+    more = f" and {len(app_ids) - _NAMED} more" if len(app_ids) > _NAMED else ""
+    return ", ".join(str(app_id) for app_id in app_ids[:_NAMED]) + more
 
 
 def id_array(app_ids: Sequence[int | str]) -> IdArray:

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from mainstream.registry import Registry
 
 if TYPE_CHECKING:
-    from mainstream.solver.option_table import OptionTable
+    from mainstream.solver.joint_table import JointTable
     from mainstream.solver.search import Limits, Outcome
     from mainstream.streamer.frames import Frame
 
@@ -50,18 +50,18 @@ class Method(Protocol):
     aggregates: Collection[str]
     exact: bool
 
-    def maximise(self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: _Ints) -> Outcome:
+    def maximise(self, table: JointTable, budget: float, limits: Limits, aggregate: str, staircases: _Ints) -> Outcome:
         """The schedule of largest mean, or largest smallest, value that it finds within a budget.
 
         Parameters
         ----------
-        table : OptionTable
+        table : JointTable
             What each app may choose; ``table.packed`` has the options that are worth looking at.
         budget : float
             Compute a second; a schedule fits at up to budget * (1 + 1e-9).
         limits : Limits
         aggregate : {"mean", "min"}
-        staircases : (S, D + 1) int array
+        staircases : (S, D) int array
             Stems that are worth trying first.
 
         Returns
@@ -82,14 +82,14 @@ class Improver(Protocol):
     """What a method may have, too: ``frontier()`` then gives each search the best schedule of the smaller budgets."""
 
     def improve(
-        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, first: NDArray[np.int32]
+        self, table: JointTable, budget: float, limits: Limits, aggregate: str, first: NDArray[np.int32]
     ) -> Outcome:
         """As :meth:`Method.maximise`, from a schedule that fits the budget.
 
         Parameters
         ----------
         first : (N,) int32 array
-            Its cell for each app, as :meth:`~mainstream.solver.option_table.OptionTable.schedule` takes them.
+            Its cell for each app, as :meth:`~mainstream.solver.joint_table.JointTable.schedules` takes them.
         """
         ...
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from mainstream.costs import StemPart
     from mainstream.schedule import Choice, Result
 
 LISTED: Final = 30
@@ -48,20 +49,24 @@ def print_result(screen: Console, result: Result) -> None:
 
 def _table(result: Result, cost: str, width: int) -> Table:
     """The first choices; numbers are never cut, names are, to keep within `width` columns."""
-    listed = result.choices[:LISTED]
+    of_stream = [(str(k), one) for k, schedule in enumerate(result.schedules) for one in schedule.choices][:LISTED]
+    listed = [choice for _, choice in of_stream]
     metrics = [result.metric, *(name for name in ("f1", "recall", "precision") if name != result.metric)]
     metrics = [name for name in metrics if any(getattr(choice, name) is not None for choice in listed)]
-    numbers = [["app", "num_frozen", "fps", "votes", *metrics, cost], *(_cells(choice, metrics) for choice in listed)]
-    widths = [max(map(len, column)) for column in zip(*numbers, strict=True)]
+    rows = [["app", "num_frozen", "fps", "votes", *metrics, cost], *(_cells(choice, metrics) for choice in listed)]
+    if len(result.schedules) > 1:
+        rows = [["stream", *rows[0]], *([k, *row] for (k, _), row in zip(of_stream, rows[1:], strict=True))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = max(_SHORTEST_NAME, width - sum(widths) - len(widths))
 
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for heading, needed in zip(numbers[0], widths, strict=True):
+    for heading, needed in zip(rows[0], widths, strict=True):
         table.add_column(heading, justify="right", no_wrap=True, min_width=needed)
         if heading == "app":
             table.add_column("name", max_width=left, no_wrap=True, overflow="ellipsis")
-    for choice, (app_id, *rest) in zip(listed, numbers[1:], strict=True):
-        table.add_row(app_id, Text(choice.name or ""), *rest)
+    after = rows[0].index("app") + 1
+    for choice, row in zip(listed, rows[1:], strict=True):
+        table.add_row(*row[:after], Text(choice.name or ""), *row[after:])
     return table
 
 
@@ -77,12 +82,27 @@ def _cells(choice: Choice, metrics: list[str]) -> list[str]:
     ]
 
 
+def _stem(stem: tuple[StemPart, ...], heading: str, unit: str) -> str:
+    steps = [f"layers {part.start}-{part.stop - 1} at {part.target_fps:g} fps" for part in stem]
+    cost = sum(part.cost for part in stem)
+    text = f"{', '.join(steps)}: {cost:.4g} {unit}".rstrip() if steps else "nothing is shared"
+    return f"{heading:<10} {text}"
+
+
+def _stems(result: Result, unit: str) -> list[str]:
+    """The stem of each stream, the first few of many."""
+    schedules = result.schedules
+    if len(schedules) == 1:
+        return [_stem(schedules[0].stem, "stem", unit)]
+    lines = [_stem(schedule.stem, f"stem {k}", unit) for k, schedule in enumerate(schedules[:LISTED])]
+    more = len(schedules) - LISTED
+    return [*lines, f"... and {more:,} more stems"] if more > 0 else lines
+
+
 def _totals(result: Result, unit: str) -> list[str]:
-    steps = [f"layers {part.start}-{part.stop - 1} at {part.target_fps:g} fps" for part in result.stem]
-    stem_cost = sum(part.cost for part in result.stem)
     goal = "smallest" if result.aggregate == "min" else "mean"
     lines = [
-        f"stem       {', '.join(steps)}: {stem_cost:.4g} {unit}".rstrip() if steps else "stem       nothing is shared",
+        *_stems(result, unit),
         f"objective  {goal} {result.metric} {result.objective:.6f} ({result.status})",
         f"bound      {result.bound:.6f}, gap {result.gap:.1e}",
     ]

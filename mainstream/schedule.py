@@ -90,6 +90,11 @@ class Schedule:
         """Compute a second: stem and tails."""
         return sum(part.cost for part in self.stem) + float(self.tail_cost.sum())
 
+    @property
+    def left_out(self) -> tuple[int | str, ...]:
+        """The `app_id` of each app that does not run."""
+        return tuple(self.app_ids[~self.admitted].tolist())
+
     @cached_property
     def choices(self) -> tuple[Choice, ...]:
         """The admitted apps' choices as objects, in the order in which the apps were given."""
@@ -111,7 +116,8 @@ class Result:
 
     Attributes
     ----------
-    schedule : Schedule
+    schedules : tuple of Schedule
+        One for each stream, in the order given.
     status : str
         "optimal" when the gap asked for is proven, else "feasible".
     objective : float
@@ -132,7 +138,7 @@ class Result:
         With ``aggregate="min"``: the mean among the schedules with the largest smallest value, and its bound.
     """
 
-    schedule: Schedule
+    schedules: tuple[Schedule, ...]
     status: str
     objective: float
     bound: float
@@ -154,24 +160,37 @@ class Result:
         return max(0.0, self.bound - self.objective)
 
     @property
+    def schedule(self) -> Schedule:
+        """The schedule of the only stream.
+
+        Raises
+        ------
+        ProblemError
+            There are several.
+        """
+        if len(self.schedules) > 1:
+            raise ProblemError(f"the result has {len(self.schedules)} streams; each one's schedule is in `schedules`")
+        return self.schedules[0]
+
+    @property
     def cost(self) -> float:
-        """Compute a second."""
-        return self.schedule.cost
+        """Compute a second, of all streams."""
+        return sum(schedule.cost for schedule in self.schedules)
 
     @property
     def stem(self) -> tuple[StemPart, ...]:
-        """The shared part, from the camera on."""
+        """The shared part of the only stream, from the camera on."""
         return self.schedule.stem
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        """The apps' choices as objects; made when first asked for."""
-        return self.schedule.choices
+        """The apps' choices as objects, stream by stream; made when first asked for."""
+        return tuple(choice for schedule in self.schedules for choice in schedule.choices)
 
     @property
     def left_out(self) -> tuple[int | str, ...]:
         """The `app_id` of each optional app that did not fit."""
-        return tuple(self.schedule.app_ids[~self.schedule.admitted].tolist())
+        return tuple(app_id for schedule in self.schedules for app_id in schedule.left_out)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -189,15 +208,14 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts: what :meth:`to_json` writes."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "schedule"}
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "schedules"}
+        streams = [_rows(schedule) for schedule in self.schedules]
         return {
             "format": FORMAT,
             **own,
             "gap": self.gap,
             "cost": self.cost,
-            "stem": [vars(part) for part in self.stem],
-            "choices": [vars(choice) for choice in self.choices],
-            "left_out": list(self.left_out),
+            **(streams[0] if len(streams) == 1 else {"streams": streams}),
         }
 
     def to_json(self) -> str:
@@ -220,9 +238,8 @@ class Result:
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ProblemError(f"result: no saved result; 'format' has to be {FORMAT!r}")
         try:
-            choices = [Choice(**choice) for choice in data["choices"]]
-            schedule = _from_rows(choices, data["left_out"], tuple(StemPart(**part) for part in data["stem"]))
-            return cls(schedule=schedule, **{f.name: data[f.name] for f in fields(cls) if f.name != "schedule"})
+            schedules = tuple(_from_rows(stream) for stream in data.get("streams", [data]))
+            return cls(schedules=schedules, **{f.name: data[f.name] for f in fields(cls) if f.name != "schedules"})
         except (KeyError, TypeError, ValueError) as error:
             raise ProblemError(f"result: not as saved: {error}") from None
 
@@ -264,8 +281,19 @@ class Frontier:
         return "\n".join(lines) + "\n"
 
 
-def _from_rows(choices: list[Choice], left_out: list[int | str], stem: tuple[StemPart, ...]) -> Schedule:
+def _rows(schedule: Schedule) -> dict[str, Any]:
+    """A schedule as plain lists and dicts."""
+    return {
+        "stem": [vars(part) for part in schedule.stem],
+        "choices": [vars(choice) for choice in schedule.choices],
+        "left_out": list(schedule.left_out),
+    }
+
+
+def _from_rows(rows: dict[str, Any]) -> Schedule:
     """Columns again; the apps that were left out come last."""
+    choices = [Choice(**choice) for choice in rows["choices"]]
+    left_out = rows["left_out"]
     rest = len(left_out)
 
     def column(name: str, fill: float) -> FloatArray:
@@ -284,6 +312,6 @@ def _from_rows(choices: list[Choice], left_out: list[int | str], stem: tuple[Ste
         precision=column("precision", np.nan),
         accuracy=column("accuracy", np.nan),
         tail_cost=column("tail_cost", 0.0),
-        stem=stem,
+        stem=tuple(StemPart(**part) for part in rows["stem"]),
         names=(*names, *[None] * rest) if any(names) else (),
     )

@@ -25,7 +25,8 @@ from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objectiv
 from mainstream.ranges import COUNT, POSITIVE
 from mainstream.schedule import Result
 from mainstream.solver import prepare
-from mainstream.solver.prepared import GAP, check_how, check_order, is_model, is_video
+from mainstream.solver.prepared import GAP, check_how
+from mainstream.stream import check_order, is_model, is_video
 from mainstream.streamer.client import DEFAULT_ADDRESS, Deployer, Observed, StreamerClient
 from mainstream.streamer.plan import net_plan
 

@@ -26,6 +26,7 @@ LAYERS = [
     {"files"},
     {"events", "costs", "schedule"},
     {"event_models", "event_kernels", "result_text"},
+    {"stream"},
     {"apps"},
     {"problem", "extensions"},
     {"registry", "ranges"},

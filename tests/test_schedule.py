@@ -33,7 +33,7 @@ def test_a_result_reads_back_from_json_as_it_was(left_out: int, names: bool, ext
     back = Result.from_json(first.to_json())
     assert back == first
     for field in dataclasses.fields(Result):
-        if field.name != "schedule":
+        if field.name != "schedules":
             assert getattr(back, field.name) == getattr(first, field.name)
     for column in ("app_ids", "num_frozen", "target_fps", "x_vote", "value", "f1", "precision", "tail_cost"):
         np.testing.assert_array_equal(getattr(back.schedule, column), getattr(first.schedule, column), err_msg=column)

@@ -94,7 +94,6 @@ def test_the_closed_loop_tells_rates_by_name() -> None:
 def test_columns_take_names_too() -> None:
     columns = Apps.from_arrays(np.full((3, 1), 0.5), None, [0], event_length_ms=100, app_ids=["a", "b", "7"])
     assert columns.app_ids.tolist() == ["a", "b", 7]
-    assert columns.row_of("b") == 1
     choices = solve(columns, MODEL, VIDEO, 100).choices
     assert [type(choice) for choice in choices] == [Choice] * 3
     assert [choice.app_id for choice in choices] == ["a", "b", 7]

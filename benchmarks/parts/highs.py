@@ -74,15 +74,14 @@ def _agree(run: dict[str, Any]) -> bool:
 
 def race(n: int, seed: int, limit: float) -> dict[str, Any]:
     """One problem by both; runs in its own process."""
-    from mainstream.solver.option_table import OptionTable, weighted
+    from mainstream import prepare
+    from mainstream.solver.option_table import weighted
     from mainstream.solver.search import FEASIBLE_TOLERANCE, schedule_cost
 
     instance = Instance.hard(n, seed)
     instance.solve()
     ours = [seconds_of_one(instance, "branch-and-bound") for _ in range(_OURS)]
-    options = OptionTable.build(
-        instance.apps, instance.model, instance.video, metric="f1", mode="mainstream", event_model="windowed"
-    )
+    options = prepare(instance.apps, instance.model, instance.video, objective="f1").table
     packed = weighted(options.packed, options.share)
     allowed = instance.budget * (1 + FEASIBLE_TOLERANCE)
     solver = _highs(packed, allowed, limit)
@@ -136,9 +135,9 @@ def _highs(packed: Packed, allowed: float, limit: float) -> Any:
 
 def _program(packed: Packed, allowed: float) -> tuple[FloatArray, tuple[Any, Any, Any], FloatArray, FloatArray]:
     """Objective, rows (start, index, value), and the rows' limits; columns are options, then steps (k, j)."""
-    rates, options = len(packed.rate) - 1, len(packed.cell)
-    depth, rate = np.divmod(packed.cell.astype(np.int64), len(packed.rate))
-    steps = [(k, j) for k in range(1, len(packed.seg)) for j in range(rates)]
+    rates, options = packed.own.shape[1] - 1, len(packed.cell)
+    depth, rate = np.divmod(packed.cell.astype(np.int64), packed.own.shape[1])
+    steps = [(k, j) for k in range(1, len(packed.own)) for j in range(rates)]
     column = {step: options + number for number, step in enumerate(steps)}
     rows: list[tuple[list[int], list[float], float, float]] = []
     for (k, j), step in column.items():
@@ -152,8 +151,8 @@ def _program(packed: Packed, allowed: float) -> tuple[FloatArray, tuple[Any, Any
             need = own[(depth[own] >= k) & (rate[own] > j)].tolist()
             if need:
                 rows.append(([*need, step], [1.0] * len(need) + [-1.0], -np.inf, 0.0))
-    tails = packed.tail[depth] * packed.rate[rate]
-    stems = np.outer(packed.seg[1:], np.diff(packed.rate)).ravel()
+    tails = packed.own[depth, rate]
+    stems = np.diff(packed.stem[1:], axis=1).ravel()
     rows.append((list(range(options + len(steps))), (np.concatenate([tails, stems]) / allowed).tolist(), -np.inf, 1.0))
     start = np.concatenate([[0], np.cumsum([len(index) for index, *_ in rows])]).astype(np.int32)
     index = np.concatenate([np.array(index, np.int32) for index, *_ in rows])

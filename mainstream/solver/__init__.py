@@ -10,6 +10,7 @@ from mainstream.extensions import EventModel, Method
 from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
 from mainstream.schedule import Choice, Frontier, Result
 from mainstream.solver.prepared import Prepared, prepare
+from mainstream.stream import Stream
 
 if TYPE_CHECKING:
     from mainstream.solver.search import Progress
@@ -18,10 +19,10 @@ __all__ = ["Prepared", "frontier", "prepare", "solve"]
 
 
 def solve(
-    apps: Apps | Iterable[App | Mapping[str, Any]],
-    model: Model | Mapping[str, Any],
-    video: Video | Mapping[str, Any],
-    budget: float,
+    apps: Apps | Iterable[App | Mapping[str, Any] | Stream],
+    model: Model | Mapping[str, Any] | None = None,
+    video: Video | Mapping[str, Any] | None = None,
+    budget: float | None = None,
     *,
     objective: Objective | None = None,
     aggregate: Aggregate = "mean",
@@ -36,10 +37,15 @@ def solve(
 ) -> Result:
     """Choose `num_frozen` and `target_fps` for each app so that together they catch the most events.
 
+    Several streams (cameras, regions of a picture, base networks: what cannot share with each other) on one budget:
+    ``solve([Stream(apps, model, video), ...], budget=...)``.
+
     Parameters
     ----------
-    apps : Apps, or list of App or mapping
+    apps : Apps, or list of App or mapping, or list of Stream
+        Each `app_id` once, over all streams.
     model : Model or mapping
+        Left out where streams are given, as is `video`.
     video : Video or mapping
     budget : float
         Compute a second: layer latency x frames a second, summed.
@@ -97,10 +103,10 @@ def solve(
 
 
 def frontier(
-    apps: Apps | Iterable[App | Mapping[str, Any]],
-    model: Model | Mapping[str, Any],
-    video: Video | Mapping[str, Any],
-    budgets: Iterable[float],
+    apps: Apps | Iterable[App | Mapping[str, Any] | Stream],
+    model: Model | Mapping[str, Any] | None = None,
+    video: Video | Mapping[str, Any] | None = None,
+    budgets: Iterable[float] = (),
     *,
     objective: Objective | None = None,
     aggregate: Aggregate = "mean",

@@ -39,8 +39,7 @@ class SearchTree:
     """One search tree over the packed options of a problem."""
 
     def __init__(self, packed: kernels.Packed) -> None:
-        n, depths = len(packed.start) - 1, len(packed.tail)
-        cells = depths * len(packed.rate)
+        n, depths, cells = len(packed.start) - 1, len(packed.own), packed.own.size
         self.packed = packed
         weight = np.empty(cells)
         self.scratch = kernels.Scratch(
@@ -57,6 +56,7 @@ class SearchTree:
             trial=np.zeros(n, np.int32),
             cell=packed.cell,
             plain=weight,
+            even=1 / np.diff(packed.apps),
             tilt=_TILTS,
             rise=np.empty((len(_TILTS) + 1, n + 1)),
             x=np.empty(0),
@@ -89,7 +89,7 @@ class SearchTree:
         self._open_root()
         while True:
             effort = self._effort(limits)
-            status = cheapest(self.packed, self.scratch, self.tree, self._share, enough, hopeless, effort)
+            status = cheapest(self.packed, self.scratch, self.tree, enough, hopeless, effort)
             if status == kernels.DONE:
                 break
             if limits.left_s <= 0 or (status == kernels.NEED_SLOTS and not self._more_slots(limits)):
@@ -131,9 +131,7 @@ class SearchTree:
         self.tree.best[:] = cells
         self.tree.floats[kernels.INCUMBENT] = worth(self.packed, cells)
         self._open_root()
-        terms = kernels.Terms(
-            budget * (1 + FEASIBLE_TOLERANCE), 0.0, self._share, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE
-        )
+        terms = kernels.Terms(budget * (1 + FEASIBLE_TOLERANCE), 0.0, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE)
         search(self._keyed, self.scratch, self.tree, terms, self._calls, 0)
         return self.bound
 
@@ -151,7 +149,7 @@ class SearchTree:
         budget : float
             Cost units a second.
         limits : Limits
-        staircases : (S, D + 1) int array, optional
+        staircases : (S, D) int array, optional
             Stems to try first.
         first : (N,) int, optional
             A schedule that fits; without one, the cheapest is looked for.
@@ -209,8 +207,8 @@ class SearchTree:
 
     def _open_root(self) -> None:
         """Put the box of all staircases on the heap; what is there already comes first."""
-        highest = np.full(len(self.packed.tail), len(self.packed.rate) - 1)
-        highest[0] = 0  # depth 0 has no segment
+        highest = np.isfinite(self.packed.own).sum(axis=1) - 1
+        highest[self.packed.rows[:-1]] = 0  # no segment
         self._open(np.zeros(len(highest), np.int64), highest, self._most)
 
     def _open(self, lo: IntArray, hi: IntArray, bound: float) -> None:
@@ -230,7 +228,6 @@ class SearchTree:
             terms = kernels.Terms(
                 budget,
                 gap,
-                self._share,
                 capacity,
                 min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6))),
                 patience,
@@ -306,10 +303,6 @@ class SearchTree:
             corner=np.empty((3, options), np.int64),
         )
         return True
-
-    @property
-    def _share(self) -> float:
-        return 1 / len(self.scratch.choice)
 
 
 class _Ticker:

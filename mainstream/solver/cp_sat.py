@@ -185,9 +185,9 @@ def _formulate(
     """
     from ortools.sat.python import cp_model
 
-    steps = range(len(packed.rate) - 1)
-    segments = range(1, len(packed.seg))
-    depth, rate = np.divmod(packed.cell.astype(np.int64), len(packed.rate))
+    groups = [range(first + 1, end) for first, end in itertools.pairwise(packed.rows.tolist())]
+    fastest = (np.isfinite(packed.own).sum(axis=1) - 1).tolist()
+    row, rate = np.divmod(packed.cell.astype(np.int64), packed.own.shape[1])
 
     def whole(cost: FloatArray) -> list[int]:
         with np.errstate(over="ignore"):  # a budget of 1e-300 is one, too
@@ -197,26 +197,28 @@ def _formulate(
 
     model = cp_model.CpModel()
     option: list[Any] = []
-    runs = {(k, j): model.new_bool_var("") for k in segments for j in steps}
-    for (k, j), step in runs.items():
-        if k > 1:
-            model.add_implication(step, runs[k - 1, j])
-        if j > 0:
-            model.add_implication(step, runs[k, j - 1])
-    for first, end in itertools.pairwise(packed.start.tolist()):
-        if limits.left_s < enough:
-            raise OutOfTimeError("no time left for a model of this size")
-        own = range(first, end)
-        option.extend(model.new_bool_var("") for _ in own)
-        model.add_exactly_one(option[o] for o in own)
-        for (k, j), step in runs.items():
-            # All options that need this step, in one constraint: its relaxation is tighter than one for each.
-            need = [option[o] for o in own if depth[o] >= k and rate[o] > j]
-            if need:
-                model.add(sum(need) <= step)
-    tails = whole(packed.tail[depth] * packed.rate[rate])
-    stems = whole(np.outer(packed.seg[1:], np.diff(packed.rate)).ravel())
-    spent = cp_model.LinearExpr.weighted_sum([*option, *runs.values()], [*tails, *stems])
+    runs = [{(k, j): model.new_bool_var("") for k in group for j in range(fastest[k])} for group in groups]
+    for g, steps in enumerate(runs):
+        for (k, j), step in steps.items():
+            if k > groups[g].start:
+                model.add_implication(step, steps[k - 1, j])
+            if j > 0:
+                model.add_implication(step, steps[k, j - 1])
+        for i in range(packed.apps[g], packed.apps[g + 1]):
+            if limits.left_s < enough:
+                raise OutOfTimeError("no time left for a model of this size")
+            own = range(packed.start[i], packed.start[i + 1])
+            option.extend(model.new_bool_var("") for _ in own)
+            model.add_exactly_one(option[o] for o in own)
+            for (k, j), step in steps.items():
+                # All options that need this step, in one constraint: its relaxation is tighter than one for each.
+                need = [option[o] for o in own if row[o] >= k and rate[o] > j]
+                if need:
+                    model.add(sum(need) <= step)
+    every_step = {place: step for steps in runs for place, step in steps.items()}
+    tails = whole(packed.own[row, rate])
+    stems = whole(np.array([packed.stem[k, j + 1] - packed.stem[k, j] for k, j in every_step]))
+    spent = cp_model.LinearExpr.weighted_sum([*option, *every_step.values()], [*tails, *stems])
     model.add(spent <= _UNITS)
     return model, option
 

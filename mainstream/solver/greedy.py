@@ -1,6 +1,6 @@
 """Two greedies: ours, for a million apps, and the one published with the paper, to reproduce its figures.
 
-An option's cell is depth * (R + 1) + rate index, as in ``kernels``.
+An option's cell is row * (R + 1) + rate index, as in ``kernels``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from mainstream.problem import FloatArray
 from mainstream.solver import kernels
 from mainstream.solver.branch_and_bound import SearchTree
 from mainstream.solver.jit import jit as _jit
-from mainstream.solver.option_table import CellArray, OptionTable
+from mainstream.solver.kernels.lagrangian import worth
+from mainstream.solver.option_table import CellArray, weighted
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, schedule_cost
 
 _IntArray = NDArray[np.int64]
@@ -49,7 +50,7 @@ def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
     moves, ended = 0, False
     while not ended and limits.left_s > 0:
-        more, ended = _climb(*packed, allowed, chosen, _effort(limits, len(packed.cell)))
+        more, ended = _climb(packed, allowed, chosen, _effort(limits, len(packed.cell)))
         moves += more
     cells = packed.cell[chosen]
     bound = _bound(packed, budget, cells, limits)
@@ -59,7 +60,9 @@ def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
     )
 
 
-def greedy_released(table: OptionTable, packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
+def greedy_released(
+    every: kernels.Packed, packed: kernels.Packed, share: FloatArray, budget: float, limits: Limits
+) -> Outcome:
     """The rule of the scheduler that was published with the paper; exists to be compared with.
 
     From the same start, among the moves to another (num_frozen, fps) that strictly lower the app's loss, 1 - value,
@@ -69,10 +72,12 @@ def greedy_released(table: OptionTable, packed: kernels.Packed, budget: float, l
 
     Parameters
     ----------
-    table : OptionTable
-        All of them: the rule may well take one that another option dominates.
+    every : Packed
+        All options: the rule may well take one that another option dominates. Values unweighted.
     packed : Packed
-        The same, packed, values weighted; for the start and the bound.
+        Those worth looking at, values weighted; for the start and the bound.
+    share : (N,) array
+        What each app's value counts in the mean.
     budget : float
     limits : Limits
         As for :func:`greedy`.
@@ -86,12 +91,9 @@ def greedy_released(table: OptionTable, packed: kernels.Packed, budget: float, l
     cells = _first_cells(packed, budget, limits)
     moves, ended = 0, False
     while not ended and limits.left_s > 0:
-        effort = _effort(limits, table.values.size)
-        more, ended = _released(
-            table.values, table.depths, packed.tail, packed.seg, packed.rate, allowed, cells, effort
-        )
+        more, ended = _released(every, allowed, cells, _effort(limits, len(every.cell)))
         moves += more
-    value = float(table.schedule(cells).value @ table.share)
+    value = worth(weighted(every, share), cells)
     bound = _bound(packed, budget, cells, limits)
     return Outcome(
         cells=cells,
@@ -117,7 +119,7 @@ def _bound(packed: kernels.Packed, budget: float, cells: CellArray, limits: Limi
 def _first_cells(packed: kernels.Packed, budget: float, limits: Limits) -> CellArray:
     """Where both greedies begin: most sharing and least fps, or, where that does not fit, the cheapest schedule."""
     chosen = np.empty(len(packed.start) - 1, np.int64)
-    _begin(packed.start, packed.cell, len(packed.rate), chosen)
+    _begin(packed.start, packed.cell, packed.own.shape[1], chosen)
     cells = packed.cell[chosen]
     if schedule_cost(packed, cells) > budget * (1 + FEASIBLE_TOLERANCE):
         search = SearchTree(packed)
@@ -152,81 +154,83 @@ class _Stem(NamedTuple):
     """Who stands where, and the staircase that follows."""
 
     apps: _IntArray  # (cells,) number of apps in the cell
-    top: _IntArray  # (D + 1,) rate index of the staircase
+    top: _IntArray  # (D,) rate index of the staircase
     rise: FloatArray  # (cells,) what the stem costs more with one more app in the cell
 
 
 @_jit
-def _staircase(count: _IntArray, width: int, top: _IntArray) -> bool:
+def _rows_of(rows: _IntArray, row: int) -> _IntArray:
+    """Where the rows of one group begin and end; the functions below then look at this group alone."""
+    g = 0
+    while rows[g + 1] <= row:
+        g += 1
+    return rows[g : g + 2]
+
+
+@_jit
+def _staircase(count: _IntArray, width: int, rows: _IntArray, top: _IntArray) -> bool:
     """Bring the staircase up to date; returns whether it changed."""
     changed = False
-    reach = 0
-    for k in range(len(top) - 1, 0, -1):
-        j = width - 1
-        while j > reach and count[k * width + j] == 0:
-            j -= 1
-        reach = max(reach, j)
-        changed = changed or top[k] != reach
-        top[k] = reach
+    for g in range(len(rows) - 1):
+        reach = 0
+        for k in range(rows[g + 1] - 1, rows[g], -1):
+            j = width - 1
+            while j > reach and count[k * width + j] == 0:
+                j -= 1
+            reach = max(reach, j)
+            changed = changed or top[k] != reach
+            top[k] = reach
     return changed
 
 
 @_jit
-def _rises(seg: FloatArray, rate: FloatArray, top: _IntArray, rise: FloatArray) -> float:
-    """Fill rise for a staircase; returns what the stem costs."""
-    width = len(rate)
+def _rises(stem: FloatArray, rows: _IntArray, top: _IntArray, rise: FloatArray) -> float:
+    """Fill rise for a staircase; returns what the stems cost."""
+    width = stem.shape[1]
     cost = 0.0
-    for j in range(width):
-        rise[j] = 0.0
-    for k in range(1, len(top)):
-        cost += seg[k] * rate[top[k]]
+    for g in range(len(rows) - 1):
         for j in range(width):
-            rise[k * width + j] = rise[(k - 1) * width + j] + seg[k] * max(0.0, rate[j] - rate[top[k]])
+            rise[rows[g] * width + j] = 0.0
+        for k in range(rows[g] + 1, rows[g + 1]):
+            cost += stem[k, top[k]]
+            for j in range(width):
+                rise[k * width + j] = rise[(k - 1) * width + j] + max(0.0, stem[k, j] - stem[k, top[k]])
     return cost
 
 
 @_jit
 def _best_move(
-    i: int,
-    start: _IntArray,
-    value: FloatArray,
-    cell: CellArray,
-    tail: FloatArray,
-    seg: FloatArray,
-    rate: FloatArray,
-    slack: float,
-    now: int,
-    stem: _Stem,
-    without: _Stem,
+    i: int, packed: kernels.Packed, slack: float, now: int, stem: _Stem, without: _Stem
 ) -> tuple[int, float]:
     """The app's option of largest gain for its cost among those that fit, and that ratio; -1 when there is none."""
-    width = len(rate)
+    start, value, cell, own = packed.start, packed.value, packed.cell, packed.own
+    width = own.shape[1]
     here = cell[now]
     saved = 0.0
     rise = stem.rise
-    if here >= width and stem.apps[here] == 1 and stem.top[here // width] == here % width:
+    if here % width > 0 and stem.apps[here] == 1 and stem.top[here // width] == here % width:
         # The only app in its cell, and at the edge of the staircase: it may carry a part of the stem alone.
         stem.apps[here] = 0
-        for k in range(len(stem.top)):
+        rows = _rows_of(packed.rows, here // width)
+        before = 0.0
+        for k in range(rows[0], rows[1]):
             without.top[k] = stem.top[k]
-        if _staircase(stem.apps, width, without.top):
-            before = 0.0
-            for k in range(1, len(seg)):
-                before += seg[k] * rate[stem.top[k]]
-            saved = before - _rises(seg, rate, without.top, without.rise)
+            before += packed.stem[k, stem.top[k]]
+        if _staircase(stem.apps, width, rows, without.top):
+            saved = before - _rises(packed.stem, rows, without.top, without.rise)
             rise = without.rise
         stem.apps[here] = 1
-    tail_now = tail[here // width] * rate[here % width]
+    own_now = own[here // width, here % width]
     best, best_ratio, best_gain = -1, 0.0, 0.0
     for o in range(start[i], start[i + 1]):
         gain = value[o] - value[now]
         if gain <= 0.0:
             continue
         c = cell[o]
-        extra = tail[c // width] * rate[c % width] - tail_now + rise[c] - saved
+        extra = own[c // width, c % width] - own_now + rise[c] - saved
         if extra > slack:
             continue
-        ratio = gain / extra if extra > 1e-12 * tail[0] else np.inf
+        ratio = gain / extra if extra > 1e-12 * own[0, 1] else np.inf
         if ratio > best_ratio or (ratio == best_ratio and gain > best_gain):
             best, best_ratio, best_gain = o, ratio, gain
     return best, best_ratio
@@ -248,17 +252,7 @@ def _sift_down(keys: FloatArray, heap: _IntArray, size: int, at: int) -> None:
 
 
 @_jit
-def _climb(
-    start: _IntArray,
-    value: FloatArray,
-    cell: CellArray,
-    tail: FloatArray,
-    seg: FloatArray,
-    rate: FloatArray,
-    allowed: float,
-    chosen: _IntArray,
-    effort: int,
-) -> tuple[int, bool]:
+def _climb(packed: kernels.Packed, allowed: float, chosen: _IntArray, effort: int) -> tuple[int, bool]:
     """Make the best move until none is left, or until `effort` options were looked at.
 
     Returns the number of moves and whether none is left.
@@ -267,18 +261,19 @@ def _climb(
     ratio can only fall (a move no longer fits), so the app on top is looked at again and sinks if it has to. When the
     staircase moves, or one app is left alone at its edge, moves get cheaper: then all are looked at anew.
     """
+    start, cell, own, rows = packed.start, packed.cell, packed.own, packed.rows
     n = len(chosen)
-    width = len(rate)
-    cells = width * len(tail)
-    stem = _Stem(np.zeros(cells, np.int64), np.zeros(len(tail), np.int64), np.zeros(cells))
-    without = _Stem(np.zeros(0, np.int64), np.zeros(len(tail), np.int64), np.zeros(cells))
+    width = own.shape[1]
+    depths, cells = len(own), own.size
+    stem = _Stem(np.zeros(cells, np.int64), np.zeros(depths, np.int64), np.zeros(cells))
+    without = _Stem(np.zeros(0, np.int64), np.zeros(depths, np.int64), np.zeros(cells))
     spent = 0.0
     for i in range(n):
         c = cell[chosen[i]]
         stem.apps[c] += 1
-        spent += tail[c // width] * rate[c % width]
-    _staircase(stem.apps, width, stem.top)
-    carried = _rises(seg, rate, stem.top, stem.rise)
+        spent += own[c // width, c % width]
+    _staircase(stem.apps, width, rows, stem.top)
+    carried = _rises(packed.stem, rows, stem.top, stem.rise)
     keys = np.empty(n)
     heap = np.empty(n, np.int64)
     moves = 0
@@ -293,7 +288,7 @@ def _climb(
             size = 0
             looked += start[n]
             for i in range(n):
-                o, ratio = _best_move(i, start, value, cell, tail, seg, rate, slack, chosen[i], stem, without)
+                o, ratio = _best_move(i, packed, slack, chosen[i], stem, without)
                 if o >= 0:
                     keys[size] = ratio
                     heap[size] = i
@@ -305,7 +300,7 @@ def _climb(
             return moves, True
         i = heap[0]
         looked += start[i + 1] - start[i]
-        o, ratio = _best_move(i, start, value, cell, tail, seg, rate, slack, chosen[i], stem, without)
+        o, ratio = _best_move(i, packed, slack, chosen[i], stem, without)
         if o < 0:
             size -= 1
             keys[0], heap[0] = keys[size], heap[size]
@@ -317,79 +312,74 @@ def _climb(
             continue
         moves += 1
         old, new = cell[chosen[i]], cell[o]
-        spent += tail[new // width] * rate[new % width] - tail[old // width] * rate[old % width]
+        spent += own[new // width, new % width] - own[old // width, old % width]
         chosen[i] = o
         stem.apps[old] -= 1
         stem.apps[new] += 1
-        edge = old >= width and stem.top[old // width] == old % width
+        edge = old % width > 0 and stem.top[old // width] == old % width
         moved = stem.rise[new] > 0.0 or (edge and stem.apps[old] == 0)
-        if moved and _staircase(stem.apps, width, stem.top):
-            carried = _rises(seg, rate, stem.top, stem.rise)
+        if moved and _staircase(stem.apps, width, rows, stem.top):
+            carried = _rises(packed.stem, rows, stem.top, stem.rise)
             rebuild = True
         if not rebuild:
             slack = allowed - spent - carried
-            o, ratio = _best_move(i, start, value, cell, tail, seg, rate, slack, o, stem, without)
+            o, ratio = _best_move(i, packed, slack, o, stem, without)
             keys[0] = ratio if o >= 0 else -1.0
             _sift_down(keys, heap, size, 0)
             rebuild = edge and stem.apps[old] == 1
 
 
 @_jit
-def _released(
-    values: FloatArray,
-    depths: _IntArray,
-    tail: FloatArray,
-    seg: FloatArray,
-    rate: FloatArray,
-    allowed: float,
-    cells: CellArray,
-    effort: int,
-) -> tuple[int, bool]:
+def _released(every: kernels.Packed, allowed: float, cells: CellArray, effort: int) -> tuple[int, bool]:
     """Follow the published rule from `cells`, in place, for about `effort` options.
 
     Returns the number of moves and whether none is left.
     """
-    n, columns, rates = values.shape
-    width = rates + 1
-    count = np.zeros(width * len(tail), np.int64)
-    top = np.zeros(len(tail), np.int64)
-    rise = np.zeros(len(count))
-    current = np.zeros(n)
+    start, value, cell, own = every.start, every.value, every.cell, every.own
+    width = own.shape[1]
+    count = np.zeros(own.size, np.int64)
+    top = np.zeros(len(own), np.int64)
+    rise = np.zeros(own.size)
+    current = np.zeros(len(cells))
     spent = 0.0
-    for i in range(n):
-        depth, j = cells[i] // width, cells[i] % width
+    for i in range(len(cells)):
         count[cells[i]] += 1
-        spent += tail[depth] * rate[j]
-        for c in range(columns):
-            # In mode "no-sharing" all columns have depth 0, and all but one are closed.
-            if depths[c] == depth and j > 0 and not np.isnan(values[i, c, j - 1]):
-                current[i] = values[i, c, j - 1]
+        spent += own[cells[i] // width, cells[i] % width]
+        for o in range(start[i], start[i + 1]):
+            if cell[o] == cells[i]:
+                current[i] = value[o]
     moves = 0
-    while moves * values.size <= effort:
+    while moves * start[-1] <= effort:
         best_i, best_cell, best_score, best_value = -1, 0, -np.inf, 0.0
-        for i in range(n):
+        _staircase(count, width, every.rows, top)
+        carried = _rises(every.stem, every.rows, top, rise)
+        for i in range(len(cells)):
             here = cells[i]
+            rows = _rows_of(every.rows, here // width)
+            before = 0.0
+            for k in range(rows[0], rows[1]):
+                before += every.stem[k, top[k]]
             count[here] -= 1
-            _staircase(count, width, top)
-            carried = _rises(seg, rate, top, rise)
+            _staircase(count, width, rows, top)
+            rest = spent - own[here // width, here % width] + carried - before + _rises(every.stem, rows, top, rise)
             count[here] += 1
-            rest = spent - tail[here // width] * rate[here % width] + carried
-            for j in range(1, width):
-                for c in range(columns):
-                    v = values[i, c, j - 1]
-                    d = depths[c]
-                    own = tail[d] * rate[j]
-                    if 1.0 - v < 1.0 - current[i] and rest + own + rise[d * width + j] <= allowed:
-                        score = (1.0 - v) / own if own > 0.0 else np.inf
-                        if score > best_score:
-                            best_i, best_cell, best_score, best_value = i, d * width + j, score, v
+            for o in range(start[i], start[i + 1]):
+                c, v = cell[o], value[o]
+                cost = own[c // width, c % width]
+                if 1.0 - v < 1.0 - current[i] and rest + cost + rise[c] <= allowed:
+                    score = (1.0 - v) / cost if cost > 0.0 else np.inf
+                    # Options come by depth; of equal ones of an app the slowest goes first, then the shallowest.
+                    slower = i == best_i and score == best_score and c % width < best_cell % width
+                    if score > best_score or slower:
+                        best_i, best_cell, best_score, best_value = i, c, score, v
+            _staircase(count, width, rows, top)
         if best_i < 0:
             return moves, True
         moves += 1
         old = cells[best_i]
         count[old] -= 1
         count[best_cell] += 1
-        spent += tail[best_cell // width] * rate[best_cell % width] - tail[old // width] * rate[old % width]
+        spent += own[best_cell // width, best_cell % width] - own[old // width, old % width]
         cells[best_i] = best_cell
         current[best_i] = best_value
     return moves, False

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from mainstream.apps import IntArray
 
 if TYPE_CHECKING:
-    from mainstream.solver.option_table import CellArray, OptionTable
+    from mainstream.solver.joint_table import JointTable
+    from mainstream.solver.option_table import CellArray
     from mainstream.solver.search import Limits, Outcome
 
 _BOTH: Final = ("mean", "min")
@@ -26,12 +27,12 @@ class BranchAndBound:
     exact: bool = True
 
     def maximise(
-        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
+        self, table: JointTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
     ) -> Outcome:
         """See :meth:`mainstream.extensions.Method.maximise`."""
         return _search(table, budget, limits, aggregate, staircases=staircases)
 
-    def improve(self, table: OptionTable, budget: float, limits: Limits, aggregate: str, first: CellArray) -> Outcome:
+    def improve(self, table: JointTable, budget: float, limits: Limits, aggregate: str, first: CellArray) -> Outcome:
         """See :meth:`mainstream.extensions.Improver.improve`."""
         return _search(table, budget, limits, aggregate, first=first)
 
@@ -45,14 +46,14 @@ class CpSat:
     exact: bool = True
 
     def maximise(
-        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
+        self, table: JointTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
     ) -> Outcome:
         """See :meth:`mainstream.extensions.Method.maximise`; makes no use of `staircases`."""
         from mainstream.solver.cp_sat import cp_sat
 
         return cp_sat(table.packed, table.share, budget, limits, fair=aggregate == "min")
 
-    def improve(self, table: OptionTable, budget: float, limits: Limits, aggregate: str, first: CellArray) -> Outcome:
+    def improve(self, table: JointTable, budget: float, limits: Limits, aggregate: str, first: CellArray) -> Outcome:
         """See :meth:`mainstream.extensions.Improver.improve`."""
         from mainstream.solver.cp_sat import cp_sat
 
@@ -78,25 +79,25 @@ class Auto:
     first_share: float = 0.5
 
     def maximise(
-        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
+        self, table: JointTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
     ) -> Outcome:
         """See :meth:`mainstream.extensions.Method.maximise`."""
         return self._both(table, budget, limits, aggregate, staircases=staircases)
 
-    def improve(self, table: OptionTable, budget: float, limits: Limits, aggregate: str, first: CellArray) -> Outcome:
+    def improve(self, table: JointTable, budget: float, limits: Limits, aggregate: str, first: CellArray) -> Outcome:
         """See :meth:`mainstream.extensions.Improver.improve`."""
         return self._both(table, budget, limits, aggregate, first=first)
 
     def _both(
         self,
-        table: OptionTable,
+        table: JointTable,
         budget: float,
         limits: Limits,
         aggregate: str,
         staircases: IntArray | None = None,
         first: CellArray | None = None,
     ) -> Outcome:
-        small = len(table.apps) <= self.most_apps
+        small = len(table) <= self.most_apps
         own = replace(limits, time_limit=self.first_share * limits.time_limit) if small else limits
         outcome = _search(table, budget, own, aggregate, staircases, first)
         if not small or outcome.finished or outcome.interrupted or limits.left_s <= 0:
@@ -116,7 +117,7 @@ class Greedy:
     exact: bool = False
 
     def maximise(
-        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
+        self, table: JointTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
     ) -> Outcome:
         """See :meth:`mainstream.extensions.Method.maximise`; makes no use of `staircases`."""
         from mainstream.solver.greedy import greedy
@@ -134,17 +135,17 @@ class GreedyReleased:
     exact: bool = False
 
     def maximise(
-        self, table: OptionTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
+        self, table: JointTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
     ) -> Outcome:
         """See :meth:`mainstream.extensions.Method.maximise`; makes no use of `staircases`."""
         from mainstream.solver.greedy import greedy_released
         from mainstream.solver.option_table import weighted
 
-        return greedy_released(table, weighted(table.packed, table.share), budget, limits)
+        return greedy_released(table.every, weighted(table.packed, table.share), table.share, budget, limits)
 
 
 def _search(
-    table: OptionTable,
+    table: JointTable,
     budget: float,
     limits: Limits,
     aggregate: str,
@@ -161,9 +162,9 @@ def _search(
     return SearchTree(weighted(table.packed, table.share)).run(budget, limits, staircases, first)
 
 
-def _better(table: OptionTable, first: Outcome, second: Outcome) -> Outcome:
+def _better(table: JointTable, first: Outcome, second: Outcome) -> Outcome:
     """The better schedule of the two with the sharper bound."""
-    values = [table.schedule(outcome.cells).value for outcome in (first, second)]
+    values = [table.values(outcome.cells) for outcome in (first, second)]
     fair = first.mean_bound is not None
     scores = [(float(value.min()) if fair else 0.0, float(value @ table.share)) for value in values]
     best = second if scores[1] >= scores[0] else first

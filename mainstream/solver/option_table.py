@@ -1,4 +1,4 @@
-"""Apps -> packed arrays of options, and the chosen options -> a schedule; nowhere else."""
+"""Apps of one stream -> packed arrays of options, and the chosen options -> a schedule; nowhere else."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray, on_columns
 from mainstream.costs import stem_parts, tail_costs
-from mainstream.description import shown
-from mainstream.errors import InfeasibleError, ProblemError
+from mainstream.errors import InfeasibleError
 from mainstream.events import metrics_of, option_values
 from mainstream.extensions import EventModel
 from mainstream.problem import FloatArray, Model, Video
-from mainstream.schedule import Choice, Result, Schedule
+from mainstream.schedule import Choice, Schedule
 from mainstream.solver import kernels, packing
 
 CellArray = NDArray[np.int32]
@@ -43,9 +42,7 @@ class OptionTable:
     depths : (F,) int
         Depth of each column: 0 shares nothing, d > 0 shares segments 1..d of the stem.
     packed : Packed
-        The options worth looking at, as the kernels take them; values unweighted, see :func:`weighted`.
-    share : (N,) float
-        What each app's value counts in the objective: its weight, scaled to a sum of 1.
+        The options worth looking at, as the kernels take them: one group; values unweighted.
     """
 
     apps: Apps
@@ -59,7 +56,6 @@ class OptionTable:
     rates: FloatArray
     depths: IntArray
     packed: kernels.Packed
-    share: FloatArray
 
     @classmethod
     def build(
@@ -94,6 +90,8 @@ class OptionTable:
                 f"app {apps.id_list(stuck)}: no option satisfies min_fps, max_fps, min_value and pin, at any budget"
             )
         depths, tail, seg = _stem(apps, model, mode)
+        keep = np.empty(values.shape, np.bool_)
+        packing.undominated(values, depths, tail, np.concatenate([[0.0], rates]), keep)
         return cls(
             apps=apps,
             model=model,
@@ -105,8 +103,7 @@ class OptionTable:
             votes=votes,
             rates=rates,
             depths=depths,
-            packed=_pack(values, depths, apps.optional, tail, seg, np.concatenate([[0.0], rates])),
-            share=_shares(apps.weight),
+            packed=_pack(values, keep, depths, apps.optional, *_costs(tail, seg, rates)),
         )
 
     def joined(self, more: OptionTable, apps: Apps) -> OptionTable:
@@ -131,8 +128,8 @@ class OptionTable:
                 start=np.concatenate([[0], np.cumsum(counts)]),
                 value=np.concatenate([half.packed.value for half in halves]),
                 cell=np.concatenate([half.packed.cell for half in halves]),
+                apps=np.array([0, len(apps)]),
             ),
-            share=_shares(apps.weight),
         )
 
     def without(self, row: int, apps: Apps) -> OptionTable:
@@ -155,8 +152,8 @@ class OptionTable:
                 start=np.concatenate([[0], np.cumsum(counts)]),
                 value=np.delete(self.packed.value, slice(start, end)),
                 cell=np.delete(self.packed.cell, slice(start, end)),
+                apps=np.array([0, len(apps)]),
             ),
-            share=_shares(apps.weight),
         )
         return fewer._over(apps)
 
@@ -166,18 +163,25 @@ class OptionTable:
             return replace(self, apps=apps)
         depths, tail, seg = _stem(apps, self.model, self.mode)
         cell = self.packed.cell
-        if len(tail) != len(self.packed.tail):
+        if len(tail) != len(self.packed.own):
             depth_now = np.searchsorted(_ends(apps, self.mode), _ends(self.apps, self.mode))
-            depth, rate = np.divmod(cell, len(self.packed.rate))
-            cell = (depth_now[depth] * len(self.packed.rate) + rate).astype(np.int32)
+            depth, rate = np.divmod(cell, len(self.rates) + 1)
+            cell = (depth_now[depth] * (len(self.rates) + 1) + rate).astype(np.int32)
+        own, stem = _costs(tail, seg, self.rates)
         return replace(
             self,
             apps=apps,
             values=on_columns(self.values, self.apps.chokepoints, apps.chokepoints),
             votes=on_columns(self.votes, self.apps.chokepoints, apps.chokepoints),
             depths=depths,
-            packed=self.packed._replace(cell=cell, tail=tail, seg=seg),
+            packed=self.packed._replace(cell=cell, own=own, stem=stem, rows=np.array([0, len(own)])),
         )
+
+    @cached_property
+    def every(self) -> kernels.Packed:
+        """All options as :attr:`packed`, those that others make superfluous, too."""
+        own, stem = self.packed.own, self.packed.stem
+        return _pack(self.values, ~np.isnan(self.values), self.depths, self.apps.optional, own, stem)
 
     @cached_property
     def _only_column(self) -> IntArray:
@@ -237,29 +241,16 @@ class OptionTable:
             names=apps.names,
         )
 
-    def staircases(self, warm_start: Result | Iterable[Choice] | None) -> IntArray:
-        """The stem of a schedule made for a similar problem, as rate indices for each depth.
-
-        Returns
-        -------
-        (S, D + 1) array, S = 0 without a warm start
-        """
-        if warm_start is None:
-            return np.zeros((0, len(self.packed.tail)), np.int64)
-        if not isinstance(warm_start, Result | Iterable):
-            raise ProblemError(f"warm_start: got {shown(warm_start)}; it has to be a Result or a list of Choice")
-        choices = warm_start.choices if isinstance(warm_start, Result) else tuple(warm_start)
-        for choice in choices:
-            if not isinstance(choice, Choice):
-                raise ProblemError(f"warm_start: got {shown(choice)} in the list; it has to hold Choice objects")
+    def staircase(self, choices: Iterable[Choice]) -> IntArray:
+        """The stem that choices of a similar problem need, as rate indices for each depth; shape (D,)."""
         ends = _ends(self.apps, self.mode)
-        staircase = np.zeros(len(self.packed.tail), np.int64)
+        staircase = np.zeros(len(ends), np.int64)
         for choice in choices:
             # Other chokepoints and other rates than then: the nearest that is no more.
             depth = int(np.searchsorted(ends, choice.num_frozen, side="right")) - 1
             rate = int(np.searchsorted(self.rates, choice.target_fps, side="right"))
             staircase[1 : depth + 1] = np.maximum(staircase[1 : depth + 1], rate)
-        return staircase[None, :]
+        return staircase
 
 
 def near_best(packed: kernels.Packed, gap: float) -> kernels.Packed:
@@ -287,29 +278,28 @@ def _stem(apps: Apps, model: Model, mode: str) -> tuple[IntArray, FloatArray, Fl
     return depths, model.prefix[-1] - model.prefix[ends], np.concatenate([[0.0], np.diff(model.prefix[ends])])
 
 
+def _costs(tail: FloatArray, seg: FloatArray, rates: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Cost of each cell's tail, and of each segment at each rate, standing still first; both (D, R + 1)."""
+    per_second = np.concatenate([[0.0], rates])
+    return np.outer(tail, per_second), np.outer(seg, per_second)
+
+
 def _pack(
-    values: FloatArray, depths: IntArray, optional: BoolArray, tail: FloatArray, seg: FloatArray, rate: FloatArray
+    values: FloatArray, keep: BoolArray, depths: IntArray, optional: BoolArray, own: FloatArray, stem: FloatArray
 ) -> kernels.Packed:
-    """The options that no other option of their app makes superfluous."""
-    keep = np.empty(values.shape, np.bool_)
-    kept = packing.undominated(values, depths, tail, rate, keep) + int(optional.sum())
+    """The options that `keep`, (N, F, R), marks."""
+    kept = int(keep.sum()) + int(optional.sum())
     packed = kernels.Packed(
         start=np.empty(len(values) + 1, np.int64),
         value=np.empty(kept),
         cell=np.empty(kept, np.int32),
-        tail=tail,
-        seg=seg,
-        rate=rate,
+        own=own,
+        stem=stem,
+        rows=np.array([0, len(own)]),
+        apps=np.array([0, len(values)]),
     )
     packing.pack(values, keep, depths, optional, packed.start, packed.value, packed.cell)
     return packed
-
-
-def _shares(weight: FloatArray) -> FloatArray:
-    """Weights scaled to a sum of 1; by the largest first, as their plain sum may be infinite."""
-    scaled = weight / weight.max()
-    shares: FloatArray = scaled / scaled.sum()
-    return shares
 
 
 def weighted(packed: kernels.Packed, share: FloatArray) -> kernels.Packed:

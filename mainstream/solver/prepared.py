@@ -6,22 +6,25 @@ numba takes a third of a second to import, so everything that needs it is import
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args
 
 import numpy as np
 
-from mainstream.apps import Apps
-from mainstream.description import one_of
+from mainstream.apps import Apps, id_list
+from mainstream.description import one_of, shown
 from mainstream.errors import InfeasibleError, InterruptedSearch, MainstreamError, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Improver, Method
 from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
-from mainstream.ranges import NON_NEGATIVE, POSITIVE
+from mainstream.ranges import NON_NEGATIVE, POSITIVE, WHOLE
 from mainstream.schedule import Choice, Frontier, Result
+from mainstream.stream import Stream, check_together, only_stream, streams_of
 
 if TYPE_CHECKING:
+    from mainstream.solver.joint_table import JointTable
     from mainstream.solver.option_table import CellArray, OptionTable
     from mainstream.solver.search import Limits, Outcome, Progress
 
@@ -48,39 +51,56 @@ class _Once(Generic[_Made]):
 class Prepared:
     """A problem, checked and compiled once; made by :func:`prepare`.
 
-    Its table of options is made at the first solve and kept. :meth:`with_app`, :meth:`without` and :meth:`with_budget`
-    give another one that takes over all that did not change.
+    Its tables of options are made at the first solve and kept. :meth:`with_app`, :meth:`without` and
+    :meth:`with_budget` give another one that takes over all that did not change.
 
     Attributes
     ----------
-    apps : Apps
-    model : Model
-    video : Video
+    streams : tuple of Stream
+        One where apps, a model and a video were given.
     objective : {"f1", "recall", "precision"}
     mode : {"mainstream", "no-sharing", "max-sharing"}
     event_model : EventModel
-    described : tuple of App
-        The apps as objects; empty when they were given as columns.
     budget : float or None
         Compute a second that :meth:`solve` takes when it is given none.
     """
 
-    apps: Apps
-    model: Model
-    video: Video
+    streams: tuple[Stream, ...]
     objective: Objective
     mode: Mode
     event_model: EventModel
-    described: tuple[App, ...]
     budget: float | None
-    _table: _Once[OptionTable]
+    _tables: tuple[_Once[OptionTable], ...]
+    _joint: _Once[JointTable]
 
     def __repr__(self) -> str:
         budget = "" if self.budget is None else f", budget {self.budget:g}"
-        return f"<Prepared: {len(self.apps)} apps, {self.objective}, {self.mode}, {self.event_model.name}{budget}>"
+        apps = f"{sum(len(stream.apps) for stream in self.streams)} apps"
+        where = "" if len(self.streams) == 1 else f" in {len(self.streams)} streams"
+        return f"<Prepared: {apps}{where}, {self.objective}, {self.mode}, {self.event_model.name}{budget}>"
 
     @property
-    def table(self) -> OptionTable:
+    def apps(self) -> Apps:
+        """The apps of the only stream; :class:`ProblemError` where there are several, as for the next three."""
+        return only_stream(self.streams).apps
+
+    @property
+    def model(self) -> Model:
+        """The model of the only stream."""
+        return only_stream(self.streams).model
+
+    @property
+    def video(self) -> Video:
+        """The video of the only stream."""
+        return only_stream(self.streams).video
+
+    @property
+    def described(self) -> tuple[App, ...]:
+        """The apps of the only stream as objects; empty when they were given as columns."""
+        return only_stream(self.streams).described
+
+    @property
+    def table(self) -> JointTable:
         """What each app may choose, worth how much.
 
         Raises
@@ -91,7 +111,7 @@ class Prepared:
         from mainstream.solver.compilation import announced
 
         with announced():
-            return self._table()
+            return self._joint()
 
     def solve(
         self,
@@ -163,7 +183,7 @@ class Prepared:
             if before is None or aggregate == "min" or result.objective >= before.objective:
                 cells = outcome.cells
             else:
-                result = replace(result, schedule=before.schedule, objective=before.objective)
+                result = replace(result, schedules=before.schedules, objective=before.objective)
             results.append(result)
             before = result
         return Frontier(np.array(budgets, dtype=np.float64), _with_dearer_bounds(results, gap))
@@ -210,31 +230,32 @@ class Prepared:
         POSITIVE.check("budget", budget)
         return replace(self, budget=float(budget))
 
-    def with_app(self, app: App | Mapping[str, Any]) -> Prepared:
-        """The problem with one more app, at the end; what the others may choose is not computed again.
+    def with_app(self, app: App | Mapping[str, Any], stream: int | None = None) -> Prepared:
+        """The problem with one more app, at the end of its stream; what the others may choose is not computed again.
 
         Parameters
         ----------
         app : App or mapping
+        stream : int, optional
+            Which stream it is part of, from 0; only to be left out where there is one.
 
         Raises
         ------
         ProblemError
-            The app is not valid, its `app_id` is taken, it does not fit model and video, or it lacks what the
-            objective needs.
+            The app is not valid, its `app_id` is taken, it does not fit model and video, it lacks what the objective
+            needs, or there is no such stream.
         """
         described = App.of(app)
         one = Apps.of([described])
-        one.check(self.model, self.video, self.mode)
-        objective_of(one, self.objective)
-        both = self.apps.joined(one)
-        before, rest = self._table, (self.model, self.video, self.objective, self.mode, self.event_model)
-        return replace(
-            self,
-            apps=both,
-            described=(*self.described, described) if len(self.described) == len(self.apps) else (),
-            _table=_Once(lambda: before().joined(_build(one, *rest), both)),
-        )
+        k = self._stream_number(stream)
+        changed = self.streams[k].with_app(described)
+        model, video = changed.model, changed.video
+        one.check(model, video, self.mode)
+        objective_of([one], self.objective)
+        streams = (*self.streams[:k], changed, *self.streams[k + 1 :])
+        check_together(streams, self.mode)
+        before, rest = self._tables[k], (model, video, self.objective, self.mode, self.event_model)
+        return self._with_stream(streams, k, lambda: before().joined(_build(one, *rest), changed.apps))
 
     def without(self, app_id: int | str) -> Prepared:
         """The problem with one app less; what the others may choose is not computed again.
@@ -242,17 +263,34 @@ class Prepared:
         Raises
         ------
         ProblemError
-            There is no such app, or it is the only one.
+            There is no such app, or it is the only one of its stream.
         """
-        row = self.apps.row_of(app_id)
-        fewer = self.apps.without(row)
-        before = self._table
-        return replace(
-            self,
-            apps=fewer,
-            described=self.described[:row] + self.described[row + 1 :],
-            _table=_Once(lambda: before().without(row, fewer)),
-        )
+        places = [
+            (k, row)
+            for k, stream in enumerate(self.streams)
+            for row in np.flatnonzero(stream.apps.app_ids == app_id).tolist()
+        ]
+        if not places:
+            ids = [known for stream in self.streams for known in stream.apps.app_ids.tolist()]
+            raise ProblemError(f"app {shown(app_id)} is not among the apps; they are {shown(ids)}")
+        k, row = places[0]
+        changed = self.streams[k].without(row)
+        before = self._tables[k]
+        streams = (*self.streams[:k], changed, *self.streams[k + 1 :])
+        return self._with_stream(streams, k, lambda: before().without(row, changed.apps))
+
+    def _with_stream(self, streams: tuple[Stream, ...], k: int, make: Callable[[], OptionTable]) -> Prepared:
+        """The problem with another stream in place k."""
+        tables = (*self._tables[:k], _Once(make), *self._tables[k + 1 :])
+        return replace(self, streams=streams, _tables=tables, _joint=_Once(lambda: _join(tables)))
+
+    def _stream_number(self, given: int | None) -> int:
+        if given is None:
+            only_stream(self.streams)
+            return 0
+        if not WHOLE.holds(given) or given >= len(self.streams):
+            raise ProblemError(f"stream: got {shown(given)}; it has to be one of 0..{len(self.streams) - 1}")
+        return given
 
     def _budget(self, given: float | None) -> float:
         budget = self.budget if given is None else given
@@ -274,20 +312,21 @@ class Prepared:
         from mainstream.solver.compilation import announced
 
         with announced():
-            table = self._table()
+            table = self._joint()
             if first is not None and isinstance(method, Improver):
                 outcome = method.improve(table, budget, limits, aggregate, first)
             else:
                 outcome = method.maximise(table, budget, limits, aggregate, table.staircases(warm_start))
-            schedule = table.schedule(outcome.cells)
-        _check_fits(method, schedule.value, schedule.cost, budget)
-        mean = float(table.share @ schedule.value)
+            schedules = table.schedules(outcome.cells)
+        values = np.concatenate([schedule.value for schedule in schedules])
+        _check_fits(method, values, sum(schedule.cost for schedule in schedules), budget)
+        mean = float(table.share @ values)
         fair = aggregate == "min"
-        value = float(schedule.value.min()) if fair else mean
+        value = float(values.min()) if fair else mean
         # A gap that is proven is the one asked for, also where sums in another order differ in the last digit.
         bound = min(outcome.bound, value + limits.gap) if outcome.finished else outcome.bound
         return outcome, Result(
-            schedule=schedule,
+            schedules=schedules,
             status="optimal" if outcome.finished else "feasible",
             objective=value,
             bound=max(value, bound),
@@ -299,16 +338,16 @@ class Prepared:
             method=outcome.method,
             runtime_s=perf_counter() - limits.started,
             nodes=outcome.nodes,
-            unit=self.model.unit,
+            unit=next((stream.model.unit for stream in self.streams if stream.model.unit is not None), None),
             mean=mean if fair else None,
             mean_bound=max(mean, outcome.mean_bound) if fair and outcome.mean_bound is not None else None,
         )
 
 
 def prepare(
-    apps: Apps | Iterable[App | Mapping[str, Any]],
-    model: Model | Mapping[str, Any],
-    video: Video | Mapping[str, Any],
+    apps: Apps | Iterable[App | Mapping[str, Any] | Stream],
+    model: Model | Mapping[str, Any] | None = None,
+    video: Video | Mapping[str, Any] | None = None,
     budget: float | None = None,
     *,
     objective: Objective | None = None,
@@ -333,31 +372,26 @@ def prepare(
     ProblemError
         Bad input, in one line: what, where, what is allowed.
     """
-    check_order(apps, model, video)
     if objective is not None:
         one_of("objective", objective, get_args(Objective))
     one_of("mode", mode, get_args(Mode))
     events = EVENT_MODELS.find(event_model)
     if budget is not None:
         POSITIVE.check("budget", budget)
-    described: tuple[App, ...] = ()
-    if not isinstance(apps, Apps):
-        described = App.each(apps)
-        apps = Apps.of(described)
-    base, stream = Model.of(model), Video.of(video)
-    apps.check(base, stream, mode)
-    metric = objective_of(apps, objective)
-    columns = apps
+    streams = streams_of(apps, model, video)
+    check_together(streams, mode)
+    metric = objective_of([stream.apps for stream in streams], objective)
+    tables = tuple(
+        _Once(partial(_build, stream.apps, stream.model, stream.video, metric, mode, events)) for stream in streams
+    )
     return Prepared(
-        apps=columns,
-        model=base,
-        video=stream,
+        streams=streams,
         objective=metric,
         mode=mode,
         event_model=events,
-        described=described,
         budget=None if budget is None else float(budget),
-        _table=_Once(lambda: _build(columns, base, stream, metric, mode, events)),
+        _tables=tables,
+        _joint=_Once(lambda: _join(tables)),
     )
 
 
@@ -375,12 +409,13 @@ def _with_dearer_bounds(results: list[Result | None], gap: float) -> tuple[Resul
     return tuple(reversed(sharper))
 
 
-def objective_of(apps: Apps, objective: Objective | None) -> Objective:
+def objective_of(several: Sequence[Apps], objective: Objective | None) -> Objective:
     """What to maximise when the caller leaves it open, or whether the apps have what the asked one needs.
 
     Parameters
     ----------
-    apps : Apps
+    several : sequence of Apps
+        Those of each stream.
     objective : {"f1", "recall", "precision"}, optional
         What was asked for.
 
@@ -390,21 +425,20 @@ def objective_of(apps: Apps, objective: Objective | None) -> Objective:
         Some apps have false positive rates and an event frequency and some have not, or the asked objective needs
         them where they are missing.
     """
-    complete = apps.has_precision
+    complete = np.concatenate([apps.has_precision for apps in several])
+    if complete.all():
+        return objective or "f1"
+    if objective == "recall" or (objective is None and not complete.any()):
+        return "recall"
+    ids = id_list([app_id for apps in several for app_id in apps.app_ids[~apps.has_precision].tolist()])
     if objective is None:
-        if complete.all():
-            return "f1"
-        if not complete.any():
-            return "recall"
         raise ProblemError(
-            f"objective: app {apps.id_list(~complete)} lacks false_positive_rates or event_frequency, the others have "
+            f"objective: app {ids} lacks false_positive_rates or event_frequency, the others have "
             "both; give them to every app, or ask for objective 'recall'"
         )
-    if objective != "recall" and not complete.all():
-        i = int((~complete).argmax())
-        missing = " and ".join(apps.missing_for_precision(i))
-        raise ProblemError(f"objective {objective!r}: app {apps.id_list(~complete)}: missing {missing}")
-    return objective
+    first = next(apps for apps in several if not apps.has_precision.all())
+    missing = " and ".join(first.missing_for_precision(int((~first.has_precision).argmax())))
+    raise ProblemError(f"objective {objective!r}: app {ids}: missing {missing}")
 
 
 def _build(
@@ -415,21 +449,10 @@ def _build(
     return OptionTable.build(apps, model, video, metric=objective, mode=mode, event_model=event_model)
 
 
-def is_model(given: object) -> bool:
-    """Whether this looks like a model, right or wrong in detail."""
-    return isinstance(given, Model) or (isinstance(given, Mapping) and "layer_latencies" in given)
+def _join(tables: tuple[_Once[OptionTable], ...]) -> JointTable:
+    from mainstream.solver.joint_table import JointTable
 
-
-def is_video(given: object) -> bool:
-    """Whether this looks like a video, right or wrong in detail."""
-    return isinstance(given, Video) or (isinstance(given, Mapping) and "stream_fps" in given)
-
-
-def check_order(apps: object, model: object, video: object) -> None:
-    """Raise :class:`ProblemError` where apps, a model and a video have changed places."""
-    kinds = ["model" if is_model(one) else "video" if is_video(one) else "apps" for one in (apps, model, video)]
-    if sorted(kinds) == ["apps", "model", "video"] and kinds != ["apps", "model", "video"]:
-        raise ProblemError(f"arguments are swapped: got {', '.join(kinds)}; the order is apps, model, video")
+    return JointTable(tuple(table() for table in tables))
 
 
 def _check_fits(method: Method, values: np.ndarray[Any, Any], cost: float, budget: float) -> None:

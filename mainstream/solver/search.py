@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -123,10 +124,11 @@ def schedule_cost(packed: Packed, cells: CellArray) -> float:
     ----------
     packed : Packed
     cells : (N,) int
-        depth * (R + 1) + rate index, as in :class:`~mainstream.solver.Packed`.
+        row * (R + 1) + rate index, as in :mod:`mainstream.solver.kernels`.
     """
-    depth, rate = np.divmod(cells.astype(np.int64), len(packed.rate))
-    staircase = np.zeros(len(packed.seg))
-    np.maximum.at(staircase, depth, packed.rate[rate])
-    staircase = np.maximum.accumulate(staircase[::-1])[::-1]
-    return float(packed.seg @ staircase + packed.tail[depth] @ packed.rate[rate])
+    row, rate = np.divmod(cells.astype(np.int64), packed.own.shape[1])
+    staircase = np.zeros(len(packed.stem), np.int64)
+    np.maximum.at(staircase, row, rate)
+    for first, end in itertools.pairwise(packed.rows.tolist()):
+        staircase[first:end] = np.maximum.accumulate(staircase[first:end][::-1])[::-1]
+    return float(packed.stem[np.arange(len(staircase)), staircase].sum() + packed.own[row, rate].sum())

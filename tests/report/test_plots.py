@@ -63,7 +63,7 @@ def schedule(
 
 def result(made: Schedule, *, aggregate: str = "mean") -> Result:
     return Result(
-        schedule=made,
+        schedules=(made,),
         status="optimal",
         objective=float(made.value.mean()),
         bound=float(made.value.mean()),

@@ -59,7 +59,7 @@ class Recorded:
         self.firsts.append((budget, first.copy()))
         assert schedule_cost(table.packed, first) <= budget * (1 + 1e-9)
         found = METHODS["branch-and-bound"].improve(table, budget, limits, aggregate, first)
-        assert table.share @ table.schedule(found.cells).value >= table.share @ table.schedule(first).value - 1e-12
+        assert table.share @ table.values(found.cells) >= table.share @ table.values(first) - 1e-12
         return found
 
 
@@ -73,7 +73,7 @@ def test_each_search_begins_with_the_best_schedule_of_the_smaller_budgets(seed: 
     assert [budget for budget, _ in recorded.firsts] == budgets[2:].tolist()
     for (_, first), before in zip(recorded.firsts, found.results[1:], strict=False):
         assert before is not None
-        np.testing.assert_array_equal(prepared.table.schedule(first).value, before.schedule.value)
+        np.testing.assert_array_equal(prepared.table.values(first), before.schedule.value)
 
 
 @pytest.mark.parametrize("method", ["auto", "branch-and-bound", "cp-sat", "greedy"])

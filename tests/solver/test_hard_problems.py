@@ -11,11 +11,11 @@ from support import oracle
 
 from benchmarks.hard_problems import hard_problem
 from benchmarks.instances import Instance
-from mainstream import InfeasibleError
+from mainstream import InfeasibleError, prepare
 from mainstream.solver import branch_and_bound, kernels
 from mainstream.solver.branch_and_bound import SearchTree
 from mainstream.solver.kernels.lagrangian import worth
-from mainstream.solver.option_table import OptionTable, weighted
+from mainstream.solver.option_table import weighted
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits
 
 
@@ -40,9 +40,10 @@ def knapsack(seed: int) -> tuple[kernels.Packed, float]:
         start=np.array(start),
         value=np.array(values),
         cell=np.array(cells, np.int32),
-        tail=np.array([1.0]),
-        seg=np.array([0.0]),
-        rate=np.arange(rates + 1.0),
+        own=np.arange(rates + 1.0)[None],
+        stem=np.zeros((1, rates + 1)),
+        rows=np.array([0, 1]),
+        apps=np.array([0, n]),
     )
     lightest = sum(min(cells[a:b]) for a, b in itertools.pairwise(start))
     heaviest = sum(max(cells[a:b]) for a, b in itertools.pairwise(start))
@@ -70,16 +71,14 @@ def test_the_core_is_within_the_gap_of_an_exact_dynamic_programme(seed: int, gap
     outcome = SearchTree(packed).run(budget, Limits(gap))
     value = worth(packed, outcome.cells)
     assert outcome.finished
-    assert float(packed.rate[outcome.cells].sum()) <= budget * (1 + FEASIBLE_TOLERANCE)
+    assert float(packed.own[0, outcome.cells].sum()) <= budget * (1 + FEASIBLE_TOLERANCE)
     assert value <= best + 1e-12 and value >= best - gap - 1e-12
     assert outcome.bound >= best - 1e-12
 
 
 def packed_of(instance: Instance) -> kernels.Packed:
     """The options of a problem, values weighted."""
-    table = OptionTable.build(
-        instance.apps, instance.model, instance.video, metric="recall", mode="mainstream", event_model="windowed"
-    )
+    table = prepare(instance.apps, instance.model, instance.video, objective="recall").table
     return weighted(table.packed, table.share)
 
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from benchmarks.hard_problems import hard_problem
-from mainstream import Apps, ProblemError, solve
+from mainstream import Apps, ProblemError, prepare, solve
 from mainstream.errors import OutOfTimeError
 from mainstream.experiments import workloads
 from mainstream.solver import branch_and_bound
 from mainstream.solver.branch_and_bound import SearchTree
-from mainstream.solver.option_table import OptionTable, weighted
+from mainstream.solver.option_table import weighted
 from mainstream.solver.search import Limits
 
 MODEL = {"total_layers": 10, "layer_latencies": [1.0] * 10, "frozen_layer_names": {0: "in", 5: "a", 10: "b"}}
@@ -86,9 +86,7 @@ def test_optimal_is_never_said_above_the_gap_asked_for(gap: float, method: str) 
 def tree_of(seed: int) -> tuple[SearchTree, float]:
     instance = hard_problem(seed)
     assert instance is not None
-    table = OptionTable.build(
-        instance.apps, instance.model, instance.video, metric="recall", mode="mainstream", event_model="windowed"
-    )
+    table = prepare(instance.apps, instance.model, instance.video, objective="recall").table
     return SearchTree(weighted(table.packed, table.share)), instance.budget
 
 

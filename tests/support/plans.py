@@ -54,7 +54,7 @@ def result_of(model: Model, given: Given, *, mode: str = "mainstream", x_vote: i
         stem=stem_parts(model, frozen, fps) if sharing else (),
     )
     return Result(
-        schedule=schedule,
+        schedules=(schedule,),
         status="optimal",
         objective=0.0,
         bound=0.0,

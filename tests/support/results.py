@@ -49,4 +49,4 @@ def result(of: Schedule, **changes: Any) -> Result:
         "nodes": 17,
         "unit": "ms",
     }
-    return Result(schedule=of, **(keys | changes))
+    return Result(schedules=(of,), **(keys | changes))

@@ -1,12 +1,13 @@
 """The jitted search: arrays and scalars in, arrays, scalars and status codes out. Here: the arrays, and the problem.
 
-Packed by ``option_table.py``: app i chooses one of its options o in ``start[i]..start[i+1]-1``; option o is worth
-``value[o]`` and stands in the cell (d, j) = ``divmod(cell[o], R + 1)``: depth d (0 shares nothing, d > 0 shares the
-stem's segments 1..d) and rate ``rate[j]`` (``rate[0] = 0``). All options of a cell have the same tail cost
-``tail[d] * rate[j]``. The stem is a staircase M: segment k runs at ``rate[M[k]]``, M never rises with k, and an
-option fits under it when ``j <= M[d]``. Maximise the sum of the values with
+Packed by ``joint_table.py``: app i chooses one of its options o in ``start[i]..start[i+1]-1``; option o is worth
+``value[o]`` and stands in the cell (d, j) = ``divmod(cell[o], R + 1)``: row d and the rate of index j, 0 for none.
+Each group of apps g, a stream, has the rows ``rows[g]..rows[g+1]-1``: the first shares nothing, each other one d shares
+the segments ``rows[g]+1..d`` of the group's stem. All options of a cell have the same tail cost ``own[d, j]``. The
+stems are a staircase M: segment k runs at the rate of index M[k], which costs ``stem[k, M[k]]``; M never rises with k
+within a group, and an option fits under it when ``j <= M[d]``. Maximise the sum of the values with
 
-    sum_k seg[k] rate[M[k]] + sum_i tail cost_i <= budget.
+    sum_k stem[k, M[k]] + sum_i tail cost_i <= budget.
 
 ``tree.py`` searches boxes of staircases, ``lagrangian.py`` and ``charges.py`` bound them, and ``knapsack.py`` solves
 what is left under one staircase.
@@ -45,14 +46,15 @@ LEAF = 0
 
 
 class Packed(NamedTuple):
-    """N apps with M options in all, over D depths beside 0 and R rates beside 0; the docstring above says what."""
+    """N apps in G groups, M options in all, over D rows and R rates beside 0; the docstring above says what."""
 
     start: NDArray[np.int64]  # (N + 1,)
     value: NDArray[np.float64]  # (M,)
     cell: NDArray[np.int32]  # (M,); 0, 1, 2, ... where each option has a weight of its own
-    tail: NDArray[np.float64]  # (D + 1,) latency behind each depth
-    seg: NDArray[np.float64]  # (D + 1,) latency of each segment; seg[0] = 0
-    rate: NDArray[np.float64]  # (R + 1,) frames a second; rate[0] = 0
+    own: NDArray[np.float64]  # (D, R + 1) tail cost; infinite at a rate that the group does not have
+    stem: NDArray[np.float64]  # (D, R + 1) cost of each segment; 0 in a group's first row
+    rows: NDArray[np.int64]  # (G + 1,) where the rows of each group begin
+    apps: NDArray[np.int64]  # (G + 1,) where its apps do
 
 
 class Terms(NamedTuple):
@@ -60,7 +62,6 @@ class Terms(NamedTuple):
 
     budget: float
     gap: float  # a schedule that is better by no more than this is not looked for
-    share: float  # of its own x that each app is charged: 1 / N
     capacity: int  # states of a core after which it gives up
     steps: int  # successors that a core looks at before it gives up
     patience: int  # nodes after which the shares become unequal
@@ -85,10 +86,11 @@ class Scratch(NamedTuple):
     near: NDArray[np.float64]  # (N + 1,) smallest reduced costs
     states: NDArray[np.float64]  # (2, capacity) weight and loss of the core's states
     links: NDArray[np.int64]  # (2, capacity) their predecessor and option
-    needed: NDArray[np.int64]  # (D + 1,) a staircase
+    needed: NDArray[np.int64]  # (D,) a staircase
     trial: NDArray[np.int32]  # (N,) cells
     cell: NDArray[np.int32]  # (M,)
     plain: NDArray[np.float64]  # (cells,) weight of each cell before any share that is the app's own
+    even: NDArray[np.float64]  # (G,) share of its own x that each app of a group is charged: 1 / its apps
     tilt: NDArray[np.float64]  # (tilts,) prices that states are bounded at, in units of the price
     rise: NDArray[np.float64]  # (tilts + 1, N + 1)
     # Empty while all apps have one share:
@@ -119,7 +121,7 @@ class Tree(NamedTuple):
     heap: NDArray[np.int64]  # (slots,) slots in heap order by bound, the free ones, and at the end those set aside
     bound: NDArray[np.float64]  # (slots,)
     lam: NDArray[np.float64]  # (slots,)
-    lo: NDArray[np.int64]  # (slots, D + 1)
-    hi: NDArray[np.int64]  # (slots, D + 1)
+    lo: NDArray[np.int64]  # (slots, D)
+    hi: NDArray[np.int64]  # (slots, D)
     cut: NDArray[np.int64]  # (slots, 2) segment and rate index to split at, or NEW or LEAF
     visited: NDArray[np.uint64]  # (a power of 2,) hashes of the staircases tried

@@ -20,12 +20,12 @@ _types: Any = numba.types  # which has no types itself
 _FLOAT, _INT = _types.float64, _types.int64
 _FLOATS, _INTS, _CELLS = _types.float64[::1], _types.int64[::1], _types.int32[::1]
 _FLOAT_ROWS, _INT_ROWS = _types.float64[:, ::1], _types.int64[:, ::1]
-_PACKED = _types.NamedTuple((_INTS, _FLOATS, _CELLS, _FLOATS, _FLOATS, _FLOATS), Packed)
-_TERMS = _types.NamedTuple((_FLOAT, _FLOAT, _FLOAT, _INT, _INT, _INT), Terms)
+_PACKED = _types.NamedTuple((_INTS, _FLOATS, _CELLS, _FLOAT_ROWS, _FLOAT_ROWS, _INTS, _INTS), Packed)
+_TERMS = _types.NamedTuple((_FLOAT, _FLOAT, _INT, _INT, _INT), Terms)
 _SCRATCH = _types.NamedTuple(
     (
         *(_FLOATS, _FLOATS, _INTS, _INTS, _INTS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS, _INTS, _CELLS, _CELLS),
-        *(_FLOATS, _FLOATS, _FLOAT_ROWS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS),
+        *(_FLOATS, _FLOATS, _FLOATS, _FLOAT_ROWS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS),
     ),
     Scratch,
 )

@@ -15,22 +15,37 @@ from mainstream.solver.kernels.knapsack import insert, sort
 
 @inner
 def _charge(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
-    """The shares of least bound for a box at price lam, whose weights without shares are in scratch.weight.
+    """The shares of least bound for a box at price lam, whose weights without shares are in scratch.plain.
+
+    Returns (value, weight) of a mixture of options, see :func:`_charge_group`; the weight is infinite when an app has
+    no open option.
+    """
+    total_value, total_weight = 0.0, 0.0
+    for g in range(len(packed.rows) - 1):
+        value, weight = _charge_group(packed, scratch, lam, packed.apps[g], packed.apps[g + 1])
+        total_value += value
+        total_weight += weight
+    return total_value, total_weight
+
+
+@inner
+def _charge_group(packed: Packed, scratch: Scratch, lam: float, begin: int, stop: int) -> tuple[float, float]:
+    """The shares of one group, the apps begin..stop-1.
 
     With a = value - lam weight, app i adds max_o (a - lam s_i x) to the bound. That is convex in its share s_i, with
     the slope -lam x of the option chosen. So at the least sum over s >= 0, sum s <= 1, all apps with s_i > 0 stand at
     one height y of x, between two options that are worth the same: lam s_i is the slope at y of the upper hull of the
     app's points (x, a). The height sinks from the top, corner by corner, until the shares add up to 1.
 
-    Returns (value, weight) of the mixture of options that stands at y: the line value + lam (budget - weight) touches
-    the least bound, as a function of lam, from below.
+    Returns (value, weight) of the mixture of options that stands at y: the line value + lam (budget - weight), summed
+    over the groups, touches the least bound, as a function of lam, from below.
     """
     start, value, cell, weight = packed.start, packed.value, scratch.cell, scratch.plain
     x, share = scratch.x, scratch.share
     hull_x, hull_a, key = scratch.hull[0], scratch.hull[1], scratch.hull[2]
     app, option, order = scratch.corner[0], scratch.corner[1], scratch.corner[2]
     end = 0
-    for i in range(len(share)):
+    for i in range(begin, stop):
         first = end
         for o in range(start[i], start[i + 1]):
             c = cell[o]
@@ -74,7 +89,7 @@ def _charge(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]
             height = hull_x[m]
             break
     total_value, total_weight = 0.0, height
-    for i in range(len(share)):
+    for i in range(begin, stop):
         m = scratch.order[i]
         o = option[m]
         total_value += value[o]
@@ -129,13 +144,14 @@ def charged_dual(packed: Packed, scratch: Scratch, budget: float, lam: float, st
 @inner
 def stem_additions(packed: Packed, scratch: Scratch, lo: Staircase) -> None:
     """Fill scratch.x for a box."""
-    seg, rate, x = packed.seg, packed.rate, scratch.x
-    width = len(rate)
-    for j in range(width):
-        x[j] = 0.0
-    for d in range(1, len(seg)):
+    stem, rows, x = packed.stem, packed.rows, scratch.x
+    width = stem.shape[1]
+    for g in range(len(rows) - 1):
         for j in range(width):
-            x[d * width + j] = x[(d - 1) * width + j] + seg[d] * max(0.0, rate[j] - rate[lo[d]])
+            x[rows[g] * width + j] = 0.0
+        for d in range(rows[g] + 1, rows[g + 1]):
+            for j in range(width):
+                x[d * width + j] = x[(d - 1) * width + j] + max(0.0, stem[d, j] - stem[d, lo[d]])
 
 
 @inner

@@ -4,10 +4,10 @@ For a box lo <= M <= hi it is
 
     g(lam) = lam (budget - stem(lo)) + sum_i max_{o open} (value[o] - lam weight[cell[o]]),   lam >= 0,
 
-where a cell is open when j <= hi[d], and weight = tail cost + share * x: x(d, j) = sum_{k<=d} seg[k] max(0, rate[j] -
-rate[lo[k]]) is what the option adds to the stem of lo. The stem grows at least by the largest x that anybody needs,
-so each app i may be charged a share s_i >= 0 of its own x as long as the shares add up to no more than 1. At first
-s_i = 1/N; ``charges.py`` finds better ones.
+where a cell is open when j <= hi[d], and weight = tail cost + share * x: x(d, j) = sum_{k<=d} max(0, stem[k, j] -
+stem[k, lo[k]]) is what the option adds to its group's stem in lo. That stem grows at least by the largest x that
+anybody in the group needs, so each app i may be charged a share s_i >= 0 of its own x as long as the shares of a group
+add up to no more than 1. At first s_i = 1 / (apps of the group); ``charges.py`` finds better ones.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from mainstream.solver.kernels import Cells, IntArray, Packed, Scratch, Staircas
 
 
 @inner
-def weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, share: float) -> None:
-    """Fill scratch.plain for a box: tail cost + share * x, infinite where closed."""
-    tail, seg, rate, weight = packed.tail, packed.seg, packed.rate, scratch.plain
-    width = len(rate)
-    for j in range(width):
-        weight[j] = tail[0] * rate[j]
-        x = 0.0
-        for d in range(1, len(tail)):
-            x += seg[d] * max(0.0, rate[j] - rate[lo[d]])
-            weight[d * width + j] = tail[d] * rate[j] + share * x if 0 < j <= hi[d] else np.inf
+def weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, charged: float) -> None:
+    """Fill scratch.plain for a box: tail cost + charged * even share * x, infinite where closed."""
+    own, stem, rows, weight = packed.own, packed.stem, packed.rows, scratch.plain
+    width = own.shape[1]
+    for g in range(len(rows) - 1):
+        first = rows[g]
+        share = charged * scratch.even[g]
+        for j in range(width):
+            weight[first * width + j] = own[first, j]
+            x = 0.0
+            for d in range(first + 1, rows[g + 1]):
+                x += max(0.0, stem[d, j] - stem[d, lo[d]])
+                weight[d * width + j] = own[d, j] + share * x if 0 < j <= hi[d] else np.inf
 
 
 @inner
@@ -41,8 +44,8 @@ def copy(source: IntArray, target: IntArray) -> None:
 @inner
 def stem_cost(packed: Packed, staircase: Staircase) -> float:
     cost = 0.0
-    for k in range(1, len(packed.seg)):
-        cost += packed.seg[k] * packed.rate[staircase[k]]
+    for k in range(len(staircase)):
+        cost += packed.stem[k, staircase[k]]
     return cost
 
 

@@ -38,17 +38,19 @@ from mainstream.solver.kernels.lagrangian import copy, dual, lightest, stem_cost
 
 
 @inner
-def _staircase(cells: Cells, width: int, staircase: Staircase) -> None:
-    """The staircase that these cells need: staircase[k] = their largest rate index at depth k or beyond."""
+def _staircase(packed: Packed, cells: Cells, staircase: Staircase) -> None:
+    """The staircase that these cells need: staircase[k] = the group's largest rate index in row k or beyond."""
+    width = packed.own.shape[1]
     for k in range(len(staircase)):
         staircase[k] = 0
     for c in cells:
         d = c // width
-        j = c - d * width
-        if d > 0 and j > staircase[d]:
-            staircase[d] = j
-    for k in range(len(staircase) - 2, 0, -1):
-        staircase[k] = max(staircase[k], staircase[k + 1])
+        staircase[d] = max(staircase[d], c - d * width)
+    for g in range(len(packed.rows) - 1):
+        first = packed.rows[g]
+        staircase[first] = 0
+        for k in range(packed.rows[g + 1] - 2, first, -1):
+            staircase[k] = max(staircase[k], staircase[k + 1])
 
 
 @inner
@@ -56,7 +58,7 @@ def _seen(staircase: Staircase, tree: Tree) -> bool:
     """Whether this staircase was tried before; remembers it. Two staircases of one hash count as one."""
     visited = tree.visited
     key = np.uint64(1469598103934665603)
-    for k in range(1, len(staircase)):
+    for k in range(len(staircase)):
         key = (key ^ np.uint64(staircase[k] + 1)) * np.uint64(1099511628211)
     key |= np.uint64(1)
     mask = np.uint64(len(visited) - 1)
@@ -142,7 +144,7 @@ def _try_staircase(
 def _briefly(terms: Terms, capacity: int) -> Terms:
     """The same terms with a core of no more than so many states."""
     capacity = min(capacity, terms.capacity)
-    return Terms(terms.budget, terms.gap, terms.share, capacity, min(terms.steps, 100 * capacity), terms.patience)
+    return Terms(terms.budget, terms.gap, capacity, min(terms.steps, 100 * capacity), terms.patience)
 
 
 @inner
@@ -152,36 +154,39 @@ def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircas
     That is at the corner of the needed staircase that adds most to the stem of lo, by itself, at the middle. Where no
     more than lo is needed, right above lo at the first segment that is open: the part below is then often lo alone.
     """
-    seg, rate = packed.seg, packed.rate
+    stem, rows = packed.stem, packed.rows
     best_k, best_m, best_cost = 0, 0, -1.0
-    first = 0
-    for k in range(len(lo) - 1, 0, -1):
-        if hi[k] > lo[k]:
-            first = k
-        if needed[k] > lo[k]:
-            cost = 0.0
-            for d in range(1, k + 1):
-                cost += seg[d] * max(0.0, rate[needed[k]] - rate[lo[d]])
-            if cost >= best_cost:
-                best_k, best_m, best_cost = k, (lo[k] + needed[k]) // 2, cost
+    open_k = 0
+    for g in range(len(rows) - 2, -1, -1):
+        for k in range(rows[g + 1] - 1, rows[g], -1):
+            if hi[k] > lo[k]:
+                open_k = k
+            if needed[k] > lo[k]:
+                cost = 0.0
+                for d in range(rows[g] + 1, k + 1):
+                    cost += max(0.0, stem[d, needed[k]] - stem[d, lo[d]])
+                if cost >= best_cost:
+                    best_k, best_m, best_cost = k, (lo[k] + needed[k]) // 2, cost
     if best_k == 0:
-        return first, lo[first]
+        return open_k, lo[open_k]
     return best_k, best_m
 
 
 @inner
-def _halves(tree: Tree, slot: int) -> IntArray:
-    """The boxes (side, lo and hi, D + 1) to go on with: the part M[k] <= m and that of M[k] > m, or the box alone."""
+def _halves(packed: Packed, tree: Tree, slot: int) -> IntArray:
+    """The boxes (side, lo and hi, D) to go on with: the part M[k] <= m and that of M[k] > m, or the box alone."""
     k, m = tree.cut[slot, 0], tree.cut[slot, 1]
-    depths = tree.lo.shape[1]
-    boxes = np.empty((2 if k > 0 else 1, 2, depths), np.int64)
+    boxes = np.empty((2 if k > 0 else 1, 2, tree.lo.shape[1]), np.int64)
     for side in range(len(boxes)):
         copy(tree.lo[slot], boxes[side, 0])
         copy(tree.hi[slot], boxes[side, 1])
     if k > 0:
-        for d in range(k, depths):
+        g = 0
+        while packed.rows[g + 1] <= k:
+            g += 1
+        for d in range(k, packed.rows[g + 1]):
             boxes[0, 1, d] = min(boxes[0, 1, d], m)
-        for d in range(1, k + 1):
+        for d in range(packed.rows[g] + 1, k + 1):
             boxes[1, 0, d] = max(boxes[1, 0, d], m + 1)
     return boxes
 
@@ -205,7 +210,7 @@ def _add_node(
         return 1
     slot = tree.heap[tree.counts[HEAP]]
     leaf = True
-    for k in range(1, len(lo)):
+    for k in range(len(lo)):
         leaf = leaf and lo[k] == hi[k]
     if leaf:
         leaf_bound, closed, work = _try_staircase(packed, scratch, tree, terms, calls, lo, lam)
@@ -217,13 +222,14 @@ def _add_node(
     else:
         goal = tree.floats[INCUMBENT] + terms.gap
         unequal = len(scratch.share) > 0
-        weigh(packed, scratch, lo, hi, 0.0 if unequal else terms.share)
+        weigh(packed, scratch, lo, hi, 0.0 if unequal else 1.0)
         passes = 0
         if unequal:
             stem_additions(packed, scratch, lo)
             if lam <= 0.0:
-                for i in range(len(scratch.share)):
-                    scratch.share[i] = terms.share
+                for g in range(len(scratch.even)):
+                    for i in range(packed.apps[g], packed.apps[g + 1]):
+                        scratch.share[i] = scratch.even[g]
                 spread(packed, scratch)
                 _, lam, passes = dual(packed, scratch, left, lam, goal, 0.0)
             if lam > 0.0:
@@ -255,7 +261,7 @@ def _add_node(
                 return work
             bound = min(bound, found + terms.gap)
         needed = scratch.needed
-        _staircase(scratch.trial, len(packed.rate), needed)
+        _staircase(packed, scratch.trial, needed)
         tree.cut[slot, 0], tree.cut[slot, 1] = _where_to_cut(packed, lo, hi, needed)
         if not _seen(needed, tree):
             _, _, more = _try_staircase(packed, scratch, tree, _briefly(terms, 1 << 16), calls, needed, lam)
@@ -297,7 +303,7 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Ca
             _close(tree, terms, bound)
             counts[HEAP] = 0
             break
-        boxes = _halves(tree, slot)
+        boxes = _halves(packed, tree, slot)
         for side in range(len(boxes)):
             work += _add_node(packed, scratch, tree, terms, calls, boxes[side, 0], boxes[side, 1], bound, lam)
     for at in range(len(heap) - counts[ASIDE], len(heap)):
@@ -309,21 +315,21 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Ca
 
 
 @inner
-def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase, hi: Staircase, share: float) -> None:
+def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase, hi: Staircase) -> None:
     """As :func:`_add_node` when only cost counts: bounds and incumbent are costs with a minus sign."""
     tree.counts[NODES] += 1
-    weigh(packed, scratch, lo, hi, share)
+    weigh(packed, scratch, lo, hi, 1.0)
     _, weight = lightest(packed, scratch)
     bound = -(weight + stem_cost(packed, lo))
     if bound <= tree.floats[INCUMBENT]:
         return
-    width = len(packed.rate)
+    width = packed.own.shape[1]
     for i in range(len(scratch.trial)):
         scratch.trial[i] = packed.cell[scratch.spare[i]]
-    _staircase(scratch.trial, width, scratch.needed)
+    _staircase(packed, scratch.trial, scratch.needed)
     cost = stem_cost(packed, scratch.needed)
     for c in scratch.trial:
-        cost += packed.tail[c // width] * packed.rate[c % width]
+        cost += packed.own[c // width, c % width]
     if -cost > tree.floats[INCUMBENT]:
         tree.floats[INCUMBENT] = -cost
         for i in range(len(scratch.trial)):
@@ -339,9 +345,7 @@ def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase,
 
 
 @jit
-def cheapest(
-    packed: Packed, scratch: Scratch, tree: Tree, share: float, enough: float, hopeless: float, effort: int
-) -> int:
+def cheapest(packed: Packed, scratch: Scratch, tree: Tree, enough: float, hopeless: float, effort: int) -> int:
     """Look for the schedule of least cost, or for one of at most `enough`; returns a status code.
 
     It also ends when there is none of at most `hopeless`. The heap holds the root box; tree.floats[INCUMBENT] comes
@@ -358,8 +362,8 @@ def cheapest(
         bound = tree.bound[slot]
         if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12) or -bound > hopeless:
             break
-        boxes = _halves(tree, slot)
+        boxes = _halves(packed, tree, slot)
         for side in range(len(boxes)):
-            _add_cheap_node(packed, scratch, tree, boxes[side, 0], boxes[side, 1], share)
+            _add_cheap_node(packed, scratch, tree, boxes[side, 0], boxes[side, 1])
         done += packed.start[-1]
     return DONE

@@ -1,0 +1,123 @@
+"""The options of all streams in one set of arrays, and the chosen ones -> a schedule for each stream."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mainstream.apps import IntArray
+from mainstream.description import shown
+from mainstream.errors import ProblemError
+from mainstream.problem import FloatArray
+from mainstream.schedule import Choice, Result, Schedule
+from mainstream.solver import kernels
+from mainstream.solver.option_table import CellArray, OptionTable
+
+
+@dataclass(frozen=True, eq=False)
+class JointTable:
+    """What each app of each stream may choose, worth how much: what a method is given.
+
+    Attributes
+    ----------
+    parts : tuple of OptionTable
+        One for each of the G streams.
+    """
+
+    parts: tuple[OptionTable, ...]
+
+    def __len__(self) -> int:
+        """The number of apps."""
+        return sum(len(part.apps) for part in self.parts)
+
+    @cached_property
+    def packed(self) -> kernels.Packed:
+        """The options worth looking at, as the kernels take them: a group for each stream; values unweighted."""
+        return self._joined(lambda part: part.packed)
+
+    @cached_property
+    def every(self) -> kernels.Packed:
+        """All options, those that others make superfluous, too."""
+        return self._joined(lambda part: part.every)
+
+    @cached_property
+    def share(self) -> FloatArray:
+        """What each app's value counts in the objective: its weight, scaled to a sum of 1; shape (N,)."""
+        weight = np.concatenate([part.apps.weight for part in self.parts])
+        # By the largest first, as their plain sum may be infinite.
+        scaled = weight / weight.max()
+        shares: FloatArray = scaled / scaled.sum()
+        return shares
+
+    def schedules(self, cells: CellArray) -> tuple[Schedule, ...]:
+        """The schedule of each stream, from one cell for each app.
+
+        Parameters
+        ----------
+        cells : (N,) int
+            row * (R + 1) + rate index, as in :mod:`mainstream.solver.kernels`.
+        """
+        rows, apps, width = self.packed.rows, self.packed.apps, self.packed.own.shape[1]
+        found = []
+        for g, part in enumerate(self.parts):
+            row, rate = np.divmod(cells[apps[g] : apps[g + 1]].astype(np.int64), width)
+            found.append(part.schedule(((row - rows[g]) * (len(part.rates) + 1) + rate).astype(np.int32)))
+        return tuple(found)
+
+    def values(self, cells: CellArray) -> FloatArray:
+        """What each app gets of its cell, unweighted; shape (N,)."""
+        return np.concatenate([schedule.value for schedule in self.schedules(cells)])
+
+    def staircases(self, warm_start: Result | Iterable[Choice] | None) -> IntArray:
+        """The stems of a schedule made for a similar problem, as rate indices for each row.
+
+        A choice belongs to the stream that has its app, or to the only one.
+
+        Returns
+        -------
+        (S, D) array, S = 0 without a warm start
+        """
+        if warm_start is None:
+            return np.zeros((0, len(self.packed.own)), np.int64)
+        if not isinstance(warm_start, Result | Iterable):
+            raise ProblemError(f"warm_start: got {shown(warm_start)}; it has to be a Result or a list of Choice")
+        choices = warm_start.choices if isinstance(warm_start, Result) else tuple(warm_start)
+        for choice in choices:
+            if not isinstance(choice, Choice):
+                raise ProblemError(f"warm_start: got {shown(choice)} in the list; it has to hold Choice objects")
+        if len(self.parts) == 1:
+            return self.parts[0].staircase(choices)[None, :]
+        known = [set(part.apps.app_ids.tolist()) for part in self.parts]
+        own = [[choice for choice in choices if choice.app_id in ids] for ids in known]
+        return np.concatenate([part.staircase(some) for part, some in zip(self.parts, own, strict=True)])[None, :]
+
+    def _joined(self, packed_of: Callable[[OptionTable], kernels.Packed]) -> kernels.Packed:
+        """The groups one after the other; a rate index that a group does not have costs infinitely much."""
+        each = [packed_of(part) for part in self.parts]
+        if len(each) == 1:
+            return each[0]
+        width = max(packed.own.shape[1] for packed in each)
+        rows = np.cumsum([0, *(len(packed.own) for packed in each)])
+        own = np.full((int(rows[-1]), width), np.inf)
+        stem = np.zeros_like(own)
+        cells = []
+        for packed, (first, end) in zip(each, itertools.pairwise(rows.tolist()), strict=True):
+            narrow = packed.own.shape[1]
+            own[first:end, :narrow] = packed.own
+            stem[first:end, :narrow] = packed.stem
+            stem[first + 1 : end, narrow:] = np.inf
+            row, rate = np.divmod(packed.cell, narrow)
+            cells.append(((row + first) * width + rate).astype(np.int32))
+        return kernels.Packed(
+            start=np.concatenate([[0], np.cumsum(np.concatenate([np.diff(packed.start) for packed in each]))]),
+            value=np.concatenate([packed.value for packed in each]),
+            cell=np.concatenate(cells),
+            own=own,
+            stem=stem,
+            rows=rows,
+            apps=np.cumsum([0, *(len(part.apps) for part in self.parts)]),
+        )

@@ -1,0 +1,171 @@
+"""Apps that can share a stem: those of one camera, or of one region of its picture, on one base network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mainstream.apps import Apps
+from mainstream.description import shown
+from mainstream.errors import ProblemError
+from mainstream.problem import App, Model, Video
+
+
+class Stream:
+    """Apps that may share layers with each other, and with none of another stream.
+
+    Parameters
+    ----------
+    apps : Apps, or list of App or mapping
+    model : Model or mapping
+    video : Video or mapping
+
+    Attributes
+    ----------
+    apps : Apps
+    model : Model
+    video : Video
+    described : tuple of App
+        The apps as objects; empty when they were given as columns.
+
+    Raises
+    ------
+    ProblemError
+        Bad input, in one line; there is no app.
+    """
+
+    __slots__ = ("apps", "described", "model", "video")
+
+    def __init__(
+        self,
+        apps: Apps | Iterable[App | Mapping[str, Any]],
+        model: Model | Mapping[str, Any],
+        video: Video | Mapping[str, Any],
+    ) -> None:
+        check_order(apps, model, video)
+        self.described: tuple[App, ...] = () if isinstance(apps, Apps) else App.each(apps)
+        self.apps = apps if isinstance(apps, Apps) else Apps.of(self.described)
+        self.model = Model.of(model)
+        self.video = Video.of(video)
+
+    def __repr__(self) -> str:
+        return f"<Stream: {len(self.apps)} apps, {self.video.stream_fps:g} fps, {self.model.total_layers} layers>"
+
+    def with_app(self, app: App) -> Stream:
+        """The stream with one more app, at the end.
+
+        Raises
+        ------
+        ProblemError
+            Its `app_id` is taken.
+        """
+        described = (*self.described, app) if len(self.described) == len(self.apps) else ()
+        return self._with_apps(self.apps.joined(Apps.of([app])), described)
+
+    def without(self, row: int) -> Stream:
+        """The stream without the app in a place, from 0.
+
+        Raises
+        ------
+        ProblemError
+            It is the only one.
+        """
+        return self._with_apps(self.apps.without(row), self.described[:row] + self.described[row + 1 :])
+
+    def _with_apps(self, apps: Apps, described: tuple[App, ...]) -> Stream:
+        changed = Stream(apps, self.model, self.video)
+        changed.described = described
+        return changed
+
+
+def streams_of(
+    apps: Apps | Iterable[App | Mapping[str, Any] | Stream],
+    model: Model | Mapping[str, Any] | None,
+    video: Video | Mapping[str, Any] | None,
+) -> tuple[Stream, ...]:
+    """The streams that a user gave: as a list of them, or one as apps, a model and a video.
+
+    Raises
+    ------
+    ProblemError
+        Bad input, in one line; streams among apps, or a model or video beside them.
+    """
+    if not isinstance(apps, Apps | Mapping | str) and isinstance(apps, Iterable):
+        apps = tuple(apps)
+        streams = tuple(one for one in apps if isinstance(one, Stream))
+        if streams:
+            for name, given in (("model", model), ("video", video)):
+                if given is not None:
+                    raise ProblemError(f"{name}: got {shown(given)} beside a list of streams; each has its own")
+            strange = [one for one in apps if not isinstance(one, Stream)]
+            if strange:
+                raise ProblemError(f"streams: got {shown(strange[0])} in the list; it has to hold Stream objects only")
+            return streams
+    if model is None or video is None:
+        missing = "model" if model is None else "video"
+        raise ProblemError(f"{missing}: there is none; give apps, a model and a video, or a list of Stream objects")
+    return (Stream(apps, model, video),)  # type: ignore[arg-type]  # the streams were taken out above
+
+
+def check_together(streams: Sequence[Stream], mode: str) -> None:
+    """Check what only all streams together can tell, and each stream's apps against its model and video.
+
+    An `app_id` tells one app from all others, of other streams, too.
+
+    Parameters
+    ----------
+    streams : sequence of Stream
+    mode : str
+        As for :func:`mainstream.solve`.
+
+    Raises
+    ------
+    ProblemError
+        See :meth:`mainstream.apps.Apps.check`; an `app_id` stands in two streams; latencies have different units.
+    """
+    for k, stream in enumerate(streams):
+        try:
+            stream.apps.check(stream.model, stream.video, mode)
+        except ProblemError as error:
+            raise (error if len(streams) == 1 else ProblemError(f"streams[{k}]: {error}")) from None
+    if len(streams) == 1:
+        return
+    ids = [app_id for stream in streams for app_id in stream.apps.app_ids.tolist()]
+    app_id, count = Counter(ids).most_common(1)[0]
+    if count > 1:
+        owners = [k for k, stream in enumerate(streams) if app_id in stream.apps.app_ids.tolist()]
+        raise ProblemError(f"app_id {app_id} stands in the streams {shown(owners)}; each app needs its own")
+    units = sorted({stream.model.unit for stream in streams if stream.model.unit is not None})
+    if len(units) > 1:
+        raise ProblemError(f"unit: the streams' models have {shown(units)}; one budget needs one unit")
+
+
+def only_stream(streams: Sequence[Stream]) -> Stream:
+    """The stream of a problem that has one.
+
+    Raises
+    ------
+    ProblemError
+        There are several.
+    """
+    if len(streams) > 1:
+        raise ProblemError(f"this is for one stream, and the problem has {len(streams)}; see `streams`")
+    return streams[0]
+
+
+def is_model(given: object) -> bool:
+    """Whether this looks like a model, right or wrong in detail."""
+    return isinstance(given, Model) or (isinstance(given, Mapping) and "layer_latencies" in given)
+
+
+def is_video(given: object) -> bool:
+    """Whether this looks like a video, right or wrong in detail."""
+    return isinstance(given, Video) or (isinstance(given, Mapping) and "stream_fps" in given)
+
+
+def check_order(apps: object, model: object, video: object) -> None:
+    """Raise :class:`ProblemError` where apps, a model and a video have changed places."""
+    kinds = ["model" if is_model(one) else "video" if is_video(one) else "apps" for one in (apps, model, video)]
+    if sorted(kinds) == ["apps", "model", "video"] and kinds != ["apps", "model", "video"]:
+        raise ProblemError(f"arguments are swapped: got {', '.join(kinds)}; the order is apps, model, video")
