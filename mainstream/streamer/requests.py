@@ -20,7 +20,7 @@ _LONGEST_NET: Final = 2**17
 """Characters of one net: three strings of the longest, with every character escaped, fit in."""
 _USUAL_NET: Final = 2**12
 _LONGEST_ANSWER: Final = 1_000
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_SPACE: Final = re.compile(r"[ \t\n\r]+")
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=different_keys)
 
 
@@ -63,8 +63,9 @@ def one_line(text: str) -> str:
 
 
 def _after_space(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
+    while (found := _SPACE.match(text, at, at + _LONGEST_NET)) is not None:
+        at = found.end()
+    return at
 
 
 def _element(text: str, at: int) -> tuple[Any, int]:

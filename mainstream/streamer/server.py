@@ -134,6 +134,7 @@ class Server:
         self._count = 0
         SECONDS.check("load_timeout_s", load_timeout_s)
         self._load_timeout_s = load_timeout_s
+        self._here: set[int] = set()
         GIGABYTES.check("load_memory_gb", load_memory_gb)
         with ExitStack() as opened:
             context: zmq.Context[zmq.Socket[bytes]] = opened.enter_context(zmq.Context())
@@ -200,14 +201,17 @@ class Server:
             poller.poll(_LOOK_MS)
             for _ in range(self._connections.bound(None if self._request is None else self._request.connection)):
                 self._runner.meters.connection_cut()
-            # First who has gone, then who comes: a connection's number is given again.
-            while self._monitor.poll(0):
-                self._notice()
+            self._notice_all()
             if self._socket.poll(0):
                 self._receive()
             if self._request is not None and self._request.answer is not None:
                 self._finish(self._request, self._request.answer)
         self._runner.wait()
+
+    def _notice_all(self) -> None:
+        """Take note of all who have come and gone: of a message that was read, its own client's coming included."""
+        while self._monitor.poll(0):
+            self._notice()
 
     def _notice(self) -> None:
         """A client has come or gone, or something that is none has tried."""
@@ -219,8 +223,10 @@ class Server:
             self._runner.meters.handshake_failed()
             return
         if event["event"] == zmq.EVENT_ACCEPTED:
+            self._here.add(event["value"])
             self._connections.accepted(event["value"])
             return
+        self._here.discard(event["value"])
         self._connections.gone(event["value"])
         for request in (self._request, self._next):
             if request is not None and request.connection == event["value"]:
@@ -243,6 +249,9 @@ class Server:
 
     def _read(self, frames: list[bytes], more: int, connection: int) -> None:
         """Take a message by its first frames, and the number of those that were passed over."""
+        self._notice_all()
+        if connection not in self._here:
+            return
         self._connections.message(connection)
         # Behind the client's address a REQ socket puts an empty frame; other kinds of sockets may leave it out.
         end = frames.index(b"", 1) + 1 if b"" in frames[1:-1] else 1
@@ -258,7 +267,7 @@ class Server:
     def _take(self, request: _Request) -> None:
         if self._request is None:
             self._begin(request)
-        elif self._request.gone.is_set() and (self._next is None or self._next.gone.is_set()):
+        elif _has_gone(self._request, request) and (self._next is None or self._next.gone.is_set()):
             self._next = request
         else:
             self._send(request.envelope, _BUSY)
@@ -300,6 +309,11 @@ class Server:
 
         with suppress(zmq.ZMQError):  # whoever does not take its answers gets none
             self._socket.send_multipart([*envelope, answer.encode()], zmq.NOBLOCK)
+
+
+def _has_gone(served: _Request, other: _Request) -> bool:
+    """Whether the client that is served has gone: it was noticed, or `other` has its connection's number now."""
+    return served.gone.is_set() or (served.connection == other.connection and served.envelope[0] != other.envelope[0])
 
 
 def _check_address(bind: str, *, secure: bool) -> None:

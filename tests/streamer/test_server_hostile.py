@@ -36,9 +36,9 @@ def models(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def serving(models: Path, **options: Any) -> Iterator[tuple[LocalRunner, Server]]:
+def serving(models: Path, source: str = CAMERA, **options: Any) -> Iterator[tuple[LocalRunner, Server]]:
     options = {"window_s": 0.2, "engine": Raising(), **options}
-    with LocalRunner(CAMERA, models, **options) as runner, Server(runner, "tcp://127.0.0.1:*") as server:
+    with LocalRunner(source, models, **options) as runner, Server(runner, "tcp://127.0.0.1:*") as server:
         thread = threading.Thread(target=server.serve)
         thread.start()
         try:
@@ -117,7 +117,7 @@ def test_an_engine_that_raises_anything_is_answered_in_one_short_line_and_the_pl
 )
 def test_no_frame_is_lost_while_a_request_is_refused(models: Path, text: str) -> None:
     out = models / "results.jsonl"
-    with serving(models, results=out) as (_, server):
+    with serving(models, "test://?fps=10&width=64&height=48", results=out) as (_, server):
         with Asking(server, request()) as client:
             client.answer()
         for _ in range(3):
@@ -159,6 +159,31 @@ def test_the_plan_of_a_client_that_has_gone_is_not_run_and_the_next_one_is(model
             assert not fourth.answer().startswith("error: ")
         assert [one.app_id for one in runner.rates()] == [4]
     assert set(frames_of(out)) == {4}
+
+
+class Dozing(Server):
+    """Comes late to its messages, as on a busy machine."""
+
+    def _receive(self) -> None:
+        time.sleep(0.3)
+        super()._receive()
+
+
+def test_the_plan_of_a_client_that_goes_before_it_was_read_is_not_run(models: Path) -> None:
+    out = models / "results.jsonl"
+    options: dict[str, Any] = {"window_s": 0.2, "engine": Raising(), "results": out}
+    with LocalRunner(CAMERA, models, **options) as runner, Dozing(runner, "tcp://127.0.0.1:*") as server:
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        first = Asking(server, request(alone((1, "net.npz"))))
+        time.sleep(0.1)
+        first.leave()
+        time.sleep(0.5)
+        with Asking(server, request(alone((2, "net.npz")))) as second:
+            assert not second.answer().startswith("error: ")
+        runner.close()
+        thread.join()
+    assert set(frames_of(out)) == {2}
 
 
 def test_other_sockets_and_port_scans_are_counted_and_take_nobodys_answer(models: Path) -> None:
