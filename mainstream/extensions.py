@@ -172,6 +172,9 @@ class Part(Protocol):
 class PartLoader(Protocol):
     """An engine: it runs parts of model files.
 
+    An engine that computes in other threads than the one that calls has an attribute ``own_threads``, True: what its
+    parts take of a core is then not told, since it cannot be measured.
+
     Attributes
     ----------
     name : str

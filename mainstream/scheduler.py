@@ -27,7 +27,8 @@ from mainstream.schedule import Result
 from mainstream.solver import prepare
 from mainstream.solver.prepared import GAP, check_how
 from mainstream.stream import check_order, is_model, is_video
-from mainstream.streamer.client import DEFAULT_ADDRESS, Deployer, Observed, StreamerClient
+from mainstream.streamer.client import DEFAULT_ADDRESS, StreamerClient
+from mainstream.streamer.deployer import Deployer, Observed
 from mainstream.streamer.plan import net_plan
 
 Reason = Literal[
@@ -169,7 +170,7 @@ class Scheduler:
         The published order, apps, video, model, is taken, too, and so are the published names of the two,
         ``video_desc`` and ``model_desc``.
     deployer : object with ``deploy(plan)``, optional
-        What runs a plan, see :class:`~mainstream.streamer.client.Deployer`; default a Streamer at `address`.
+        What runs a plan, see :class:`~mainstream.streamer.deployer.Deployer`; default a Streamer at `address`.
     address : str
     objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
         As in :func:`mainstream.solve`.

@@ -25,7 +25,7 @@ from mainstream.problem import App, FloatArray
 from mainstream.ranges import POSITIVE, Range
 from mainstream.schedule import Result
 from mainstream.scheduler import Round, Scheduler
-from mainstream.streamer.client import Deployer
+from mainstream.streamer.deployer import Deployer
 
 Runtime = Callable[[], AbstractContextManager[Deployer]]
 """Opens what runs the plan of one schedule."""

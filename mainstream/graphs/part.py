@@ -110,6 +110,11 @@ class _TensorFlow:
 
     name = "tensorflow"
 
+    @property
+    def own_threads(self) -> bool:
+        """Whether TensorFlow was started with more than one thread before."""
+        return bool(tensorflow("run").config.threading.get_intra_op_parallelism_threads() != 1)
+
     def start(self) -> None:
         """Use one thread for a frame, unless TensorFlow runs already with as many as it was given."""
         with suppress(ProblemError):

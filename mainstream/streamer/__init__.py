@@ -3,7 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mainstream.streamer.client import Deployer, Observed, StreamerClient
+from mainstream.streamer.client import StreamerClient
+from mainstream.streamer.deployer import Deployer, Observed
 from mainstream.streamer.plan import NetPlan, Subnet, net_plan
 
 if TYPE_CHECKING:

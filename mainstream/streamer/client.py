@@ -1,5 +1,7 @@
 """The sending half of Streamer's wire: one request with a net plan, one answer with the rates that were observed.
 
+A runtime that tells so in the handshake is then asked what the plan took of a core (compute.py).
+
 ZeroMQ's REQ socket waits for ever where nobody answers, queues for a server that is not there, and takes no second
 request after a lost answer. So each attempt has a socket of its own, sends only once it is connected, watches the
 connection while it waits, and drops what is unsent when it ends.
@@ -9,20 +11,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from mainstream._optional import require
 from mainstream.description import shown
 from mainstream.errors import DeployError, ProblemError
-from mainstream.ranges import NON_NEGATIVE, SECONDS, WHOLE
+from mainstream.ranges import SECONDS, WHOLE
+from mainstream.streamer.compute import REQUEST, TELLS, Compute
+from mainstream.streamer.deployer import Observed
 from mainstream.streamer.keys import client_security
 from mainstream.streamer.plan import NetPlan
+from mainstream.streamer.requests import one_line
 
 if TYPE_CHECKING:
     import zmq
@@ -38,45 +42,10 @@ _LOOK_S: Final = 0.25
 _LONGEST_ANSWER: Final = 300
 """Characters of a server's error message that are passed on."""
 _REFUSED: Final = "error: "
-
-
-class Observed(dict[int, float]):
-    """`app_id` -> frames a second that the app analysed while the runtime measured.
-
-    Attributes
-    ----------
-    plan : NetPlan
-        What ran; with ``integer_fps`` not quite what was given.
-
-    Raises
-    ------
-    DeployError
-        The apps are not those of the plan, or a rate is no finite number of at least 0.
-    """
-
-    def __init__(self, rates: Mapping[int, float], plan: NetPlan) -> None:
-        if not isinstance(rates, Mapping):
-            raise DeployError(
-                f"observed rates: got {shown(rates)}; it has to be a mapping of app_id to frames a second"
-            )
-        wanted = plan.target_fps
-        strange = [*(app for app in wanted if app not in rates), *(app for app in rates if app not in wanted)]
-        if strange:
-            which = "is not in the plan" if strange[0] in rates else "has no observed rate"
-            raise DeployError(f"app {strange[0]} {which}; there has to be one rate for each app of the plan")
-        for app, rate in rates.items():
-            if not NON_NEGATIVE.holds(rate):
-                raise DeployError(f"app {app}: observed rate {shown(rate)}; it has to be {NON_NEGATIVE.words()}")
-        super().__init__({app: float(rates[app]) for app in wanted})
-        self.plan = plan
-
-
-class Deployer(Protocol):
-    """Whatever can run a net plan and tell the frame rates that come of it."""
-
-    def deploy(self, plan: NetPlan) -> Mapping[int, float]:
-        """Run `plan`; return the observed frames a second of each app, an :class:`Observed` if another plan ran."""
-        ...
+_COMPUTE_S: Final = 5.0
+"""Seconds for the second answer, which a server has ready."""
+_LARGEST: Final = 16 * 2**20
+"""Bytes of an answer; the one to a plan of 10,000 nets has half a million."""
 
 
 class StreamerClient:
@@ -163,13 +132,13 @@ class StreamerClient:
         request = plan.to_json().encode()
         for _ in range(self.retries):
             try:
-                return self._read(self._ask(request), plan)
+                return self._read(*self._ask(request), plan)
             except _NoAnswerError:
                 continue
-        return self._read(self._ask(request), plan)
+        return self._read(*self._ask(request), plan)
 
-    def _ask(self, request: bytes) -> list[bytes]:
-        """One attempt: the frames of the answer."""
+    def _ask(self, request: bytes) -> tuple[str, str | None]:
+        """One attempt: the answer, and what is said of the compute; None where the server would not know of it."""
         import zmq
         from zmq.utils.monitor import recv_monitor_message
 
@@ -187,6 +156,7 @@ class StreamerClient:
         )
         with self._context.socket(zmq.REQ) as socket, socket.get_monitor_socket(events) as monitor:
             socket.linger = 0
+            socket.maxmsgsize = _LARGEST
             socket.ipv6 = "[" in self.address
             for name, key in self._security.items():
                 setattr(socket, name, key)
@@ -200,7 +170,7 @@ class StreamerClient:
                     ready = dict(poller.poll(max(0, math.ceil(1000 * min(left, _LOOK_S)))))
                     # The answer first: a server that answers and goes leaves both behind.
                     if socket in ready or (monitor in ready and socket.poll(0)):
-                        return socket.recv_multipart()
+                        return _answer(socket)
                     if monitor not in ready:
                         if left <= 0:
                             raise self._silence(sent)
@@ -242,11 +212,9 @@ class StreamerClient:
             "start the server, or correct the address"
         )
 
-    def _read(self, frames: list[bytes], plan: NetPlan) -> Observed:
-        text = b"\n".join(frames).decode("utf-8", errors="backslashreplace").strip("\0 \t\r\n")
+    def _read(self, text: str, told: str | None, plan: NetPlan) -> Observed:
         if text.startswith(_REFUSED):
-            reason = " ".join(text.removeprefix(_REFUSED).split())[:_LONGEST_ANSWER]
-            raise DeployError(f"{self.address}: the server refused the plan: {reason}")
+            raise DeployError(f"{self.address}: the server refused the plan: {_reason(text)}")
         try:
             rates = [float(number) for number in text.split(",")]
         except ValueError:
@@ -260,10 +228,53 @@ class StreamerClient:
                 "there has to be one for each app"
             )
         try:
-            return Observed(dict(zip(apps, rates, strict=True)), plan)
+            return Observed(dict(zip(apps, rates, strict=True)), plan, *_compute(told, plan))
         except DeployError as error:
             raise DeployError(f"{self.address}: {error}") from None
 
 
 class _NoAnswerError(DeployError):
     """An attempt that ended without an answer, so that another may help."""
+
+
+def _answer(socket: zmq.Socket[bytes]) -> tuple[str, str | None]:
+    """The answer to a plan that has come, and what the server then says of the compute."""
+    import zmq
+
+    frames = socket.recv_multipart(copy=False)
+    text = _text([frame.bytes for frame in frames])
+    try:
+        tells = frames[0].get("Identity") == TELLS.decode()
+    except zmq.ZMQError:  # its kind of socket has none
+        tells = False
+    if not tells or text.startswith(_REFUSED):
+        return text, None
+    until = monotonic() + _COMPUTE_S
+    try:
+        socket.send(REQUEST, zmq.NOBLOCK)
+        while not socket.poll(math.ceil(1000 * _LOOK_S)):
+            if monotonic() > until:
+                return text, f"{_REFUSED}the server did not answer within {_COMPUTE_S:g} s"
+        return text, _text(socket.recv_multipart())
+    except zmq.ZMQError:
+        return text, f"{_REFUSED}the connection was closed before the server told it"
+
+
+def _compute(told: str | None, plan: NetPlan) -> tuple[Compute | None, str]:
+    """What a server said of the compute, or why it is not known."""
+    if told is None:
+        return None, "this Streamer does not tell it"
+    if told.startswith(_REFUSED):
+        return None, _reason(told)
+    try:
+        return Compute.from_json(told, plan), ""
+    except ProblemError as error:
+        return None, f"the server told nonsense: {one_line(str(error))}"
+
+
+def _text(frames: list[bytes]) -> str:
+    return b"\n".join(frames).decode("utf-8", errors="backslashreplace").strip("\0 \t\r\n")
+
+
+def _reason(refusal: str) -> str:
+    return one_line(" ".join(refusal.removeprefix(_REFUSED).split()))[:_LONGEST_ANSWER]

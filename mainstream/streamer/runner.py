@@ -22,8 +22,8 @@ from mainstream.description import shown
 from mainstream.errors import DeployError, ProblemError
 from mainstream.extensions import PART_LOADERS, PartLoader, Source
 from mainstream.ranges import SECONDS, THREADS
-from mainstream.streamer.client import Observed
 from mainstream.streamer.current_plan import CurrentPlan
+from mainstream.streamer.deployer import Observed
 from mainstream.streamer.engine import LARGEST_SIDE, part_keys
 from mainstream.streamer.feed import Feed
 from mainstream.streamer.frame_loop import FrameLoop
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 _LOOK_S: Final = 0.1
 """A wait is no longer than this, so that an end is noticed."""
 _LOAD_TIMEOUT_S: Final = 60.0
+_OWN_THREADS: Final = "the engine computes in threads of its own"
+_SETTLE_S: Final = 1.0
+"""How long the window's frames that are in the making when it ends are waited for."""
 _HELD_S: Final = 2.0
 _MOST_HELD: Final = 64
 """Seconds and frames of the stream that wait, rather than being dropped, while a plan is loaded."""
@@ -254,7 +257,8 @@ class LocalRunner:
         Returns
         -------
         Observed
-            `app_id` -> frames a second over the window, or until the source ended. The plan goes on running.
+            `app_id` -> frames a second over the window, or until the source ended, and the compute of the plan's parts.
+            The plan goes on running.
 
         Raises
         ------
@@ -279,7 +283,10 @@ class LocalRunner:
             if self._feed.source.live and (window.empty or self.silent_s):
                 away = f"the camera is away: no frame for {self.silent_s:.1f} s"
                 raise DeployError(f"{away}; the plan runs as soon as frames come again")
-            return Observed(window.rates(ended=self.ended), plan)
+            window.settle(_SETTLE_S)
+            if getattr(self.loader, "own_threads", False):
+                return Observed(window.rates(ended=self.ended), plan, unmeasured=_OWN_THREADS)
+            return Observed(window.rates(ended=self.ended), plan, window.compute(ended=self.ended))
 
     def restore(self) -> bool:
         """Run the last good plan that was kept, if there is one; whether it runs now.

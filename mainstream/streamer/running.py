@@ -111,6 +111,7 @@ class Running:
         """Count what was run on a frame; decide and write what the apps say of it."""
         for net_id, spent in seconds.items():
             self._meters.computed(self.engine.branches[net_id].subnet, spent)
+        self.window.computed(arrival, seconds)
         for net_id, reason in failures.items():
             subnet = self.engine.branches[net_id].subnet
             if not subnet.shared:

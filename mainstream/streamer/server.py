@@ -1,5 +1,7 @@
 """Streamer's wire, answered: one request with a net plan, one answer with the rates that were observed.
 
+Who was answered may ask for the compute behind the rates, too (compute.py).
+
 Whatever comes is answered, with ``error: `` and one line where it is no plan that can run; the plan before goes on.
 
 The loop never waits for anything but its sockets: a plan is read, loaded and measured in a thread of its own. One plan
@@ -24,6 +26,7 @@ from mainstream.description import shown
 from mainstream.errors import MainstreamError, ProblemError
 from mainstream.extensions import PART_LOADERS
 from mainstream.ranges import SECONDS
+from mainstream.streamer.compute import TELLS, asks_compute
 from mainstream.streamer.connections import Connections
 from mainstream.streamer.keys import server_security
 from mainstream.streamer.memory import GIGABYTES
@@ -56,6 +59,8 @@ _LINGER_MS: Final = 500
 """How long the last answer may take to leave."""
 _BUSY: Final = "error: busy: another plan is being deployed; send this one again when that has been answered"
 
+_NOT_THE_LAST: Final = "error: this connection's plan is not the one that was measured last"
+
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +79,8 @@ class _Request:
         The client has gone.
     answer : str or None
         None until there is one.
+    compute : str or None
+        The answer to the second request; None where the plan was not measured.
     """
 
     envelope: list[bytes]
@@ -81,6 +88,7 @@ class _Request:
     connection: int
     gone: Event = field(default_factory=Event)
     answer: str | None = None
+    compute: str | None = None
 
 
 class Server:
@@ -130,6 +138,7 @@ class Server:
         self._runner = runner
         self._request: _Request | None = None
         self._next: _Request | None = None
+        self._measured: tuple[bytes, str] = b"", _NOT_THE_LAST
         self._parts: list[bytes] = []
         self._count = 0
         SECONDS.check("load_timeout_s", load_timeout_s)
@@ -140,6 +149,7 @@ class Server:
             context: zmq.Context[zmq.Socket[bytes]] = opened.enter_context(zmq.Context())
             self._socket = opened.enter_context(context.socket(zmq.ROUTER))
             self._socket.linger = _LINGER_MS
+            self._socket.setsockopt(zmq.ROUTING_ID, TELLS)
             self._socket.ipv6 = "[" in bind
             self._socket.rcvhwm = self._socket.sndhwm = _QUEUED
             self._socket.setsockopt(zmq.MAXMSGSIZE, _DROPPED)
@@ -261,6 +271,9 @@ class Server:
             self._send(envelope, f"error: a message of {count} frames; it has to be one, with a JSON array")
         elif len(body[0]) > _LARGEST:
             self._send(envelope, f"error: a request of {len(body[0])} bytes; at most {_LARGEST} are taken")
+        elif asks_compute(body[0]):
+            client, told = self._measured
+            self._send(envelope, told if client == envelope[0] else _NOT_THE_LAST)
         else:
             self._take(_Request(envelope, body[0], connection))
 
@@ -294,9 +307,15 @@ class Server:
         except Exception as error:  # a request may end nothing but itself
             _log.exception("a plan could not be deployed")
             return one_line(f"error: the plan could not be deployed: {type(error).__name__}: {error}")
+        if observed.compute is None:
+            request.compute = f"error: {observed.unmeasured}"
+        else:
+            request.compute = observed.compute.to_json()
         return ",".join(repr(rate) for rate in observed.values())
 
     def _finish(self, request: _Request, answer: str) -> None:
+        if request.compute is not None:
+            self._measured = request.envelope[0], request.compute
         if not request.gone.is_set():
             self._send(request.envelope, answer)
         self._request = None

@@ -1,16 +1,19 @@
-"""The measuring window: how many frames a second each app of a plan is given."""
+"""The measuring window: how many frames a second each app of a plan is given, and what its parts take of a core."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from threading import Event
+import math
+from collections.abc import Iterable, Mapping
+from threading import Condition, Event
 from time import monotonic
 
+from mainstream.streamer.compute import Compute, PartCompute
+from mainstream.streamer.feed import Arrival
 from mainstream.streamer.plan import NetPlan
 
 
 class Window:
-    """Counts the frames that apps are given, from the plan's first frame on.
+    """Counts the frames that apps are given, and the compute that goes into them, from the plan's first frame on.
 
     Parameters
     ----------
@@ -31,6 +34,9 @@ class Window:
         self._start_s = monotonic() if by_clock else 0.0
         self._last_s: float | None = None
         self._passed = Event()
+        self._spent = {subnet.net_id: (0, 0.0) for subnet in plan.subnets}
+        self._given_s = self._done_s = -math.inf
+        self._done = Condition()
 
     def frame(self, at_s: float, app_ids: Iterable[int]) -> None:
         """A frame of the stream, and the apps that are given it."""
@@ -45,10 +51,34 @@ class Window:
         self._last_s = at_s
         for app_id in app_ids:
             self._counts[app_id] += 1
+            self._given_s = at_s
 
     def failed(self, app_id: int) -> None:
         """An app failed on a frame that it was given: that one does not count."""
         self._counts[app_id] -= 1
+
+    def computed(self, arrival: Arrival, seconds: Mapping[int, float]) -> None:
+        """What the parts took of a core for a frame, `net_id` -> seconds; to be told in the order of the frames."""
+        at_s = arrival.at_s if self._by_clock else arrival.frame.time_s
+        if self._last_s is None or at_s > self._last_s:  # the window was over when it came
+            return
+        with self._done:
+            for net_id, spent in seconds.items():
+                runs, before = self._spent[net_id]
+                self._spent[net_id] = runs + 1, before + spent
+            self._done_s = at_s
+            self._done.notify_all()
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait, when the window is over, for those of its frames that are in the making."""
+        with self._done:
+            self._done.wait_for(lambda: self._done_s >= self._given_s, timeout_s)
+
+    def compute(self, *, ended: bool) -> Compute:
+        """What the parts took for the frames of the window; `ended` as for :meth:`rates`."""
+        with self._done:
+            parts = [PartCompute(net_id=i, runs=runs, core_s=spent) for i, (runs, spent) in self._spent.items()]
+        return Compute(window_s=self._span(ended=ended), parts=tuple(parts))
 
     @property
     def empty(self) -> bool:
@@ -65,7 +95,11 @@ class Window:
 
     def rates(self, *, ended: bool) -> dict[int, float]:
         """`app_id` -> frames a second, over the window or, when the source has `ended` within it, what there was."""
-        if self._last_s is None:
-            return dict.fromkeys(self._counts, 0.0)
-        span = self._last_s - self._start_s + self._frame_s if ended else self._length_s
+        span = self._span(ended=ended)
         return {app_id: count / span for app_id, count in self._counts.items()}
+
+    def _span(self, *, ended: bool) -> float:
+        """Seconds over which frames were counted."""
+        if self._last_s is None or not ended:
+            return self._length_s
+        return self._last_s - self._start_s + self._frame_s
