@@ -38,7 +38,7 @@ LAYERS = [
 ALLOWED_BESIDE = {("schedule", "costs")}
 
 OWNERS = {
-    "ortools": ["solver/cp_sat.py"],
+    "ortools": ["solver/cp_sat.py", "solver/cp_sat_model.py", "solver/cp_sat_beside.py"],
     "tensorflow": ["graphs/", "trainer/"],
     "keras": ["graphs/", "trainer/"],
     "zmq": ["streamer/"],

@@ -57,8 +57,8 @@ def solve(
         What may be shared: a choice for each app, nothing, or as much as each app can. Pins override it.
     method : str or Method
         "auto", "branch-and-bound", "cp-sat", "greedy", "greedy-released", or another one of
-        :data:`mainstream.extensions.METHODS`. "auto" is branch and bound; a small case that meets the search's limits
-        is handed on to CP-SAT.
+        :data:`mainstream.extensions.METHODS`. "auto" is branch and bound, with CP-SAT beside it in a process of its
+        own once it has gone on for some seconds.
     event_model : str or EventModel
         How frames become events: "windowed", "paper", "released", or another one of
         :data:`mainstream.extensions.EVENT_MODELS`; see :mod:`mainstream.events`.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Final
 
 import numpy as np
@@ -11,11 +10,13 @@ import numpy as np
 from mainstream.apps import IntArray
 from mainstream.errors import InfeasibleError, OutOfTimeError
 from mainstream.solver import kernels
+from mainstream.solver.beside import Beside
+from mainstream.solver.cp_sat_model import News
 from mainstream.solver.kernels import calls
 from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.kernels.tree import cheapest, search
 from mainstream.solver.option_table import CellArray
-from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress, schedule_cost
 
 _EFFORT: Final = 25_000_000
 """Options that the kernels look at between two returns to Python: about 50 ms."""
@@ -36,9 +37,16 @@ _REPORT_EVERY_S: Final = 0.05
 
 
 class SearchTree:
-    """One search tree over the packed options of a problem."""
+    """One search tree over the packed options of a problem.
 
-    def __init__(self, packed: kernels.Packed) -> None:
+    Parameters
+    ----------
+    packed : Packed
+    accompanied : bool
+        Whether CP-SAT is called in beside it once it has stalled.
+    """
+
+    def __init__(self, packed: kernels.Packed, *, accompanied: bool = False) -> None:
         n, depths, cells = len(packed.start) - 1, len(packed.own), packed.own.size
         self.packed = packed
         weight = np.empty(cells)
@@ -67,6 +75,10 @@ class SearchTree:
         self._keyed = packed
         self._calls = kernels.Calls(calls.close_knapsack_address(), 0)
         self.tree = _new_tree(n, depths)
+        # Every app at its best, or what CP-SAT has proven.
+        self._most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
+        self._accompanied = accompanied
+        self._beside: Beside | None = None
 
     def cheapest(self, enough: float, hopeless: float = np.inf, limits: Limits | None = None) -> float:
         """The cost of the cheapest schedule, which becomes the incumbent.
@@ -87,20 +99,37 @@ class SearchTree:
         """
         limits = Limits(0.0) if limits is None else limits
         self._open_root()
+        # To CP-SAT the question is whether any schedule costs no more than that.
+        plain = self.packed._replace(value=np.zeros_like(self.packed.value))
+        beside = Beside(plain, enough, limits) if self._accompanied and enough > 0 else None
+        try:
+            self._find_cheapest(enough, hopeless, limits, beside)
+        finally:
+            if beside is not None:
+                beside.close()
+        self.tree.counts[kernels.HEAP] = 0
+        self.tree.counts[kernels.NODES] = 0
+        return -float(self.tree.floats[kernels.INCUMBENT])
+
+    def _find_cheapest(self, enough: float, hopeless: float, limits: Limits, beside: Beside | None) -> None:
+        """Go on until the incumbent is one that :meth:`cheapest` may give back."""
         while True:
             effort = self._effort(limits)
             status = cheapest(self.packed, self.scratch, self.tree, enough, hopeless, effort)
             if status == kernels.DONE:
-                break
+                return
+            for news in [] if beside is None else beside.exchange(News(None, -np.inf, np.inf), self._taken):
+                if news.cells is not None and (cost := schedule_cost(self.packed, news.cells)) <= enough:
+                    self.tree.best[:], self.tree.floats[kernels.INCUMBENT] = news.cells, -cost
+                    return
+                if news.bound == -np.inf and enough == hopeless:
+                    return
             if limits.left_s <= 0 or (status == kernels.NEED_SLOTS and not self._more_slots(limits)):
                 raise OutOfTimeError(
                     f"no schedule of cost {enough:.12g} or less was found within the limits, nor that there is none; "
                     f"the cheapest so far costs {-self.tree.floats[kernels.INCUMBENT]:.12g}, none costs less than "
                     f"{max(0.0, -self.tree.bound[self.tree.heap[0]]):.12g}; give it more time, or a larger budget"
                 )
-        self.tree.counts[kernels.HEAP] = 0
-        self.tree.counts[kernels.NODES] = 0
-        return -float(self.tree.floats[kernels.INCUMBENT])
 
     def feasible(self, budget: float, limits: Limits) -> None:
         """Make a schedule that fits the budget the incumbent.
@@ -175,16 +204,22 @@ class SearchTree:
         for staircase in [] if staircases is None else staircases:
             self._open(staircase, staircase, np.inf)
         self._open_root()
+        beside = Beside(self.packed, budget, limits) if self._accompanied else None
+        self._beside = beside
         try:
-            finished = self._search(budget, gap, limits, ticker)
+            finished = self._search(budget, gap, limits, ticker) or self._wait(budget, gap, limits, ticker)
         except KeyboardInterrupt:
             interrupted = True
+        finally:
+            if beside is not None:
+                beside.close()
         return Outcome(
             cells=self.tree.best,
             bound=self.bound,
             nodes=int(self.tree.counts[kernels.NODES]),
             finished=finished,
             interrupted=interrupted,
+            method="branch-and-bound, cp-sat" if beside is not None and beside.helped else "branch-and-bound",
         )
 
     @property
@@ -199,11 +234,6 @@ class SearchTree:
     def _aside(self) -> IntArray:
         """The slots of the leaves that wait for more states."""
         return self.tree.heap[len(self.tree.heap) - self.tree.counts[kernels.ASIDE] :]
-
-    @cached_property
-    def _most(self) -> float:
-        """Every app at its best."""
-        return float(np.maximum.reduceat(self.packed.value, self.packed.start[:-1]).sum())
 
     def _open_root(self) -> None:
         """Put the box of all staircases on the heap; what is there already comes first."""
@@ -223,6 +253,8 @@ class SearchTree:
         """Go on until the tree is empty; False when a limit ends it before."""
         patience = _PATIENCE
         while ticker.go_on():
+            if self._meet(budget, limits) <= gap:
+                return True
             capacity = self.scratch.states.shape[1]
             effort = self._effort(limits)
             terms = kernels.Terms(
@@ -246,6 +278,37 @@ class SearchTree:
                 self._take_up_leaves()
         return False
 
+    def _wait(self, budget: float, gap: float, limits: Limits, ticker: _Ticker) -> bool:
+        """Leave the rest to CP-SAT, after a limit of the tree's own; whether it proves the gap."""
+        while self._beside is not None and ticker.go_on():
+            over = self._beside.over
+            if self._meet(budget, limits, now=True) <= gap:
+                return True
+            if over:
+                break
+            sleep(_REPORT_EVERY_S)
+        return False
+
+    def _meet(self, budget: float, limits: Limits, *, now: bool = False) -> float:
+        """Exchange what is known with CP-SAT, where it is there; the gap that is left."""
+        if self._beside is not None:
+            tree = self.tree
+            known = News(tree.best, float(tree.floats[kernels.INCUMBENT]), self.bound)
+            for news in self._beside.exchange(known, self._taken, now=now):
+                self._beside.helped |= news.bound < self.bound
+                self._most = min(self._most, news.bound)
+                if news.cells is not None and schedule_cost(self.packed, news.cells) <= budget:
+                    value = worth(self.packed, news.cells)
+                    if value > tree.floats[kernels.INCUMBENT]:
+                        self._beside.helped = True
+                        tree.best[:], tree.floats[kernels.INCUMBENT] = news.cells, value
+        return self.bound - float(self.tree.floats[kernels.INCUMBENT])
+
+    @property
+    def _taken(self) -> float:
+        """Bytes of all arrays."""
+        return float(sum(array.nbytes for array in (*self.scratch, *self.tree)))
+
     def _effort(self, limits: Limits) -> int:
         """Options to look at before the next return to Python: about 50 ms of them, fewer when time runs out."""
         return int(min(_EFFORT, max(0.0, limits.left_s) * _SLOWEST_RATE))
@@ -259,7 +322,8 @@ class SearchTree:
 
     def _affordable(self, more: int, limits: Limits) -> bool:
         """Whether the arrays may grow by so many bytes."""
-        return sum(array.nbytes for array in (*self.scratch, *self.tree)) + more <= limits.memory
+        lent = 0.0 if self._beside is None else self._beside.lent
+        return self._taken + more <= limits.memory - lent
 
     def _more_states(self, capacity: int, limits: Limits) -> bool:
         """Make room for so many states of a core, if that is allowed."""

@@ -1,16 +1,21 @@
-"""CP-SAT in a process of its own, for when this one has loaded what it crashes beside.
+"""CP-SAT in a process of its own: beside the search, or because this process has loaded what it crashes beside.
 
 TensorFlow and highspy bring parts of what OR-Tools brings too, under the same names; OR-Tools loaded after one of them
 ends the process at the first solve. Loaded first, it works.
+
+The process ends when this one does, however that ends: a thread of it waits for the end of what is sent to it.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from threading import Thread
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +24,9 @@ from mainstream.errors import InfeasibleError, MainstreamError, OutOfTimeError
 from mainstream.solver.search import Limits, Outcome
 
 _CLASHING: Final = {"tensorflow", "highspy"}
+_LOOK_S: Final = 0.1
+_GRACE_S: Final = 2.0
+"""What the process may take longer than its limit."""
 
 
 def would_crash() -> bool:
@@ -26,43 +34,103 @@ def would_crash() -> bool:
     return bool(_CLASHING & sys.modules.keys()) and "ortools" not in sys.modules
 
 
+def start(*, silent: bool = False) -> tuple[subprocess.Popen[bytes], Connection]:
+    """The process, and the line to it; Ctrl-C in a terminal does not reach it."""
+    ours, theirs = Pipe()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mainstream.solver.cp_sat_subprocess", str(theirs.fileno()), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if silent else None,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    return process, ours
+
+
+def limits_there(limits: Limits) -> Limits:
+    """The same limits for a process whose clock may have another zero: it begins when they come in."""
+    return replace(
+        limits, time_limit=limits.left_s, started=np.nan, compiled_s=np.nan, progress=None, memory_limit=limits.memory
+    )
+
+
 def cp_sat_apart(packed: Any, share: Any, budget: float, limits: Limits, **options: Any) -> Outcome:
     """As :func:`mainstream.solver.cp_sat.cp_sat`, elsewhere; reports no progress."""
-    # A clock of another process may have another zero.
-    there = replace(limits, time_limit=limits.left_s, started=np.nan, progress=None)
-    asked = pickle.dumps((packed, share, budget, there, options))
-    answer = subprocess.run(
-        [sys.executable, "-m", "mainstream.solver.cp_sat_subprocess"],
-        input=asked,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        check=False,
-    )
-    if answer.returncode != 0:
-        raise MainstreamError(f"method 'cp-sat': its process ended with code {answer.returncode}")
-    outcome = pickle.loads(answer.stdout)
+    process, line = start()
+    try:
+        with line:
+            line.send(("whole", (packed, share, budget), limits_there(limits), options))
+            while not line.poll(_LOOK_S):
+                if limits.left_s < -_GRACE_S:
+                    raise OutOfTimeError("method 'cp-sat': its process did not come to an end within its time")
+            outcome = line.recv()
+    except (EOFError, OSError):
+        raise MainstreamError(f"method 'cp-sat': its process ended with code {process.wait()}") from None
+    finally:
+        process.kill()
+        process.wait()
     if isinstance(outcome, InfeasibleError | OutOfTimeError):
         raise outcome
     assert isinstance(outcome, Outcome)
     return outcome
 
 
-def _answer() -> None:
+def _answer(line: Connection, parent: int) -> None:
     from time import perf_counter
 
     from mainstream.solver.compilation import compiled_s
     from mainstream.solver.cp_sat import cp_sat
+    from mainstream.solver.cp_sat_beside import search_beside
 
-    packed, share, budget, limits, options = pickle.load(sys.stdin.buffer)
+    kind, (packed, *rest), limits, options = line.recv()
+    limits = replace(limits, started=perf_counter(), compiled_s=compiled_s())
+    if kind == "beside":
+        _bound_memory(limits.memory)
+        news: list[Any] = []
+        _listen(line, parent, news.append)
+        search_beside(packed, rest[0], limits, news=news, send=line.send, **options)
+        return
+    _listen(line, parent, lambda said: None)
     outcome: Outcome | InfeasibleError | OutOfTimeError
     try:
-        outcome = cp_sat(
-            packed, share, budget, replace(limits, started=perf_counter(), compiled_s=compiled_s()), **options
-        )
+        outcome = cp_sat(packed, rest[0], rest[1], limits, **options)
     except (InfeasibleError, OutOfTimeError) as error:
         outcome = error
-    pickle.dump(outcome, sys.stdout.buffer)
+    line.send(outcome)
+
+
+def _listen(line: Connection, parent: int, hear: Callable[[Any], None]) -> None:
+    """Hear what is sent; end this process with the one that sends."""
+
+    def listen() -> None:
+        try:
+            while os.getppid() == parent:
+                # A process forked from the parent may hold the line open after its end.
+                if line.poll(1.0):
+                    hear(line.recv())
+        except (EOFError, OSError):
+            pass
+        os._exit(0)
+
+    Thread(target=listen, daemon=True).start()
+
+
+def _bound_memory(limit: float) -> None:
+    """Let this process have no more than so many bytes; it then ends."""
+    if not np.isfinite(limit):
+        return
+    try:
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (int(limit), most))
+    except (ImportError, ValueError, OSError):
+        pass  # CP-SAT's own limit is left
 
 
 if __name__ == "__main__":
-    _answer()
+    with Connection(int(sys.argv[1])) as _line:
+        _answer(_line, int(sys.argv[2]))

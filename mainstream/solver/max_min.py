@@ -22,7 +22,9 @@ _SAME: float = 1e-12
 """Values that differ by no more are one value to the second stage."""
 
 
-def max_min(packed: kernels.Packed, share: FloatArray, budget: float, limits: Limits) -> Outcome:
+def max_min(
+    packed: kernels.Packed, share: FloatArray, budget: float, limits: Limits, *, accompanied: bool = False
+) -> Outcome:
     """Maximise the smallest value, then the weighted mean.
 
     Parameters
@@ -34,6 +36,8 @@ def max_min(packed: kernels.Packed, share: FloatArray, budget: float, limits: Li
     budget : float
     limits : Limits
         The gap holds for the mean; the smallest value is exact unless the time runs out.
+    accompanied : bool
+        Whether CP-SAT is called in where a search has stalled.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def max_min(packed: kernels.Packed, share: FloatArray, budget: float, limits: Li
     try:
         while low < high and limits.left_s > 0:
             middle = (low + high + 1) // 2
-            search = SearchTree(at_least(packed, values[middle]))
+            search = SearchTree(at_least(packed, values[middle]), accompanied=accompanied)
             if search.cheapest(allowed, allowed, limits) <= allowed:
                 low, first = middle, search.tree.best
             else:
@@ -64,5 +68,6 @@ def max_min(packed: kernels.Packed, share: FloatArray, budget: float, limits: Li
         pass  # between low and high it stays open
     except KeyboardInterrupt:
         raise InterruptedSearch(None) from None
-    second = SearchTree(weighted(at_least(packed, values[low] - _SAME), share)).run(budget, limits, first=first)
+    kept = weighted(at_least(packed, values[low] - _SAME), share)
+    second = SearchTree(kept, accompanied=accompanied).run(budget, limits, first=first)
     return replace(second, bound=float(values[high]), mean_bound=second.bound, finished=second.finished and low == high)

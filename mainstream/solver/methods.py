@@ -5,7 +5,7 @@ What each of them needs is imported when it runs: numba and OR-Tools take their 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mainstream.apps import IntArray
@@ -62,50 +62,21 @@ class CpSat:
 
 @dataclass(frozen=True)
 class Auto:
-    """Branch and bound; what it leaves open of a small case is handed on to CP-SAT.
-
-    Attributes
-    ----------
-    most_apps : int
-        How many apps a small case has at most.
-    first_share : float
-        Share of the time that branch and bound has of it then.
-    """
+    """Branch and bound, with CP-SAT beside it on another core once it has stalled."""
 
     name: str = "auto"
     aggregates: tuple[str, ...] = _BOTH
     exact: bool = True
-    most_apps: int = 50
-    first_share: float = 0.5
 
     def maximise(
         self, table: JointTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
     ) -> Outcome:
         """See :meth:`mainstream.extensions.Method.maximise`."""
-        return self._both(table, budget, limits, aggregate, staircases=staircases)
+        return _search(table, budget, limits, aggregate, staircases=staircases, accompanied=True)
 
     def improve(self, table: JointTable, budget: float, limits: Limits, aggregate: str, first: CellArray) -> Outcome:
         """See :meth:`mainstream.extensions.Improver.improve`."""
-        return self._both(table, budget, limits, aggregate, first=first)
-
-    def _both(
-        self,
-        table: JointTable,
-        budget: float,
-        limits: Limits,
-        aggregate: str,
-        staircases: IntArray | None = None,
-        first: CellArray | None = None,
-    ) -> Outcome:
-        small = len(table) <= self.most_apps
-        own = replace(limits, time_limit=self.first_share * limits.time_limit) if small else limits
-        outcome = _search(table, budget, own, aggregate, staircases, first)
-        if not small or outcome.finished or outcome.interrupted or limits.left_s <= 0:
-            return outcome
-        from mainstream.solver.cp_sat import cp_sat
-
-        rest = cp_sat(table.packed, table.share, budget, limits, fair=aggregate == "min", hint=outcome.cells)
-        return _better(table, outcome, rest)
+        return _search(table, budget, limits, aggregate, first=first, accompanied=True)
 
 
 @dataclass(frozen=True)
@@ -151,6 +122,8 @@ def _search(
     aggregate: str,
     staircases: IntArray | None = None,
     first: CellArray | None = None,
+    *,
+    accompanied: bool = False,
 ) -> Outcome:
     """Branch and bound; for the smallest value it makes use of neither `staircases` nor `first`."""
     from mainstream.solver.branch_and_bound import SearchTree
@@ -158,24 +131,9 @@ def _search(
     from mainstream.solver.option_table import weighted
 
     if aggregate == "min":
-        return max_min(table.packed, table.share, budget, limits)
-    return SearchTree(weighted(table.packed, table.share)).run(budget, limits, staircases, first)
-
-
-def _better(table: JointTable, first: Outcome, second: Outcome) -> Outcome:
-    """The better schedule of the two with the sharper bound."""
-    values = [table.values(outcome.cells) for outcome in (first, second)]
-    fair = first.mean_bound is not None
-    scores = [(float(value.min()) if fair else 0.0, float(value @ table.share)) for value in values]
-    best = second if scores[1] >= scores[0] else first
-    return replace(
-        best,
-        bound=min(first.bound, second.bound),
-        mean_bound=best.mean_bound,
-        finished=second.finished,
-        nodes=first.nodes + second.nodes,
-        method="branch-and-bound, cp-sat",
-    )
+        return max_min(table.packed, table.share, budget, limits, accompanied=accompanied)
+    packed = weighted(table.packed, table.share)
+    return SearchTree(packed, accompanied=accompanied).run(budget, limits, staircases, first)
 
 
 AUTO: Final = Auto()

@@ -71,9 +71,14 @@ class Limits:
     """Seconds that had been spent on compiling when the clock began."""
 
     @property
+    def spent_s(self) -> float:
+        """Seconds since the clock began, those for compiling not counted."""
+        return perf_counter() - self.started - (compiled_s() - self.compiled_s)
+
+    @property
     def left_s(self) -> float:
         """Seconds left."""
-        return self.time_limit - (perf_counter() - self.started) + (compiled_s() - self.compiled_s)
+        return self.time_limit - self.spent_s
 
     @cached_property
     def memory(self) -> float:
