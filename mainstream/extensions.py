@@ -290,7 +290,10 @@ EVENT_MODELS: Final[Registry[EventModel]] = Registry(
 )
 
 PART_LOADERS: Final[Registry[PartLoader]] = Registry(
-    "engine", PartLoader, {"tensorflow": "mainstream.graphs.part:TENSORFLOW"}, "mainstream.part_loaders"
+    "engine",
+    PartLoader,
+    {"tensorflow": "mainstream.graphs.part:TENSORFLOW", "onnx": "mainstream.onnx_graphs.part:ONNX"},
+    "mainstream.part_loaders",
 )
 
 SOURCES: Final[Registry[SourceOpener]] = Registry(

@@ -17,6 +17,7 @@ from typing import Any
 
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import keras, tensorflow
+from mainstream.graphs.cuts import single_tensor_cuts
 from mainstream.ranges import SIDE
 
 TensorKey = tuple[Any, ...]
@@ -105,19 +106,11 @@ class Network:
     @cached_property
     def cuts(self) -> Mapping[int, TensorKey]:
         """Chokepoint -> the one tensor there; a key k cuts between the first k layers and the rest, 0 is the frame."""
-        last_use = {self.result: self.total_layers}
-        for number, layer in enumerate(self.layers):
-            for call in layer.calls:
-                for key in call.inputs.values():
-                    last_use[key] = max(number, last_use.get(key, 0))
-        found = {0: self.frame}
-        alive = {self.frame}
-        for k, layer in enumerate(self.layers, start=1):
-            alive |= {key for call in layer.calls for key in call.outputs}
-            alive = {key for key in alive if last_use.get(key, 0) >= k}
-            if k > 1 and len(alive) == 1:
-                found[k] = next(iter(alive))
-        return found
+        steps = [
+            ([key for call in layer.calls for key in call.inputs.values()], [k for c in layer.calls for k in c.outputs])
+            for layer in self.layers
+        ]
+        return {k: key for k, key in single_tensor_cuts(steps, self.frame, self.result).items() if k != 1}
 
     @cached_property
     def tensor_names(self) -> Mapping[int, str]:

@@ -1,4 +1,4 @@
-"""One contract for all engines: the one that comes along, on both of its kinds of files, and a third party's."""
+"""One contract for all engines: those that come along, on all their kinds of files, and a third party's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.keras_models import plain
+from support.onnx_models import write_channels_first, write_channels_last
 from support.third_party import MATRICES, write_matrices
 
 from mainstream import ProblemError
@@ -40,17 +41,24 @@ def _frozen(path: Path) -> None:
     freeze(plain(), path)
 
 
-CASES: dict[str, tuple[Callable[[], PartLoader], Callable[[Path], None], tuple[str, str, str]]] = {
-    "net.pb": (lambda: PART_LOADERS["tensorflow"], _frozen, ("frame", "add", "softmax")),
-    "net.keras": (lambda: PART_LOADERS["tensorflow"], _keras, ("frame", "add", "softmax")),
-    "net.npz": (lambda: MATRICES, write_matrices, ("frame", "hidden", "scores")),
+CASES: dict[str, tuple[Callable[[], PartLoader], str, Callable[[Path], None], tuple[str, str, str]]] = {
+    "tensorflow, pb": (lambda: PART_LOADERS["tensorflow"], "net.pb", _frozen, ("frame", "add", "softmax")),
+    "tensorflow, keras": (lambda: PART_LOADERS["tensorflow"], "net.keras", _keras, ("frame", "add", "softmax")),
+    "onnx, pb": (lambda: PART_LOADERS["onnx"], "net.pb", _frozen, ("frame", "add", "softmax")),
+    "onnx, keras": (lambda: PART_LOADERS["onnx"], "net.keras", _keras, ("frame", "add", "softmax")),
+    "onnx, channels last": (lambda: PART_LOADERS["onnx"], "net.onnx", write_channels_last, ("frame", "add", "softmax")),
+    "onnx, channels first": (
+        *(lambda: PART_LOADERS["onnx"], "net.onnx"),
+        *(write_channels_first, ("frame", "add", "softmax")),
+    ),
+    "matrices": (lambda: MATRICES, "net.npz", write_matrices, ("frame", "hidden", "scores")),
 }
 
 
 @pytest.fixture(scope="module", params=CASES)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    loader, write, ends = CASES[request.param]
-    path = tmp_path_factory.mktemp("model") / request.param
+    loader, name, write, ends = CASES[request.param]
+    path = tmp_path_factory.mktemp("model") / name
     write(path)
     found = loader()
     found.start()
@@ -62,7 +70,7 @@ def frames(case: Case, count: int = 1, seed: int = 0) -> NDArray[np.float32]:
 
 
 def test_every_engine_that_comes_along_is_in_the_contract() -> None:
-    assert {loader().name for loader, _, _ in CASES.values()} - {"matrices"} == set(PART_LOADERS.built_in)
+    assert {loader().name for loader, _, _, _ in CASES.values()} - {"matrices"} == set(PART_LOADERS.built_in)
 
 
 def test_it_has_what_an_engine_and_a_part_have_to_have(case: Case) -> None:

@@ -1,0 +1,68 @@
+"""The ONNX operations that a model of unknown origin may hold: those that compute, and nothing else.
+
+An ONNX model is a program, too: some operations loop without end or hold graphs of their own, those of other domains
+are whatever a library says, and weights may be read from any file. Allowed are the operations of ONNX's own domain that
+take arrays of numbers and give such.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mainstream.errors import ProblemError
+
+ONNX_DOMAINS: Final = frozenset({"", "ai.onnx"})
+"""Two names of one domain."""
+
+_STRUCTURE: Final = """
+    BitCast Cast CastLike Constant Dropout Identity
+"""
+_SHAPES: Final = """
+    CenterCropPad Compress Concat ConstantOfShape DepthToSpace Expand EyeLike Flatten Gather GatherElements GatherND
+    NonZero OneHot Pad Range Reshape ReverseSequence Scatter ScatterElements ScatterND Shape Size Slice SpaceToDepth
+    Split Squeeze TensorScatter Tile Transpose Trilu Unique Unsqueeze Where
+"""
+_ARITHMETIC: Final = """
+    Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Ceil Clip Cos Cosh
+    CumProd CumSum Det Div Einsum Erf Exp Floor Gemm Log MatMul MatMulInteger Mod Mul Neg Not Or Pow Reciprocal Round
+    Sign Sin Sinh Sqrt Sub Sum Tan Tanh Xor
+"""
+_COMPARISON: Final = """
+    ArgMax ArgMin Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual Max Mean Min ReduceL1 ReduceL2 ReduceLogSum
+    ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare TopK
+"""
+_LAYERS: Final = """
+    AffineGrid Attention AveragePool BatchNormalization Celu Col2Im Conv ConvInteger ConvTranspose DeformConv Elu GRU
+    Gelu GlobalAveragePool GlobalLpPool GlobalMaxPool GridSample GroupNormalization HardSigmoid HardSwish Hardmax
+    InstanceNormalization LRN LSTM LayerNormalization LeakyRelu LogSoftmax LpNormalization LpPool MaxPool MaxRoiPool
+    MaxUnpool MeanVarianceNormalization Mish NonMaxSuppression PRelu RMSNormalization RNN Relu Resize RoiAlign
+    RotaryEmbedding Selu Shrink Sigmoid Softmax Softplus Softsign SwiGLU Swish ThresholdedRelu Upsample
+"""
+_QUANTISED: Final = """
+    DequantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul QuantizeLinear
+"""
+ALLOWED: Final = frozenset(f"{_STRUCTURE} {_SHAPES} {_ARITHMETIC} {_COMPARISON} {_LAYERS} {_QUANTISED}".split())
+
+
+def check_ops(model: Any) -> None:
+    """Raise :class:`ProblemError` unless a ModelProto holds allowed operations only, and no functions of its own.
+
+    None of those that are allowed holds a graph, so that there are no others to look at.
+    """
+    if model.functions:
+        raise ProblemError(
+            f"it holds the function {model.functions[0].name!r}, which may do more than compute; put its operations in "
+            "its place (onnx.inliner.inline_local_functions), or trust it (--trust-models)"
+        )
+    strange = sorted(
+        {
+            f"{node.domain}.{node.op_type}" if node.domain not in ONNX_DOMAINS else node.op_type
+            for node in model.graph.node
+            if node.domain not in ONNX_DOMAINS or node.op_type not in ALLOWED
+        }
+    )
+    if strange:
+        more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
+        raise ProblemError(
+            f"it holds the operation {strange[0]!r}{more}, which may do more than compute; trust it (--trust-models)"
+        )

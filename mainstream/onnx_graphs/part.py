@@ -1,0 +1,143 @@
+"""ONNX Runtime's parts: a model file from one tensor to another, as one function."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mainstream.errors import ProblemError
+from mainstream.extensions import PartLoader
+from mainstream.files import naming
+from mainstream.graphs.shapes import fits
+from mainstream.onnx_graphs.backend import onnx, onnxruntime
+from mainstream.onnx_graphs.cutting import Cut, cut
+from mainstream.onnx_graphs.model_file import read_model
+from mainstream.ranges import THREADS
+
+_QUIET: Final = 4
+"""ONNX Runtime's severity "fatal": all else comes as an error of ours."""
+_TOO_NEW: Final = re.compile(r"Opset \d+ is under development|Unsupported model IR version: \d+")
+_NO_MEMORY: Final = re.compile(r"bad.?alloc|allocate memory|std::length_error|cannot create std::vector", re.IGNORECASE)
+_LOCATED: Final = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:/\S+ [^:]*(?:::[^:]+)*\) )?")
+
+
+class OnnxPart:
+    """The layers between two tensors of a model.
+
+    A call runs in the thread that makes it; several threads may call.
+
+    Parameters
+    ----------
+    path : str or Path
+        An ONNX model, or a frozen graph, ``.pb``, or a Keras model, ``.keras``, which is converted.
+    input_layer, output_layer : str
+        Names of the tensors at its two ends; the profile's ``frozen_layer_names``.
+    trusted : bool
+        The model may hold any operation, not only those of :mod:`mainstream.onnx_graphs.op_allow_list`.
+    threads : int
+        Threads that one call uses.
+
+    Attributes
+    ----------
+    input_shape, output_shape : tuple of (int or None), or None
+        What it takes and gives; None where any number will do, such as the batch, or all where the graph does not say.
+        Frames have their channels last, whatever the model's layout.
+
+    Raises
+    ------
+    MissingExtraError
+        ONNX Runtime, or what a conversion needs, is not installed.
+    ProblemError
+        The file is no such model, has no such tensor, or no way from the one to the other.
+    """
+
+    def __init__(
+        self, path: str | Path, input_layer: str, output_layer: str, *, trusted: bool = False, threads: int = 1
+    ) -> None:
+        THREADS.check("threads", threads, briefly=True)
+        with naming("model_path"):
+            model = read_model(path, trusted=trusted)
+        part = cut(model, input_layer, output_layer)
+        with naming(f"model_path: {path}"):
+            self._session = _session(part, threads)
+        self._feed, self._fetch = part.feed, [part.fetch]
+        self._dtype = part.dtype
+        self.input_shape, self.output_shape = part.input_shape, part.output_shape
+
+    def __call__(self, batch: ArrayLike) -> NDArray[Any]:
+        """Run it.
+
+        Parameters
+        ----------
+        batch : array, shape `input_shape`
+
+        Returns
+        -------
+        array, shape (batch, ...)
+
+        Raises
+        ------
+        ProblemError
+            The batch is not of that shape, or ONNX Runtime cannot run the layers on it.
+        MemoryError
+            There is too little memory for it.
+        """
+        tensor = np.asarray(batch, self._dtype)
+        if not fits(tensor.shape, self.input_shape):
+            raise ProblemError(f"a batch of shape {tensor.shape}; this part takes {self.input_shape}")
+        try:
+            result: NDArray[Any] = self._session.run(self._fetch, {self._feed: tensor})[0]
+        except Exception as error:  # ONNX Runtime's errors have no common class
+            raise _told("it cannot be run", error) from None
+        return result
+
+
+class _OnnxRuntime:
+    """The engine that runs ONNX models, and what is converted to such; see :class:`mainstream.extensions.PartLoader`.
+
+    Each part uses one thread for a frame.
+    """
+
+    name = "onnx"
+
+    def start(self) -> None:
+        """Import what it needs."""
+        onnx()
+        onnxruntime()
+
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> OnnxPart:
+        """The layers between two tensors of a model."""
+        return OnnxPart(path, input_layer, output_layer, trusted=trusted)
+
+
+ONNX: Final[PartLoader] = _OnnxRuntime()
+
+
+def _session(part: Cut, threads: int) -> Any:
+    runtime = onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _QUIET
+    try:
+        return runtime.InferenceSession(part.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        raise _told("ONNX Runtime cannot load it", error) from None
+
+
+def _told(what: str, error: Exception) -> Exception:
+    """An error of ONNX Runtime's as one of ours, on one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+        return MemoryError(text[:200])
+    newer = _TOO_NEW.search(text)
+    if newer:
+        return ProblemError(
+            f"{newer[0]} in this onnxruntime; export the model with an older opset, such as 17, or update onnxruntime"
+        )
+    text = _LOCATED.sub("", text).split(". ", 1)[0]
+    return ProblemError(f"{what}: {text if len(text) <= 200 else text[:197] + '...'}")
