@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mainstream.description import shown
 from mainstream.errors import ProblemError
-from mainstream.problem import App, AppId, FloatArray, Model, Video, canonical
+from mainstream.problem import MOST_LENGTHS, App, AppId, FloatArray, Model, Video, canonical
 from mainstream.ranges import PARAMETERS, numbers
 
 IntArray = NDArray[np.int64]
@@ -40,6 +40,9 @@ class CurvePoints(NamedTuple):
     event_length_ms: FloatArray
     event_frequency: FloatArray
     correlation: FloatArray
+    correlation_fps: FloatArray
+    accuracy_spread: FloatArray
+    event_lengths_ms: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +57,12 @@ class Apps:
     accuracies, false_positive_rates : (N, F) float
         NaN where the app has no model for that `num_frozen`, or no false positive rates at all.
     event_length_ms, correlation, weight : (N,) float
-    event_frequency : (N,) float
+    event_frequency, correlation_fps : (N,) float
         NaN where not given.
+    accuracy_spread : (N,) float
+        0 where not given.
+    event_lengths_ms : (N, J) float
+        Rising; NaN behind the last one of each app, J = 0 where no app has any.
     x_vote : (N,) int
         Votes; 0 for no voting, -1 for "auto".
     unshared_key : (N,) int
@@ -76,6 +83,9 @@ class Apps:
     event_length_ms: FloatArray
     event_frequency: FloatArray
     correlation: FloatArray
+    correlation_fps: FloatArray
+    accuracy_spread: FloatArray
+    event_lengths_ms: FloatArray
     weight: FloatArray
     x_vote: IntArray
     unshared_key: IntArray
@@ -120,6 +130,9 @@ class Apps:
             event_length_ms=np.array([app.event_length_ms for app in apps]),
             event_frequency=np.array([np.nan if app.event_frequency is None else app.event_frequency for app in apps]),
             correlation=np.array([app.correlation for app in apps]),
+            correlation_fps=np.array([app.correlation_fps or np.nan for app in apps]),
+            accuracy_spread=np.array([app.accuracy_spread or 0.0 for app in apps]),
+            event_lengths_ms=_in_columns([sorted(app.event_lengths_ms or ()) for app in apps]),
             weight=np.array([app.weight for app in apps]),
             x_vote=np.array([_vote_code(app.x_vote) for app in apps]),
             unshared_key=np.array([int(1 in app.accuracies) for app in apps]),
@@ -144,6 +157,9 @@ class Apps:
         event_length_ms: ArrayLike,
         event_frequency: ArrayLike | None = None,
         correlation: ArrayLike = 0.0,
+        correlation_fps: ArrayLike = np.nan,
+        accuracy_spread: ArrayLike = 0.0,
+        event_lengths_ms: Sequence[Sequence[float]] = (),
         x_vote: ArrayLike | None = None,
         weight: ArrayLike = 1.0,
         min_fps: ArrayLike = 0.0,
@@ -163,6 +179,10 @@ class Apps:
             `num_frozen` of the columns, increasing.
         event_length_ms, event_frequency, correlation, weight : (N,) arrays or numbers
             As in :class:`~mainstream.problem.App`.
+        correlation_fps, accuracy_spread : (N,) arrays or numbers
+            As there; NaN for no `correlation_fps`.
+        event_lengths_ms : N sequences of float, optional
+            As there; one that is empty for none.
         x_vote : (N,) int array, int, "auto" or None
             In the array, 0 stands for no voting and -1 for "auto".
         min_fps, max_fps, min_value, optional : (N,) arrays or single values
@@ -232,6 +252,9 @@ class Apps:
                 np.full(n, np.nan) if event_frequency is None else column("event_frequency", event_frequency)
             ),
             correlation=column("correlation", correlation),
+            correlation_fps=column("correlation_fps", correlation_fps, {np.nan: "none"}),
+            accuracy_spread=column("accuracy_spread", accuracy_spread),
+            event_lengths_ms=_lengths(event_lengths_ms, n),
             weight=column("weight", weight),
             x_vote=whole_votes.astype(np.int64),
             unshared_key=np.full(n, int(f[0] == 1)),
@@ -262,6 +285,7 @@ class Apps:
             both[name] = np.concatenate(halves)
         for name in _ROWS:
             both[name] = np.concatenate([getattr(self, name), getattr(more, name)])
+        both["event_lengths_ms"] = _in_columns([*self.event_lengths_ms.tolist(), *more.event_lengths_ms.tolist()])
         both["app_ids"] = id_array([*self.app_ids.tolist(), *more.app_ids.tolist()])
         names = [name for apps in (self, more) for name in apps.names or [None] * len(apps)]
         columns = Apps(**both, names=tuple(names) if any(names) else ())
@@ -284,6 +308,7 @@ class Apps:
         if len(self) == 1:
             raise ProblemError(f"app {self.app_ids[row]} is the only one; at least one is needed")
         left: dict[str, Any] = {name: np.delete(getattr(self, name), row, axis=0) for name in (*_CURVES, *_ROWS)}
+        left["event_lengths_ms"] = np.delete(self.event_lengths_ms, row, axis=0)
         used = ~np.isnan(left["accuracies"]).all(axis=0)
         for name in _CURVES:
             left[name] = left[name][:, used]
@@ -309,6 +334,9 @@ class Apps:
             event_length_ms=self.event_length_ms[rows],
             event_frequency=self.event_frequency[rows],
             correlation=self.correlation[rows],
+            correlation_fps=self.correlation_fps[rows],
+            accuracy_spread=self.accuracy_spread[rows],
+            event_lengths_ms=self.event_lengths_ms[rows],
         )
 
     def places(self, app_ids: Iterable[int | str], num_frozen: Iterable[int]) -> tuple[IntArray, IntArray]:
@@ -365,6 +393,12 @@ class Apps:
                 )
 
     @property
+    def is_measured(self) -> bool:
+        """Whether some app has more than event model "windowed" takes."""
+        more = self.event_lengths_ms.shape[1] or self.accuracy_spread.any() or not np.isnan(self.correlation_fps).all()
+        return bool(more)
+
+    @property
     def has_precision(self) -> BoolArray:
         """Which apps have false positive rates and an event frequency; shape (N,)."""
         has_both: BoolArray = (~np.isnan(self.false_positive_rates)).any(axis=1) & ~np.isnan(self.event_frequency)
@@ -391,6 +425,8 @@ _ROWS: Final = (
     "event_length_ms",
     "event_frequency",
     "correlation",
+    "correlation_fps",
+    "accuracy_spread",
     "weight",
     "x_vote",
     "unshared_key",
@@ -421,6 +457,24 @@ def id_list(app_ids: Sequence[int | str]) -> str:
 def id_array(app_ids: Sequence[int | str]) -> IdArray:
     """Ids as a column: int64, or objects where one is text."""
     return np.array(app_ids, dtype=np.int64 if all(isinstance(one, int) for one in app_ids) else object)
+
+
+def _in_columns(rows: Sequence[Sequence[float]]) -> FloatArray:
+    """Lists of different lengths as the rows of a table, NaN behind the end of each."""
+    table = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+    for i, row in enumerate(rows):
+        table[i, : len(row)] = row
+    return table
+
+
+def _lengths(given: Sequence[Sequence[float]], n: int) -> FloatArray:
+    """Lengths of events that a user gave."""
+    rows = [numbers("event_lengths_ms", row) for row in given] if len(given) else [np.empty(0)] * n
+    if len(rows) != n or any(row.ndim != 1 or len(row) > MOST_LENGTHS for row in rows):
+        raise ProblemError(f"event_lengths_ms: it has to be {n} lists of at most {MOST_LENGTHS} numbers")
+    for row in rows:
+        PARAMETERS["event_length_ms"].check_array("event_lengths_ms", row)
+    return _in_columns([sorted(row.tolist()) for row in rows])
 
 
 def _given_ids(app_ids: ArrayLike | None, n: int) -> IdArray:

@@ -68,8 +68,11 @@ class PassMemory(NamedTuple):
 @njit(cache=True, error_model="numpy")
 def _detected_by_one(
     hit: FloatArray, freedom: float, frames: FloatArray, state: FloatArray, detected: FloatArray
-) -> None:
-    """Fill `detected` (R, WIDTH): share of the windows of `frames` (R,) frames, rising, with a hit."""
+) -> tuple[float, int]:
+    """Begin to fill `detected` (R, WIDTH): share of the windows of `frames` (R,) frames, rising, with a hit.
+
+    Returns after which frame, and from which rate on, all is alike: :func:`_go_on_alike` does the rest.
+    """
     for lane in range(WIDTH):
         state[HAZARD + lane] = hit[lane] * freedom
         state[MISS + lane] = 1.0 - hit[lane]
@@ -79,7 +82,7 @@ def _detected_by_one(
         for lane in range(WIDTH):
             detected[np.uint64(t * WIDTH) + np.uint64(lane)] = frames[t] * hit[lane]
         t += 1
-    _go_on_alike(1.0, t, frames, state, detected)
+    return 1.0, t
 
 
 @njit(cache=True, error_model="numpy")
@@ -114,10 +117,10 @@ def _detected_by_run(
     state: FloatArray,
     starts: FloatArray,
     detected: FloatArray,
-) -> None:
-    """Fill `detected` (R, WIDTH): share of the windows of `frames` (R,) frames, rising, with `votes` hits in a row.
+) -> tuple[float, int]:
+    """Begin to fill `detected` (R, WIDTH): windows of `frames` (R,) frames, rising, with `votes` hits in a row.
 
-    `chain`: freedom, correlation, votes (2 or more).
+    Returns what :func:`_detected_by_one` does. `chain`: freedom, correlation, votes (2 or more).
     """
     votes = chain[2]
     _begin(hit, chain, state, starts)
@@ -134,8 +137,7 @@ def _detected_by_run(
         while frame < whole:
             if frame == look:
                 if _settled(row, state, starts):
-                    _go_on_alike(float(frame), t, frames, state, detected)
-                    return
+                    return float(frame), t
                 look += block
             until = min(look, whole)
             # Two frames at once, so that what the second needs of the first stays in registers. With two votes it
@@ -177,6 +179,7 @@ def _detected_by_run(
         for lane in range(WIDTH):
             total = state[TOTAL + lane] + part * starts[oldest + np.uint64(lane)] * state[FULL_RUN + lane]
             detected[np.uint64(t * WIDTH) + np.uint64(lane)] = 1.0 if total > 1.0 else total
+    return float(frame), len(frames)
 
 
 @njit(cache=True, error_model="numpy")
@@ -291,9 +294,11 @@ def fill_values(
                 for side in range(passes):
                     seen, shares = (event_frames[i], detected) if side == 0 else (other_frames[i], other)
                     if votes <= 1:
-                        _detected_by_one(hit, freedom[i], seen, state, shares)
+                        frame, t = _detected_by_one(hit, freedom[i], seen, state, shares)
                     else:
-                        _detected_by_run(hit, (freedom[i], correlation[i], votes), seen, state, starts, shares)
+                        chain = (freedom[i], correlation[i], votes)
+                        frame, t = _detected_by_run(hit, chain, seen, state, starts, shares)
+                    _go_on_alike(frame, t, seen, state, shares)
                 alarms = detected if passes == 1 else other
                 if not _keep_better(metric, blame[i], (votes, votes == fewest), detected, alarms, best, best_votes):
                     break
@@ -301,3 +306,205 @@ def fill_values(
                 for t in range(rates):
                     values[i, before + c, t] = best[t * POINTS + c]
                     votes_behind[i, before + c, t] = np.int8(best_votes[t * POINTS + c])
+
+
+@njit(cache=True, error_model="numpy")
+def _double_alike(frame: float, first: int, frames: FloatArray, state: FloatArray, detected: FloatArray) -> None:
+    """As :func:`_go_on_alike`; twice as many frames detect s (2 - s) of the undetected where the half detects s.
+
+    Where each rate has its own chain, a pass has too few frame counts to share the price of a power.
+    """
+    for t in range(first, len(frames)):
+        whole = np.floor(frames[t])
+        part = frames[t] - whole
+        left = whole - frame
+        if left > 0.0:
+            frame = whole
+            for lane in range(WIDTH):
+                state[STAY + lane] = state[HAZARD + lane]
+                state[LEAVE + lane] = 0.0
+            while left >= 1.0:
+                half = np.floor(0.5 * left)
+                odd = left - 2.0 * half
+                left = half
+                for lane in range(WIDTH):
+                    doubled, share = state[STAY + lane], state[LEAVE + lane]
+                    state[LEAVE + lane] = share + odd * (doubled * (1.0 - share))
+                    state[STAY + lane] = doubled * (2.0 - doubled)
+            for lane in range(WIDTH):
+                share, miss = state[LEAVE + lane], state[MISS + lane]
+                state[TOTAL + lane] += share * miss
+                state[MISS + lane] = (1.0 - share) * miss
+        for lane in range(WIDTH):
+            total = state[TOTAL + lane] + part * state[HAZARD + lane] * state[MISS + lane]
+            detected[np.uint64(t * WIDTH) + np.uint64(lane)] = 1.0 if total > 1.0 else total
+
+
+@njit(cache=True, error_model="numpy")
+def _merge_lengths(
+    frames: FloatArray, shares: FloatArray, merged: tuple[FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Fewer windows that detect as much: between two whole numbers of frames what is detected is a line."""
+    count = -1
+    kept, kept_shares = merged
+    whole = -1.0
+    for j in range(len(frames)):
+        if np.floor(frames[j]) == whole and shares[j] > 0.0:
+            together = kept_shares[count] + shares[j]
+            kept[count] += (frames[j] - kept[count]) * (shares[j] / together)
+            kept_shares[count] = together
+        else:
+            count += 1
+            kept[count], kept_shares[count] = frames[j], shares[j]
+            whole = np.floor(frames[j])
+    return kept[: count + 1], kept_shares[: count + 1]
+
+
+@njit(cache=True, error_model="numpy")
+def _mean_over_lengths(
+    hit: FloatArray,
+    chain: tuple[float, float, int],
+    frames: FloatArray,
+    shares: FloatArray,
+    scratch: PassMemory,
+    mean: FloatArray,
+) -> None:
+    """Fill `mean` (WIDTH,): detected in windows of `frames` (J,) frames, rising, each weighed by its of `shares`."""
+    detected = scratch.detected
+    if chain[2] <= 1:
+        frame, first = _detected_by_one(hit, chain[0], frames, scratch.state, detected)
+    else:
+        frame, first = _detected_by_run(hit, chain, frames, scratch.state, scratch.starts, detected)
+    _double_alike(frame, first, frames, scratch.state, detected)
+    for lane in range(WIDTH):
+        mean[lane] = shares[0] * detected[lane]
+    for j in range(1, len(frames)):
+        share = shares[j]
+        for lane in range(WIDTH):
+            mean[lane] += share * detected[np.uint64(j * WIDTH) + np.uint64(lane)]
+
+
+@njit(cache=True, error_model="numpy")
+def _weigh_nodes(
+    hit: FloatArray, spread: float, transform: FloatArray, moments: FloatArray, weights: FloatArray
+) -> None:
+    """Fill `weights` (K * POINTS,) of the nodes for the first POINTS of `hit`; `moments` is of the same shape.
+
+    :mod:`mainstream.event_windows` has the formula.
+    """
+    nodes = len(transform)
+    for c in range(POINTS):
+        moments[c] = 1.0
+        moments[POINTS + c] = 2.0 * hit[c] - 1.0
+    for i in range(1, nodes - 1):
+        row = i * POINTS
+        for c in range(POINTS):
+            ahead = 2.0 * (1.0 - spread) * moments[POINTS + c] * moments[row + c]
+            ahead -= (1.0 - spread - i * spread) * moments[row - POINTS + c]
+            moments[row + POINTS + c] = ahead / (1.0 - spread + i * spread)
+    for k in range(nodes):
+        for c in range(POINTS):
+            weights[k * POINTS + c] = 0.0
+        for i in range(nodes):
+            factor = transform[i, k]
+            for c in range(POINTS):
+                weights[k * POINTS + c] += factor * moments[i * POINTS + c]
+
+
+@njit(cache=True, error_model="numpy")
+def _mean_over_accuracies(weights: FloatArray, mean: FloatArray, recall: FloatArray) -> None:
+    """Fill `recall` (POINTS,) from what is detected at the nodes, the first of `mean`; `weights` (K * POINTS,)."""
+    for c in range(POINTS):
+        recall[c] = 0.0
+    for k in range(len(weights) // POINTS):
+        caught = mean[k]
+        for c in range(POINTS):
+            recall[c] += caught * weights[np.uint64(k * POINTS) + np.uint64(c)]
+    for c in range(POINTS):
+        # An interpolation may pass 0 and 1; NaN stays.
+        share = recall[c]
+        share = 0.0 if share < 0.0 else share
+        recall[c] = 1.0 if share > 1.0 else share
+
+
+@njit(cache=True, error_model="numpy")
+def _alike(frames: tuple[FloatArray, FloatArray], shares: tuple[FloatArray, FloatArray]) -> bool:
+    """Whether windows with an event and without have the same frames (R, J), and each length the same share of them."""
+    same = True
+    for j in range(len(shares[0])):
+        same &= shares[1][j] == shares[1][0] or np.isnan(shares[1][j])
+        same &= shares[0][j] == shares[0][0]
+        for t in range(len(frames[0])):
+            same &= frames[0][t, j] == frames[1][t, j]
+    return same
+
+
+@njit(cache=True, error_model="numpy")
+def fill_mixed_values(
+    metric: int,
+    curves: tuple[FloatArray, FloatArray],
+    spread: tuple[FloatArray, FloatArray, FloatArray],
+    chains: tuple[FloatArray, FloatArray, NDArray[np.int64]],
+    frames: tuple[FloatArray, FloatArray],
+    shares: tuple[FloatArray, FloatArray],
+    lengths: NDArray[np.int64],
+    scratch: PassMemory,
+    filled: tuple[FloatArray, NDArray[np.int8]],
+) -> None:
+    """Fill values and votes (N, F, R), where windows differ in length and accuracy, and the chain with the rate.
+
+    `curves`, `filled`: as in :func:`fill_values`; `spread`: nodes of accuracy (K,), the transform from moments to
+    their weights (K, K), and the spread of each app (N,); `chains`: freedom, correlation (N, R), votes (N,);
+    `frames`: in windows of each length with an event and without (N, R, J), rising with J; `shares` (N, J): what
+    windows of each length with an event count in recall, and those without in the alarms for each event; `lengths`
+    (N,): how many of the J.
+    """
+    p, q = curves
+    nodes, transform, spreads = spread
+    freedom, correlation, x_vote = chains
+    event_frames, other_frames = frames
+    values, votes_behind = filled
+    apps, columns, rates = values.shape
+    hit = scratch.hit
+    mean, other_mean = np.empty(WIDTH), np.empty(WIDTH)
+    moments, weights = np.zeros(len(nodes) * POINTS), np.zeros(len(nodes) * POINTS)
+    most_lengths = event_frames.shape[2]
+    merged = (np.empty(most_lengths), np.empty(most_lengths))
+    other_merged = (np.empty(most_lengths), np.empty(most_lengths))
+    # One rate at a time, in the layout of _keep_better.
+    best, best_votes = np.empty(POINTS), np.empty(POINTS)
+    for i in range(apps):
+        known = lengths[i]
+        fewest, most = (x_vote[i], x_vote[i]) if x_vote[i] >= 0 else (1, MOST_AUTO_VOTES)
+        event_shares, other_shares = shares[0][i, :known], shares[1][i, :known]
+        # Where windows without an event are as those with one, but so many times as many, one pass does for both.
+        alike = _alike((event_frames[i, :, :known], other_frames[i, :, :known]), (event_shares, other_shares))
+        times = other_shares[0] / event_shares[0]
+        for before in range(0, columns, POINTS):
+            points = min(POINTS, columns - before)
+            hit[:] = 0.0
+            hit[:points] = p[i, before : before + points]
+            hit[POINTS : POINTS + points] = q[i, before : before + points]
+            if spreads[i] > 0.0:
+                _weigh_nodes(hit, spreads[i], transform, moments, weights)
+                hit[: len(nodes)] = nodes
+            for t in range(rates):
+                seen, seen_shares = event_frames[i, t, :known], event_shares
+                other, blames = other_frames[i, t, :known], other_shares
+                if known > 1:
+                    seen, seen_shares = _merge_lengths(seen, seen_shares, merged)
+                    other, blames = _merge_lengths(other, blames, other_merged)
+                for votes in range(fewest, most + 1):
+                    chain = (freedom[i, t], correlation[i, t], votes)
+                    _mean_over_lengths(hit, chain, seen, seen_shares, scratch, mean)
+                    if not alike and metric != RECALL:
+                        _mean_over_lengths(hit, chain, other, blames, scratch, other_mean)
+                    if spreads[i] > 0.0:
+                        _mean_over_accuracies(weights, mean, scratch.best)
+                        mean[:POINTS] = scratch.best[:POINTS]
+                    alarms, blame = (mean, times) if alike else (other_mean, 1.0)
+                    if not _keep_better(metric, blame, (votes, votes == fewest), mean, alarms, best, best_votes):
+                        break
+                for c in range(points):
+                    values[i, before + c, t] = best[c]
+                    votes_behind[i, before + c, t] = np.int8(best_votes[c])

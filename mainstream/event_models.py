@@ -9,6 +9,9 @@
 "released"
     As the code published with that paper computes it: "windowed", but L/1000 r (r/S) frames for a stream of S frames a
     second, and with votes given (1 too) P(hit | miss) = p.
+"measured"
+    "windowed" with what calibration measures: the correlation decays with the distance of two analysed frames, events
+    differ in how well they are seen, and in length; see :mod:`mainstream.event_windows`.
 """
 
 from __future__ import annotations
@@ -72,6 +75,20 @@ class Released(Windowed):
         return np.where(x_vote != NO_VOTE, 1.0, 1.0 - correlation)
 
 
+@dataclass(frozen=True)
+class Measured(Windowed):
+    """Events and chains as they were measured."""
+
+    name: str = "measured"
+
+    def correlations(self, correlation: FloatArray, correlation_fps: FloatArray, rates: FloatArray) -> FloatArray:
+        """Measured at c frames a second, rho ** (c/r): exact, as a chain that is seen every k frames has rho**k."""
+        distance = np.where(np.isnan(correlation_fps), 1.0, correlation_fps / rates)
+        decayed: FloatArray = correlation**distance
+        return decayed
+
+
 WINDOWED: Final = Windowed()
 PAPER: Final = Paper()
 RELEASED: Final = Released()
+MEASURED: Final = Measured()

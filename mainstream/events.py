@@ -24,11 +24,13 @@ is at least as large as what is lost. The detected share f_1 + ... + f_n of one 
 
 where `alarms` are those for each event: windows or gaps without an event, times E_n[detected | q]. How many frames
 there are, what P(hit | miss) is and where alarms come from is the event model's to say, see
-:mod:`mainstream.event_models`.
+:mod:`mainstream.event_models`. Where events differ from each other, all this is a mean over them, see
+:mod:`mainstream.event_windows`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple, get_args
@@ -36,11 +38,11 @@ from typing import Final, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mainstream.apps import NO_VOTE, Apps, IntArray
+from mainstream.apps import NO_VOTE, Apps
 from mainstream.description import one_of, shown
 from mainstream.errors import ProblemError
-from mainstream.event_kernels import MOST_VOTES, RECALL, PassMemory, fill_values
-from mainstream.event_models import MOST
+from mainstream.event_kernels import MOST_VOTES, RECALL
+from mainstream.event_windows import EventColumns, windows_of
 from mainstream.extensions import EVENT_MODELS, EventModel
 from mainstream.problem import FloatArray, Objective
 from mainstream.ranges import PARAMETERS, numbers
@@ -50,6 +52,7 @@ _VOTES: Final = replace(PARAMETERS["x_vote"], high=MOST_VOTES)
 _CODES: Final[Mapping[str, Mapping[float, str]]] = {
     "false_positive_rate": {np.nan: "none"},
     "event_frequency": {np.nan: "none"},
+    "correlation_fps": {np.nan: "not known"},
     "x_vote": {NO_VOTE: "no voting"},
 }
 """Parameter -> what stands for none of it in arrays."""
@@ -73,6 +76,9 @@ def event_metrics(
     stream_fps: ArrayLike,
     target_fps: ArrayLike,
     x_vote: ArrayLike = 0,
+    correlation_fps: ArrayLike = np.nan,
+    accuracy_spread: ArrayLike = 0.0,
+    event_lengths_ms: ArrayLike | None = None,
     event_model: str | EventModel = "windowed",
 ) -> EventMetrics:
     """Recall, precision and F1 of events, for arrays that broadcast.
@@ -91,6 +97,13 @@ def event_metrics(
         Frames a second that the camera gives and that are analysed.
     x_vote : int array
         Consecutive positives needed; 0 for no voting.
+    correlation_fps : array
+        Analysed frames a second at which `correlation` was measured, or NaN. This and what follows counts with event
+        models that are a :class:`mainstream.extensions.Mixture`, such as "measured".
+    accuracy_spread : array
+        How much events differ in accuracy, in [0, 1].
+    event_lengths_ms : (..., J) array, optional
+        Lengths that events have equally often; NaN for none.
     event_model : str or EventModel
         One of :data:`mainstream.extensions.EVENT_MODELS`.
 
@@ -109,9 +122,11 @@ def event_metrics(
         stream_fps=stream_fps,
         target_fps=target_fps,
         x_vote=x_vote,
+        correlation_fps=correlation_fps,
+        accuracy_spread=accuracy_spread,
     )
     shape = checked.shape[1:]
-    p, q, length, frequency, rho, stream, target, votes = checked.reshape(8, -1)
+    p, q, length, frequency, rho, stream, target, votes, rho_fps, spread = checked.reshape(10, -1)
     found = metrics_of(
         model,
         accuracy=p,
@@ -119,6 +134,9 @@ def event_metrics(
         event_length_ms=length,
         event_frequency=frequency,
         correlation=rho,
+        correlation_fps=rho_fps,
+        accuracy_spread=spread,
+        event_lengths_ms=checked_lengths(event_lengths_ms, shape),
         stream_fps=stream,
         target_fps=target,
         x_vote=votes,
@@ -131,20 +149,21 @@ def metrics_of(
     *,
     accuracy: FloatArray,
     false_positive_rate: FloatArray,
-    event_length_ms: FloatArray,
-    event_frequency: FloatArray,
-    correlation: FloatArray,
     stream_fps: FloatArray | float,
     target_fps: FloatArray,
     x_vote: NDArray[np.number],
+    **events: FloatArray,
 ) -> EventMetrics:
-    """As :func:`event_metrics`, for (M,) arrays that have been checked; `stream_fps` may be a number."""
+    """As :func:`event_metrics`, for (M,) arrays that have been checked; `stream_fps` may be a number.
+
+    `events` has the fields of :class:`~mainstream.event_windows.EventColumns`.
+    """
     p, q, target = (array[:, np.newaxis] for array in (accuracy, false_positive_rate, target_fps))
     stream = stream_fps[:, np.newaxis] if isinstance(stream_fps, np.ndarray) else stream_fps
-    windows = _windows(event_model, event_length_ms, event_frequency, correlation, x_vote, target, stream)
-    recall = _fill(RECALL, p, q, windows)[0][:, 0, 0]
-    alarm = _fill(RECALL, q, p, windows._replace(frames=windows.frames[::-1]))[0][:, 0, 0]
-    alarms = windows.blame * alarm
+    windows = windows_of(event_model, EventColumns(**events), x_vote, target, stream)
+    # A mean over lengths may pass 1 by its last digits.
+    recall = np.minimum(windows.values(RECALL, p, q)[0][:, 0, 0], 1.0)
+    alarms = windows.alarms(q)[:, 0, 0]
     precision = np.divide(recall, recall + alarms, out=np.ones(len(recall)), where=recall + alarms != 0)
     return EventMetrics(recall, precision, f1=2 * recall / (1 + recall + alarms))
 
@@ -192,74 +211,9 @@ def option_values(
     many = apps.x_vote > MOST_VOTES
     if many.any():
         raise ProblemError(f"app {apps.id_list(many)}: x_vote: got {apps.x_vote[many][0]}; allowed is 1..{MOST_VOTES}")
-    windows = _windows(
-        model,
-        apps.event_length_ms,
-        apps.event_frequency,
-        apps.correlation,
-        apps.x_vote,
-        rates,
-        stream_fps,
-    )
-    return _fill(METRICS.index(metric), apps.accuracies, apps.false_positive_rates, windows)
-
-
-class _Windows(NamedTuple):
-    """What :func:`fill_values` needs of N apps beside their curves; its docstring says what is what."""
-
-    frames: tuple[FloatArray, FloatArray]
-    chains: tuple[FloatArray, FloatArray, IntArray]
-    blame: FloatArray
-
-
-def _windows(
-    event_model: EventModel,
-    length_ms: FloatArray,
-    frequency: FloatArray,
-    correlation: FloatArray,
-    x_vote: NDArray[np.number],
-    rates: FloatArray,
-    stream_fps: FloatArray | float,
-) -> _Windows:
-    """All of them (N,), but for `rates`, (R,) or (N, R), and `stream_fps`, a number or (N, R)."""
-    votes = x_vote.astype(np.int64)
-    with np.errstate(over="ignore"):
-        odds = np.minimum((1 - frequency) / frequency, MOST)
-    frames = event_model.frames(length_ms[:, np.newaxis], rates, stream_fps)
-    other_frames, blame = event_model.negatives(frames, odds)
-    freedom = event_model.freedom(correlation, votes)
-    shape = (len(length_ms), rates.shape[-1])
-    for name, array, wanted in (
-        ("frames()", frames, shape),
-        ("negatives()", other_frames, shape),
-        ("negatives()", blame, shape[:1]),
-        ("freedom()", freedom, shape[:1]),
-    ):
-        if np.shape(array) != wanted:
-            raise ProblemError(
-                f"event_model {event_model.name}: {name} gave an array of shape {np.shape(array)}; "
-                f"for {shape[0]} apps and {shape[1]} rates it has to be {wanted}"
-            )
-    return _Windows(
-        frames=(_plain(frames), _plain(other_frames)),
-        chains=(_plain(freedom), _plain(correlation), votes),
-        blame=_plain(blame),
-    )
-
-
-def _fill(metric: int, p: FloatArray, q: FloatArray, apps: _Windows) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """Values and votes (N, F, R)."""
-    rates = apps.frames[0].shape[1]
-    values = np.empty((*p.shape, rates))
-    votes = np.empty((*p.shape, rates), dtype=np.int8)
-    memory = PassMemory.of(rates)
-    fill_values(metric, (_plain(p), _plain(q)), apps.chains, apps.frames, apps.blame, memory, (values, votes))
-    return values, votes
-
-
-def _plain(array: FloatArray) -> FloatArray:
-    """`array` as the one type that the kernels are compiled for; itself when it is that."""
-    return np.require(array, np.float64, ["C", "W"])
+    events = EventColumns(*(getattr(apps, name) for name in EventColumns._fields))
+    windows = windows_of(model, events, apps.x_vote, rates, stream_fps)
+    return windows.values(METRICS.index(metric), apps.accuracies, apps.false_positive_rates)
 
 
 def checked_parameters(**given: ArrayLike) -> FloatArray:
@@ -267,7 +221,7 @@ def checked_parameters(**given: ArrayLike) -> FloatArray:
 
     Returns
     -------
-    (8, ...) array
+    (K, ...) array
         In the order in which they were given.
 
     Raises
@@ -288,3 +242,27 @@ def checked_parameters(**given: ArrayLike) -> FloatArray:
     if (target > stream).any():
         raise ProblemError(f"target_fps: got {target[target > stream][0]:g}; allowed is above 0, up to stream_fps")
     return together
+
+
+def checked_lengths(event_lengths_ms: ArrayLike | None, shape: tuple[int, ...]) -> FloatArray:
+    """Lengths of events as :class:`~mainstream.event_windows.EventColumns` has them, for parameters of a shape.
+
+    Returns
+    -------
+    (M, J) array
+        M parameters, in the order of their places.
+
+    Raises
+    ------
+    ProblemError
+        A length is not above 0, or their shape does not broadcast.
+    """
+    if event_lengths_ms is None:
+        return np.empty((math.prod(shape), 0))
+    lengths = numbers("event_lengths_ms", event_lengths_ms)
+    PARAMETERS["event_length_ms"].check_array("event_lengths_ms", lengths, {np.nan: "none"})
+    try:
+        each = np.broadcast_to(lengths, (*shape, lengths.shape[-1]))
+    except (ValueError, IndexError):
+        raise ProblemError(f"event_lengths_ms: shape {lengths.shape}; it has to be (..., J) for {shape}") from None
+    return np.sort(each.reshape(math.prod(shape), lengths.shape[-1]), axis=1)

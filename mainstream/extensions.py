@@ -152,6 +152,30 @@ class EventModel(Protocol):
         ...
 
 
+@runtime_checkable
+class Mixture(Protocol):
+    """What an event model may have, too: then each app's spread of accuracy and lengths of events count.
+
+    Its `frames` and `negatives` are asked for each length of each app, N being their number, `freedom` for each rate of
+    each app.
+    """
+
+    def correlations(self, correlation: _Floats, correlation_fps: _Floats, rates: _Floats) -> _Floats:
+        """Correlation between successive analysed frames at each rate.
+
+        Parameters
+        ----------
+        correlation, correlation_fps : (N, 1) arrays
+            What was measured, and the analysed frames a second at that; NaN where that is not known.
+        rates : (R,) or (N, R) array
+
+        Returns
+        -------
+        (N, R) array, in [0, 1]
+        """
+        ...
+
+
 class Part(Protocol):
     """The layers between two tensors of a model, ready to run; several threads may call it.
 
@@ -283,6 +307,7 @@ EVENT_MODELS: Final[Registry[EventModel]] = Registry(
     EventModel,
     {
         "windowed": "mainstream.event_models:WINDOWED",
+        "measured": "mainstream.event_models:MEASURED",
         "paper": "mainstream.event_models:PAPER",
         "released": "mainstream.event_models:RELEASED",
     },

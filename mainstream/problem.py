@@ -48,6 +48,11 @@ AppId = Annotated[int | str, BeforeValidator(_id)]
 Rates = Annotated[Mapping[Whole, Annotated[float, PARAMETERS["accuracy"]]], Field(min_length=1), each_once]
 """`num_frozen` -> a per-frame rate."""
 
+MOST_LENGTHS: Final = 64
+Lengths = Annotated[
+    tuple[Annotated[float, PARAMETERS["event_length_ms"]], ...], Field(min_length=1, max_length=MOST_LENGTHS)
+]
+"""Lengths of events, milliseconds."""
 
 _LARGEST: Final = 1e100
 """Costs stay well inside what a float can hold."""
@@ -101,6 +106,12 @@ class App(Description):
         `accuracies`. Published name: ``prob_tnrs``.
     x_vote : int or "auto", optional
         Consecutive positive frames that make a detection; "auto" chooses the best of 1..7 for each option.
+    correlation_fps : float, optional
+        Analysed frames a second at which the correlation was measured; it decays with the distance of frames.
+    accuracy_spread : float, optional
+        How much events differ in accuracy, in [0, 1]: its variance between events is this times p (1 - p).
+    event_lengths_ms : sequence of float, optional
+        Lengths that events have, each as often as the others; up to 64. Default: all have `event_length_ms`.
     weight : float
         Weight in the mean objective.
     pinned : (int, float), optional
@@ -135,6 +146,9 @@ class App(Description):
     correlation: Annotated[float, PARAMETERS["correlation"]] = 0.0
     event_frequency: Annotated[float, PARAMETERS["event_frequency"]] | None = None
     false_positive_rates: Rates | None = None
+    correlation_fps: Annotated[float, PARAMETERS["correlation_fps"]] | None = None
+    accuracy_spread: Annotated[float, PARAMETERS["accuracy_spread"]] | None = None
+    event_lengths_ms: Lengths | None = None
     x_vote: Annotated[int | Literal["auto"] | None, BeforeValidator(_votes)] = None
     weight: Annotated[float, PARAMETERS["weight"]] = 1.0
     pinned: Annotated[tuple[Whole, TargetFps] | None, BeforeValidator(_pair)] = None

@@ -207,6 +207,8 @@ PARAMETERS: Final[Mapping[str, Range]] = {
     "event_length_ms": POSITIVE,
     "event_frequency": SHARE,
     "correlation": PROBABILITY,
+    "correlation_fps": POSITIVE,
+    "accuracy_spread": PROBABILITY,
     "weight": POSITIVE,
     "x_vote": COUNT,
     "min_fps": POSITIVE,

@@ -205,7 +205,7 @@ class Scheduler:
         aggregate: Aggregate = "mean",
         mode: Mode = "mainstream",
         method: str | Method = "auto",
-        event_model: str | EventModel = "windowed",
+        event_model: str | EventModel | None = None,
         gap: float = GAP,
         time_limit: float | None = None,
         memory_limit: float | None = None,

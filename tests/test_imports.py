@@ -26,6 +26,7 @@ LAYERS = [
     {"graphs"},
     {"files"},
     {"events", "costs", "schedule"},
+    {"event_windows"},
     {"event_models", "event_kernels", "result_text"},
     {"stream"},
     {"apps"},

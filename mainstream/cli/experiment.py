@@ -65,7 +65,8 @@ def command(
     trials: Annotated[int, typer.Option(metavar="T", help="How often each schedule is made, and run.")] = 1,
     method: Annotated[str, typer.Option(metavar="|".join(METHODS.built_in), help="How to search.")] = "auto",
     event_model: Annotated[
-        str | None, _option("How frames become events; else the file's, or windowed.", "|".join(EVENT_MODELS.built_in))
+        str | None,
+        _option("How frames become events; else the file's, then as solve.", "|".join(EVENT_MODELS.built_in)),
     ] = None,
     gap: Annotated[float, typer.Option(help="Stop when bound less objective is this.")] = 1e-6,
     time_limit: Annotated[float | None, _option("Seconds for each solve, then the best so far.", "SECONDS")] = None,

@@ -36,7 +36,9 @@ def command(
     event_model: Annotated[
         str | None,
         typer.Option(
-            metavar=f"<{'|'.join(EVENT_MODELS.built_in)}>", help="How frames become events.", show_default="windowed"
+            metavar=f"<{'|'.join(EVENT_MODELS.built_in)}>",
+            help="How frames become events; else measured where an app has what it takes, or windowed.",
+            show_default=False,
         ),
     ] = None,
     method: Annotated[

@@ -35,8 +35,9 @@ def command(
     """Solve a problem, then draw events frame by frame and compare what was predicted with what happens.
 
     Each app's recall, precision and F1 as predicted and as simulated, with 95 % intervals. With --decay, frames d
-    stream frames apart correlate with the app's correlation to the power d / unit; a second table says how far each
-    event model is then off, and how far without decay. Precision is counted in windows of the event's length, which is
+    stream frames apart correlate with the app's correlation to the power d / unit, as those of apps that have a
+    correlation_fps always do; a second table says how far each event model is then off, and how far without decay.
+    Precision is counted in windows of the event's length, which is
     not how event model "paper" counts.
     """
     from mainstream.cli import console
@@ -62,7 +63,9 @@ def command(
     output.print(_apps(result, shown))
     if len(result.choices) > _LISTED:
         output.print(f"... and {len(result.choices) - _LISTED:,} more apps")
-    output.print(_agreement(result, shown))
+    output.print(_agreement(result.event_model, shown))
+    if decayed and result.event_model != "measured":
+        output.print(_agreement("measured", shown))
     if decayed:
         output.print()
         output.print(_distances(steady, decayed[0]))
@@ -104,14 +107,14 @@ def _apps(result: Result, replay: Replay) -> Table:
     return table
 
 
-def _agreement(result: Result, replay: Replay) -> str:
+def _agreement(event_model: str, replay: Replay) -> str:
     within = of = 0
     for metric in ("recall", "precision", "f1"):
-        predicted = getattr(replay.predicted[result.event_model], metric)
+        predicted = getattr(replay.predicted[event_model], metric)
         estimate = getattr(replay.simulated, metric)
         of += len(estimate.value) - int(sum(map(math.isnan, estimate.value)))
         within += int(((predicted >= estimate.low) & (predicted <= estimate.high)).sum())
-    return f"{result.event_model}: {within:,} of {of:,} predictions are in their interval"
+    return f"{event_model}: {within:,} of {of:,} predictions are in their interval"
 
 
 def _distances(steady: Replay, decayed: Replay) -> Table:

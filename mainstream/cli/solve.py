@@ -52,7 +52,11 @@ def command(
     aggregate: Annotated[str | None, _option("Over the apps.", metavar=_one_of(Aggregate), default="mean")] = None,
     mode: Annotated[str | None, _option("What may be shared.", metavar=_one_of(Mode), default="mainstream")] = None,
     event_model: Annotated[
-        str | None, _option("How frames become events.", metavar=_one_of(EVENT_MODELS.built_in), default="windowed")
+        str | None,
+        _option(
+            "How frames become events; else measured where an app has what it takes, or windowed.",
+            metavar=_one_of(EVENT_MODELS.built_in),
+        ),
     ] = None,
     method: Annotated[str | None, _option("How to search.", metavar=_one_of(METHODS.built_in), default="auto")] = None,
     gap: Annotated[str | None, _option("Stop when bound less objective is this.", default="1e-06")] = None,

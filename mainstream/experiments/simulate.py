@@ -12,9 +12,14 @@ probability p in an event and q outside:
 A window in which X frames in a row hit is claimed to hold an event; a run of hits ends with its window. This is what
 event model "windowed" is the expectation of.
 
-Decay. Given a unit, the chain runs at the stream's rate and rho is the correlation of frames one unit apart, so that
-frames d apart correlate rho ** (d / unit); d is the stride between two analysed frames, floor or ceil of S/r. Frames
-that nobody analyses need not be drawn: a two-state chain that is looked at every d frames is again one.
+Decay. Given the rate c at which rho was measured, the chain runs at the stream's rate, and frames d stream frames apart
+correlate rho ** (d c / S); d is the stride between two analysed frames, floor or ceil of S/r. A unit of u stream frames
+is a rate of S/u. Frames that nobody analyses need not be drawn: a two-state chain that is looked at every d frames is
+again one.
+
+Events that differ. Given lengths, each window has one of them, whatever the others have. Given a spread s, the hit
+probability of each event is drawn from the Beta distribution of mean p and variance s p (1-p). With both and decay, it
+is event model "measured" that this is the expectation of, but for strides that are not whole.
 
 Scores. recall = found events / events, precision = found events / claims, F1 = 2 found / (events + claims) = 2 J / (1
 + J) with J = found / (events or claims), counted in windows. Windows are independent, so recall, precision and J are
@@ -34,7 +39,7 @@ from numpy.typing import ArrayLike, NDArray
 from mainstream.apps import IdArray, IntArray
 from mainstream.description import shown
 from mainstream.errors import ProblemError
-from mainstream.events import METRICS, EventMetrics, checked_parameters, event_metrics
+from mainstream.events import METRICS, EventMetrics, checked_lengths, checked_parameters, event_metrics
 from mainstream.extensions import EVENT_MODELS
 from mainstream.problem import FloatArray
 from mainstream.ranges import POSITIVE, WHOLE, Range
@@ -118,27 +123,38 @@ def f1_interval(found: ArrayLike, events: ArrayLike, claims: ArrayLike, z: float
 def _replay(
     random: np.random.Generator,
     windows: int,
-    chances: tuple[float, float, float],
-    pace: tuple[float, float],
+    chances: tuple[float, float, float, float],
+    lengths: FloatArray,
+    stride: float,
     correlations: tuple[float, float],
     votes: int,
 ) -> tuple[int, int, int, int]:
     """Events, found, alarms and frames of so many windows.
 
-    `chances`: p, q, e; `pace`: analysed frames a window, stream frames an analysed one; `correlations`: over the
-    shorter and the longer stride.
+    `chances`: p, q, e, spread; `lengths` (J,): analysed frames a window; `stride`: stream frames an analysed one;
+    `correlations`: over the shorter and the longer stride.
     """
-    in_event, outside, frequency = chances
+    in_event, outside, frequency, spread = chances
     shorter, longer = correlations
-    frames_a_window, stride = pace
+    differ = spread > 0.0 and 0.0 < in_event < 1.0
+    certain = 1.0 / spread - 1.0 if differ else 0.0
     longer_part = stride - np.floor(stride)
     events = found = alarms = frames = 0
     phase = random.random()
     drift = random.random()
+    due = phase
     for window in range(windows):
         event = random.random() < frequency
         p = in_event if event else outside
-        end = int(np.floor(phase + (window + 1) * frames_a_window))
+        if event and differ and certain > 0.0:
+            p = random.beta(in_event * certain, (1.0 - in_event) * certain)
+        elif event and differ:
+            p = 1.0 if random.random() < in_event else 0.0
+        if len(lengths) == 1:
+            due = phase + (window + 1) * lengths[0]
+        else:
+            due += lengths[int(random.random() * len(lengths))]
+        end = int(np.floor(due))
         claimed = False
         hit = False
         run = 0
@@ -171,6 +187,9 @@ def simulate(
     stream_fps: ArrayLike,
     target_fps: ArrayLike,
     x_vote: ArrayLike = 0,
+    correlation_fps: ArrayLike = np.nan,
+    accuracy_spread: ArrayLike = 0.0,
+    event_lengths_ms: ArrayLike | None = None,
     windows: ArrayLike,
     seed: int,
     decay_unit: float | None = None,
@@ -179,15 +198,16 @@ def simulate(
 
     Parameters
     ----------
-    accuracy, false_positive_rate, event_length_ms, event_frequency, correlation, stream_fps, target_fps, x_vote
+    accuracy, false_positive_rate, event_length_ms, event_frequency, correlation, stream_fps, target_fps, x_vote,
+    correlation_fps, accuracy_spread, event_lengths_ms
         As in :func:`mainstream.events.event_metrics`.
     windows : int array
         Length of the traces, in windows.
     seed : int
         The k-th app's trace depends on this, k and its own parameters only.
     decay_unit : float, optional
-        Stream frames over which `correlation` holds; it then decays with their distance. Without it, the correlation
-        is that of successive analysed frames, whatever their distance.
+        Stream frames over which `correlation` holds, where `correlation_fps` is NaN; it then decays with their
+        distance. Without either, the correlation is that of successive analysed frames, whatever their distance.
 
     Raises
     ------
@@ -206,22 +226,30 @@ def simulate(
         stream_fps=stream_fps,
         target_fps=target_fps,
         x_vote=x_vote,
+        correlation_fps=correlation_fps,
+        accuracy_spread=accuracy_spread,
     )
     shape = parameters.shape[1:]
+    many_lengths = checked_lengths(event_lengths_ms, shape)
     lengths = np.asarray(windows)
     if lengths.dtype.kind not in "iu" or lengths.shape not in ((), shape) or (lengths < 1).any():
         raise ProblemError(f"windows: got {shown(lengths.tolist())}; allowed are integers of at least 1")
     lengths = np.broadcast_to(lengths, shape)
     counts = np.empty((4, lengths.size), dtype=np.int64)
-    for k, (p, q, length, frequency, rho, stream, target, votes) in enumerate(parameters.reshape(8, -1).T):
+    for k, (p, q, length, frequency, rho, stream, target, votes, rho_fps, spread) in enumerate(
+        parameters.reshape(10, -1).T
+    ):
         stride = stream / target
         distances = np.floor(stride) + np.array([0.0, 1.0])
-        over_strides = np.full(2, rho) if decay_unit is None else rho ** (distances / decay_unit)
+        unit = decay_unit if np.isnan(rho_fps) else stream / rho_fps
+        over_strides = np.full(2, rho) if unit is None else rho ** (distances / unit)
+        own_lengths = many_lengths[k][~np.isnan(many_lengths[k])]
         counts[:, k] = _replay(
             np.random.default_rng([seed, k]),
             int(lengths.flat[k]),
-            (p, 0.0 if np.isnan(q) else q, 1.0 if np.isnan(frequency) else frequency),
-            (length / 1000 * target, stride),
+            (p, 0.0 if np.isnan(q) else q, 1.0 if np.isnan(frequency) else frequency, spread),
+            (own_lengths if own_lengths.size else np.array([length])) / 1000 * target,
+            stride,
             (over_strides[0], over_strides[1]),
             max(1, int(votes)),
         )
@@ -307,11 +335,15 @@ def simulate_schedule(
         "target_fps": target_fps,
         "x_vote": schedule.x_vote[chosen],
     }
+    if decay_unit is not None:
+        POSITIVE.check("decay_unit", decay_unit)
+        known = parameters["correlation_fps"]
+        parameters["correlation_fps"] = np.where(np.isnan(known), prepared.video.stream_fps / decay_unit, known)
     windows = np.ceil(frames / np.maximum(parameters["event_length_ms"] / 1000 * target_fps, 1.0)).astype(np.int64)
     return Replay(
         app_ids=ids,
         target_fps=target_fps,
         x_vote=schedule.x_vote[chosen],
         predicted={event_model: event_metrics(**parameters, event_model=event_model) for event_model in EVENT_MODELS},
-        simulated=simulate(**parameters, windows=windows, seed=seed, decay_unit=decay_unit),
+        simulated=simulate(**parameters, windows=windows, seed=seed),
     )

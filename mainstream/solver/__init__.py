@@ -28,7 +28,7 @@ def solve(
     aggregate: Aggregate = "mean",
     mode: Mode = "mainstream",
     method: str | Method = "auto",
-    event_model: str | EventModel = "windowed",
+    event_model: str | EventModel | None = None,
     gap: float = 1e-6,
     time_limit: float | None = None,
     memory_limit: float | None = None,
@@ -59,9 +59,10 @@ def solve(
         "auto", "branch-and-bound", "cp-sat", "greedy", "greedy-released", or another one of
         :data:`mainstream.extensions.METHODS`. "auto" is branch and bound, with CP-SAT beside it in a process of its
         own once it has gone on for some seconds.
-    event_model : str or EventModel
-        How frames become events: "windowed", "paper", "released", or another one of
-        :data:`mainstream.extensions.EVENT_MODELS`; see :mod:`mainstream.events`.
+    event_model : str or EventModel, optional
+        How frames become events: "windowed", "measured", "paper", "released", or another one of
+        :data:`mainstream.extensions.EVENT_MODELS`; see :mod:`mainstream.events`. Default: "measured" when an app has
+        `correlation_fps`, `accuracy_spread` or `event_lengths_ms`, else "windowed".
     gap : float
         Stop once bound - objective is at most this, in units of the objective.
     time_limit : float, optional
@@ -112,7 +113,7 @@ def frontier(
     aggregate: Aggregate = "mean",
     mode: Mode = "mainstream",
     method: str | Method = "auto",
-    event_model: str | EventModel = "windowed",
+    event_model: str | EventModel | None = None,
     gap: float = 1e-6,
     time_limit: float | None = None,
     memory_limit: float | None = None,

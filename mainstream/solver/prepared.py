@@ -352,7 +352,7 @@ def prepare(
     *,
     objective: Objective | None = None,
     mode: Mode = "mainstream",
-    event_model: str | EventModel = "windowed",
+    event_model: str | EventModel | None = None,
 ) -> Prepared:
     """Check a problem and compile it, to solve it more than once.
 
@@ -375,11 +375,12 @@ def prepare(
     if objective is not None:
         one_of("objective", objective, get_args(Objective))
     one_of("mode", mode, get_args(Mode))
-    events = EVENT_MODELS.find(event_model)
     if budget is not None:
         POSITIVE.check("budget", budget)
     streams = streams_of(apps, model, video)
     check_together(streams, mode)
+    usual = "measured" if any(stream.apps.is_measured for stream in streams) else "windowed"
+    events = EVENT_MODELS.find(usual if event_model is None else event_model)
     metric = objective_of([stream.apps for stream in streams], objective)
     tables = tuple(
         _Once(partial(_build, stream.apps, stream.model, stream.video, metric, mode, events)) for stream in streams
