@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-import os
-import stat
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.errors import ProblemError
+from mainstream.streamer.line_file import LineFile
 
 _PAUSE_S: Final = 1.0
 """How long results pause before the disk is tried again."""
-_LONGEST_LINE: Final = 2**20
 
 _log = logging.getLogger(__name__)
 
@@ -125,10 +122,7 @@ class ResultsFile:
             return
         self._stdout = None
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
-            if self._regular:
-                _drop_half_a_line(self._file)
+            self._file = LineFile(path)
         except (OSError, ValueError) as error:
             raise self._cannot(error) from None
 
@@ -140,28 +134,25 @@ class ResultsFile:
         ProblemError
             Stdout, or what is no file on a disk, cannot be written.
         """
-        line = analysis.to_json() + "\n"
+        line = analysis.to_json()
         try:
             if self._stdout is not None:
-                self._stdout.write(line)
+                self._stdout.write(line + "\n")
                 self._stdout.flush()
                 return True
-            return self._append(line.encode())
+            return self._append(line)
         except (OSError, ValueError) as error:
             raise self._cannot(error) from None
 
-    def _append(self, line: bytes) -> bool:
+    def _append(self, line: str) -> bool:
         if self._lost and monotonic() < self._again_s:
             self._lost += 1
             return False
-        before = os.fstat(self._file).st_size
         try:
-            if os.write(self._file, line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._file.append(line)
         except OSError as error:
-            if not self._regular:
+            if not self._file.regular:
                 raise
-            os.ftruncate(self._file, before)
             if not self._lost:
                 _log.warning("%s; results pause until it can be written again", self._cannot(error))
             self._lost += 1
@@ -176,17 +167,8 @@ class ResultsFile:
         """Close the file; stdout stays open."""
         if self._stdout is None:
             with suppress(OSError):  # every line was written, or told of when it could not be
-                os.close(self._file)
+                self._file.close()
 
     def _cannot(self, error: Exception) -> ProblemError:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return ProblemError(f"results: {self._path} cannot be written: {reason}")
-
-
-def _drop_half_a_line(file: int) -> None:
-    """Cut off what stands behind the last end of a line."""
-    size = os.fstat(file).st_size
-    start = max(0, size - _LONGEST_LINE)
-    tail = os.pread(file, size - start, start)
-    if tail and not tail.endswith(b"\n") and (b"\n" in tail or not start):
-        os.ftruncate(file, start + tail.rfind(b"\n") + 1)
