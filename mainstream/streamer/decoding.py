@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -12,7 +12,7 @@ from mainstream.errors import ProblemError
 from mainstream.files import reason
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    from av import Packet, VideoFrame
 
 TIMEOUT_S: Final = 5.0
 """Seconds that a camera may be silent."""
@@ -74,6 +74,7 @@ class VideoReader:
             raise
         # Without time stamps FFmpeg makes some up, at 25 a second.
         made_up = av.format.Flags.no_timestamps in av.format.Flags(self._container.format.flags)
+        self._stamped = not made_up
         rate = None if made_up else self._stream.average_rate
         self.fps = float(rate) if rate else None
         self.endless = self._container.duration is None
@@ -101,8 +102,13 @@ class VideoReader:
             raise ProblemError(f"{self._name}: FFmpeg does not know how its video is coded; convert it")
         return moving[0]
 
-    def pictures(self) -> Iterator[VideoFrame]:
+    def pictures(self, on_packet: Callable[[Packet[Any], bool], None] | None = None) -> Iterator[VideoFrame]:
         """The frames, decoded, without those that are damaged.
+
+        Parameters
+        ----------
+        on_packet : callable, optional
+            Takes each packet as it is read, and whether its time stamps are its own.
 
         Raises
         ------
@@ -114,6 +120,8 @@ class VideoReader:
         count, end, whole = 0, 0, True
         try:
             for packet in self._container.demux(self._stream):
+                if on_packet is not None:
+                    on_packet(packet, self._stamped)
                 if packet.pts is not None:
                     end = max(end, packet.pts + (packet.duration or 0))
                 try:

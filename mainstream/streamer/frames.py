@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from threading import Event, Lock, local
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -23,6 +24,8 @@ _PLANAR: Final = {1: "gray", 3: "gbrp"}
 """FFmpeg's formats with a plane for each channel; to resize into them takes half of the time that rgb24 takes."""
 _MOST_SIZES: Final = 16
 """Sizes of which a thread keeps how to resize to them; a plan has one or two."""
+_QUALITY: Final = 4
+"""Of JPEG pictures, in FFmpeg's quantisers: 2 is the best, 31 the worst."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +96,18 @@ class Frame:
             if size not in self._made:
                 self._made[size] = _resized(self._picture, *size)
             return self._made[size]
+
+    def jpeg(self) -> bytes:
+        """The frame as a JPEG picture, in its own size."""
+        from av import CodecContext
+
+        coder: Any = CodecContext.create("mjpeg", "w")
+        coder.width, coder.height = self._picture.width, self._picture.height
+        coder.pix_fmt, coder.time_base = "yuvj420p", Fraction(1)
+        coder.qmin = coder.qmax = _QUALITY
+        picture = self._picture.reformat(format="yuvj420p", threads=1)
+        picture.pts = 0
+        return b"".join(bytes(packet) for packet in [*coder.encode(picture), *coder.encode(None)])
 
 
 class _Resizers(local):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from threading import Condition, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from mainstream.streamer.decoding import TIMEOUT_S, VideoReader
 from mainstream.streamer.frames import Frame, StoppableSource
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    from av import Packet, VideoFrame
 
 _START_S: Final = 3 * TIMEOUT_S
 """FFmpeg cannot be held back while it looks a name up; nobody waits longer than this."""
@@ -50,6 +50,7 @@ class Camera(StoppableSource):
     """
 
     live = True
+    on_packet: Callable[[Packet[Any], bool], None] | None = None
 
     def __init__(
         self, name: str, address: str, form: str | None = None, options: Mapping[str, str] | None = None
@@ -143,9 +144,13 @@ class Camera(StoppableSource):
     def _sound(self, video: VideoReader) -> Iterator[VideoFrame]:
         """Its pictures; those that are damaged are counted."""
         before = self.damaged
-        for picture in video.pictures():
+        for picture in video.pictures(self._packet):
             self.damaged = before + video.damaged
             yield picture
+
+    def _packet(self, packet: Packet[Any], stamped: bool) -> None:
+        if self.on_packet is not None:
+            self.on_packet(packet, stamped)
 
     def _put(self, picture: VideoFrame, back: bool) -> None:
         now = monotonic()

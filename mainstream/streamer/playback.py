@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from mainstream.streamer.decoding import VideoReader
 from mainstream.streamer.frames import Frame, StoppableSource
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    from av import Packet, VideoFrame
 
 _TURN: Final = 40
 """Frames in which the test pattern goes round once."""
@@ -75,6 +75,8 @@ class Clip(Played):
         There is no such file, or it is no video that can be decoded.
     """
 
+    on_packet: Callable[[Packet[Any], bool], None] | None = None
+
     def __init__(self, path: Path, *, loop: bool, paced: bool) -> None:
         self._path = path
         _check_file(path)
@@ -90,7 +92,7 @@ class Clip(Played):
     def _pictures(self) -> Iterator[VideoFrame]:
         before = self.damaged
         with self._open() as video:
-            for picture in video.pictures():
+            for picture in video.pictures(self.on_packet):
                 self.damaged = before + video.damaged
                 yield picture
             self.damaged = before + video.damaged
