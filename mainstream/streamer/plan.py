@@ -69,6 +69,8 @@ class Subnet(Description):
         Consecutive positives that the app needs; never on a shared part.
     event_class : int or str, optional
         The output that is the app's event; never on a shared part.
+    name : str, optional
+        What the app is called where people read it; never on a shared part.
 
     Raises
     ------
@@ -89,6 +91,7 @@ class Subnet(Description):
     model_path: _Name
     x_vote: Count | None = None
     event_class: Annotated[EventClass, AfterValidator(_of_good_length)] = None
+    name: _Name | None = None
 
     @classmethod
     def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:
@@ -98,8 +101,8 @@ class Subnet(Description):
     def _consistent(self) -> Self:
         if self.shared != (self.app_id == NOBODY):
             raise refuse(f"app_id {self.app_id} with shared {self.shared}; a shared part has -1, an app's own part not")
-        if self.shared and not (self.x_vote is None and self.event_class is None):
-            raise refuse("x_vote and event_class are an app's; a shared part has neither")
+        if self.shared and not (self.x_vote is None and self.event_class is None and self.name is None):
+            raise refuse("x_vote, event_class and name are an app's; a shared part has none of them")
         return self
 
     def wire(self) -> dict[str, Any]:
@@ -250,7 +253,8 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
 
     def add(start: int, stop: int, parent_id: int, fps: float, choice: Choice, *, shared: bool) -> None:
         app = _owner(choice, described)
-        own: dict[str, Any] = {} if shared else {"x_vote": choice.x_vote, "event_class": app.event_class}
+        called = app.app_id if isinstance(app.app_id, str) else app.name
+        own = {} if shared else {"x_vote": choice.x_vote, "event_class": app.event_class, "name": called or None}
         parts.append(
             Subnet(
                 net_id=len(parts),

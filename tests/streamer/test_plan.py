@@ -331,7 +331,7 @@ TAIL = {**PART, "net_id": 1, "parent_id": 0, "input_layer": "b", "output_layer":
         ([STEM, TAIL, {**TAIL, "net_id": 2}], "net 2: app 3 has a part already; each app has one of its own"),
         ([{**PART, "app_id": -1}], "net plan, place 0: app_id -1 with shared False; a shared part has -1"),
         ([{**PART, "shared": True}], "net plan, place 0: app_id 3 with shared True; a shared part has -1"),
-        ([{**STEM, "x_vote": 2}], "net plan, place 0: x_vote and event_class are an app's; a shared part has neither"),
+        ([{**STEM, "x_vote": 2}], "net plan, place 0: x_vote, event_class and name are an app's; a shared"),
         ([{**PART, "target_fps": 0}], "net plan, place 0: target_fps: got 0; it has to be a finite number above 0"),
         ([{**PART, "app_id": -2}], "net plan, place 0: app_id: got -2; it has to be a whole number, -1 or more"),
         ([{**PART, "event_class": True}], "net plan, place 0: event_class: got True; it has to be a whole number"),
