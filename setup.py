@@ -4,13 +4,11 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+_RUNTIME = ("pyzmq>=26", "av>=17", "prometheus-client>=0.21", "paho-mqtt>=2.1")
 EXTRAS = {
     "train": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pillow>=11", "scipy>=1.14"],
-    "run": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", "pyzmq>=26", "av>=17", "prometheus-client>=0.21"],
-    "onnx": [
-        *("onnxruntime>=1.22", "onnx>=1.18", "tf2onnx>=1.17"),
-        *("pyzmq>=26", "av>=17", "prometheus-client>=0.21", "scipy>=1.14"),
-    ],
+    "run": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", *_RUNTIME],
+    "onnx": ["onnxruntime>=1.22", "onnx>=1.18", "tf2onnx>=1.17", "scipy>=1.14", *_RUNTIME],
     "report": ["matplotlib>=3.9"],
     "experiment": ["joblib>=1.4"],
     "store": ["fsspec>=2025.3", "redis>=6"],

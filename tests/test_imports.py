@@ -55,6 +55,7 @@ OWNERS = {
     "joblib": ["experiments/"],
     "fsspec": ["store/folder.py"],
     "redis": ["store/redis_records.py"],
+    "paho": ["streamer/events/mqtt.py"],
 }
 ONLY_WITH_A_SOLVE = {"numba", *OWNERS}
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mainstream.cli import event_options
 from mainstream.cli.exit_codes import FAILED
 from mainstream.cli.log import Log, LogForm
 from mainstream.errors import DeployError, ProblemError
@@ -74,6 +75,13 @@ def command(
         str | None,
         typer.Option(metavar="FILE|-", help="Add a JSON line to it for each app and frame.", show_default=False),
     ] = None,
+    events: event_options.Events = None,
+    event_gap_ms: event_options.EventGap = event_options.GAP_MS,
+    clips: event_options.Clips = None,
+    mqtt: event_options.Mqtt = None,
+    webhook: event_options.Webhooks = None,
+    keep_days: event_options.KeepDays = event_options.KEEP_DAYS,
+    keep_gb: event_options.KeepGb = event_options.KEEP_GB,
     metrics: Annotated[
         str | None,
         typer.Option(metavar="[HOST:]PORT", help="Answer Prometheus there; HOST is 127.0.0.1.", show_default=False),
@@ -124,6 +132,7 @@ def command(
                 trust_models=trust_models,
                 threads=threads,
                 results=results,
+                events=event_options.event_settings(events, event_gap_ms, clips, mqtt, webhook, keep_days, keep_gb),
                 metrics=metrics,
                 state=state,
             )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from threading import Lock
 
-from mainstream.streamer.meters import Meters
+from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.running import Running
 from mainstream.streamer.stream_watch import StreamWatch
 
@@ -17,8 +18,8 @@ class CurrentPlan:
 
     Parameters
     ----------
-    meters : Meters
-        Is told of each change.
+    changed : callable
+        Takes each plan that takes over.
     watch : StreamWatch
         Knows the stream's rate.
 
@@ -28,10 +29,10 @@ class CurrentPlan:
         The plan that runs.
     """
 
-    def __init__(self, meters: Meters, watch: StreamWatch) -> None:
+    def __init__(self, changed: Callable[[NetPlan], None], watch: StreamWatch) -> None:
         self.running: Running | None = None
         self._last_good: Running | None = None
-        self._meters, self._watch = meters, watch
+        self._changed, self._watch = changed, watch
         self._changing = Lock()
 
     def take_over(self, running: Running, stream_fps: float) -> None:
@@ -41,7 +42,7 @@ class CurrentPlan:
                 self._last_good = self.running
             if stream_fps != self._watch.fps:  # it was measured anew meanwhile
                 running.engine.start(self._watch.fps)
-            self._meters.plan(running.engine.plan)
+            self._changed(running.engine.plan)
             self.running = running
 
     def keep_pace(self) -> None:
@@ -58,7 +59,7 @@ class CurrentPlan:
             self.running, self._last_good = self._last_good, None
             if self.running is not None:
                 self.running.start_again(self._watch.fps)
-                self._meters.plan(self.running.engine.plan)
+                self._changed(self.running.engine.plan)
             _log.error("all apps of the plan failed; %s", self.what_runs)
 
     @property

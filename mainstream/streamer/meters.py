@@ -135,6 +135,7 @@ class Meters:
         self._compute = Counter("compute_seconds", "Seconds of a core spent in a part.", part, **here)
         self._damaged = Counter("frames_damaged", "Frames that could not be made into pixels.", **here)
         self._lost = Counter("results_lost", "Results that could not be written.", **here)
+        self._events_lost = Counter("events_lost", "What was lost of events, and where.", ["where"], **here)
         self._handshakes = Counter(
             "handshakes_failed", "Connections of no client, or of one that may not talk.", **here
         )
@@ -201,6 +202,10 @@ class Meters:
     def result_lost(self) -> None:
         """A result could not be written."""
         self._lost.inc()
+
+    def event_lost(self, where: str) -> None:
+        """Something of an event was lost: on its way, for want of room or as it could not be written or sent."""
+        self._events_lost.labels(where).inc()
 
     def handshake_failed(self) -> None:
         """Something connected that is no client, or none that may talk."""

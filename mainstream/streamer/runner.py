@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 from types import TracebackType
@@ -25,7 +27,12 @@ from mainstream.ranges import SECONDS, THREADS
 from mainstream.streamer.current_plan import CurrentPlan
 from mainstream.streamer.deployer import Observed
 from mainstream.streamer.engine import LARGEST_SIDE, part_keys
-from mainstream.streamer.feed import Feed
+from mainstream.streamer.events.event import PlannedApp, planned_apps
+from mainstream.streamer.events.merging import Said
+from mainstream.streamer.events.packets import CodedSource
+from mainstream.streamer.events.recorder import Recorder, packets_for
+from mainstream.streamer.events.settings import EventSettings
+from mainstream.streamer.feed import Arrival, Feed
 from mainstream.streamer.frame_loop import FrameLoop
 from mainstream.streamer.loading import Loading
 from mainstream.streamer.meters import AppRate, Meters
@@ -81,6 +88,8 @@ class LocalRunner:
         Frames in the making at a time, each in one thread; default the cores that this process may use.
     results : str or Path, optional
         File to add a JSON line to for each app and frame; ``-`` is stdout.
+    events : EventSettings, optional
+        What is made of events, and where they go.
     metrics : str, optional
         ``PORT`` or ``HOST:PORT`` where Prometheus is answered.
     state : str or Path, optional
@@ -107,6 +116,7 @@ class LocalRunner:
         trust_models: bool = False,
         threads: int | None = None,
         results: str | Path | None = None,
+        events: EventSettings | None = None,
         metrics: str | None = None,
         state: str | Path | None = None,
     ) -> None:
@@ -126,6 +136,8 @@ class LocalRunner:
         self._closed = Event()
         self._loading = Loading(self.loader, self.model_dir, size, trusted=trust_models, closed=self._closed)
         self._results: ResultsFile | None = None
+        self._recorder: Recorder | None = None
+        self._gap_ms = 0.0 if events is None else events.gap_ms
         self._state = None if state is None else PlanState(Path(state))
         with ExitStack() as opened:
             source_ = open_source(source, loop=loop, paced=paced)
@@ -138,9 +150,12 @@ class LocalRunner:
                     "no rate can be measured in less"
                 )
             self.meters = Meters(self._feed.rate, lambda: source_.reconnects, lambda: self._watch.silent_s)
-            self._plan = CurrentPlan(self.meters, self._watch)
+            self._plan = CurrentPlan(self._changed, self._watch)
             if results is not None:
                 self._results = opened.enter_context(closing(ResultsFile(results)))
+            if events is not None:
+                self._recorder = self._record(events, source_)
+                opened.callback(self._recorder.close)
             if metrics is not None:
                 opened.callback(
                     serve_metrics(metrics, self.meters.registry, {"/healthz": self.unhealthy, "/readyz": self.unready})
@@ -316,7 +331,8 @@ class LocalRunner:
         if given_up.is_set():
             raise DeployError("it was given up before it was loaded")
         window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
-        running = Running(engine, window, self.meters, self._write, self._keep)
+        write = partial(self._write, planned_apps(plan, self._gap_ms))
+        running = Running(engine, window, self.meters, write, self._keep)
         self._plan.take_over(running, stream_fps)
         self._feed.start()
         return running
@@ -325,9 +341,26 @@ class LocalRunner:
         if self._state is not None:
             self._state.save(plan)
 
-    def _write(self, analysis: Analysis) -> None:
+    def _record(self, events: EventSettings, source: Source) -> Recorder:
+        packets = packets_for(events)
+        if packets is not None:
+            if not self._paced:
+                raise ProblemError("clips: they are cut by the clock; leave them out where frames come faster")
+            if not isinstance(source, CodedSource):
+                raise ProblemError("clips: this source gives pictures, no coded video; leave them out")
+            source.on_packet = packets.add
+        return Recorder(events, self.meters.event_lost, packets, by_clock=self._paced)
+
+    def _changed(self, plan: NetPlan) -> None:
+        self.meters.plan(plan)
+        if self._recorder is not None:
+            self._recorder.plan(planned_apps(plan, self._gap_ms))
+
+    def _write(self, apps: Mapping[int, PlannedApp], analysis: Analysis, arrival: Arrival) -> None:
         if self._results is not None and not self._results.write(analysis):
             self.meters.result_lost()
+        if self._recorder is not None:
+            self._recorder.said(Said(apps[analysis.app_id], analysis, arrival.frame, arrival.at_s))
 
     def _check(self) -> None:
         if self._loop.failure is not None:

@@ -30,7 +30,7 @@ class Running:
     window : Window
     meters : Meters
     write : callable
-        Takes what an app says of a frame.
+        Takes what an app says of a frame, and the frame's arrival.
     keep : callable
         Takes the plan when an app has its first result.
 
@@ -47,7 +47,7 @@ class Running:
         engine: Engine,
         window: Window,
         meters: Meters,
-        write: Callable[[Analysis], None],
+        write: Callable[[Analysis, Arrival], None],
         keep: Callable[[NetPlan], None],
     ) -> None:
         self.engine = engine
@@ -130,7 +130,8 @@ class Running:
         positive, event = votes.decide(scores)
         self._meters.analysed(app_id, monotonic() - arrival.at_s)
         frame = arrival.frame
-        self._write(Analysis(began + frame.time_s, frame.number, app_id, scores, votes.event_class, positive, event))
+        time = began + frame.time_s
+        self._write(Analysis(time, frame.number, app_id, scores, votes.event_class, positive, event), arrival)
 
     def _failed(self, app_id: int, number: int, reason: str) -> None:
         if app_id in self.stopped:  # a frame that was in the making

@@ -1,0 +1,212 @@
+"""Events over MQTT, and how Home Assistant finds them.
+
+===================================  ======================================================================
+``PREFIX/availability``              ``online`` or, by the Last Will, ``offline``; retained
+``PREFIX/events``                    ``{"type": "start" or "end", "event": {...}}``, one at each change
+``PREFIX/APP/state``                 ``ON`` while an event of the app goes on, else ``OFF``; retained
+``PREFIX/APP/event``                 the app's last event; retained
+``PREFIX/APP/snapshot``              a JPEG of its peak; retained
+``homeassistant/KIND/PREFIX/APP/config``  a binary sensor and an image for each app; retained
+===================================  ======================================================================
+
+The library's own thread connects, again and again where it has to, and sends; what is published here only joins a
+queue of bounded length. What is retained is published at each connection, so that a broker may forget it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+from mainstream._optional import require
+from mainstream.errors import ProblemError
+from mainstream.streamer.events.event import Event, PlannedApp, escaped
+
+if TYPE_CHECKING:
+    import paho.mqtt.client as paho
+
+_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+_MOST_QUEUED: Final = 1000
+_DELAYS_S: Final = (1, 30)
+"""Before a broker is tried again: at first, and at most."""
+_KEEPALIVE_S: Final = 15
+_END_S: Final = 1.0
+"""Seconds that the last messages may take."""
+_ON, _OFF = "ON", "OFF"
+
+_log = logging.getLogger(__name__)
+
+
+class Mqtt:
+    """Publishes events; :meth:`close` it.
+
+    Parameters
+    ----------
+    url : str
+        ``mqtt://USER:PASSWORD@HOST:PORT/PREFIX``, ``mqtts://`` with TLS; all but the host may be left out.
+    lost : callable
+        Called for each message for which there was no room.
+
+    Raises
+    ------
+    MissingExtraError
+        paho-mqtt is not installed.
+    ProblemError
+        It is no such URL.
+    """
+
+    def __init__(self, url: str, lost: Callable[[], None]) -> None:
+        require("paho", "run")
+        import paho.mqtt.client as paho
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self._lost = lost
+        self._apps: dict[str, PlannedApp] = {}
+        self._going_on: set[str] = set()
+        self._last: dict[str, str] = {}
+        """Escaped name -> its last event."""
+        self._pictures: dict[str, paho.MQTTMessageInfo] = {}
+        self._behind = False
+        self._connected_before = False
+        self._refused: object = None
+        secure, host, port, name, password, self._prefix = _parts(url)
+        self._where = f"{host}:{port}"
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, f"mainstream-{token_hex(4)}")
+        if name is not None:
+            self._client.username_pw_set(name, password)
+        if secure:
+            self._client.tls_set()
+        self._client.max_queued_messages_set(_MOST_QUEUED)
+        self._client.reconnect_delay_set(*_DELAYS_S)
+        self._client.will_set(self._topic("availability"), "offline", qos=1, retain=True)
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_disconnect = self._on_disconnect
+        self._client.connect_async(host, port, keepalive=_KEEPALIVE_S)
+        self._client.loop_start()
+
+    def plan(self, apps: Mapping[int, PlannedApp]) -> None:
+        """These apps run now."""
+        now = {app.name: app for app in apps.values()}
+        for name in self._apps.keys() - now.keys():
+            for kind in ("binary_sensor", "image"):
+                self._publish(self._discovery(kind, escaped(name)), "")
+        self._apps = now
+        self._announce()
+
+    def told(self, kind: str, event: Event, picture: bytes | None) -> None:
+        """An event has begun or ended."""
+        app = escaped(event.app)
+        self._last[app] = event.to_json()
+        if kind == "start":
+            self._going_on.add(event.app)
+        else:
+            self._going_on.discard(event.app)
+        self._publish(self._topic("events"), json.dumps({"type": kind, "event": event.wire()}), retain=False)
+        self._publish(self._topic(app, "event"), self._last[app])
+        self._publish(self._topic(app, "state"), self._state(event.app))
+        if picture is not None and self._client.is_connected():
+            before = self._pictures.get(app)
+            if before is None or before.is_published():  # a picture is large: one at a time
+                self._pictures[app] = self._client.publish(self._topic(app, "snapshot"), picture, retain=True)
+
+    def tick(self) -> None:
+        """Say again what stands, when there was no room for some of it."""
+        if self._behind and self._client.is_connected():
+            self._behind = False
+            self._announce()
+
+    def close(self) -> None:
+        """Say that nobody is here any more, and go."""
+        if self._client.is_connected():
+            self._client.publish(self._topic("availability"), "offline", qos=1, retain=True).wait_for_publish(_END_S)
+        self._client.disconnect()
+        # loop_stop() would wait for a thread that may wait for a broker; it is a daemon.
+
+    def _state(self, app: str) -> str:
+        return _ON if app in self._going_on else _OFF
+
+    def _topic(self, *parts: str) -> str:
+        return "/".join((self._prefix, *parts))
+
+    def _discovery(self, kind: str, app: str) -> str:
+        return f"homeassistant/{kind}/{escaped(self._prefix)}/{app}/config"
+
+    def _publish(self, topic: str, payload: str, *, retain: bool = True) -> None:
+        if self._client.publish(topic, payload, qos=1, retain=retain).rc == _queue_full():
+            self._behind = True
+            self._lost()
+
+    def _announce(self) -> None:
+        """What is retained of each app."""
+        for name in list(self._apps):
+            app = escaped(name)
+            self._publish(self._discovery("binary_sensor", app), json.dumps(self._sensor(name, app)))
+            self._publish(self._discovery("image", app), json.dumps(self._image(name, app)))
+            self._publish(self._topic(app, "state"), self._state(name))
+            if app in self._last:
+                self._publish(self._topic(app, "event"), self._last[app])
+
+    def _sensor(self, name: str, app: str) -> dict[str, Any]:
+        about = {"state_topic": self._topic(app, "state"), "json_attributes_topic": self._topic(app, "event")}
+        return self._entity(name, f"{app}_event") | about
+
+    def _image(self, name: str, app: str) -> dict[str, Any]:
+        about = {"image_topic": self._topic(app, "snapshot"), "content_type": "image/jpeg"}
+        return self._entity(f"{name} snapshot", f"{app}_snapshot") | about
+
+    def _entity(self, name: str, object_id: str) -> dict[str, Any]:
+        prefix = escaped(self._prefix)
+        return {
+            "name": name,
+            "unique_id": f"{prefix}_{object_id}",
+            "availability_topic": self._topic("availability"),
+            "device": {"identifiers": [prefix], "name": self._prefix},
+        }
+
+    def _on_connect(self, client: paho.Client, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
+        if code.is_failure:
+            if self._refused != code:
+                _log.warning("MQTT: %s refuses the connection: %s", self._where, code)
+            self._refused = code
+            return
+        if self._connected_before or self._refused is not None:
+            _log.warning("MQTT: %s is connected", self._where)
+        self._connected_before, self._refused = True, None
+        self._publish(self._topic("availability"), "online")
+        self._announce()
+
+    def _on_connect_fail(self, client: paho.Client, userdata: Any) -> None:
+        if self._refused is None:
+            _log.warning("MQTT: %s cannot be reached; it is tried again and again", self._where)
+        self._refused = "unreachable"
+
+    def _on_disconnect(self, client: paho.Client, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
+        if code.is_failure and self._refused is None:
+            _log.warning("MQTT: %s is lost: %s; it is tried again and again", self._where, code)
+
+
+def _queue_full() -> object:
+    from paho.mqtt.enums import MQTTErrorCode
+
+    return MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
+
+
+def _parts(url: str) -> tuple[bool, str, int, str | None, str | None, str]:
+    """Secure, host, port, name, password and prefix; a message does not say the password."""
+    allowed = "it has to be mqtt://HOST, or mqtts://, with USER:PASSWORD@ before, :PORT and /PREFIX behind it"
+    try:
+        found = urlsplit(url)
+        port = found.port or _PORTS[found.scheme]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ProblemError(f"mqtt: it is no URL of a broker; {allowed}") from None
+    prefix = found.path.strip("/") or "mainstream"
+    if not found.hostname or {"+", "#", "?"} & {*url} or not prefix.isprintable():
+        raise ProblemError(f"mqtt: it is no URL of a broker; {allowed}; no +, # and ? in it")
+    name = None if found.username is None else unquote(found.username)
+    password = None if found.password is None else unquote(found.password)
+    return found.scheme == "mqtts", found.hostname, port, name, password, prefix

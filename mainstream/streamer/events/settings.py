@@ -1,0 +1,55 @@
+"""What is made of events, and where they go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mainstream.errors import ProblemError
+from mainstream.ranges import NON_NEGATIVE, POSITIVE, Range
+
+_CLIPS_S: Final = Range(0, 20, low_open=True, unit="seconds")
+
+
+@dataclass(frozen=True)
+class EventSettings:
+    """What is made of events, and where they go.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where events, pictures and clips are kept.
+    gap_ms : float
+        Milliseconds between two events of an app that are one.
+    clips_s : float, optional
+        Seconds of video before and after an event that are kept with it, up to 20.
+    mqtt : str, optional
+        URL of a broker; see :class:`mainstream.streamer.events.mqtt.Mqtt`.
+    webhooks : tuple of str
+        URLs that are told of each start and end.
+    keep_days, keep_gb : float
+        What is older is deleted, and the oldest of what is more than so many gigabytes (2**30 bytes).
+
+    Raises
+    ------
+    ProblemError
+        A number is not what it has to be, or clips have no folder.
+    """
+
+    folder: Path | None = None
+    gap_ms: float = 2000.0
+    clips_s: float | None = None
+    mqtt: str | None = None
+    webhooks: tuple[str, ...] = ()
+    keep_days: float = 30.0
+    keep_gb: float = 10.0
+
+    def __post_init__(self) -> None:
+        NON_NEGATIVE.check("event_gap_ms", self.gap_ms)
+        POSITIVE.check("keep_days", self.keep_days)
+        POSITIVE.check("keep_gb", self.keep_gb)
+        if self.clips_s is not None:
+            _CLIPS_S.check("clips", self.clips_s)
+            if self.folder is None:
+                raise ProblemError("clips: they need a folder; give that of the events, too")
