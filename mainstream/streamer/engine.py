@@ -111,6 +111,16 @@ class Engine:
     trusted : bool
         Models may do more than compute.
 
+    Attributes
+    ----------
+    took : dict of int to float
+        `net_id` -> seconds of a core that its part took for a black frame.
+    stream_fps : float
+    fps : dict of int to float
+        `net_id` -> frames a second that its part runs.
+    live : frozenset of int
+        `net_id` of the parts that an app needs which was not stopped.
+
     Raises
     ------
     ProblemError
@@ -134,13 +144,20 @@ class Engine:
         phased = zip(plan.subnets, parts, _phases(plan, stream_fps), strict=True)
         branches = [Branch(subnet, part, key, *phase) for subnet, (key, part), phase in phased]
         self.branches = _warm(branches)
-        self._live = frozenset(range(len(self.branches)))
+        self.took = _black(self.branches)[1]
+        self.live = frozenset(range(len(self.branches)))
         self.start(stream_fps)
 
     def start(self, stream_fps: float) -> None:
         """The next frame is the plan's first one, of a stream of another rate."""
         phases = zip(self.branches, _phases(self.plan, stream_fps), strict=True)
         self.branches = [replace(branch, step=step, period=per, phase=phase) for branch, (step, per, phase) in phases]
+        self.stream_fps = stream_fps
+        fps = {NOBODY: stream_fps}
+        for branch in self.branches:
+            fps[branch.subnet.net_id] = fps[branch.subnet.parent_id] * branch.step / branch.period
+        del fps[NOBODY]
+        self.fps = fps
         self._first: int | None = None
         self._reached = [0] * len(self.branches)
 
@@ -151,7 +168,7 @@ class Engine:
             subnet = branch.subnet
             if subnet.net_id in needed or not (subnet.shared or subnet.app_id in app_ids):
                 needed |= {subnet.net_id, subnet.parent_id}
-        self._live = frozenset(needed)
+        self.live = frozenset(needed)
 
     @property
     def loaded(self) -> dict[PartKey, Part]:
@@ -171,7 +188,7 @@ class Engine:
             parent = branch.subnet.parent_id
             reached = branch.reached(number - self._first + 1 if parent == NOBODY else self._reached[parent])
             self._reached.append(reached)
-            if reached > done and branch.subnet.net_id in self._live:
+            if reached > done and branch.subnet.net_id in self.live:
                 due.append(Due(branch, reached - done - 1))
         return due
 
@@ -334,7 +351,7 @@ def _warm(branches: list[Branch]) -> list[Branch]:
 
     TensorFlow prepares a graph when it first runs, and some errors come to light only then.
     """
-    outputs, _ = run(branches, lambda height, width, channels: np.zeros((height, width, channels), np.uint8))
+    outputs, _ = _black(branches)
     warm = []
     for branch in branches:
         subnet, event_class, classes = branch.subnet, None, None
@@ -350,6 +367,11 @@ def _warm(branches: list[Branch]) -> list[Branch]:
                 event_class = _event_class(subnet.event_class, scores.size, branch.key.path)
         warm.append(replace(branch, event_class=event_class, classes=classes))
     return warm
+
+
+def _black(branches: list[Branch]) -> tuple[dict[int, Tensor], dict[int, float]]:
+    """Run all parts on a black frame."""
+    return run(branches, lambda height, width, channels: np.zeros((height, width, channels), np.uint8))
 
 
 def _event_class(given: int | str | None, classes: int, model: Path) -> int | None:

@@ -83,10 +83,12 @@ class Feed:
         with self._changed:
             self._from_s, self._until_s = (monotonic() + seconds for seconds in _DRAIN_S)
 
-    def take(self, timeout_s: float) -> Arrival | None:
-        """The next frame, usually the newest; None when there is none within `timeout_s` or no more at all."""
+    def take(self, timeout_s: float, *, newest: bool = False) -> Arrival | None:
+        """The next frame, or the newest; None when there is none within `timeout_s` or no more at all."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._waiting) or self._ended, timeout_s)
+            while newest and len(self._waiting) > 1:
+                self._waiting.popleft()
             taken = self._waiting.popleft() if self._waiting else None
             if monotonic() > self._from_s and not self._waiting:
                 self._most = 1

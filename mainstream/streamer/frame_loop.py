@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from threading import Event, Semaphore, Thread
+from time import monotonic
 from typing import Final
 
 from mainstream.streamer.current_plan import CurrentPlan
@@ -82,7 +83,8 @@ class FrameLoop:
             self._workers.give_up_overdue()
             if not self._free.acquire(timeout=_LOOK_S):
                 continue
-            arrival = self._feed.take(_LOOK_S)
+            running = self._plan.running
+            arrival = self._feed.take(_LOOK_S, newest=self._by_clock and running is not None and running.overloaded)
             if arrival and self._watch.note(arrival):
                 self._plan.keep_pace()
             damaged = self._count_damaged(damaged)
@@ -114,7 +116,7 @@ class FrameLoop:
         return damaged
 
     def _due(self, running: Running, arrival: Arrival) -> list[Due]:
-        due = running.engine.due(arrival.frame.number)
+        due = running.due(arrival.frame.number, monotonic() - arrival.at_s if self._by_clock else None)
         apps = {one.branch.subnet.app_id: one.dropped for one in due if not one.branch.subnet.shared}
         running.window.frame(arrival.at_s if self._by_clock else arrival.frame.time_s, apps)
         for app_id, frames in apps.items():

@@ -13,6 +13,7 @@ from mainstream.streamer.frames import Frame
 from mainstream.streamer.meters import Meters
 from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.results import Analysis, Votes
+from mainstream.streamer.turns import Turns
 from mainstream.streamer.window import Window
 
 MOST_FAILURES: Final = 3
@@ -33,6 +34,8 @@ class Running:
         Takes what an app says of a frame, and the frame's arrival.
     keep : callable
         Takes the plan when an app has its first result.
+    threads : int
+        Frames in the making at a time.
 
     Attributes
     ----------
@@ -49,6 +52,7 @@ class Running:
         meters: Meters,
         write: Callable[[Analysis, Arrival], None],
         keep: Callable[[NetPlan], None],
+        threads: int,
     ) -> None:
         self.engine = engine
         self.window = window
@@ -57,14 +61,16 @@ class Running:
         self._meters = meters
         self._write = write
         self._keep = keep
-        self._start_votes()
+        self._threads = threads
+        self._start()
 
     def start_again(self, stream_fps: float) -> None:
         """Its next frame is its first one; apps that were stopped stay so."""
         self.engine.start(stream_fps)
-        self._start_votes()
+        self._start()
 
-    def _start_votes(self) -> None:
+    def _start(self) -> None:
+        self._turns = Turns(self.engine, self._threads)
         self._votes = {
             branch.subnet.app_id: Votes(branch.event_class, branch.subnet.x_vote)
             for branch in self.engine.branches
@@ -77,6 +83,19 @@ class Running:
         """Whether all its apps are stopped."""
         return len(self.stopped) == len(self._votes)
 
+    @property
+    def overloaded(self) -> bool:
+        """Whether it is more than the box can do."""
+        return self._turns.overloaded
+
+    def due(self, number: int, age_s: float | None) -> list[Due]:
+        """The parts that have to run on the stream's frame `number`, which came `age_s` ago; None for one that waits.
+
+        As :meth:`mainstream.streamer.engine.Engine.due`; when the box is too slow, those whose turn it is.
+        """
+        due = self.engine.due(number)
+        return due if age_s is None else self._turns.choose(due, age_s)
+
     def run(self, due: list[Due], frame: Frame, begun: list[int]) -> Callable[[Arrival, float], None]:
         """Run what is due on a frame; returns what delivers the results, given the arrival and the stream's start.
 
@@ -85,8 +104,16 @@ class Running:
         Several threads may be here at once; deliveries have to come one after the other, in the order of the frames.
         """
         failures: dict[int, str] = {}
-        outputs, seconds = run(_noted(due, begun), frame.pixels, failures)
+        outputs, seconds = run(self._timed(due, begun), frame.pixels, failures)
         return lambda arrival, began: self._deliver(arrival, began, outputs, seconds, failures)
+
+    def _timed(self, due: list[Due], begun: list[int]) -> Iterator[Branch]:
+        """The parts, one after the other; what passes until the next is asked for, the one before took."""
+        for one in due:
+            began_s = monotonic()
+            begun.append(one.branch.subnet.net_id)
+            yield one.branch
+            self._turns.took(one.branch.subnet.net_id, monotonic() - began_s)
 
     def hangs(self, number: int, net_id: int, longest_s: float) -> None:
         """Stop the apps that need a part which did not end on frame `number`."""
@@ -149,9 +176,3 @@ class Running:
             _log.error("app %s is stopped on frame %d: %s", app_id, number, reason)
         elif self._failures[app_id] == 1:
             _log.warning("app %s failed on frame %d: %s", app_id, number, reason)
-
-
-def _noted(due: list[Due], begun: list[int]) -> Iterator[Branch]:
-    for one in due:
-        begun.append(one.branch.subnet.net_id)
-        yield one.branch

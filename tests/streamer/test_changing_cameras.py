@@ -6,6 +6,7 @@ import json
 import logging
 import random
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,32 @@ def frames_of(path: Path) -> list[int]:
 
 def damaged(runner: LocalRunner) -> float:
     return runner.registry.get_sample_value("mainstream_frames_damaged_total") or 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [HttpCamera, RtspCamera])
+def test_a_camera_that_comes_and_goes_is_there_each_time_and_leaves_nothing_behind(
+    models: Path, kind: type[TestCamera]
+) -> None:
+    out = models / "results.jsonl"
+    with (
+        kind(20) as camera,
+        LocalRunner(camera.uri, models, engine=MATRICES, window_s=0.3, results=out) as runner,
+    ):
+        runner.deploy(alone((1, "net.npz"), fps=20))
+        before = threads_and_descriptors()
+        for flap in range(3):
+            camera.stop()
+            becomes(lambda: runner.silent_s > 0, True)
+            camera.start()
+            so_far = len(times_of(out))
+            comes_true(lambda so_far=so_far: len(times_of(out)) > so_far)  # type: ignore[misc]
+            assert runner.registry.get_sample_value("mainstream_reconnects") == flap + 1
+        becomes(threads_and_descriptors, before)
+
+
+def threads_and_descriptors() -> tuple[int, int]:
+    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_half_a_picture_is_damaged_and_not_analysed(models: Path) -> None:

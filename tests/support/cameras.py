@@ -22,9 +22,9 @@ from support.clips import av, picture
 SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
 
 
-def encoder(codec: str, fps: int) -> Any:
+def encoder(codec: str, fps: int, size: tuple[int, int]) -> Any:
     coder = av.CodecContext.create(codec, "w")
-    coder.width, coder.height = 64, 48
+    coder.width, coder.height = size
     coder.time_base, coder.framerate = Fraction(1, fps), Fraction(fps)
     coder.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     if codec == "libx264":
@@ -47,6 +47,7 @@ class TestCamera(ABC):
 
     def __init__(self, fps: int = 20) -> None:
         self.fps = fps
+        self.size = (64, 48)
         self.numbers = itertools.count()
         self.silent = threading.Event()
         self.viewers = 0
@@ -99,7 +100,7 @@ class TestCamera(ABC):
 
     def coded(self) -> Iterator[bytes]:
         """Coded pictures, each when it is due."""
-        coder = encoder(self.codec, self.fps)
+        coder = encoder(self.codec, self.fps, self.size)
         due = time.monotonic()
         for place in itertools.count():
             if self._stopped.wait(max(0, due - time.monotonic())):
@@ -107,7 +108,7 @@ class TestCamera(ABC):
             due += 1 / self.fps
             if self.silent.is_set():
                 continue
-            frame = av.VideoFrame.from_ndarray(picture(next(self.numbers)))
+            frame = av.VideoFrame.from_ndarray(picture(next(self.numbers), self.size))
             frame.pts = place
             yield b"".join(bytes(packet) for packet in coder.encode(frame.reformat(format=coder.pix_fmt)))
 

@@ -1,0 +1,92 @@
+"""Which apps get a frame when the box is too slow for all of them: those that have missed most of theirs.
+
+A plan is too much when its parts take longer than there is: sum over parts of (seconds a frame x frames a second) is
+more than the threads that run them. Then a frame is given to as many apps as can be done with it before it is old. The
+others get the next frame on which the parts in front of them run; a frame of theirs that comes meanwhile was missed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+from typing import Final
+
+from mainstream.streamer.engine import Due, Engine
+from mainstream.streamer.plan import NOBODY
+
+_OLD_FRAMES: Final = 1.5
+"""A frame is old when it came so many frames of the stream ago; less than two, since no time is foretold exactly."""
+_RUNS: Final = 9
+"""Of a part, whose median says how long it takes: one of them may have been held up."""
+
+
+class Turns:
+    """Of the apps of one plan.
+
+    Parameters
+    ----------
+    engine : Engine
+    threads : int
+        Frames in the making at a time.
+    """
+
+    def __init__(self, engine: Engine, threads: int) -> None:
+        self._engine, self._threads = engine, threads
+        self._took = {net_id: deque([seconds], _RUNS) for net_id, seconds in engine.took.items()}
+        self._seconds = dict(engine.took)
+        self._owed: dict[int, int] = {}
+        """`net_id` of the parts that were put off -> the frames that they have missed when this one is overtaken."""
+
+    def took(self, net_id: int, seconds: float) -> None:
+        """A part has run."""
+        self._took[net_id].append(seconds)
+        self._seconds[net_id] = median(self._took[net_id].copy())
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the plan is too much for the box."""
+        return sum(self._seconds[net_id] * fps for net_id, fps in self._engine.fps.items()) > self._threads
+
+    def choose(self, due: list[Due], age_s: float) -> list[Due]:
+        """The parts that run on a frame which came `age_s` ago, of those that are due, parents first."""
+        due = self._with_owed(due)
+        if not self.overloaded:
+            return due
+        budget_s = _OLD_FRAMES / self._engine.stream_fps
+        left_s = budget_s - age_s
+        chosen: set[int] = set()
+        for app in sorted((one for one in due if not one.branch.subnet.shared), key=lambda one: -one.dropped):
+            needed = self._chain(app.branch.subnet.net_id) - chosen
+            cost_s = sum(self._seconds[net_id] for net_id in needed)
+            # What takes too long for any frame runs by itself.
+            if cost_s <= left_s or (not chosen and cost_s > budget_s):
+                chosen |= needed
+                left_s -= cost_s
+        self._owed |= {
+            one.branch.subnet.net_id: one.dropped + 1 for one in due if one.branch.subnet.net_id not in chosen
+        }
+        dropped = {one.branch.subnet.net_id: one.dropped for one in due}
+        return [Due(self._engine.branches[net_id], dropped.get(net_id, 0)) for net_id in sorted(chosen)]
+
+    def _chain(self, net_id: int) -> set[int]:
+        """A part and all in front of it."""
+        chain = set()
+        while net_id != NOBODY:
+            chain.add(net_id)
+            net_id = self._engine.branches[net_id].subnet.parent_id
+        return chain
+
+    def _with_owed(self, due: list[Due]) -> list[Due]:
+        """What is due, and what was put off and can be made up for."""
+        if not self._owed:
+            return due
+        dropped = {one.branch.subnet.net_id: one.dropped for one in due}
+        for net_id in sorted(self._owed):
+            subnet = self._engine.branches[net_id].subnet
+            if net_id in dropped:
+                dropped[net_id] += self._owed.pop(net_id)
+            elif net_id not in self._engine.live:
+                del self._owed[net_id]
+            elif subnet.parent_id == NOBODY or subnet.parent_id in dropped:
+                dropped[net_id] = self._owed.pop(net_id) - 1
+        return [Due(self._engine.branches[net_id], dropped[net_id]) for net_id in sorted(dropped)]
