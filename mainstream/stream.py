@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mainstream.apps import Apps
+import numpy as np
+
+from mainstream.apps import Apps, id_list
 from mainstream.description import shown
 from mainstream.errors import ProblemError
-from mainstream.problem import App, Model, Video
+from mainstream.problem import App, Model, Objective, Video
 
 
 class Stream:
@@ -139,6 +141,38 @@ def check_together(streams: Sequence[Stream], mode: str) -> None:
     units = sorted({stream.model.unit for stream in streams if stream.model.unit is not None})
     if len(units) > 1:
         raise ProblemError(f"unit: the streams' models have {shown(units)}; one budget needs one unit")
+
+
+def objective_of(several: Sequence[Apps], objective: Objective | None) -> Objective:
+    """What to maximise when the caller leaves it open, or whether the apps have what the asked one needs.
+
+    Parameters
+    ----------
+    several : sequence of Apps
+        Those of each stream.
+    objective : {"f1", "recall", "precision"}, optional
+        What was asked for.
+
+    Raises
+    ------
+    ProblemError
+        Some apps have false positive rates and an event frequency and some have not, or the asked objective needs
+        them where they are missing.
+    """
+    complete = np.concatenate([apps.has_precision for apps in several])
+    if complete.all():
+        return objective or "f1"
+    if objective == "recall" or (objective is None and not complete.any()):
+        return "recall"
+    ids = id_list([app_id for apps in several for app_id in apps.app_ids[~apps.has_precision].tolist()])
+    if objective is None:
+        raise ProblemError(
+            f"objective: app {ids} lacks false_positive_rates or event_frequency, the others have "
+            "both; give them to every app, or ask for objective 'recall'"
+        )
+    first = next(apps for apps in several if not apps.has_precision.all())
+    missing = " and ".join(first.missing_for_precision(int((~first.has_precision).argmax())))
+    raise ProblemError(f"objective {objective!r}: app {ids}: missing {missing}")
 
 
 def only_stream(streams: Sequence[Stream]) -> Stream:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from benchmarks.parts import cp_sat, frontier, greedy, hard, highs, one_app, options, simulator, solver, starting
+from benchmarks.parts import (
+    cp_sat,
+    frontier,
+    greedy,
+    hard,
+    highs,
+    one_app,
+    options,
+    simulator,
+    solver,
+    starting,
+    streams,
+)
 from benchmarks.row import Row
 
 Part = Callable[[bool], Iterator[Row]]
@@ -15,6 +27,7 @@ PARTS: Final[dict[str, tuple[str, Part]]] = {
     "large": ("Solver: 100,000 apps, in a process of its own", solver.large_rows),
     "options": ("Options: what comes before the search", options.rows),
     "hard": ("Solver: hard problems, one core", hard.rows),
+    "streams": ("Several streams on one budget, half of the apps x_vote auto, options built anew", streams.rows),
     "starting": ("Start: whole processes", starting.rows),
     "cp-sat": ("Against CP-SAT, 2 workers, both to 1e-6", cp_sat.rows),
     "highs": ("Against HiGHS, 2 threads, both to 1e-6", highs.rows),

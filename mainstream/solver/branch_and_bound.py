@@ -10,13 +10,15 @@ import numpy as np
 from mainstream.apps import IntArray
 from mainstream.errors import InfeasibleError, OutOfTimeError
 from mainstream.solver import kernels
+from mainstream.solver.arrays import new_scratch, new_tree, with_shares
 from mainstream.solver.beside import Beside
 from mainstream.solver.cp_sat_model import News
+from mainstream.solver.groups import box_within, groups_of, minimise
 from mainstream.solver.kernels import calls
 from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.kernels.tree import cheapest, search
 from mainstream.solver.option_table import CellArray
-from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress, schedule_cost
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress, highest_staircase, schedule_cost
 
 _EFFORT: Final = 25_000_000
 """Options that the kernels look at between two returns to Python: about 50 ms."""
@@ -31,7 +33,8 @@ _PATIENCE: Final = 30
 _NEVER: Final = 1 << 62
 _SLOWEST_RATE: Final = 5e7
 """Options a second that the kernels look at at least."""
-_TILTS: Final = np.array([0.5, 0.75, 0.9, 1.1, 1.35, 2.0])
+_TRIED: Final = 3
+"""Prices of several groups whose staircases are tried at the start."""
 _VISITED: Final = 1 << 12
 _REPORT_EVERY_S: Final = 0.05
 
@@ -47,38 +50,17 @@ class SearchTree:
     """
 
     def __init__(self, packed: kernels.Packed, *, accompanied: bool = False) -> None:
-        n, depths, cells = len(packed.start) - 1, len(packed.own), packed.own.size
         self.packed = packed
-        weight = np.empty(cells)
-        self.scratch = kernels.Scratch(
-            weight=weight,
-            price=np.empty(cells),
-            choice=np.empty(n, np.int64),
-            spare=np.empty(n, np.int64),
-            order=np.empty(n, np.int64),
-            top=np.empty(n),
-            near=np.empty(n + 1),
-            states=np.empty((2, _FIRST_STATES)),
-            links=np.empty((2, _FIRST_STATES), np.int64),
-            needed=np.zeros(depths, np.int64),
-            trial=np.zeros(n, np.int32),
-            cell=packed.cell,
-            plain=weight,
-            even=1 / np.diff(packed.apps),
-            tilt=_TILTS,
-            rise=np.empty((len(_TILTS) + 1, n + 1)),
-            x=np.empty(0),
-            share=np.empty(0),
-            hull=np.empty((3, 0)),
-            corner=np.empty((3, 0), np.int64),
-        )
+        self.scratch = new_scratch(packed, _FIRST_STATES)
         self._keyed = packed
         self._calls = kernels.Calls(calls.close_knapsack_address(), 0)
-        self.tree = _new_tree(n, depths)
+        self.tree = new_tree(packed, _FIRST_SLOTS, _VISITED, _HARD_STATES // 2)
         # Every app at its best, or what CP-SAT has proven.
         self._most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
         self._accompanied = accompanied
         self._beside: Beside | None = None
+        self._several = len(packed.apps) > 2
+        self._elsewhere = -np.inf  # what no schedule that is in no box surpasses
 
     def cheapest(self, enough: float, hopeless: float = np.inf, limits: Limits | None = None) -> float:
         """The cost of the cheapest schedule, which becomes the incumbent.
@@ -98,6 +80,8 @@ class SearchTree:
             A limit came first.
         """
         limits = Limits(0.0) if limits is None else limits
+        if self._several:
+            return self._cheapest_of_each(limits)
         self._open_root()
         # To CP-SAT the question is whether any schedule costs no more than that.
         plain = self.packed._replace(value=np.zeros_like(self.packed.value))
@@ -131,6 +115,22 @@ class SearchTree:
                     f"{max(0.0, -self.tree.bound[self.tree.heap[0]]):.12g}; give it more time, or a larger budget"
                 )
 
+    def _cheapest_of_each(self, limits: Limits) -> float:
+        """The groups' cheapest schedules, one by one; returns the cost of all."""
+        total, width, best = 0.0, self.packed.own.shape[1], self.tree.best
+        for g, group in enumerate(groups_of(self.packed)):
+            own = SearchTree(group)
+            try:
+                total += own.cheapest(0.0, np.inf, limits)
+            except OutOfTimeError:
+                raise OutOfTimeError(
+                    f"the cheapest schedule of stream {g} was not found within the limits; give it more time"
+                ) from None
+            first, end = self.packed.apps[g : g + 2]
+            best[first:end] = own.tree.best + self.packed.rows[g] * width
+        self.tree.floats[kernels.INCUMBENT] = -total
+        return total
+
     def feasible(self, budget: float, limits: Limits) -> None:
         """Make a schedule that fits the budget the incumbent.
 
@@ -148,7 +148,7 @@ class SearchTree:
                 smallest,
             )
 
-    def root_bound(self, budget: float, cells: CellArray) -> float:
+    def root_bound(self, budget: float, cells: CellArray, limits: Limits) -> float:
         """What no schedule within the budget surpasses, from the root of the tree alone.
 
         Parameters
@@ -156,11 +156,18 @@ class SearchTree:
         budget : float
         cells : (N,) int
             A schedule that fits, to begin with.
+        limits : Limits
         """
         self.tree.best[:] = cells
         self.tree.floats[kernels.INCUMBENT] = worth(self.packed, cells)
+        allowed = budget * (1 + FEASIBLE_TOLERANCE)
+        if self._several:
+            groups, price = list(groups_of(self.packed)), self._first_price(allowed)
+            points = minimise(groups, allowed, price, 0.0, lambda: limits.left_s > 0)
+            self._elsewhere = min((point.bound for point in points), default=np.inf)
+            return self.bound
         self._open_root()
-        terms = kernels.Terms(budget * (1 + FEASIBLE_TOLERANCE), 0.0, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE)
+        terms = kernels.Terms(allowed, 0.0, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE)
         search(self._keyed, self.scratch, self.tree, terms, self._calls, 0)
         return self.bound
 
@@ -201,12 +208,17 @@ class SearchTree:
         floats[kernels.INCUMBENT] = worth(self.packed, self.tree.best)
         ticker = _Ticker(self, limits)
         finished = interrupted = False
+        self._elsewhere = self._most
         for staircase in [] if staircases is None else staircases:
             self._open(staircase, staircase, np.inf)
-        self._open_root()
         beside = Beside(self.packed, budget, limits) if self._accompanied else None
         self._beside = beside
         try:
+            if self._several:
+                self._open_groups(budget, gap, limits, ticker)
+            else:
+                self._open_root()
+            self._elsewhere = -np.inf
             finished = self._search(budget, gap, limits, ticker) or self._wait(budget, gap, limits, ticker)
         except KeyboardInterrupt:
             interrupted = True
@@ -228,7 +240,12 @@ class SearchTree:
         floats, heap = self.tree.floats, self.tree.heap
         still_open = self.tree.bound[heap[0]] if self.tree.counts[kernels.HEAP] else -np.inf
         aside = self.tree.bound[self._aside].max(initial=-np.inf)
-        return float(max(floats[kernels.INCUMBENT], min(self._most, max(floats[kernels.CLOSED], still_open, aside))))
+        return float(
+            max(
+                floats[kernels.INCUMBENT],
+                min(self._most, max(floats[kernels.CLOSED], still_open, aside, self._elsewhere)),
+            )
+        )
 
     @property
     def _aside(self) -> IntArray:
@@ -237,9 +254,31 @@ class SearchTree:
 
     def _open_root(self) -> None:
         """Put the box of all staircases on the heap; what is there already comes first."""
-        highest = np.isfinite(self.packed.own).sum(axis=1) - 1
-        highest[self.packed.rows[:-1]] = 0  # no segment
+        highest = highest_staircase(self.packed)
         self._open(np.zeros(len(highest), np.int64), highest, self._most)
+
+    def _open_groups(self, budget: float, gap: float, limits: Limits, ticker: _Ticker) -> None:
+        """As :meth:`_open_root`, but the box holds only what may still matter, see :mod:`mainstream.solver.groups`.
+
+        What the groups need one by one is tried first.
+        """
+        groups = list(groups_of(self.packed))
+        points = minimise(groups, budget, self._first_price(budget), 0.25 * gap, ticker.go_on)
+        best = min(points, key=lambda point: point.bound, default=None)
+        if best is None or best.bound >= self._most:
+            return self._open_root()
+        self._elsewhere = best.bound
+        for point in points[-_TRIED:]:
+            self._open(point.staircase, point.staircase, best.bound)
+        self._search(budget, gap, limits, ticker)
+        slack = max(0.0, best.bound - self.tree.floats[kernels.INCUMBENT] - gap)
+        lo, hi = box_within(groups, best.lam, slack, ticker.go_on)
+        self._open(lo, hi, best.bound)
+        return None
+
+    def _first_price(self, budget: float) -> float:
+        """A guess at the price of the budget."""
+        return max(0.5 * self._most / budget, 1e-100)
 
     def _open(self, lo: IntArray, hi: IntArray, bound: float) -> None:
         """Put a box at the end of the heap; no bound there may be smaller."""
@@ -358,14 +397,8 @@ class SearchTree:
         self._more_states(_HARD_STATES, limits)
         self._calls = self._calls._replace(charged_dual=calls.charged_dual_address())
         self._keyed = self.packed._replace(cell=np.arange(options, dtype=np.int32))
-        self.scratch = self.scratch._replace(
-            weight=np.empty(options),
-            price=np.empty(options),
-            x=np.zeros(len(self.scratch.plain)),
-            share=np.zeros(len(self.scratch.choice)),
-            hull=np.empty((3, options)),
-            corner=np.empty((3, options), np.int64),
-        )
+        scratch = with_shares(self.scratch, self.packed)
+        self.scratch = scratch._replace(weight=np.empty(options), price=np.empty(options))
         return True
 
 
@@ -391,18 +424,3 @@ class _Ticker:
                 )
             )
         return self._limits.left_s > 0
-
-
-def _new_tree(n: int, depths: int) -> kernels.Tree:
-    return kernels.Tree(
-        best=np.zeros(n, np.int32),
-        floats=np.full(2, -np.inf),
-        counts=np.array([0, 0, 0, 0, _HARD_STATES // 2]),
-        heap=np.arange(_FIRST_SLOTS),
-        bound=np.empty(_FIRST_SLOTS),
-        lam=np.zeros(_FIRST_SLOTS),
-        lo=np.zeros((_FIRST_SLOTS, depths), np.int64),
-        hi=np.zeros((_FIRST_SLOTS, depths), np.int64),
-        cut=np.zeros((_FIRST_SLOTS, 2), np.int64),
-        visited=np.zeros(_VISITED, np.uint64),
-    )

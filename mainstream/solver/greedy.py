@@ -112,7 +112,7 @@ def _effort(limits: Limits, once: int) -> int:
 def _bound(packed: kernels.Packed, budget: float, cells: CellArray, limits: Limits) -> float:
     """That of the root of the search tree, or each app at its best when there is no time for it."""
     if limits.left_s > 0:
-        return SearchTree(packed).root_bound(budget, cells)
+        return SearchTree(packed).root_bound(budget, cells, limits)
     return float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
 
 

@@ -6,7 +6,7 @@ numba takes a third of a second to import, so everything that needs it is import
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args
 
 import numpy as np
 
-from mainstream.apps import Apps, id_list
+from mainstream.apps import Apps
 from mainstream.description import one_of, shown
 from mainstream.errors import InfeasibleError, InterruptedSearch, MainstreamError, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Improver, Method
 from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
 from mainstream.ranges import NON_NEGATIVE, POSITIVE, WHOLE
 from mainstream.schedule import Choice, Frontier, Result
-from mainstream.stream import Stream, check_together, only_stream, streams_of
+from mainstream.stream import Stream, check_together, objective_of, only_stream, streams_of
 
 if TYPE_CHECKING:
     from mainstream.solver.joint_table import JointTable
@@ -408,38 +408,6 @@ def _with_dearer_bounds(results: list[Result | None], gap: float) -> tuple[Resul
         proven = result.aggregate == "mean" and bound - result.objective <= gap
         sharper.append(replace(result, bound=bound, status="optimal" if proven else result.status))
     return tuple(reversed(sharper))
-
-
-def objective_of(several: Sequence[Apps], objective: Objective | None) -> Objective:
-    """What to maximise when the caller leaves it open, or whether the apps have what the asked one needs.
-
-    Parameters
-    ----------
-    several : sequence of Apps
-        Those of each stream.
-    objective : {"f1", "recall", "precision"}, optional
-        What was asked for.
-
-    Raises
-    ------
-    ProblemError
-        Some apps have false positive rates and an event frequency and some have not, or the asked objective needs
-        them where they are missing.
-    """
-    complete = np.concatenate([apps.has_precision for apps in several])
-    if complete.all():
-        return objective or "f1"
-    if objective == "recall" or (objective is None and not complete.any()):
-        return "recall"
-    ids = id_list([app_id for apps in several for app_id in apps.app_ids[~apps.has_precision].tolist()])
-    if objective is None:
-        raise ProblemError(
-            f"objective: app {ids} lacks false_positive_rates or event_frequency, the others have "
-            "both; give them to every app, or ask for objective 'recall'"
-        )
-    first = next(apps for apps in several if not apps.has_precision.all())
-    missing = " and ".join(first.missing_for_precision(int((~first.has_precision).argmax())))
-    raise ProblemError(f"objective {objective!r}: app {ids}: missing {missing}")
 
 
 def _build(

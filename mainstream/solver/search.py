@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from mainstream.apps import IntArray
 from mainstream.solver.compilation import compiled_s
 from mainstream.solver.kernels import Packed
 from mainstream.solver.option_table import CellArray
@@ -132,8 +133,23 @@ def schedule_cost(packed: Packed, cells: CellArray) -> float:
         row * (R + 1) + rate index, as in :mod:`mainstream.solver.kernels`.
     """
     row, rate = np.divmod(cells.astype(np.int64), packed.own.shape[1])
+    staircase = staircase_of(packed, cells)
+    return float(packed.stem[np.arange(len(staircase)), staircase].sum() + packed.own[row, rate].sum())
+
+
+def staircase_of(packed: Packed, cells: CellArray) -> IntArray:
+    """The staircase that one cell for each app needs, as rate indices; shape (D,)."""
+    row, rate = np.divmod(cells.astype(np.int64), packed.own.shape[1])
     staircase = np.zeros(len(packed.stem), np.int64)
     np.maximum.at(staircase, row, rate)
     for first, end in itertools.pairwise(packed.rows.tolist()):
         staircase[first:end] = np.maximum.accumulate(staircase[first:end][::-1])[::-1]
-    return float(packed.stem[np.arange(len(staircase)), staircase].sum() + packed.own[row, rate].sum())
+        staircase[first] = 0
+    return staircase
+
+
+def highest_staircase(packed: Packed) -> IntArray:
+    """The staircase of all segments at full rate, as rate indices; shape (D,)."""
+    highest: IntArray = np.isfinite(packed.own).sum(axis=1) - 1
+    highest[packed.rows[:-1]] = 0  # no segment
+    return highest

@@ -1,6 +1,6 @@
 """Unequal shares: each app is charged its own share of what it adds to the stem, the one of least bound.
 
-A tree that grows past some tens of nodes goes over to them: :func:`_charge` has the mathematics. Each option then has a
+A tree that grows past some tens of nodes goes over to them: :func:`charge` has the mathematics. Each option then has a
 weight of its own: packed.cell counts the options, and scratch.cell holds their cells.
 """
 
@@ -14,7 +14,7 @@ from mainstream.solver.kernels.knapsack import insert, sort
 
 
 @inner
-def _charge(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
+def charge(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
     """The shares of least bound for a box at price lam, whose weights without shares are in scratch.plain.
 
     Returns (value, weight) of a mixture of options, see :func:`_charge_group`; the weight is infinite when an app has
@@ -112,7 +112,7 @@ def charged_dual(packed: Packed, scratch: Scratch, budget: float, lam: float, st
     bound, best_lam = np.inf, lam
     step = 1.1
     for tries in range(12):
-        v, w = _charge(packed, scratch, lam)
+        v, w = charge(packed, scratch, lam)
         if w == np.inf:
             return lam, tries
         g = v + lam * (budget - w)
@@ -136,7 +136,7 @@ def charged_dual(packed: Packed, scratch: Scratch, budget: float, lam: float, st
             if lam <= 0.0 or (meet > stop and bound - meet <= 0.05 * (meet - stop)):
                 break
     if lam != best_lam:
-        _charge(packed, scratch, best_lam)
+        charge(packed, scratch, best_lam)
         tries += 1
     return best_lam, tries + 1
 

@@ -50,7 +50,7 @@ def stem_cost(packed: Packed, staircase: Staircase) -> float:
 
 
 @inner
-def _price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
+def at_price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
     """One point of the Lagrangian: each app's best option at price lam into scratch.spare.
 
     Returns (value, weight) of that choice; the weight is infinite when an app has no open option.
@@ -127,7 +127,7 @@ def dual(
 
     scratch.choice gets a choice that fits the budget, unless the bound is at most `stop`.
     """
-    v, w = _price(packed, scratch, lam)
+    v, w = at_price(packed, scratch, lam)
     passes = 1
     if w == np.inf:
         return -np.inf, lam, passes
@@ -143,7 +143,7 @@ def dual(
         for _ in range(9):
             lam = lam * step if lam > 0.0 else (v / budget if budget > 0.0 else 1.0)
             step *= step
-            v, w = _price(packed, scratch, lam)
+            v, w = at_price(packed, scratch, lam)
             passes += 1
             g = v + lam * (budget - w)
             if g < bound:
@@ -167,7 +167,7 @@ def dual(
                 return bound, best_lam, passes
             lam = lam / step if step < 100.0 else 0.0
             step *= step
-            v, w = _price(packed, scratch, lam)
+            v, w = at_price(packed, scratch, lam)
             passes += 1
             g = v + lam * (budget - w)
             if g < bound:
@@ -178,7 +178,7 @@ def dual(
         meet = light_v + lam * (budget - light_w)
         if bound <= stop or lam <= 0.0 or (meet > stop and bound - meet <= rough * (meet - stop)):
             break
-        v, w = _price(packed, scratch, lam)
+        v, w = at_price(packed, scratch, lam)
         passes += 1
         g = v + lam * (budget - w)
         if g < bound:

@@ -38,7 +38,7 @@ from mainstream.solver.kernels.lagrangian import copy, dual, lightest, stem_cost
 
 
 @inner
-def _staircase(packed: Packed, cells: Cells, staircase: Staircase) -> None:
+def staircase_of(packed: Packed, cells: Cells, staircase: Staircase) -> None:
     """The staircase that these cells need: staircase[k] = the group's largest rate index in row k or beyond."""
     width = packed.own.shape[1]
     for k in range(len(staircase)):
@@ -54,7 +54,7 @@ def _staircase(packed: Packed, cells: Cells, staircase: Staircase) -> None:
 
 
 @inner
-def _seen(staircase: Staircase, tree: Tree) -> bool:
+def seen(staircase: Staircase, tree: Tree) -> bool:
     """Whether this staircase was tried before; remembers it. Two staircases of one hash count as one."""
     visited = tree.visited
     key = np.uint64(1469598103934665603)
@@ -74,7 +74,7 @@ def _seen(staircase: Staircase, tree: Tree) -> bool:
 
 
 @inner
-def _push(tree: Tree) -> None:
+def push(tree: Tree) -> None:
     """Put the slot heap[size], already filled, into the heap; heap[size:] are the free slots."""
     bound, heap, counts = tree.bound, tree.heap, tree.counts
     at = counts[HEAP]
@@ -88,7 +88,7 @@ def _push(tree: Tree) -> None:
 
 
 @inner
-def _pop(tree: Tree) -> int:
+def pop(tree: Tree) -> int:
     """Take the slot of the largest bound off the heap; it is free again, and stands at heap[size]."""
     bound, heap, counts = tree.bound, tree.heap, tree.counts
     counts[HEAP] -= 1
@@ -148,7 +148,7 @@ def _briefly(terms: Terms, capacity: int) -> Terms:
 
 
 @inner
-def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase) -> tuple[int, int]:
+def where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase) -> tuple[int, int]:
     """The segment k and rate index m at which to split a box into M[k] <= m and M[k] > m.
 
     That is at the corner of the needed staircase that adds most to the stem of lo, by itself, at the middle. Where no
@@ -173,7 +173,7 @@ def _where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircas
 
 
 @inner
-def _halves(packed: Packed, tree: Tree, slot: int) -> IntArray:
+def halves(packed: Packed, tree: Tree, slot: int) -> IntArray:
     """The boxes (side, lo and hi, D) to go on with: the part M[k] <= m and that of M[k] > m, or the box alone."""
     k, m = tree.cut[slot, 0], tree.cut[slot, 1]
     boxes = np.empty((2 if k > 0 else 1, 2, tree.lo.shape[1]), np.int64)
@@ -261,9 +261,9 @@ def _add_node(
                 return work
             bound = min(bound, found + terms.gap)
         needed = scratch.needed
-        _staircase(packed, scratch.trial, needed)
-        tree.cut[slot, 0], tree.cut[slot, 1] = _where_to_cut(packed, lo, hi, needed)
-        if not _seen(needed, tree):
+        staircase_of(packed, scratch.trial, needed)
+        tree.cut[slot, 0], tree.cut[slot, 1] = where_to_cut(packed, lo, hi, needed)
+        if not seen(needed, tree):
             _, _, more = _try_staircase(packed, scratch, tree, _briefly(terms, 1 << 16), calls, needed, lam)
             work += more
             if bound <= tree.floats[INCUMBENT] + terms.gap:
@@ -280,7 +280,7 @@ def _add_node(
         tree.heap[tree.counts[HEAP]] = tree.heap[last]
         tree.heap[last] = slot
     else:
-        _push(tree)
+        push(tree)
     return work
 
 
@@ -296,14 +296,14 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Ca
             return NEED_SLOTS
         if counts[NODES] > terms.patience and len(scratch.share) == 0:
             return NEED_SHARES
-        slot = _pop(tree)
+        slot = pop(tree)
         bound, lam = tree.bound[slot], tree.lam[slot]
         if bound <= tree.floats[INCUMBENT] + terms.gap:
             # Best first: what is left is no better.
             _close(tree, terms, bound)
             counts[HEAP] = 0
             break
-        boxes = _halves(packed, tree, slot)
+        boxes = halves(packed, tree, slot)
         for side in range(len(boxes)):
             work += _add_node(packed, scratch, tree, terms, calls, boxes[side, 0], boxes[side, 1], bound, lam)
     for at in range(len(heap) - counts[ASIDE], len(heap)):
@@ -326,7 +326,7 @@ def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase,
     width = packed.own.shape[1]
     for i in range(len(scratch.trial)):
         scratch.trial[i] = packed.cell[scratch.spare[i]]
-    _staircase(packed, scratch.trial, scratch.needed)
+    staircase_of(packed, scratch.trial, scratch.needed)
     cost = stem_cost(packed, scratch.needed)
     for c in scratch.trial:
         cost += packed.own[c // width, c % width]
@@ -337,11 +337,11 @@ def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase,
     if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12):
         return
     slot = tree.heap[tree.counts[HEAP]]
-    tree.cut[slot, 0], tree.cut[slot, 1] = _where_to_cut(packed, lo, hi, scratch.needed)
+    tree.cut[slot, 0], tree.cut[slot, 1] = where_to_cut(packed, lo, hi, scratch.needed)
     copy(lo, tree.lo[slot])
     copy(hi, tree.hi[slot])
     tree.bound[slot] = bound
-    _push(tree)
+    push(tree)
 
 
 @jit
@@ -358,11 +358,11 @@ def cheapest(packed: Packed, scratch: Scratch, tree: Tree, enough: float, hopele
             return NEED_SLOTS
         if done > effort:
             return RUNNING
-        slot = _pop(tree)
+        slot = pop(tree)
         bound = tree.bound[slot]
         if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12) or -bound > hopeless:
             break
-        boxes = _halves(packed, tree, slot)
+        boxes = halves(packed, tree, slot)
         for side in range(len(boxes)):
             _add_cheap_node(packed, scratch, tree, boxes[side, 0], boxes[side, 1])
         done += packed.start[-1]

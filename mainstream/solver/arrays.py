@@ -1,0 +1,78 @@
+"""The arrays that the kernels work in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from mainstream.solver import kernels
+
+_TILTS: Final = np.array([0.5, 0.75, 0.9, 1.1, 1.35, 2.0])
+
+
+def new_scratch(packed: kernels.Packed, states: int) -> kernels.Scratch:
+    """Memory for a search, with room for so many states of a core; all apps of a group have one share."""
+    n = len(packed.start) - 1
+    weight = np.empty(packed.own.size)
+    return kernels.Scratch(
+        weight=weight,
+        price=np.empty(packed.own.size),
+        choice=np.empty(n, np.int64),
+        spare=np.empty(n, np.int64),
+        order=np.empty(n, np.int64),
+        top=np.empty(n),
+        near=np.empty(n + 1),
+        states=np.empty((2, states)),
+        links=np.empty((2, states), np.int64),
+        needed=np.zeros(len(packed.own), np.int64),
+        trial=np.zeros(n, np.int32),
+        cell=packed.cell,
+        plain=weight,
+        even=1 / np.diff(packed.apps),
+        tilt=_TILTS,
+        rise=np.empty((len(_TILTS) + 1, n + 1)),
+        x=np.empty(0),
+        share=np.empty(0),
+        hull=np.empty((3, 0)),
+        corner=np.empty((3, 0), np.int64),
+    )
+
+
+def with_shares(scratch: kernels.Scratch, packed: kernels.Packed) -> kernels.Scratch:
+    """The same memory, with what shares of each app's own need."""
+    options = len(packed.value)
+    return scratch._replace(
+        x=np.zeros(packed.own.size),
+        share=np.zeros(len(packed.start) - 1),
+        hull=np.empty((3, options)),
+        corner=np.empty((3, options), np.int64),
+    )
+
+
+def new_tree(packed: kernels.Packed, slots: int, visited: int, relaxed: int) -> kernels.Tree:
+    """An empty tree.
+
+    Parameters
+    ----------
+    packed : Packed
+    slots : int
+        Boxes that there is room for.
+    visited : int
+        Twice the staircases that are remembered; a power of 2.
+    relaxed : int
+        States that a relaxation's core begins with.
+    """
+    depths = len(packed.own)
+    return kernels.Tree(
+        best=np.zeros(len(packed.start) - 1, np.int32),
+        floats=np.full(2, -np.inf),
+        counts=np.array([0, 0, 0, 0, relaxed]),
+        heap=np.arange(slots),
+        bound=np.empty(slots),
+        lam=np.zeros(slots),
+        lo=np.zeros((slots, depths), np.int64),
+        hi=np.zeros((slots, depths), np.int64),
+        cut=np.zeros((slots, 2), np.int64),
+        visited=np.zeros(visited, np.uint64),
+    )
