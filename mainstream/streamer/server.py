@@ -73,8 +73,8 @@ class _Request:
     envelope : list of bytes
         What goes in front of the answer, so that it finds its way back.
     body : bytes
-    connection : int
-        File descriptor of the client's connection.
+    connection : int or None
+        File descriptor of the client's connection; None for a client of an old ZeroMQ, whose going is not noticed.
     gone : Event
         The client has gone.
     answer : str or None
@@ -85,7 +85,7 @@ class _Request:
 
     envelope: list[bytes]
     body: bytes
-    connection: int
+    connection: int | None
     gone: Event = field(default_factory=Event)
     answer: str | None = None
     compute: str | None = None
@@ -253,16 +253,17 @@ class Server:
                 if len(self._parts) < _MOST_PARTS:
                     self._parts.append(part.bytes)
                 if not part.more:
-                    self._read(self._parts, self._count - len(self._parts), part.get(zmq.SRCFD))
+                    self._read(self._parts, self._count - len(self._parts), _connection_of(part))
                     self._parts, self._count = [], 0
                     return
 
-    def _read(self, frames: list[bytes], more: int, connection: int) -> None:
+    def _read(self, frames: list[bytes], more: int, connection: int | None) -> None:
         """Take a message by its first frames, and the number of those that were passed over."""
         self._notice_all()
-        if connection not in self._here:
-            return
-        self._connections.message(connection)
+        if connection is not None:
+            if connection not in self._here:
+                return
+            self._connections.message(connection)
         # Behind the client's address a REQ socket puts an empty frame; other kinds of sockets may leave it out.
         end = frames.index(b"", 1) + 1 if b"" in frames[1:-1] else 1
         envelope, body = frames[:end], frames[end:]
@@ -330,9 +331,19 @@ class Server:
             self._socket.send_multipart([*envelope, answer.encode()], zmq.NOBLOCK)
 
 
+def _connection_of(part: zmq.Frame) -> int | None:
+    """File descriptor of the connection that a message came from; ZMTP before 3.0 does not say."""
+    import zmq
+
+    with suppress(zmq.ZMQError):
+        return int(part.get(zmq.SRCFD))
+    return None
+
+
 def _has_gone(served: _Request, other: _Request) -> bool:
     """Whether the client that is served has gone: it was noticed, or `other` has its connection's number now."""
-    return served.gone.is_set() or (served.connection == other.connection and served.envelope[0] != other.envelope[0])
+    given_again = served.connection == other.connection and served.envelope[0] != other.envelope[0]
+    return served.gone.is_set() or (served.connection is not None and given_again)
 
 
 def _check_address(bind: str, *, secure: bool) -> None:

@@ -204,6 +204,21 @@ def test_other_sockets_and_port_scans_are_counted_and_take_nobodys_answer(models
         assert (runner.registry.get_sample_value("mainstream_handshakes_failed_total") or 0) >= 3
 
 
+def test_a_client_of_the_oldest_wire_is_answered_and_ends_nothing(models: Path) -> None:
+    with serving(models) as (_, server):
+        host, port = server.address.removeprefix("tcp://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as old:
+            # ZMTP 1.0: length, flags (1: more to come), content; an identity that is empty, then a message.
+            old.sendall(b"\x01\x00" + b"\x01\x01" + b"\x03\x00[]")
+            said = b""
+            while b"error: net plan" not in said:
+                more = old.recv(1000)
+                assert more, said
+                said += more
+        with StreamerClient(server.address) as client:
+            assert set(client.deploy(PLAN)) == {1}
+
+
 @pytest.mark.parametrize("bind", ["tcp://0.0.0.0:*", "tcp://*:*", "tcp://[::]:*", "tcp://192.0.2.1:5555"])
 def test_without_keys_it_does_not_listen_to_other_machines_unless_told_to(models: Path, bind: str) -> None:
     write_keys(models / "keys")
