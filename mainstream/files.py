@@ -99,12 +99,32 @@ def check_target(path: Path) -> None:
     Raises
     ------
     ProblemError
-        The path is a folder, or its folder does not exist.
+        The path is a folder, or its folder does not exist or cannot be written to.
     """
-    if path.is_dir():
+    _check_place(path)
+    if path.exists() and not path.is_file():
+        return
+    try:
+        _beside(path).touch()
+        _beside(path).unlink()
+    except (OSError, ValueError) as error:
+        raise ProblemError(f"{path}: cannot be written: {reason(error)}") from None
+
+
+def _check_place(path: Path) -> None:
+    try:
+        folder = path.is_dir()
+    except OSError as error:  # its name is too long
+        raise ProblemError(f"{path}: cannot be written: {reason(error)}") from None
+    if folder:
         raise ProblemError(f"{path}: cannot be written: is a directory; name a file")
     if not path.parent.is_dir():
         raise ProblemError(f"{path}: cannot be written: there is no folder {path.parent}")
+
+
+def _beside(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -124,8 +144,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     ProblemError
         It cannot be written.
     """
-    check_target(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _check_place(path)
+    beside = _beside(path)
     try:
         if path.exists() and not path.is_file():  # /dev/stdout and its like cannot be replaced
             path.write_bytes(content)

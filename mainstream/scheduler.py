@@ -1,161 +1,41 @@
-"""The closed loop: solve with a budget, run the plan, see which frame rates come of it, solve with what they cost.
+"""The closed loop: solve with a budget, run the plan, see what comes of it, solve with that.
 
-A profile is measured on an idle device, a layer at a time; what a device really gets done shows when it runs. So the
-cost of the observed rates is the budget of the next round, until target and observed cost are near each other.
-Source: the scheduler released with Jiang et al., "Mainstream", USENIX ATC 2018.
+A profile is measured on an idle device; what a device really gets done, and what that takes, shows when it runs. Where
+the runtime measures compute, the profile is corrected by it, and the next round solves with the same budget, or, when
+the rates fell short, with the compute that was got done if that is less. Else the predicted cost of the observed rates
+is the budget of the next round, as in the scheduler released with Jiang et al., "Mainstream", USENIX ATC 2018.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 import numpy as np
 
 from mainstream.apps import Apps
+from mainstream.correction import MeasuredPart, corrected
 from mainstream.costs import stem_parts, tail_costs
 from mainstream.description import shown
 from mainstream.errors import InfeasibleError, ProblemError
 from mainstream.extensions import EventModel, Method
+from mainstream.history import History, Measurement, Observation, Reason, Round
 from mainstream.io import SolveOptions
 from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objective, Video
 from mainstream.ranges import COUNT, POSITIVE
 from mainstream.schedule import Result
 from mainstream.solver import prepare
-from mainstream.solver.prepared import GAP, check_how
+from mainstream.solver.prepared import GAP, Prepared, check_how
 from mainstream.stream import check_order, is_model, is_video
 from mainstream.streamer.client import DEFAULT_ADDRESS, StreamerClient
 from mainstream.streamer.deployer import Deployer, Observed
 from mainstream.streamer.plan import net_plan
 
-Reason = Literal[
-    "converged",
-    "max rounds",
-    "budget seen before",
-    "observed cost is 0",
-    "observed cost is below the cheapest schedule's",
-]
-
 _DOORS: Final = ("method", "event_model")
 """Options that take an object, too."""
 _SAME_BUDGET: Final = 1e-9
 """Relative difference below which two budgets are one."""
-
-
-@dataclass(frozen=True)
-class Observation:
-    """One app in one round.
-
-    Attributes
-    ----------
-    app_id : int or str
-    num_frozen : int
-    target_fps, observed_fps : float
-        Frames a second that it should analyse, and did.
-    recall : float
-        Predicted at the observed rate, no more than the stream's; all three are 0 where it is 0.
-    precision, f1 : float or None
-        None without false positive rates and event frequency.
-    name : str or None
-    """
-
-    app_id: int | str
-    num_frozen: int
-    target_fps: float
-    observed_fps: float
-    recall: float
-    precision: float | None
-    f1: float | None
-    name: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Round:
-    """One time round the loop.
-
-    Attributes
-    ----------
-    budget : float
-        Compute a second that was allowed.
-    result : Result
-        The schedule that ran.
-    target_cost, observed_cost : float
-        Compute a second that the cost model predicts at the rates that were sent, and at those observed.
-    apps : tuple of Observation
-        In the order of the result's choices.
-    """
-
-    budget: float
-    result: Result
-    target_cost: float
-    observed_cost: float
-    apps: tuple[Observation, ...]
-
-    @property
-    def observed(self) -> dict[int | str, float]:
-        """`app_id` -> observed frames a second."""
-        return {app.app_id: app.observed_fps for app in self.apps}
-
-    @property
-    def deviation(self) -> float:
-        """Observed cost less target cost, as a share of the target cost."""
-        return (self.observed_cost - self.target_cost) / self.target_cost
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dicts."""
-        return {
-            "budget": self.budget,
-            "target_cost": self.target_cost,
-            "observed_cost": self.observed_cost,
-            "apps": [asdict(app) for app in self.apps],
-            "result": self.result.to_dict(),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """All rounds, and why there were no more.
-
-    Attributes
-    ----------
-    rounds : tuple of Round
-    reason : str
-        "converged", "max rounds", "budget seen before", "observed cost is 0" or "observed cost is below the cheapest
-        schedule's".
-    """
-
-    rounds: tuple[Round, ...]
-    reason: Reason
-
-    def __len__(self) -> int:
-        return len(self.rounds)
-
-    def __iter__(self) -> Iterator[Round]:
-        return iter(self.rounds)
-
-    def __getitem__(self, place: int) -> Round:
-        return self.rounds[place]
-
-    def __str__(self) -> str:
-        lines = [
-            f"round {k}: budget {one.budget:.6g}, target cost {one.target_cost:.6g}, "
-            f"observed {one.observed_cost:.6g} ({one.deviation:+.1%})"
-            for k, one in enumerate(self.rounds, start=1)
-        ]
-        return "\n".join([*lines, f"ended: {self.reason}"])
-
-    @property
-    def converged(self) -> bool:
-        """Whether the last round's observed cost was near its target."""
-        return self.reason == "converged"
-
-    def to_json(self) -> str:
-        """The history as JSON text."""
-        plain = {"reason": self.reason, "rounds": [one.to_dict() for one in self.rounds]}
-        return json.dumps(plain, indent=1, allow_nan=False)
 
 
 class Scheduler:
@@ -175,13 +55,16 @@ class Scheduler:
     objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
         As in :func:`mainstream.solve`.
     tolerance : float
-        Converged is a round whose observed cost differs from its target by less than this share of it.
+        Converged is a round in which the cost predicted for the observed rates differs by less than this share from
+        that of the rates that were sent.
+    compute_tolerance : float
+        And in which the measured compute, where it is known, differs by no more than this from the predicted one.
     max_rounds : int
 
     Attributes
     ----------
     prepared : Prepared
-        The problem, compiled once for all rounds.
+        The problem as it was given, compiled.
 
     Raises
     ------
@@ -210,6 +93,7 @@ class Scheduler:
         time_limit: float | None = None,
         memory_limit: float | None = None,
         tolerance: float = 0.2,
+        compute_tolerance: float = 0.05,
         max_rounds: int = 10,
     ) -> None:
         published = is_video(model) and (video is None or is_model(video))
@@ -231,16 +115,18 @@ class Scheduler:
         check_how(**self._how)
         self.prepared = prepare(apps, own_model, stream, objective=objective, mode=mode, event_model=event_model)
         POSITIVE.check("tolerance", tolerance)
+        POSITIVE.check("compute_tolerance", compute_tolerance)
         COUNT.check("max_rounds", max_rounds)
         if deployer is not None and not callable(getattr(deployer, "deploy", None)):
             raise ProblemError(f"deployer: got {shown(deployer)}; it has to have a method deploy(plan)")
         self.tolerance = tolerance
+        self.compute_tolerance = compute_tolerance
         self.max_rounds = max_rounds
         self._own_client = StreamerClient(address) if deployer is None else None
         self._deployer: Deployer = self._own_client or deployer  # type: ignore[assignment]
 
     def run(self, cost_threshold: float, *, progress: Callable[[Round], None] | None = None) -> History:
-        """Solve, deploy and observe until target and observed cost agree, or there is no use in going on.
+        """Solve, deploy, observe and correct until what comes is what was predicted, or there is no use in going on.
 
         Parameters
         ----------
@@ -263,65 +149,93 @@ class Scheduler:
             A plan could not be run.
         """
         rounds: list[Round] = []
-        budget = cost_threshold
+        prepared, budget = self.prepared, cost_threshold
+        reason: Reason | None = None
         try:
-            while True:
+            while reason is None:
                 try:
-                    result = self._solve(budget, rounds)
+                    result = prepared.solve(budget, **self._how, warm_start=rounds[-1].result if rounds else None)
                 except InfeasibleError:
                     if not rounds:
                         raise
-                    return History(tuple(rounds), "observed cost is below the cheapest schedule's")
-                if rounds and not result.choices:
-                    return History(tuple(rounds), "observed cost is below the cheapest schedule's")
-                rounds.append(self._round(budget, result))
+                    reason = self._too_little(rounds[-1])
+                    break
+                if rounds:
+                    reason = self._no_use(rounds[-1], result)
+                    if reason is not None:
+                        break
+                rounds.append(self._round(prepared, budget, result))
                 if progress is not None:
                     progress(rounds[-1])
-                budget = rounds[-1].observed_cost
                 reason = self._reason_to_end(rounds)
-                if reason is not None:
-                    return History(tuple(rounds), reason)
+                prepared, budget = self._corrected(prepared, rounds[-1]), self._next_budget(rounds[-1])
         finally:
             if self._own_client is not None:
                 self._own_client.close()
+        return History(tuple(rounds), reason, prepared.model)
 
-    def _solve(self, budget: float, rounds: list[Round]) -> Result:
-        return self.prepared.solve(budget, **self._how, warm_start=rounds[-1].result if rounds else None)
-
-    def _round(self, budget: float, result: Result) -> Round:
-        plan = net_plan(result, self.prepared.described, self.prepared.model)
+    def _round(self, prepared: Prepared, budget: float, result: Result) -> Round:
+        plan = net_plan(result, prepared.described, prepared.model)
         answer = self._deployer.deploy(plan)
         observed = Observed(answer, plan)
-        target = (answer.plan if isinstance(answer, Observed) else plan).target_fps
+        told = answer if isinstance(answer, Observed) else observed
         number_of = {plan.app_id_of(number): number for number in plan.target_fps}
         numbers = [number_of[choice.app_id] for choice in result.choices]
-        target_fps = np.array([target[number] for number in numbers])
+        target_fps = np.array([told.plan.target_fps[number] for number in numbers])
         observed_fps = np.array([observed[number] for number in numbers])
+        measured, unmeasured = _measurement(told, prepared.model)
         return Round(
             budget=budget,
             result=result,
-            target_cost=self._cost(result, target_fps),
-            observed_cost=self._cost(result, observed_fps),
+            predicted_cost=_cost(prepared.model, result, target_fps),
+            predicted_cost_at_observed=_cost(prepared.model, result, observed_fps),
             apps=self._observations(result, target_fps, observed_fps),
+            measured=measured,
+            unmeasured=unmeasured,
         )
+
+    def _holds(self, one: Round) -> bool:
+        """Whether the rates are near those that were sent."""
+        return abs(one.deviation) < self.tolerance
 
     def _reason_to_end(self, rounds: list[Round]) -> Reason | None:
         last = rounds[-1]
-        if abs(last.deviation) < self.tolerance:
+        factor = last.factor
+        if self._holds(last) and (factor is None or abs(factor - 1) <= self.compute_tolerance):
             return "converged"
-        if last.observed_cost == 0:
-            return "observed cost is 0"
-        if any(math.isclose(last.observed_cost, one.budget, rel_tol=_SAME_BUDGET) for one in rounds):
+        if last.predicted_cost_at_observed == 0:
+            return "observed rates are 0"
+        budgets = [one.budget for one in rounds]
+        if factor is None and any(math.isclose(self._next_budget(last), x, rel_tol=_SAME_BUDGET) for x in budgets):
             return "budget seen before"
         return "max rounds" if len(rounds) == self.max_rounds else None
 
-    def _cost(self, result: Result, fps: FloatArray) -> float:
-        """Compute a second of the result's choices at other rates, (N,) for N choices."""
-        frozen = [choice.num_frozen for choice in result.choices]
-        sharing = result.mode != "no-sharing"
-        tails = float(tail_costs(self.prepared.model, frozen, fps, sharing=sharing).sum())
-        stem = stem_parts(self.prepared.model, frozen, fps) if sharing else ()
-        return tails + sum(part.cost for part in stem)
+    def _next_budget(self, last: Round) -> float:
+        if last.factor is None or last.measured is None:
+            return last.predicted_cost_at_observed
+        return last.budget if self._holds(last) else min(last.budget, last.measured.compute)
+
+    def _corrected(self, prepared: Prepared, last: Round) -> Prepared:
+        """The problem with the profile corrected by what was measured."""
+        if last.factor is None or last.measured is None:
+            return prepared
+        how: dict[str, Any] = {key: getattr(prepared, key) for key in ("objective", "mode", "event_model")}
+        return prepare(prepared.described, corrected(prepared.model, last.measured.parts), prepared.video, **how)
+
+    def _no_use(self, last: Round, result: Result) -> Reason | None:
+        """Why the next schedule need not be run."""
+        if not result.choices:
+            return self._too_little(last)
+        if last.factor is None or _what_runs(result) != _what_runs(last.result):
+            return None
+        # The corrected profile says of this schedule what was measured, and it is the best within the budget.
+        return "converged" if self._holds(last) else "schedule seen before"
+
+    def _too_little(self, last: Round) -> Reason:
+        """Why no schedule fits the next budget."""
+        if last.factor is None or not self._holds(last):
+            return "the cost of the observed rates is below the cheapest schedule's"
+        return "no schedule fits the budget by what was measured"
 
     def _observations(
         self, result: Result, target_fps: FloatArray, observed_fps: FloatArray
@@ -346,13 +260,41 @@ class Scheduler:
                 num_frozen=choice.num_frozen,
                 target_fps=float(target_fps[i]),
                 observed_fps=float(observed_fps[i]),
-                recall=float(recall[i]),
-                precision=None if choice.precision is None else float(precision[i]),
-                f1=None if choice.f1 is None else float(f1[i]),
+                predicted_recall=float(recall[i]),
+                predicted_precision=None if choice.precision is None else float(precision[i]),
+                predicted_f1=None if choice.f1 is None else float(f1[i]),
                 name=choice.name,
             )
             for i, choice in enumerate(result.choices)
         )
+
+
+def _cost(model: Model, result: Result, fps: FloatArray) -> float:
+    """Compute a second of the result's choices at other rates, (N,) for N choices."""
+    frozen = [choice.num_frozen for choice in result.choices]
+    sharing = result.mode != "no-sharing"
+    tails = float(tail_costs(model, frozen, fps, sharing=sharing).sum())
+    stem = stem_parts(model, frozen, fps) if sharing else ()
+    return tails + sum(part.cost for part in stem)
+
+
+def _measurement(told: Observed, model: Model) -> tuple[Measurement | None, str | None]:
+    """What the parts took, beside what the profile says; or why that is not known."""
+    if told.compute is None:
+        return None, told.unmeasured
+    if not told.plan.layers:
+        return None, "the runtime ran a plan of its own"
+    parts = []
+    for part, subnet, (start, stop) in zip(told.compute.parts, told.plan.subnets, told.plan.layers, strict=True):
+        latency = float(model.prefix[stop] - model.prefix[start])
+        predicted_s = part.runs * latency / 1000 if model.unit == "ms" else None
+        app_id = None if subnet.shared else told.plan.app_id_of(subnet.app_id)
+        parts.append(MeasuredPart(app_id, start, stop, part.runs, part.core_s, predicted_s))
+    return Measurement(told.compute.window_s, tuple(parts)), None
+
+
+def _what_runs(result: Result) -> list[tuple[Any, ...]]:
+    return [(choice.app_id, choice.num_frozen, choice.target_fps, choice.x_vote) for choice in result.choices]
 
 
 def _one(name: str, given: Any, other: Any) -> Any:

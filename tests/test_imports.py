@@ -25,6 +25,8 @@ LAYERS = [
     {"onnx_graphs"},
     {"graphs"},
     {"files"},
+    {"history"},
+    {"correction"},
     {"events", "costs", "schedule"},
     {"event_windows"},
     {"event_models", "event_kernels", "result_text"},

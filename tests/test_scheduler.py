@@ -80,31 +80,34 @@ def test_rates_as_targeted_end_the_loop_at_once() -> None:
     only = history[0]
     assert only.budget == BUDGET
     assert only.result.choices == expected.choices
-    assert only.target_cost == only.observed_cost == pytest.approx(expected.cost)
+    assert only.predicted_cost == only.predicted_cost_at_observed == pytest.approx(expected.cost)
     assert only.observed == {choice.app_id: choice.target_fps for choice in expected.choices}
     assert device.plans == [net_plan(expected, APPS, MODEL)]
     for seen, choice in zip(only.apps, expected.choices, strict=True):
-        assert (seen.recall, seen.precision, seen.f1) == pytest.approx((choice.recall, choice.precision, choice.f1))
+        predicted = (seen.predicted_recall, seen.predicted_precision, seen.predicted_f1)
+        assert predicted == pytest.approx((choice.recall, choice.precision, choice.f1))
+    assert (only.measured, only.measured_compute, only.unmeasured) == (None, None, "the runtime does not tell it")
+    assert history.profile == MODEL
 
 
 def test_less_than_targeted_is_the_next_budget() -> None:
     history = scheduler(Device([0.6, 0.79, 0.81])).run(BUDGET)
     assert (history.reason, len(history)) == ("converged", 3)
-    assert [one.budget for one in history] == [BUDGET, *(one.observed_cost for one in history.rounds[:2])]
+    assert [one.budget for one in history] == [BUDGET, *(one.predicted_cost_at_observed for one in history.rounds[:2])]
     for one, part in zip(history, [0.6, 0.79, 0.81], strict=True):
         assert one.result.budget == one.budget
         assert one.result.cost <= one.budget * (1 + 1e-9)
-        assert one.target_cost == pytest.approx(one.result.cost)
+        assert one.predicted_cost == pytest.approx(one.result.cost)
         assert one.deviation == pytest.approx(part - 1)
         choices = [(choice.num_frozen, choice.target_fps) for choice in one.result.choices]
-        assert one.observed_cost == pytest.approx(plain_cost([(f, part * rate) for f, rate in choices]))
+        assert one.predicted_cost_at_observed == pytest.approx(plain_cost([(f, part * rate) for f, rate in choices]))
         assert one.result.objective == pytest.approx(solve(APPS, MODEL, VIDEO, one.budget).objective, abs=2e-6)
 
 
 def test_more_than_targeted_is_the_next_budget_too() -> None:
     history = scheduler(Device([1.3, 1.0])).run(BUDGET)
     assert (history.reason, len(history)) == ("converged", 2)
-    assert history[1].budget == pytest.approx(1.3 * history[0].target_cost)
+    assert history[1].budget == pytest.approx(1.3 * history[0].predicted_cost)
 
 
 def test_tolerance_is_a_share_of_the_target_and_strict() -> None:
@@ -114,29 +117,31 @@ def test_tolerance_is_a_share_of_the_target_and_strict() -> None:
 
 def test_a_device_that_always_lags_starves() -> None:
     history = scheduler(always(0.6), max_rounds=100).run(BUDGET)
-    assert history.reason == "observed cost is below the cheapest schedule's"
+    assert history.reason == "the cost of the observed rates is below the cheapest schedule's"
     assert 1 < len(history) < 20
     with pytest.raises(InfeasibleError):
-        solve(APPS, MODEL, VIDEO, history[-1].observed_cost)
+        solve(APPS, MODEL, VIDEO, history[-1].predicted_cost_at_observed)
 
 
 def test_a_device_that_hardly_does_anything_starves_at_once() -> None:
     history = scheduler(always(0.05)).run(BUDGET)
-    assert (history.reason, len(history)) == ("observed cost is below the cheapest schedule's", 1)
+    assert (history.reason, len(history)) == ("the cost of the observed rates is below the cheapest schedule's", 1)
 
 
 def test_apps_that_may_all_be_left_out_starve_the_same_way() -> None:
     optional = [{**each, "optional": True} for each in APPS]
     history = scheduler(Device([0.05] * 9), optional).run(BUDGET)
-    assert history.reason == "observed cost is below the cheapest schedule's"
+    assert history.reason == "the cost of the observed rates is below the cheapest schedule's"
     with pytest.raises(ProblemError, match="the result runs no app, all were left out; solve with a larger budget"):
         scheduler(always(1.0), optional).run(0.1)
 
 
 def test_a_device_that_does_nothing_ends_the_loop() -> None:
     history = scheduler(always(0.0)).run(BUDGET)
-    assert (history.reason, len(history)) == ("observed cost is 0", 1)
-    assert [(seen.recall, seen.precision, seen.f1) for seen in history[0].apps] == [(0, 0, 0)] * 3
+    assert (history.reason, len(history)) == ("observed rates are 0", 1)
+    assert [(seen.predicted_recall, seen.predicted_precision, seen.predicted_f1) for seen in history[0].apps] == [
+        (0, 0, 0)
+    ] * 3
 
 
 def test_the_rounds_are_limited() -> None:
@@ -165,7 +170,7 @@ class Swings(Device):
 def test_a_loop_that_swings_ends_where_a_budget_comes_back() -> None:
     history = scheduler(Swings(BUDGET)).run(BUDGET)
     assert (history.reason, len(history)) == ("budget seen before", 2)
-    assert history[-1].observed_cost == pytest.approx(BUDGET)
+    assert history[-1].predicted_cost_at_observed == pytest.approx(BUDGET)
 
 
 @pytest.mark.parametrize("more", [1e-2, 1e-4, 1e-6])
@@ -191,17 +196,17 @@ def test_metrics_are_those_at_the_observed_rate() -> None:
     recall, alarm = detected(0.66, 0.25, 1.5), detected(0.04, 0.25, 1.5)
     precision = 0.4 * recall / (0.4 * recall + 0.6 * alarm)
     assert (seen.target_fps, seen.observed_fps, seen.num_frozen) == (5, 1.5, 2)
-    assert seen.recall == pytest.approx(recall)
-    assert seen.precision == pytest.approx(precision)
-    assert seen.f1 == pytest.approx(2 * precision * recall / (precision + recall))
+    assert seen.predicted_recall == pytest.approx(recall)
+    assert seen.predicted_precision == pytest.approx(precision)
+    assert seen.predicted_f1 == pytest.approx(2 * precision * recall / (precision + recall))
 
 
 def test_an_observed_rate_beyond_the_streams_counts_as_the_streams() -> None:
     one = app(1, 0.7, pinned=(2, 5), event_length_ms=1000, correlation=0.25)
     round_ = scheduler(Device([7.0]), [one], max_rounds=1).run(BUDGET)[0]
-    assert round_.apps[0].recall == pytest.approx(detected(0.66, 0.25, 10))
+    assert round_.apps[0].predicted_recall == pytest.approx(detected(0.66, 0.25, 10))
     assert round_.observed == {1: 35.0}
-    assert round_.observed_cost == pytest.approx(7 * round_.target_cost)
+    assert round_.predicted_cost_at_observed == pytest.approx(7 * round_.predicted_cost)
 
 
 def test_an_app_that_does_nothing_beside_one_that_does() -> None:
@@ -211,11 +216,11 @@ def test_an_app_that_does_nothing_beside_one_that_does() -> None:
 
     first = scheduler(OneStops(), max_rounds=1).run(BUDGET)[0]
     by_id = {seen.app_id: seen for seen in first.apps}
-    assert (by_id[2].recall, by_id[2].precision, by_id[2].f1) == (0, 0, 0)
+    assert (by_id[2].predicted_recall, by_id[2].predicted_precision, by_id[2].predicted_f1) == (0, 0, 0)
     choices = {choice.app_id: choice for choice in first.result.choices}
-    assert by_id[1].f1 == pytest.approx(choices[1].f1)
+    assert by_id[1].predicted_f1 == pytest.approx(choices[1].f1)
     rates = [(choice.num_frozen, 0 if choice.app_id == 2 else choice.target_fps) for choice in choices.values()]
-    assert first.observed_cost == pytest.approx(plain_cost(rates))
+    assert first.predicted_cost_at_observed == pytest.approx(plain_cost(rates))
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.5])
@@ -223,7 +228,7 @@ def test_without_false_positive_rates_there_is_recall_only(rate: float) -> None:
     apps = [{k: v for k, v in each.items() if k != "false_positive_rates"} for each in APPS]
     history = scheduler(always(rate), apps, max_rounds=1).run(BUDGET)
     assert history[0].result.metric == "recall"
-    assert {(seen.precision, seen.f1) for seen in history[0].apps} == {(None, None)}
+    assert {(seen.predicted_precision, seen.predicted_f1) for seen in history[0].apps} == {(None, None)}
 
 
 def test_keys_0_and_1_are_one_and_the_same() -> None:
@@ -234,7 +239,7 @@ def test_keys_0_and_1_are_one_and_the_same() -> None:
         "model_path": {1: "a.pb"},
     }
     seen = scheduler(always(1.0), [app(1, 0.9, **keys)]).run(BUDGET)[0]
-    assert seen.apps[0].f1 == pytest.approx(seen.result.choices[0].f1)
+    assert seen.apps[0].predicted_f1 == pytest.approx(seen.result.choices[0].f1)
 
 
 @pytest.mark.parametrize("mode", ["no-sharing", "max-sharing"])
@@ -244,9 +249,11 @@ def test_modes_reach_solver_and_costs(mode: Any) -> None:
     assert history.reason == "converged"
     for one, part in zip(history, [0.6, 1.0], strict=True):
         assert (one.result.mode, one.result.event_model, one.result.metric) == (mode, "paper", "recall")
-        assert one.target_cost == pytest.approx(one.result.cost)
-        assert one.observed_cost == pytest.approx(part * one.result.cost)
-    assert [seen.f1 for seen in history[-1].apps] == pytest.approx([choice.f1 for choice in history[-1].result.choices])
+        assert one.predicted_cost == pytest.approx(one.result.cost)
+        assert one.predicted_cost_at_observed == pytest.approx(part * one.result.cost)
+    assert [seen.predicted_f1 for seen in history[-1].apps] == pytest.approx(
+        [choice.f1 for choice in history[-1].result.choices]
+    )
 
 
 def test_whole_rates_are_the_target_where_they_are_what_ran() -> None:
@@ -257,7 +264,7 @@ def test_whole_rates_are_the_target_where_they_are_what_ran() -> None:
         history = Scheduler(slow, video, MODEL, deployer=client, tolerance=0.01).run(BUDGET)
     assert history.converged
     assert [(seen.target_fps, seen.observed_fps) for seen in history[0].apps] == [(2, 2), (1, 1)]
-    assert history[0].target_cost == pytest.approx(plain_cost([(2, 2), (4, 1)]))
+    assert history[0].predicted_cost == pytest.approx(plain_cost([(2, 2), (4, 1)]))
     assert history[0].result.cost == pytest.approx(plain_cost([(2, 2.5), (4, 0.5)]))
 
 
@@ -265,8 +272,8 @@ def test_whole_rates_are_the_target_where_they_are_what_ran() -> None:
     ("part", "reason"),
     [
         (1.0, "converged"),
-        (0.6, "observed cost is below the cheapest schedule's"),
-        (0.05, "observed cost is below the cheapest schedule's"),
+        (0.6, "the cost of the observed rates is below the cheapest schedule's"),
+        (0.05, "the cost of the observed rates is below the cheapest schedule's"),
     ],
 )
 def test_the_published_call_runs_against_the_old_server(part: float, reason: str) -> None:
@@ -299,7 +306,7 @@ def test_each_round_is_told_when_it_is_over() -> None:
 def test_a_history_says_what_happened_and_saves_itself() -> None:
     history = scheduler(Device([0.6, 1.0])).run(BUDGET)
     first, second, end = str(history).splitlines()
-    assert first.startswith("round 1: budget 60, target cost ")
+    assert first.startswith("round 1: budget 60, compute not measured, cost predicted ")
     assert first.endswith("(-40.0%)")
     assert second.endswith("(+0.0%)")
     assert end == "ended: converged"

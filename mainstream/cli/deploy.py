@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,11 +14,8 @@ from mainstream.files import naming
 from mainstream.ranges import SECONDS
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
-
-    from mainstream.scheduler import Observation, Round
-    from mainstream.streamer import LocalRunner, NetPlan, Observed, StreamerClient
+    from mainstream.history import History
+    from mainstream.streamer import LocalRunner, StreamerClient
 
 
 def command(
@@ -55,6 +48,12 @@ def command(
             metavar="FILE", help="Save the rounds as JSON; - is stdout, with nothing else on it.", show_default=False
         ),
     ] = None,
+    save_profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json", help="Save the profile as corrected by the compute measured.", show_default=False
+        ),
+    ] = None,
     integer_fps: IntegerFps = False,
     window: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long is measured; a Streamer's own window, to count it down.")
@@ -73,11 +72,14 @@ def command(
     ] = None,
     store: StoreUrl = None,
 ) -> None:
-    """Solve, run the plan on a Streamer, solve again with what the observed rates cost.
+    """Solve, run the plan on a Streamer, solve again with what came of it.
 
-    Ends when target and observed cost differ by less than a fifth of the target, after 10 rounds, or when going on is
-    of no use; the last line says which.
+    Rates are observed. Compute is measured where the runtime tells it; the profile is then corrected by it. Ends when
+    rates are within a fifth, by their cost, and compute within 5 % of what was predicted, after 10 rounds, or when
+    going on is of no use; the last line says which.
     """
+    if dry_run and save_profile is not None:
+        raise ProblemError("command line: --dry-run measures nothing; leave --save-profile out")
     if dry_run:
         if json is not None:
             raise ProblemError("command line: --dry-run prints the plan and has no rounds to save; leave --json out")
@@ -87,12 +89,16 @@ def command(
 
     check_flags(local, streamer, source, model_dir, curve_keys, window)
     from mainstream.cli import console
-    from mainstream.files import write_text
+    from mainstream.cli.deploy_screen import Shown
+    from mainstream.files import check_target
     from mainstream.result_text import plain_console
     from mainstream.scheduler import Scheduler
     from mainstream.streamer import LocalRunner, StreamerClient
     from mainstream.streamer.client import DEFAULT_ADDRESS
 
+    for path in (save_profile, json):
+        if path is not None and path != "-":
+            check_target(Path(path))
     asked = ask(problem, {"budget": budget}, store=store)
     asked.needs_budget()
     described = asked.problem
@@ -109,7 +115,7 @@ def command(
             deployer = StreamerClient(streamer or DEFAULT_ADDRESS, timeout, retries, curve_keys=curve_keys)
     with deployer:
         out = None if json == "-" else plain_console()
-        shown = _Shown(deployer, out, errors, window, unit, integer_fps=integer_fps)
+        shown = Shown(deployer, out, errors, window, unit, integer_fps=integer_fps)
         with naming(problem):
             scheduler = Scheduler(
                 described.apps,
@@ -127,13 +133,26 @@ def command(
                 left = "; the last plan may go on running" if shown.rounds and not local else ""
                 errors.print(f"mainstream: interrupted{left}")
                 raise typer.Exit(INTERRUPTED) from None
+    if json != "-" and not once:
+        typer.echo(f"ended      {history.reason}, after {len(history)} round{'' if len(history) == 1 else 's'}")
+    _save(history, json, save_profile)
+
+
+def _save(history: History, json: str | None, profile: Path | None) -> None:
+    """Write what was asked for; there may be no corrected profile."""
+    from mainstream.cli.deploy_screen import why_uncorrected
+    from mainstream.files import write_text
+    from mainstream.io import save_profile
+
     if json == "-":
         typer.echo(history.to_json())
-        return
-    if not once:
-        typer.echo(f"ended      {history.reason}, after {len(history)} round{'' if len(history) == 1 else 's'}")
-    if json is not None:
+    elif json is not None:
         write_text(Path(json), history.to_json() + "\n")
+    if profile is None:
+        return
+    if not any(one.factor for one in history):
+        raise ProblemError(f"{profile}: not written, the profile was not corrected: {why_uncorrected(history[-1])}")
+    save_profile(history.profile, profile)
 
 
 def check_flags(
@@ -155,105 +174,3 @@ def check_flags(
             raise ProblemError("--source and -m are for --local; a Streamer has its own")
         if local and curve_keys is not None:
             raise ProblemError("--curve-keys is for a Streamer; with --local there is nobody to keep out")
-
-
-class _Shown:
-    """A deployer that shows each plan, the wait for its rates, and the round that came of it.
-
-    Parameters
-    ----------
-    out : Console or None
-        None shows the wait only.
-    """
-
-    def __init__(
-        self,
-        deployer: LocalRunner | StreamerClient,
-        out: Console | None,
-        errors: Console,
-        window: float,
-        unit: str,
-        *,
-        integer_fps: bool,
-    ) -> None:
-        self._deployer = deployer
-        self._integer_fps = integer_fps
-        self._out = out
-        self._errors = errors
-        self._window = window
-        self._unit = unit
-        self.rounds = 0
-
-    def deploy(self, plan: NetPlan) -> Observed:
-        self.rounds += 1
-        if self._integer_fps:
-            plan = plan.with_integer_fps()
-        if self._out is not None:
-            self._out.print(f"round {self.rounds}")
-            self._out.print(plan.tree())
-        with self._waiting():
-            return self._deployer.deploy(plan)
-
-    def round(self, one: Round) -> None:
-        if self._out is None:
-            return
-        from mainstream.result_text import LISTED
-
-        self._out.print(_table(one, one.apps[:LISTED], self._out.width))
-        if len(one.apps) > LISTED:
-            self._out.print(f"... and {len(one.apps) - LISTED:,} more apps")
-        if one.result.left_out:
-            self._out.print(f"left out   {len(one.result.left_out):,} optional apps")
-        self._out.print(
-            f"cost       predicted {one.target_cost:.6g}, at observed {one.observed_cost:.6g}{self._unit} "
-            f"({one.deviation:+.1%}), budget {one.budget:.6g}"
-        )
-
-    @contextmanager
-    def _waiting(self) -> Iterator[None]:
-        from rich.console import Group
-        from rich.live import Live
-        from rich.spinner import Spinner
-
-        from mainstream.cli.rates import rates_of
-        from mainstream.streamer import StreamerClient
-
-        if not self._errors.is_terminal:
-            self._errors.print(f"waiting for the observed rates, about {self._window:g} s")
-            yield
-            return
-        started = monotonic()
-        spinner = Spinner("line")
-
-        def look() -> RenderableType:
-            left = self._window - (monotonic() - started)
-            spinner.update(text=f"measuring, {math.ceil(left)} s left" if left > 0 else "waiting for the answer")
-            return spinner if isinstance(self._deployer, StreamerClient) else Group(rates_of(self._deployer), spinner)
-
-        with Live(console=self._errors, get_renderable=look, transient=True, refresh_per_second=8):
-            yield
-
-
-def _table(one: Round, listed: tuple[Observation, ...], width: int) -> Table:
-    """Target against observed for the `listed` apps; names are cut to keep within `width` columns, numbers never."""
-    from rich.table import Table
-    from rich.text import Text
-
-    metric = one.result.metric
-    headings = ["app", "target fps", "observed", f"predicted {metric}", "at observed"]
-    choices = {choice.app_id: choice for choice in one.result.choices}
-    rows = [_cells(seen, getattr(choices[seen.app_id], metric), getattr(seen, metric)) for seen in listed]
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for heading, needed in zip(headings, widths, strict=True):
-        table.add_column(heading, justify="right", no_wrap=True, min_width=needed)
-        if heading == "app":
-            left = max(8, width - sum(widths) - len(widths))
-            table.add_column("name", max_width=left, no_wrap=True, overflow="ellipsis")
-    for seen, (app_id, *numbers) in zip(listed, rows, strict=True):
-        table.add_row(app_id, Text(seen.name or ""), *numbers)
-    return table
-
-
-def _cells(seen: Observation, target: float, observed: float) -> list[str]:
-    return [str(seen.app_id), f"{seen.target_fps:g}", f"{seen.observed_fps:.4g}", f"{target:.4f}", f"{observed:.4f}"]

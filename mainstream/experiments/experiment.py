@@ -20,11 +20,12 @@ from mainstream.experiments.points import Point
 from mainstream.experiments.versions import Solved, Version, Workbench
 from mainstream.files import naming
 from mainstream.formats.sweep import SweepRow
+from mainstream.history import Round
 from mainstream.io import SolveOptions
 from mainstream.problem import App, FloatArray
 from mainstream.ranges import POSITIVE, Range
 from mainstream.schedule import Result
-from mainstream.scheduler import Round, Scheduler
+from mainstream.scheduler import Scheduler
 from mainstream.streamer.deployer import Deployer
 
 Runtime = Callable[[], AbstractContextManager[Deployer]]
@@ -150,13 +151,13 @@ class Plan:
                 except InfeasibleError:
                     yield row
                     continue
-                round_ = measured = None
+                round_ = None
                 if runtime is not None:
                     try:
-                        round_, measured = _run(workload, solved, budget, runtime)
+                        round_ = _run(workload, solved, budget, runtime)
                     except DeployError as error:
                         raise DeployError(f"workload {point.id}, {name}: {error}") from None
-                yield _filled(replace(row, capacity=point.model.capacity), point.apps, solved, round_, measured)
+                yield _filled(replace(row, capacity=point.model.capacity), point.apps, solved, round_)
 
 
 OWN: Final = Budget("own", math.nan, False)
@@ -203,35 +204,18 @@ def _all_rows(plan: Plan, point: Point, wanted: Sequence[tuple[str, int, str, st
     return list(plan.rows(point, wanted))
 
 
-def _run(workload: Workbench, solved: Solved, budget: float, runtime: Runtime) -> tuple[Round, float | None]:
-    """Run a schedule once: what came of it, and the measured compute, milliseconds of a core a second."""
+def _run(workload: Workbench, solved: Solved, budget: float, runtime: Runtime) -> Round:
+    """Run a schedule once: what came of it."""
     apps, video = workload.restricted(solved.restriction)
     how: dict[str, Any] = {**workload.what, **workload.how, "mode": solved.restriction.mode}
     if solved.result.method in ("greedy", "greedy-released"):
         how["method"] = solved.result.method
     with runtime() as deployer:
         scheduler = Scheduler(apps, workload.model, video, deployer=deployer, max_rounds=1, **how)
-        history = scheduler.run(budget)
-        return history[0], _compute(deployer)
+        return scheduler.run(budget)[0]
 
 
-def _compute(deployer: Deployer) -> float | None:
-    """Milliseconds of a core a second in all parts, of a runtime of our own that has run one plan; else None."""
-    registry = getattr(deployer, "registry", None)
-    if registry is None:
-        return None
-    spent = sum(
-        sample.value
-        for metric in registry.collect()
-        for sample in metric.samples
-        if sample.name == "mainstream_compute_seconds_total"
-    )
-    return float(1000 * spent / deployer.window_s)  # type: ignore[attr-defined]  # a LocalRunner, which has both
-
-
-def _filled(
-    row: SweepRow, apps: Sequence[App], solved: Solved, round_: Round | None, measured: float | None
-) -> SweepRow:
+def _filled(row: SweepRow, apps: Sequence[App], solved: Solved, round_: Round | None) -> SweepRow:
     """The row with all figures of a schedule."""
     result = solved.result if round_ is None else round_.result
     schedule = result.schedule
@@ -260,9 +244,9 @@ def _filled(
         stem_cost=stem,
         tail_cost=float(schedule.tail_cost.sum()),
         rates="target" if round_ is None else "observed",
-        observed_objective=None if round_ is None else _objective(scores[result.metric], apps, result.aggregate),
-        observed_cost=None if round_ is None else round_.observed_cost,
-        measured_compute=measured,
+        objective_at_observed=None if round_ is None else _objective(scores[result.metric], apps, result.aggregate),
+        cost_at_observed=None if round_ is None else round_.predicted_cost_at_observed,
+        measured_compute=None if round_ is None else round_.measured_compute,
         runtime_s=solved.result.runtime_s,
         nodes=solved.result.nodes,
         num_frozen=tuple(schedule.num_frozen.tolist()),
@@ -280,7 +264,7 @@ def _scores(result: Result, round_: Round | None) -> Mapping[str, FloatArray]:
     if round_ is not None:
         rows = np.flatnonzero(schedule.admitted)
         for name, values in scores.items():
-            seen = [getattr(one, name) for one in round_.apps]
+            seen = [getattr(one, f"predicted_{name}") for one in round_.apps]
             values[rows] = [math.nan if one is None else one for one in seen]
     return scores
 

@@ -59,7 +59,7 @@ class SweepRow:
         Milliseconds a second of all cores of the profile's device; None where it is not known, or the unit another.
     rates : str
         "target", or "observed" where a runtime has run the schedule.
-    observed_objective, observed_cost : float or None
+    objective_at_observed, cost_at_observed : float or None
         What the event model and the cost model say of the observed rates.
     measured_compute : float or None
         Milliseconds of a core a second that the parts took, measured.
@@ -96,8 +96,8 @@ class SweepRow:
     tail_cost: float | None = None
     capacity: float | None = None
     rates: str = ""
-    observed_objective: float | None = None
-    observed_cost: float | None = None
+    objective_at_observed: float | None = None
+    cost_at_observed: float | None = None
     measured_compute: float | None = None
     runtime_s: float | None = None
     nodes: int | None = None

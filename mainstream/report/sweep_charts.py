@@ -218,7 +218,9 @@ class _Charts:
     def _observed(self) -> list[Chart]:
         seen = [row for row in self._rows if row.rates == "observed"]
 
-        def cloud(key: str, title: str, label: str, of: Callable[[SweepRow], Iterable[tuple[float, float]]]) -> Chart:
+        def cloud(
+            key: str, title: str, axes: tuple[str, str], of: Callable[[SweepRow], Iterable[tuple[float, float]]]
+        ) -> Chart:
             def points(version: str) -> tuple[Point, ...]:
                 pairs = [
                     Point(x, y, f"workload {row.id}, budget {row.asked}")
@@ -228,7 +230,6 @@ class _Charts:
                 ]
                 return _thinned(pairs)
 
-            axes = (f"predicted {label}", f"observed {label}")
             return Chart(f"{self._prefix}{key}", title, *axes, "points", self._each(points))
 
         def compute(row: SweepRow) -> list[tuple[float, float]]:
@@ -236,17 +237,27 @@ class _Charts:
             return [(row.cost or 0.0, row.measured_compute or 0.0)] if known else []
 
         def objective(row: SweepRow) -> list[tuple[float, float]]:
-            return [] if row.observed_objective is None else [(row.objective or 0.0, row.observed_objective)]
+            return [] if row.objective_at_observed is None else [(row.objective or 0.0, row.objective_at_observed)]
 
         return [
             cloud(
                 "observed-rates",
                 "Frame rates: target and observed",
-                "rate (fps)",
+                ("target rate (fps)", "observed rate (fps)"),
                 lambda row: zip(row.target_fps, row.observed_fps, strict=True),
             ),
-            cloud("observed-compute", "Compute: predicted and measured", "compute (ms per second)", compute),
-            cloud("observed-objective", "Objective: at target and at observed rates", self._metric, objective),
+            cloud(
+                "observed-compute",
+                "Compute: predicted and measured",
+                ("predicted compute (ms per second)", "measured compute (ms per second)"),
+                compute,
+            ),
+            cloud(
+                "observed-objective",
+                "Objective: predicted at target and at observed rates",
+                (f"{self._metric}, at target rates", f"{self._metric}, at observed rates"),
+                objective,
+            ),
         ]
 
     def _time(self) -> list[Chart]:

@@ -84,14 +84,24 @@ class Compute(Description):
         if not isinstance(given, dict) or list(given) != ["compute"]:
             raise ProblemError(f"got {shown(given)}; it has to be an object with 'compute'")
         compute = cls.of(given["compute"], where="compute")
-        if len(compute.parts) != len(plan.subnets):
-            raise ProblemError(f"it tells of {len(compute.parts)} parts, the plan has {len(plan.subnets)}")
-        for place, part in enumerate(compute.parts):
+        compute.check(plan)
+        return compute
+
+    def check(self, plan: NetPlan) -> None:
+        """Refuse what cannot be of this plan, or cannot be at all.
+
+        Raises
+        ------
+        ProblemError
+            The parts are not those of the plan, or took more than there is.
+        """
+        if len(self.parts) != len(plan.subnets):
+            raise ProblemError(f"it tells of {len(self.parts)} parts, the plan has {len(plan.subnets)}")
+        for place, part in enumerate(self.parts):
             if part.net_id != place:
                 raise ProblemError(f"it tells of net {part.net_id} in place {place}; the order is that of the plan")
             with naming(f"net {place}"):
-                _check_possible(part, compute.window_s)
-        return compute
+                _check_possible(part, self.window_s)
 
 
 def asks_compute(request: bytes) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from mainstream.description import shown
-from mainstream.errors import DeployError
+from mainstream.errors import DeployError, ProblemError
 from mainstream.ranges import NON_NEGATIVE
 from mainstream.streamer.compute import Compute
 from mainstream.streamer.plan import NetPlan
@@ -27,7 +27,7 @@ class Observed(dict[int, float]):
     Raises
     ------
     DeployError
-        The apps are not those of the plan, or a rate is no finite number of at least 0.
+        The apps or the parts are not those of the plan, or a rate is no finite number of at least 0.
     """
 
     def __init__(
@@ -49,6 +49,11 @@ class Observed(dict[int, float]):
         for app, rate in rates.items():
             if not NON_NEGATIVE.holds(rate):
                 raise DeployError(f"app {app}: observed rate {shown(rate)}; it has to be {NON_NEGATIVE.words()}")
+        if compute is not None:
+            try:
+                compute.check(plan)
+            except ProblemError as error:
+                raise DeployError(f"compute: {error}") from None
         super().__init__({app: float(rates[app]) for app in wanted})
         self.plan = plan
         self.compute = compute

@@ -124,6 +124,8 @@ class NetPlan:
     names : mapping of int to str
         Number on the wire -> `app_id`, where that is text. The wire has numbers only, so a plan that was read from a
         request has none.
+    layers : tuple of (int, int)
+        The layers of each part, from the first to before the second; a plan that was read from a request has none.
 
     Raises
     ------
@@ -133,6 +135,7 @@ class NetPlan:
 
     subnets: tuple[Subnet, ...]
     names: Mapping[int, str] = field(default_factory=dict, compare=False)
+    layers: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not self.subnets:
@@ -181,7 +184,7 @@ class NetPlan:
         """The same with whole rates, for a Streamer that reads `target_fps` as an integer: max(1, floor(r))."""
         whole = ({"target_fps": float(max(1, math.floor(part.target_fps)))} for part in self.subnets)
         parts = tuple(part.model_copy(update=new) for part, new in zip(self.subnets, whole, strict=True))
-        return NetPlan(parts, self.names)
+        return replace(self, subnets=parts)
 
     def to_json(self) -> str:
         """The request to send, an object a line; :meth:`from_json` reads it back, equal."""
@@ -250,9 +253,11 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
     sharing = result.mode != "no-sharing"
     size = {"channels": model.channels, **_frame(model)}
     parts: list[Subnet] = []
+    layers: list[tuple[int, int]] = []
 
     def add(start: int, stop: int, parent_id: int, fps: float, choice: Choice, *, shared: bool) -> None:
         app = _owner(choice, described)
+        layers.append((start, stop))
         called = app.app_id if isinstance(app.app_id, str) else app.name
         own = {} if shared else {"x_vote": choice.x_vote, "event_class": app.event_class, "name": called or None}
         parts.append(
@@ -283,7 +288,8 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
                 _has_own_layers(choice, model)
                 add(stop, model.total_layers, parent_id, choice.target_fps, choice, shared=False)
         behind = [choice for choice in behind if choice.num_frozen > stop]
-    return NetPlan(tuple(parts), {number: name for name, number in numbers.items() if isinstance(name, str)})
+    names = {number: name for name, number in numbers.items() if isinstance(name, str)}
+    return NetPlan(tuple(parts), names, tuple(layers))
 
 
 def _numbers_on_the_wire(app_ids: Iterable[int | str]) -> dict[int | str, int]:

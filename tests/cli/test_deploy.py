@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 from support.old_streamer import OldStreamer, Plan, share
+from support.spinning import Spinning, write_spinning
 from support.terminal import COMMAND, on_terminal
 
-from mainstream import Scheduler, solve
-from mainstream.io import load_problem, save_problem
-from mainstream.streamer import NetPlan, net_plan
+from mainstream import App, Model, Scheduler, Video, solve
+from mainstream.io import Problem, load_problem, load_profile, save_problem
+from mainstream.streamer import LocalRunner, NetPlan, Server, net_plan
 
 PROBLEMS = Path(__file__).parents[2] / "data" / "problems"
 TINY = PROBLEMS / "tiny.yaml"
 DEAD = "tcp://127.0.0.1:9"
+HEADINGS = ["layers", "app", "frames", "measured", "ms", "predicted", "ms", "factor"]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -130,20 +132,33 @@ def test_deploy_shows_the_rounds_until_target_and_observed_agree(deployable: Pat
         tree = str(net_plan(one.result, problem.apps, problem.model)).splitlines()
         assert lines[start + 1 : start + 1 + len(tree)] == tree
         table = lines[start + 1 + len(tree) :]
-        assert table[0].split() == ["app", "name", "target", "fps", "observed", "predicted", "f1", "at", "observed"]
+        assert table[0].split() == [
+            "app",
+            "name",
+            "target",
+            "fps",
+            "observed",
+            "predicted",
+            "f1",
+            "at",
+            "observed",
+            "fps",
+        ]
         for row, seen, choice in zip(table[1:], one.apps, one.result.choices, strict=False):
-            cells = [f"{seen.target_fps:g}", f"{seen.observed_fps:.4g}", f"{choice.f1:.4f}", f"{seen.f1:.4f}"]
+            cells = [f"{seen.target_fps:g}", f"{seen.observed_fps:.4g}", f"{choice.f1:.4f}", f"{seen.predicted_f1:.4f}"]
             assert row.split() == [str(seen.app_id), seen.name, *cells]
-        assert table[1 + len(one.apps)] == (
-            f"cost       predicted {one.target_cost:.6g}, at observed {one.observed_cost:.6g} ms/s "
-            f"({one.deviation:+.1%}), budget {one.budget:.6g}"
-        )
+        assert table[1 + len(one.apps) :][:3] == [
+            f"cost       predicted {one.predicted_cost:.6g} ms/s, at the observed rates "
+            f"{one.predicted_cost_at_observed:.6g} ({one.deviation:+.1%})",
+            f"budget     {one.budget:.6g} ms/s",
+            "compute    not measured: this Streamer does not tell it",
+        ]
 
 
 def test_deploy_says_why_it_ended(deployable: Path) -> None:
     with OldStreamer(share(0.05)) as server:
         lines = printed("deploy", deployable, "--streamer", server.address).splitlines()
-    assert lines[-1] == "ended      observed cost is below the cheapest schedule's, after 1 round"
+    assert lines[-1] == "ended      the cost of the observed rates is below the cheapest schedule's, after 1 round"
     assert len(server.plans) == 1
 
 
@@ -152,7 +167,7 @@ def test_once_is_one_round_and_json_saves_it(deployable: Path, tmp_path: Path) -
     with OldStreamer(share(0.6)) as server:
         shown = printed("deploy", deployable, "--streamer", server.address, "--once", "--json", saved).splitlines()
     assert len(server.plans) == 1
-    assert "(-40.0%)" in shown[-1]
+    assert "(-40.0%)" in shown[-3]
     history = json.loads(saved.read_text())
     assert [one["budget"] for one in history["rounds"]] == [20]
 
@@ -214,11 +229,105 @@ def test_retries_and_timeout_reach_the_client(deployable: Path) -> None:
         (["--timeout", "inf"], "command line: timeout_s: got inf; it has to be a number of seconds above 0, up to 1e6"),
         (["--retries", "-1"], "command line: retries: got -1; it has to be a whole number, 0 or more"),
         (["--budget", "lots"], "command line: budget: got 'lots'; it has to be a finite number above 0"),
+        (
+            ["--dry-run", "--save-profile", "p.json"],
+            "command line: --dry-run measures nothing; leave --save-profile out",
+        ),
         (["--dry-run", "--json", "-"], "command line: --dry-run prints the plan and has no rounds to save"),
     ],
 )
 def test_wrong_arguments_are_one_line(deployable: Path, arguments: list[str], message: str) -> None:
     assert refused("deploy", deployable, *arguments).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "message"),
+    [
+        ("--save-profile", ".", "cannot be written: is a directory; name a file"),
+        ("--save-profile", "/proc/p.json", "cannot be written: no such file or directory"),
+        ("--json", "no/p.json", "cannot be written: there is no folder "),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_runs(
+    deployable: Path, flag: str, name: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    with OldStreamer() as server:
+        said = refused("deploy", deployable, "--streamer", server.address, flag, path)
+    assert said.startswith(f"{path}: {message}")
+    assert server.plans == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_measured_compute_there_is_no_profile_to_save(deployable: Path, tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+    path.write_text("as it was")
+    with OldStreamer() as server:
+        done = run("deploy", deployable, "--streamer", server.address, "--save-profile", path)
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[-1] == "ended      converged, after 1 round"
+    assert done.stderr.splitlines()[-1] == (
+        f"mainstream: {path}: not written, the profile was not corrected: compute was not measured: this Streamer does "
+        "not tell it"
+    )
+    assert path.read_text() == "as it was"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_measured_compute_is_shown_by_part_and_the_corrected_profile_is_saved(tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="needs the extra run")
+    seconds = [0.0005, 0.001, 0.0015]
+    write_spinning(tmp_path / "net.json", ["in", "two", "four", "out"], seconds)
+    apps = [
+        App(
+            app_id=i,
+            accuracies={0: 0.9, 2: 0.85, 4: 0.8},
+            event_length_ms=500,
+            model_path=dict.fromkeys((0, 2, 4), "net.json"),
+        )
+        for i in ("door", 7)
+    ]
+    true = [1000 * seconds[k // 2] / 2 for k in range(6)]
+    names = {0: "in", 2: "two", 4: "four", 6: "out"}
+    size = {"height": 8, "width": 8, "unit": "ms"}
+    wrong = Model(total_layers=6, layer_latencies=[2.5 * x for x in true], frozen_layer_names=names, **size)
+    problem = tmp_path / "problem.yaml"
+    save_problem(Problem(apps=tuple(apps), model=wrong, video=Video(stream_fps=20), budget=70), problem)
+    source = "test://?fps=20&width=16&height=16"
+    with (
+        LocalRunner(source, tmp_path, window_s=3, engine=Spinning(), paced=False) as runner,
+        Server(runner, "tcp://127.0.0.1:*") as server,
+    ):
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        to = ["--streamer", server.address, "--save-profile", tmp_path / "profile.json"]
+        done = run("deploy", problem, *to, "--json", tmp_path / "rounds.json")
+        runner.close()
+        thread.join()
+    assert done.returncode == 0, done.stderr
+    rounds = json.loads((tmp_path / "rounds.json").read_text())["rounds"]
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1] == f"ended      converged, after {len(rounds)} rounds"
+    heads = [i for i, line in enumerate(lines) if line.split() == HEADINGS]
+    assert len(heads) == len(rounds) >= 2
+    for head, one in zip(heads, rounds, strict=True):
+        measured = one["measured"]
+        assert lines[head - 1] == (
+            f"compute    measured {one['measured_compute']:.6g} ms/s, {measured['factor']:.3f} of what was predicted"
+        )
+        for line, part in zip(lines[head + 1 :], measured["parts"], strict=False):
+            each = 1000 / part["runs"]
+            figures = [part["measured_core_s"] * each, part["predicted_core_s"] * each, part["factor"]]
+            owner = "shared" if part["app_id"] is None else part["app_id"]
+            assert line.split() == [
+                *f"{part['start']} to {part['stop']} {owner} {part['runs']}".split(),
+                *(f"{x:.3f}" for x in figures),
+            ]
+    assert rounds[0]["measured"]["factor"] == pytest.approx(0.4, rel=0.3)
+    saved = load_profile(tmp_path / "profile.json")
+    assert all(x * 0.99 <= latency <= 1.5 * x for x, latency in zip(true, saved.layer_latencies, strict=True))
+    assert saved.frozen_layer_names == wrong.frozen_layer_names
 
 
 @pytest.mark.parametrize("command", ["plan", "deploy"])

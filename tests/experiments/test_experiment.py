@@ -334,8 +334,8 @@ def test_a_streamer_s_rates_are_what_counts(tmp_path: Path) -> None:
     for row in rows:
         assert row.rates == "observed" and row.measured_compute is None
         assert row.observed_fps == tuple(fps / 2 for fps in row.target_fps)
-        assert row.observed_cost == pytest.approx((row.cost or 0) / 2)
-        assert row.observed_objective == pytest.approx(row.f1)
+        assert row.cost_at_observed == pytest.approx((row.cost or 0) / 2)
+        assert row.objective_at_observed == pytest.approx(row.f1)
         assert row.f1 != pytest.approx(row.objective)  # not always less: fewer frames raise fewer false alarms, too
         assert row.fnr == pytest.approx(1 - (row.recall or 0))
 
@@ -385,5 +385,5 @@ def test_a_runtime_of_our_own_tells_what_the_compute_was(tmp_path: Path) -> None
     assert [len(row.observed_fps) for row in rows] == [1, 2]
     for row in rows:
         assert row.observed_fps == pytest.approx(row.target_fps, rel=0.2)
-        assert row.observed_cost == pytest.approx(row.cost, rel=0.2)
+        assert row.cost_at_observed == pytest.approx(row.cost, rel=0.2)
         assert 0.1 < (row.measured_compute or 0) < 2000  # milliseconds a second, on two cores

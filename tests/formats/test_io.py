@@ -13,6 +13,7 @@ import pytest
 from support.results import result, schedule
 
 from mainstream import ProblemError
+from mainstream.files import check_target, write_text
 from mainstream.io import (
     Curve,
     Problem,
@@ -357,3 +358,28 @@ def test_the_problems_of_the_project_load(path: Path) -> None:
     known = problem.model.chokepoints
     assert all(f in known for app in problem.apps for f in app.accuracies)
     assert problem.budget
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "is a directory; name a file"),
+        ("no/file.json", "there is no folder "),
+        ("x" * 300, "file name too long"),
+        ("x" * 250, "file name too long"),  # the file itself would do, but not what is written beside it
+        ("/proc/file.json", "no such file or directory"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_known_before(tmp_path: Path, name: str, message: str) -> None:
+    for check in (check_target, lambda path: write_text(path, "text")):
+        with pytest.raises(ProblemError) as caught:
+            check(tmp_path / name)
+        assert str(caught.value).startswith(f"{tmp_path / name}: cannot be written: {message}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_can_be_written_to_stays_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "there.json").write_text("as it was")
+    for name in ("there.json", "new.json", "/dev/null"):
+        check_target(tmp_path / name)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("there.json", "as it was")]

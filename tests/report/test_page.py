@@ -57,7 +57,7 @@ def row(version: str, apps: int, asked: str, workload: int) -> SweepRow:
         stem_cost=0.3 * budget,
         tail_cost=0.6 * budget,
         rates="observed",
-        observed_objective=objective - 0.01,
+        objective_at_observed=objective - 0.01,
         measured_compute=0.8 * budget,
         runtime_s=0.001 * (v + 1) * apps,
         num_frozen=(0,) * apps,

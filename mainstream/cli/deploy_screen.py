@@ -1,0 +1,162 @@
+"""What ``mainstream deploy`` shows: each plan, the wait, the round that came of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from mainstream.cli.rates import rates_of
+from mainstream.correction import LARGEST_FACTOR, LEAST_RUNS, MeasuredPart
+from mainstream.history import Observation, Round
+from mainstream.result_text import LISTED
+from mainstream.streamer import NetPlan, Observed, StreamerClient
+
+if TYPE_CHECKING:
+    from mainstream.streamer import LocalRunner
+
+
+class Shown:
+    """A deployer that shows each plan, the wait for its rates, and the round that came of it.
+
+    Parameters
+    ----------
+    out : Console or None
+        None shows the wait only.
+    """
+
+    def __init__(
+        self,
+        deployer: LocalRunner | StreamerClient,
+        out: Console | None,
+        errors: Console,
+        window: float,
+        unit: str,
+        *,
+        integer_fps: bool,
+    ) -> None:
+        self._deployer = deployer
+        self._integer_fps = integer_fps
+        self._out = out
+        self._errors = errors
+        self._window = window
+        self._unit = unit
+        self.rounds = 0
+
+    def deploy(self, plan: NetPlan) -> Observed:
+        self.rounds += 1
+        if self._integer_fps:
+            plan = plan.with_integer_fps()
+        if self._out is not None:
+            self._out.print(f"round {self.rounds}")
+            self._out.print(plan.tree())
+        with self._waiting():
+            return self._deployer.deploy(plan)
+
+    def round(self, one: Round) -> None:
+        if self._out is None:
+            return
+        self._out.print(_table(one, one.apps[:LISTED], self._out.width))
+        if len(one.apps) > LISTED:
+            self._out.print(f"... and {len(one.apps) - LISTED:,} more apps")
+        if one.result.left_out:
+            self._out.print(f"left out   {len(one.result.left_out):,} optional apps")
+        self._out.print(
+            f"cost       predicted {one.predicted_cost:.6g}{self._unit}, at the observed rates "
+            f"{one.predicted_cost_at_observed:.6g} ({one.deviation:+.1%})",
+            f"budget     {one.budget:.6g}{self._unit}",
+            sep="\n",
+        )
+        if one.measured is None:
+            self._out.print(f"compute    not measured: {one.unmeasured}", markup=False)
+            return
+        about = f"; {why_uncorrected(one)}" if one.factor is None else f", {one.factor:.3f} of what was predicted"
+        self._out.print(f"compute    measured {one.measured.compute:.6g} ms/s{about}")
+        self._out.print(_parts(one.measured.parts[:LISTED]))
+        if len(one.measured.parts) > LISTED:
+            self._out.print(f"... and {len(one.measured.parts) - LISTED:,} more parts")
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        if not self._errors.is_terminal:
+            self._errors.print(f"waiting for the observed rates, about {self._window:g} s")
+            yield
+            return
+        started = monotonic()
+        spinner = Spinner("line")
+
+        def look() -> RenderableType:
+            left = self._window - (monotonic() - started)
+            spinner.update(text=f"measuring, {math.ceil(left)} s left" if left > 0 else "waiting for the answer")
+            return spinner if isinstance(self._deployer, StreamerClient) else Group(rates_of(self._deployer), spinner)
+
+        with Live(console=self._errors, get_renderable=look, transient=True, refresh_per_second=8):
+            yield
+
+
+def _table(round_: Round, listed: tuple[Observation, ...], width: int) -> Table:
+    """Target against observed for the `listed` apps; names are cut to keep within `width` columns, numbers never."""
+    metric = round_.result.metric
+    headings = ["app", "target fps", "observed", f"predicted {metric}", "at observed fps"]
+    choices = {choice.app_id: choice for choice in round_.result.choices}
+    rows = [
+        _cells(seen, getattr(choices[seen.app_id], metric), getattr(seen, f"predicted_{metric}")) for seen in listed
+    ]
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for heading, needed in zip(headings, widths, strict=True):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=needed)
+        if heading == "app":
+            left = max(8, width - sum(widths) - len(widths))
+            table.add_column("name", max_width=left, no_wrap=True, overflow="ellipsis")
+    for seen, (app_id, *numbers) in zip(listed, rows, strict=True):
+        table.add_row(app_id, Text(seen.name or ""), *numbers)
+    return table
+
+
+def _cells(seen: Observation, at_target: float, at_observed: float) -> list[str]:
+    return [
+        str(seen.app_id),
+        f"{seen.target_fps:g}",
+        f"{seen.observed_fps:.4g}",
+        f"{at_target:.4f}",
+        f"{at_observed:.4f}",
+    ]
+
+
+def _parts(parts: tuple[MeasuredPart, ...]) -> Table:
+    """What each part took a frame, beside the profile, and the factor by which that is corrected there."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for heading in ("layers", "app", "frames", "measured ms", "predicted ms", "factor"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for part in parts:
+        each = 1000 / part.runs if part.runs else 0.0
+        predicted = "" if part.predicted_core_s is None else f"{part.predicted_core_s * each:.3f}"
+        table.add_row(
+            f"{part.start} to {part.stop}",
+            "shared" if part.app_id is None else Text(str(part.app_id)),
+            str(part.runs),
+            f"{part.measured_core_s * each:.3f}",
+            predicted,
+            "" if part.factor is None else f"{part.factor:.3f}",
+        )
+    return table
+
+
+def why_uncorrected(one: Round) -> str:
+    """Why the profile was not corrected by what a round measured."""
+    if one.measured is None:
+        return f"compute was not measured: {one.unmeasured}"
+    if all(part.predicted_core_s is None for part in one.measured.parts):
+        return "the unit of the profile is not ms"
+    return (
+        f"no part ran {LEAST_RUNS} times and took 1/{LARGEST_FACTOR:g} to {LARGEST_FACTOR:g} times what was predicted"
+    )

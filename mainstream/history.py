@@ -1,0 +1,193 @@
+"""What the closed loop did: its rounds, what each of them observed and measured, and why there were no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from mainstream.correction import MeasuredPart
+from mainstream.problem import Model
+from mainstream.schedule import Result
+
+Reason = Literal[
+    "converged",
+    "max rounds",
+    "budget seen before",
+    "schedule seen before",
+    "observed rates are 0",
+    "the cost of the observed rates is below the cheapest schedule's",
+    "no schedule fits the budget by what was measured",
+]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One app in one round.
+
+    Attributes
+    ----------
+    app_id : int or str
+    num_frozen : int
+    target_fps, observed_fps : float
+        Frames a second that it should analyse, and did.
+    predicted_recall : float
+        By the event model at the observed rate, no more than the stream's; all three are 0 where it is 0.
+    predicted_precision, predicted_f1 : float or None
+        None without false positive rates and event frequency.
+    name : str or None
+    """
+
+    app_id: int | str
+    num_frozen: int
+    target_fps: float
+    observed_fps: float
+    predicted_recall: float
+    predicted_precision: float | None
+    predicted_f1: float | None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The compute that a schedule took.
+
+    Attributes
+    ----------
+    window_s : float
+        Seconds for which it was measured.
+    parts : tuple of MeasuredPart
+        In the order of the net plan.
+    """
+
+    window_s: float
+    parts: tuple[MeasuredPart, ...]
+
+    @property
+    def compute(self) -> float:
+        """Milliseconds of a core a second."""
+        return 1000 * sum(part.measured_core_s for part in self.parts) / self.window_s
+
+    @property
+    def factor(self) -> float | None:
+        """Measured over predicted, of all parts together that count for a correction; None where none does."""
+        counted = [part for part in self.parts if part.factor is not None]
+        predicted = sum(part.predicted_core_s or 0.0 for part in counted)
+        return sum(part.measured_core_s for part in counted) / predicted if predicted else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts."""
+        parts = [{**asdict(part), "factor": part.factor} for part in self.parts]
+        return {"window_s": self.window_s, "factor": self.factor, "parts": parts}
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """One time round the loop.
+
+    Attributes
+    ----------
+    budget : float
+        Compute a second that was allowed.
+    result : Result
+        The schedule that ran.
+    predicted_cost, predicted_cost_at_observed : float
+        Compute a second that the cost model predicts at the rates that were sent, and at those observed.
+    apps : tuple of Observation
+        In the order of the result's choices.
+    measured : Measurement or None
+        The compute, measured.
+    unmeasured : str or None
+        Why there is no `measured`.
+    """
+
+    budget: float
+    result: Result
+    predicted_cost: float
+    predicted_cost_at_observed: float
+    apps: tuple[Observation, ...]
+    measured: Measurement | None
+    unmeasured: str | None
+
+    @property
+    def observed(self) -> dict[int | str, float]:
+        """`app_id` -> observed frames a second."""
+        return {app.app_id: app.observed_fps for app in self.apps}
+
+    @property
+    def measured_compute(self) -> float | None:
+        """Milliseconds of a core a second; None where it was not measured."""
+        return None if self.measured is None else self.measured.compute
+
+    @property
+    def factor(self) -> float | None:
+        """Measured compute over predicted; None where they cannot be compared."""
+        return None if self.measured is None else self.measured.factor
+
+    @property
+    def deviation(self) -> float:
+        """How far the rates are off: the predicted cost of those observed less that of those sent, as a share of it."""
+        return (self.predicted_cost_at_observed - self.predicted_cost) / self.predicted_cost
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts."""
+        return {
+            "budget": self.budget,
+            "predicted_cost": self.predicted_cost,
+            "predicted_cost_at_observed": self.predicted_cost_at_observed,
+            "measured_compute": self.measured_compute,
+            "measured": None if self.measured is None else self.measured.to_dict(),
+            "unmeasured": self.unmeasured,
+            "apps": [asdict(app) for app in self.apps],
+            "result": self.result.to_dict(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """All rounds, and why there were no more.
+
+    Attributes
+    ----------
+    rounds : tuple of Round
+    reason : str
+        One of :data:`Reason`.
+    profile : Model
+        The profile, corrected by all that was measured; the one that was given where nothing was.
+    """
+
+    rounds: tuple[Round, ...]
+    reason: Reason
+    profile: Model
+
+    def __len__(self) -> int:
+        return len(self.rounds)
+
+    def __iter__(self) -> Iterator[Round]:
+        return iter(self.rounds)
+
+    def __getitem__(self, place: int) -> Round:
+        return self.rounds[place]
+
+    def __str__(self) -> str:
+        lines = [f"round {k}: {_line(one)}" for k, one in enumerate(self.rounds, start=1)]
+        return "\n".join([*lines, f"ended: {self.reason}"])
+
+    @property
+    def converged(self) -> bool:
+        """Whether the last round's rates, and its compute where that was measured, were near what was predicted."""
+        return self.reason == "converged"
+
+    def to_json(self) -> str:
+        """The history as JSON text."""
+        plain = {"reason": self.reason, "rounds": [one.to_dict() for one in self.rounds]}
+        return json.dumps(plain, indent=1, allow_nan=False)
+
+
+def _line(one: Round) -> str:
+    compute = "not measured" if one.measured_compute is None else f"measured {one.measured_compute:.6g} ms/s"
+    return (
+        f"budget {one.budget:.6g}, compute {compute}, cost predicted {one.predicted_cost:.6g}, "
+        f"at the observed rates {one.predicted_cost_at_observed:.6g} ({one.deviation:+.1%})"
+    )
