@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,12 +12,17 @@ from mainstream.cli.package import estimate, parameters
 from mainstream.cli.packages import StoreUrl
 from mainstream.description import Description, nearest, shown
 from mainstream.errors import ProblemError
+from mainstream.problem import canonical
 from mainstream.ranges import Positive, Probability
 
 if TYPE_CHECKING:
     from mainstream.formats.package import Estimate, Package
     from mainstream.store.store import Store
     from mainstream.store.version import Version
+
+
+_OF_SCORES: Final = ("correlation", "correlation_fps", "accuracy_spread", "seen")
+"""Event parameters that labels alone do not tell."""
 
 
 class _Numbers(Description):
@@ -50,6 +55,12 @@ def command(
     threshold: Annotated[
         float, typer.Option(metavar="NUMBER", help="Scores in CSV that reach this are positive decisions.")
     ] = 0.5,
+    num_frozen: Annotated[
+        int | None,
+        typer.Option(
+            help="Which of the package's models decided; needed where it has more than one.", show_default=False
+        ),
+    ] = None,
     event_class: Annotated[
         str | None,
         typer.Option(
@@ -62,10 +73,13 @@ def command(
 
     A package in a store gets a next version with them. So does one in a folder when --store is given.
 
-    Event length and frequency come from the labels alone, the correlation between successive analysed frames from the
-    model's outputs. Each comes with its interval of 95 %.
+    Event lengths and frequency come from the labels alone; the correlation between successive analysed frames, and how
+    much events differ in accuracy, from the model's outputs. Each comes with its interval of 95 %. Where it is known
+    which of the package's models decided, what it did on these frames is kept, too: a problem with the package then
+    has its curve corrected by it.
     """
     from mainstream.formats.calibration_files import read_labels, read_scores
+    from mainstream.formats.package import Seen
     from mainstream.trainer.calibration import calibrate
 
     numbers = _Numbers.of({"fps": fps, "threshold": threshold}, where="command line")
@@ -77,8 +91,12 @@ def command(
     found = calibrate(frames, events, numbers.fps, *decisions)
     measured = found.events
     if scores is None and described.events is not None:
-        kept = {key: getattr(described.events, key) for key in ("correlation", "correlation_fps")}
+        kept = {key: getattr(described.events, key) for key in _OF_SCORES}
         measured = measured.model_copy(update=kept)
+    decided = _model(described, num_frozen)
+    if scores is not None and decided is not None:
+        seen = Seen(num_frozen=decided, accuracy=found.accuracy, false_positive_rate=found.false_positive_rate)
+        measured = measured.model_copy(update={"seen": seen})
     place.save(described.model_copy(update={"events": measured, "event_class": event}))
 
     typer.echo(f"{'events':<18}{measured.events:,} in {len(frames):,} frames, {found.cut_off} of them cut off")
@@ -148,6 +166,16 @@ def _event(package: Package, given: str | None) -> str:
     if event not in package.classes:
         raise ProblemError(f"--event-class {shown(event)} is no class; {nearest(event, package.classes)}")
     return event
+
+
+def _model(package: Package, given: int | None) -> int | None:
+    """Which of the package's models decided; None where that is not known."""
+    if given is None:
+        return next(iter(package.models)) if len(package.models) == 1 else None
+    own = [f for f in package.models if canonical(f) == canonical(given)]
+    if not own:
+        raise ProblemError(f"--num-frozen {given}: the package has no such model; allowed: {shown([*package.models])}")
+    return own[0]
 
 
 def _beside(heading: str, found: Estimate | None, curve: Mapping[int, float] | None) -> None:

@@ -57,6 +57,11 @@ def parameters(events: Events) -> Iterator[tuple[str, str]]:
         yield "correlation", "not measured"
     else:
         yield "correlation", f"{estimate(events.correlation)} at {events.correlation_fps:.4g} fps"
+    if events.event_lengths_ms is not None:
+        low, high = min(events.event_lengths_ms), max(events.event_lengths_ms)
+        yield "event lengths", f"{len(events.event_lengths_ms)} that are as frequent, {low:.4g} to {high:.4g} ms"
+    if events.accuracy_spread is not None:
+        yield "accuracy spread", estimate(events.accuracy_spread)
 
 
 def _events(events: Events | None, called: object) -> Iterator[tuple[str, str]]:

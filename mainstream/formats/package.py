@@ -20,7 +20,7 @@ from mainstream.description import Description, each_once, nearest, refuse, show
 from mainstream.errors import ProblemError
 from mainstream.files import naming, parse, write_text
 from mainstream.formats.curve import Curve, load_curve, save_curve
-from mainstream.problem import Model, canonical
+from mainstream.problem import Lengths, Model, canonical
 from mainstream.ranges import PROBABILITY, Count, NonNegative, Positive, Share, Whole
 
 PACKAGE: Final = "package.yaml"
@@ -73,6 +73,32 @@ class Estimate(Description):
         return self
 
 
+class Seen(Description):
+    """How a model of the package did on labelled frames of the camera.
+
+    Parameters
+    ----------
+    num_frozen : int
+        Which of its models.
+    accuracy : Estimate, optional
+        Share of positive decisions on frames of events; None without such frames.
+    false_positive_rate : Estimate, optional
+        The same on frames of none.
+    """
+
+    num_frozen: Whole
+    accuracy: Estimate | None = None
+    false_positive_rate: Estimate | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for key in ("accuracy", "false_positive_rate"):
+            given = getattr(self, key)
+            if given is not None and not PROBABILITY.holds(given.high):
+                raise refuse(f"{key}.high: got {given.high:g}; it has to be {PROBABILITY.words()}")
+        return self
+
+
 class Events(Description):
     """How an app's events come and go, as calibrated on labelled frames.
 
@@ -86,6 +112,12 @@ class Events(Description):
         Between successive analysed frames of an event; None where it could not be seen.
     correlation_fps : float, optional
         Analysed frames a second at which the correlation was measured.
+    accuracy_spread : Estimate, optional
+        How much events differ in accuracy; None where no difference could be told from none.
+    event_lengths_ms : sequence of float, optional
+        Lengths that events have equally often, milliseconds; None where all are of one length.
+    seen : Seen, optional
+        How a model of the package did on the recording; None where it is not known which one.
     confidence : float
         Of the intervals.
     labelled_frames, events : int
@@ -97,13 +129,16 @@ class Events(Description):
     event_frequency: Estimate
     correlation: Estimate | None = None
     correlation_fps: Positive | None = None
+    accuracy_spread: Estimate | None = None
+    event_lengths_ms: Lengths | None = None
+    seen: Seen | None = None
     confidence: Share
     labelled_frames: Count
     events: Count
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for key in ("event_frequency", "correlation"):
+        for key in ("event_frequency", "correlation", "accuracy_spread"):
             given = getattr(self, key)
             if given is not None and not PROBABILITY.holds(given.high):
                 raise refuse(f"{key}.high: got {given.high:g}; it has to be {PROBABILITY.words()}")
@@ -178,6 +213,11 @@ class Package(Description):
             raise refuse(f"chokepoints has {beyond[0]}, the network has {self.total_layers} layers")
         if not {0, self.total_layers} <= {canonical(f) for f in self.chokepoints}:
             raise refuse(f"chokepoints has to have the two ends, 0 and {self.total_layers}")
+        seen = self.events.seen if self.events is not None else None
+        if seen is not None and canonical(seen.num_frozen) not in self.branches:
+            raise refuse(
+                f"events: seen: num_frozen {seen.num_frozen} is no chokepoint; allowed: {shown(sorted(self.branches))}"
+            )
         strange = [f for f in self.models if canonical(f) not in self.branches]
         if strange:
             raise refuse(f"models has {strange[0]}, which is no chokepoint; allowed: {shown(sorted(self.branches))}")

@@ -8,7 +8,7 @@ from typing import Any
 from mainstream.errors import ProblemError
 from mainstream.files import Name, naming
 from mainstream.formats.curve import Curve
-from mainstream.formats.package import Package, pareto, read_package
+from mainstream.formats.package import Events, Package, pareto, read_package
 from mainstream.problem import App
 
 
@@ -53,13 +53,25 @@ def app_of_package(
     }
     if rates is not None and "accuracies" not in given:
         own["false_positive_rates"] = {f: rates[f] for f in kept}
-    for key in ("event_length_ms", "event_frequency", "correlation"):
-        estimate = getattr(package.events, key, None)
-        if estimate is not None:
-            own[key] = estimate.value
+    if package.events is not None:
+        own |= _event_keys(package.events, given)
     if "event_length_ms" not in given | own.keys():
         raise ProblemError(
             f"{package.name} has no event length; give event_length_ms, or measure it: "
             f"mainstream calibrate {called or folder}"
         )
     return App.of({key: value for key, value in own.items() if key not in given} | keys)
+
+
+def _event_keys(events: Events, given: set[str]) -> dict[str, Any]:
+    """The calibrated keys; one that tells more of another is left out where that other is given."""
+    keys: dict[str, Any] = {}
+    for key in ("event_length_ms", "event_frequency", "correlation", "accuracy_spread"):
+        estimate = getattr(events, key)
+        if estimate is not None:
+            keys[key] = estimate.value
+    if events.correlation_fps is not None and "correlation" not in given:
+        keys["correlation_fps"] = events.correlation_fps
+    if events.event_lengths_ms is not None and "event_length_ms" not in given:
+        keys["event_lengths_ms"] = events.event_lengths_ms
+    return keys

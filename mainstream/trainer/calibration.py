@@ -21,6 +21,8 @@ x1 - (x2 - x1) (1 - a) / a holds with probability 1 - a, when lengths have some 
 **Correlation** is that of the two-state chain of the event model: P(hit | hit) = p + (1 - p) rho, P(miss | miss) =
 1 - p + p rho, the first frame of an event hit with p. It is the maximum of the likelihood over the events' analysed
 frames, and its interval holds each rho whose likelihood, p chosen for it, is near enough (chi-squared, 1 degree).
+
+How events differ from each other in length and accuracy is measured in :mod:`mainstream.trainer.differences`.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from mainstream._optional import require
 from mainstream.errors import ProblemError
 from mainstream.formats.calibration_files import Flags, Frames
 from mainstream.formats.package import Estimate, Events
+from mainstream.trainer.differences import differences, length_slices
 
 CONFIDENCE: Final = 0.95
 
@@ -139,7 +142,10 @@ def calibrate(
     ms = 1000 / fps
     mean = _ratio(runs.frames[runs.event], weights, events)
     frequency = _ratio(_sums(cycle, runs.frames * runs.event), _sums(cycle, runs.frames), events, share=True)
+    of_events = runs.event
+    lengths = length_slices(runs.frames[of_events], (runs.first | runs.last)[of_events], mean.value * ms)
     found = Events(
+        event_lengths_ms=lengths,
         event_length_ms=Estimate(value=mean.value * ms, low=mean.low * ms, high=mean.high * ms),
         min_event_length_ms=_shortest(whole, int(runs.frames[0] / (runs.of_frame == 0).sum()), ms),
         event_frequency=frequency,
@@ -170,6 +176,9 @@ def _with_decisions(
     if correlation is not None:
         rate = fps / float(steps[pairs & in_event[1:]].mean())
         found = found.model_copy(update={"correlation": correlation, "correlation_fps": rate})
+    differ = differences(hits, pairs, in_event, run, _Z) if correlation is not None else None
+    if differ is not None:
+        found = found.model_copy(update={"accuracy_spread": differ.spread, "correlation": differ.correlation})
     return Calibration(
         found,
         cut_off,
