@@ -21,6 +21,7 @@ from mainstream.cli import (
     plan,
     profile,
     report,
+    share,
     simulate,
     solve,
     streamer,
@@ -51,6 +52,7 @@ app.command("report")(report.command)
 app.command("layers")(layers.command)
 app.command("profile")(profile.command)
 app.command("freeze")(freeze.command)
+app.command("share")(share.command)
 app.command("train")(train.command)
 app.command("calibrate")(calibrate.command)
 app.add_typer(workloads.app, name="workloads")

@@ -158,7 +158,7 @@ def _read(path: Path, modified: int, size: int, trusted: bool) -> tuple[Any, Any
         network = trace(load_keras_file(path), path.stem)
         definition = frozen_graph(network, network.tensor_names)
     else:
-        definition = _parsed(path)
+        definition = frozen_file(path)
     if not trusted:  # before TensorFlow looks at it: to know a shape it may run what the shape is made of
         with naming(path):
             check_ops(definition)
@@ -170,7 +170,16 @@ def _read(path: Path, modified: int, size: int, trusted: bool) -> tuple[Any, Any
     return graph, definition
 
 
-def _parsed(path: Path) -> Any:
+def frozen_file(path: Path) -> Any:
+    """The GraphDef in a file, not looked at yet.
+
+    Raises
+    ------
+    MissingExtraError
+        TensorFlow is not installed.
+    ProblemError
+        It is none, or an empty one.
+    """
     definition = tensorflow("run").compat.v1.GraphDef()
     content = path.read_bytes()
     try:

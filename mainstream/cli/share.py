@@ -1,0 +1,85 @@
+"""``mainstream share``."""
+
+from __future__ import annotations
+
+import json as json_text
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mainstream.description import printable
+
+if TYPE_CHECKING:
+    from mainstream.trainer.sharing import Place, Sharing
+
+
+def command(
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL...", help="Two or more: .keras files and frozen graphs, .pb.", show_default=False
+        ),
+    ],
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json", help="Numbers the layers of frozen graphs, by its layer names.", show_default=False
+        ),
+    ] = None,
+    json: Annotated[
+        str | None,
+        typer.Option("--json", metavar="FILE", help="Save as JSON; - is stdout, with nothing else on it."),
+    ] = None,
+) -> None:
+    """Find the leading layers that models have in common: the same layers with the same weights.
+
+    A line for each model: the num_frozen up to which its app could share one stem with the others, and the tensor
+    there. Then what differs next, and in which models. Names do not count, nor do batch norms that are folded in one
+    file and not in the other.
+    """
+    from mainstream.files import write_text
+    from mainstream.io import load_profile
+    from mainstream.trainer.sharing import shared_layers
+
+    names = load_profile(profile).frozen_layer_names if profile else {}
+    found = shared_layers(models, {name: number for number, name in names.items()})
+    if json is not None:
+        text = json_text.dumps(_plain(found), indent=1)
+        typer.echo(text) if json == "-" else write_text(Path(json), text + "\n")
+    if json != "-":
+        for line in _lines(found):
+            typer.echo(printable(line))
+
+
+def _lines(found: Sharing) -> list[str]:
+    width = max(5, *(len(name) for name in found.stem))
+    lines = [f"{'model':<{width}}  num_frozen  layer"]
+    lines += [f"{name:<{width}}  {_number(place):>10}  {place.layer}" for name, place in found.stem.items()]
+    for group in found.groups:
+        where = _behind(next(iter(group.places.values())))
+        if not group.of_stem:
+            lines.append(f"{where}: {', '.join(group.places)} could have a longer stem of their own")
+        lines += [f"{where}: {fork}" for fork in group.forks]
+    return lines + [f"{', '.join(names)}: the same model to the end" for names in found.same]
+
+
+def _number(place: Place) -> str:
+    return "?" if place.num_frozen is None else str(place.num_frozen)
+
+
+def _behind(place: Place) -> str:
+    return f"up to {_number(place)} ({place.layer})"
+
+
+def _plain(found: Sharing) -> dict[str, Any]:
+    def listed(places: Any) -> list[dict[str, Any]]:
+        return [{"model": name, **place._asdict()} for name, place in places.items()]
+
+    return {
+        "models": listed(found.stem),
+        "groups": [
+            {"models": listed(group.places), "of_stem": group.of_stem, "forks": group.forks} for group in found.groups
+        ],
+        "same": found.same,
+    }

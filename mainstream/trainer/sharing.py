@@ -1,0 +1,215 @@
+"""Which leading layers of models are the same layers with the same weights: what could run once for all of them.
+
+All models have the same stem up to some chokepoint. There they fork: some may go on together, as a smaller group with
+a longer stem. A problem has one stem; what is called so here goes on with the largest group at each fork.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mainstream.errors import ProblemError
+from mainstream.graphs.graph_steps import layer_of
+from mainstream.trainer.leading_layers import Form, LeadingLayers, leading_layers
+
+_WEIGHTS: Final = "other weights"
+_LAYER: Final = "another layer"
+_FRAME: Final = "frames of another size or type"
+
+
+class Place(NamedTuple):
+    """Where a model is cut.
+
+    Attributes
+    ----------
+    num_frozen : int or None
+        Layers before it; None where nobody says how the layers of a frozen graph are numbered.
+    layer : str
+        The tensor there, as a net plan names it.
+    """
+
+    num_frozen: int | None
+    layer: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Models whose leading layers are the same.
+
+    Attributes
+    ----------
+    places : mapping of str to Place
+        Model -> the deepest chokepoint up to which it is the same as all others of the group.
+    of_stem : bool
+        Its stem is a piece of the problem's; else it would need one of its own.
+    forks : tuple of str
+        The layers that come next and in which models they differ; a line each.
+    """
+
+    places: Mapping[str, Place]
+    of_stem: bool
+    forks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """What models share.
+
+    Attributes
+    ----------
+    groups : tuple of Group
+        The first one has all models; behind each are those inside it, the largest first.
+    stem : mapping of str to Place
+        Model -> how far it is the same as the stem of the problem.
+    same : tuple of tuple of str
+        Models that are the same to the end.
+    """
+
+    groups: tuple[Group, ...]
+    stem: Mapping[str, Place]
+    same: tuple[tuple[str, ...], ...]
+
+
+def shared_layers(paths: Sequence[str | Path], numbers: Mapping[str, int] | None = None) -> Sharing:
+    """Compare the leading layers of models.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Two or more: Keras models, ``.keras``, and frozen graphs, ``.pb``.
+    numbers : mapping of str to int, optional
+        Layer names of a profile -> `num_frozen`, for frozen graphs, which do not have the numbers. Without it they get
+        those of a Keras model among `paths` that is the same up to there.
+
+    Raises
+    ------
+    MissingExtraError
+        TensorFlow is not installed.
+    ProblemError
+        There are fewer than two, one is given twice, or one cannot be read.
+    """
+    names = [str(path) for path in paths]
+    if len(names) < 2:
+        raise ProblemError(f"models: got {len(names)}; give two or more to compare")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ProblemError(f"models: {twice[0]} is given twice")
+    compared = _Compared({name: leading_layers(Path(name), numbers or {}) for name in names})
+    groups = tuple(compared.groups(names, of_stem=True))
+    stem = {name: place for group in groups if group.of_stem for name, place in group.places.items()}
+    return Sharing(groups, stem, tuple(compared.same()))
+
+
+class _Compared:
+    """Models, and which of their chokepoints are the same: `_meaning` maps each print to one that stands for all."""
+
+    def __init__(self, models: Mapping[str, LeadingLayers]) -> None:
+        self._models = models
+        self._meaning: dict[bytes, bytes] = {}
+        for model in models.values():
+            for prints in (*(place.prints for place in model.chokepoints), model.result):
+                first, *others = {self._root(one) for one in prints}
+                self._meaning |= dict.fromkeys(others, first)
+        self._places = {
+            name: {self._of(one.prints): Place(one.num_frozen, one.layer) for one in model.chokepoints}
+            for name, model in models.items()
+        }
+        self._numbers = {
+            point: place.num_frozen
+            for places in self._places.values()
+            for point, place in places.items()
+            if place.num_frozen is not None
+        }
+
+    def _root(self, one: bytes) -> bytes:
+        while (other := self._meaning.get(one, one)) != one:
+            one = other
+        return one
+
+    def _of(self, prints: frozenset[bytes]) -> bytes:
+        """What is the same for all tensors that are the same."""
+        return self._root(next(iter(prints)))
+
+    def same(self) -> Iterator[tuple[str, ...]]:
+        """Models whose results are the same."""
+        ends: dict[bytes, list[str]] = {}
+        for name, model in self._models.items():
+            ends.setdefault(self._of(model.result), []).append(name)
+        return (tuple(names) for names in ends.values() if len(names) > 1)
+
+    def groups(self, names: Sequence[str], *, of_stem: bool) -> Iterator[Group]:
+        """The group of these models, and those inside it, the largest first."""
+        common = [one for one in self._places[names[0]] if all(one in self._places[name] for name in names)]
+        if common:
+            number = self._numbers.get(common[-1])
+            places = {name: Place(number, self._places[name][common[-1]].layer) for name in names}
+        else:
+            places = {name: Place(0, next(iter(self._places[name].values())).layer) for name in names}
+        parts = self._parts(names, {*common})
+        yield Group(places, of_stem, tuple(self._forks(parts, places)))
+        for place, part in enumerate(parts):
+            if len(part) > 1:
+                yield from self.groups(part, of_stem=of_stem and not place)
+
+    def _parts(self, names: Sequence[str], common: set[bytes]) -> list[list[str]]:
+        """The models, largest part first, those in one part that are the same beyond what all have in common."""
+        parts: list[list[str]] = []
+        for name in names:
+            beyond = self._places[name].keys() - common
+            for part in parts:
+                if beyond & self._places[part[0]].keys():
+                    part.append(name)
+                    break
+            else:
+                parts.append([name])
+        return sorted(parts, key=len, reverse=True)
+
+    def _forks(self, parts: Sequence[Sequence[str]], places: Mapping[str, Place]) -> Iterator[str]:
+        """What is not the same in the first part as in the others, behind the places up to which all is."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for part in parts[1:]:
+            difference = self._difference(parts[0][0], part[0], places[part[0]].layer)
+            if difference is not None:
+                found.setdefault(difference, []).extend(part)
+        first = ", ".join(parts[0])
+        for (layer, how), names in found.items():
+            yield f"{layer}: {how} in {', '.join(names)} than in {first}"
+
+    def _difference(self, one: str, other: str, behind: str) -> tuple[str, str] | None:
+        """The first layer of the other model that the one has not, and how it differs; None where there is none.
+
+        As they are in their files; but folded where only so they are the same that far, or have the same layers.
+        """
+        first, second = self._models[one], self._models[other]
+        found = _first_other(first.plain, second.plain)
+        if found is None:
+            return None
+        before = next(place for place, step in enumerate(second.plain.steps) if behind in step.gives)
+        if found.place <= before or found.how == _LAYER:
+            folded = _first_other(first.folded, second.folded)
+            if folded is None:
+                return None
+            if found.place <= before or folded.how != _LAYER:
+                found = folded
+        return found.layer, found.how
+
+
+class _Other(NamedTuple):
+    place: int
+    layer: str
+    how: str
+
+
+def _first_other(one: Form, other: Form) -> _Other | None:
+    """The first step of the other form that the one has not."""
+    wholes = {print_.whole for print_ in one.prints.values()}
+    forms = {print_.form for print_ in one.prints.values()}
+    for place, step in enumerate(other.steps):
+        print_ = other.prints[step.gives[0]]
+        if print_.whole not in wholes:
+            how = _WEIGHTS if print_.form in forms else _LAYER if step.takes else _FRAME
+            return _Other(place, layer_of(step.name), how)
+    return None
