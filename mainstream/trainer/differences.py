@@ -6,8 +6,8 @@ event that was seen whole is given to that one. It is cut into slices of equal p
 and all are scaled so that their mean is the mean length that was measured.
 
 **Spread of accuracy**. Event i has the accuracy x_i, which is Beta distributed with mean p and variance s p (1 - p);
-its frames are the chain of the event model, with correlation rho. Maximum likelihood over (rho, s) on a grid, p free near
-the share that was measured, the integral over x a sum. Without s, events that differ look like frames that hang
+its frames are the chain of the event model, with correlation rho. Maximum likelihood over (rho, s) on a grid, p free
+near the share that was measured, the integral over x a sum. Without s, events that differ look like frames that hang
 together: rho comes from the same maximum. Each interval holds the values whose likelihood, the others chosen for it, is
 near enough (chi-squared, 1 degree). A spread whose interval begins at 0 is none.
 """
