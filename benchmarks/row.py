@@ -50,6 +50,8 @@ class Row:
         factor = self._factor(self.reached)
         if factor is None:
             return "not measured"
+        if not self.figure or not self.reached:
+            return "met" if factor >= 1 else "missed"
         words = f"met, {factor:.3g}x" if factor >= 1 else f"missed, {1 / factor:.3g}x"
         worst = self._factor(self.worst)
         return f"{words}; worst missed, {1 / worst:.3g}x" if worst is not None and worst < 1 <= factor else words

@@ -60,6 +60,13 @@ def markdown(results: Results, about: Mapping[str, str]) -> str:
     return "\n".join([*lines, ""])
 
 
+def table(rows: Sequence[Row]) -> list[str]:
+    """The lines of a table of rows that have no worst seed and no CPU time."""
+    heading = "what", "measured", "figure to reach", "against it", "notes"
+    cells = ([row.what, row.shown(row.reached), _figure(row), row.against, row.notes] for row in rows)
+    return [_line(heading), _line(["---"] * len(heading)), *map(_line, cells)]
+
+
 def _figure(row: Row) -> str:
     if row.figure is None or isinstance(row.figure, str):
         return row.figure or ""

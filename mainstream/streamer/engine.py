@@ -144,7 +144,7 @@ class Engine:
         phased = zip(plan.subnets, parts, _phases(plan, stream_fps), strict=True)
         branches = [Branch(subnet, part, key, *phase) for subnet, (key, part), phase in phased]
         self.branches = _warm(branches)
-        self.took = _black(self.branches)[1]
+        self.took = _took(self.branches)
         self.live = frozenset(range(len(self.branches)))
         self.start(stream_fps)
 
@@ -372,6 +372,19 @@ def _warm(branches: list[Branch]) -> list[Branch]:
 def _black(branches: list[Branch]) -> tuple[dict[int, Tensor], dict[int, float]]:
     """Run all parts on a black frame."""
     return run(branches, lambda height, width, channels: np.zeros((height, width, channels), np.uint8))
+
+
+def _took(branches: list[Branch]) -> dict[int, float]:
+    """`net_id` -> seconds of a core for a black frame; what is one and the same part is run once."""
+    needed: set[int] = set()
+    known: set[PartKey] = set()
+    for branch in reversed(branches):
+        if branch.key not in known or branch.subnet.net_id in needed:
+            known.add(branch.key)
+            needed |= {branch.subnet.net_id, branch.subnet.parent_id}
+    _, seconds = _black([branch for branch in branches if branch.subnet.net_id in needed])
+    by_key = {branches[net_id].key: spent for net_id, spent in seconds.items()}
+    return {branch.subnet.net_id: by_key[branch.key] for branch in branches}
 
 
 def _event_class(given: int | str | None, classes: int, model: Path) -> int | None:

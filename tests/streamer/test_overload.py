@@ -112,6 +112,26 @@ def test_a_part_that_was_held_up_once_makes_no_overload(tmp_path: Path) -> None:
     assert turns.overloaded
 
 
+class Counted(Product):
+    calls = 0
+
+    def __call__(self, batch: ArrayLike) -> NDArray[Any]:
+        Counted.calls += 1
+        return super().__call__(batch)
+
+
+class CountedMatrices(Matrices):
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Part:
+        return Counted(True, [np.eye(3)])
+
+
+def test_what_apps_have_in_common_is_timed_once(tmp_path: Path) -> None:
+    write_matrix(tmp_path / "net.npz")
+    engine = Engine(alone(*((app_id, "net.npz") for app_id in range(50))), CountedMatrices(), tmp_path, FPS)
+    assert Counted.calls == 50 + 1
+    assert set(engine.took) == set(range(50))
+
+
 class Slow(Product):
     """Takes a tenth of a second for a frame, on however busy a machine."""
 
