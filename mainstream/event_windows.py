@@ -23,6 +23,7 @@ evaluation and application of some modified moments", BIT 13, 1973),
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -41,6 +42,9 @@ _ANGLES: Final = np.pi * (np.arange(NODES) + 0.5) / NODES
 _X: Final = (1 + np.cos(_ANGLES)) / 2
 _TRANSFORM: Final = np.cos(np.arange(NODES)[:, None] * _ANGLES) * np.where(np.arange(NODES) == 0, 1, 2)[:, None] / NODES
 """From moments to weights, (K, K)."""
+
+_BLOCK: Final = 2_000
+"""Apps between two looks whether Ctrl-C was pressed: some hundredths of a second."""
 
 Values = tuple[NDArray[np.float64], NDArray[np.int8]]
 
@@ -68,7 +72,17 @@ class Windows(NamedTuple):
         """Values and votes (N, F, R) of curves (N, F)."""
         filled = _empty(p, self.frames[0].shape[1])
         memory = PassMemory.of(self.frames[0].shape[1])
-        fill_values(metric, (plain(p), plain(q)), self.chains, self.frames, self.blame, memory, filled)
+        freedom, correlation, x_vote = self.chains
+        for some in _blocks(len(p)):
+            fill_values(
+                metric,
+                (plain(p[some]), plain(q[some])),
+                (freedom[some], correlation[some], x_vote[some]),
+                (self.frames[0][some], self.frames[1][some]),
+                self.blame[some],
+                memory,
+                (filled[0][some], filled[1][some]),
+            )
         return filled
 
     def alarms(self, q: FloatArray) -> FloatArray:
@@ -91,14 +105,30 @@ class MixedWindows(NamedTuple):
         """Values and votes (N, F, R) of curves (N, F)."""
         filled = _empty(p, self.frames[0].shape[1])
         memory = PassMemory.of(self.frames[0].shape[2])
-        curves, spread = (plain(p), plain(q)), (_X, _TRANSFORM, self.spread)
-        fill_mixed_values(metric, curves, spread, self.chains, self.frames, self.shares, self.lengths, memory, filled)
+        freedom, correlation, x_vote = self.chains
+        for some in _blocks(len(p)):
+            fill_mixed_values(
+                metric,
+                (plain(p[some]), plain(q[some])),
+                (_X, _TRANSFORM, self.spread[some]),
+                (freedom[some], correlation[some], x_vote[some]),
+                (self.frames[0][some], self.frames[1][some]),
+                (self.shares[0][some], self.shares[1][some]),
+                self.lengths[some],
+                memory,
+                (filled[0][some], filled[1][some]),
+            )
         return filled
 
     def alarms(self, q: FloatArray) -> FloatArray:
         """Alarms for each event, (N, F, R)."""
         turned = self._replace(frames=self.frames[::-1], shares=self.shares[::-1], spread=np.zeros_like(self.spread))
         return turned.values(RECALL, q, q)[0]
+
+
+def _blocks(apps: int) -> Iterator[slice]:
+    """All apps, in blocks, so that Ctrl-C waits for one at most."""
+    return (slice(first, first + _BLOCK) for first in range(0, apps, _BLOCK))
 
 
 def windows_of(

@@ -13,7 +13,6 @@ from mainstream import App, Apps, Model, ProblemError, Video, prepare, solve
 from mainstream.event_kernels import MOST_AUTO_VOTES
 from mainstream.events import METRICS, EventMetrics, event_metrics, option_values
 from mainstream.experiments.simulate import simulate
-from mainstream.solver.option_table import OptionTable
 
 Polynomial = list[Fraction]
 """Coefficients, from that of 1 on."""
@@ -283,11 +282,14 @@ def test_an_app_that_comes_or_goes_leaves_the_table_as_built_anew() -> None:
     apps = [PLAIN, PLAIN | {"app_id": 2, "accuracy_spread": 0.2, "event_lengths_ms": [700, 900, 2000]}]
     more = PLAIN | {"app_id": 3, "event_lengths_ms": [500, 600, 700, 800], "correlation_fps": 5}
     grown = prepare(apps, MODEL, video).with_app(more)
-    np.testing.assert_array_equal(grown.table.values, prepare([*apps, more], MODEL, video).table.values)
+    np.testing.assert_array_equal(
+        grown.table.parts[0].values, prepare([*apps, more], MODEL, video).table.parts[0].values
+    )
     np.testing.assert_array_equal(grown.apps.event_lengths_ms[1], [700, 900, 2000, np.nan])
     left = grown.without(2)
-    assert isinstance(left.table, OptionTable)
-    np.testing.assert_array_equal(left.table.values, prepare([PLAIN, more], MODEL, video).table.values)
+    np.testing.assert_array_equal(
+        left.table.parts[0].values, prepare([PLAIN, more], MODEL, video).table.parts[0].values
+    )
 
 
 @pytest.mark.parametrize(

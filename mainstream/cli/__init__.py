@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mainstream.cli import (
     calibrate,
@@ -32,8 +33,20 @@ from mainstream.cli import (
 from mainstream.cli.exit_codes import BAD_INPUT, CANNOT_PRINT, INFEASIBLE, INTERRUPTED
 from mainstream.errors import InfeasibleError, MainstreamError
 
+
+class _Commands(TyperGroup):
+    """The commands; typer by itself ends one that Ctrl-C ends without a word."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer does not export its own kind
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+
 app = typer.Typer(
     name="mainstream",
+    cls=_Commands,
     help="Choose layer sharing and frame rates for many DNN applications on one camera.",
     rich_markup_mode=None,
     add_completion=False,

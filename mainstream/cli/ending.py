@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
-from threading import Thread
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 from time import sleep
 from typing import Final, NoReturn
 
+from mainstream.cli.exit_codes import INTERRUPTED
+
 _PATIENCE_S: Final = 4.0
+_SHORT_PATIENCE_S: Final = 1.0
 
 
 def end_in_time() -> None:
@@ -30,6 +36,46 @@ def end_in_time() -> None:
         os._exit(0)
 
     Thread(target=watch, name="mainstream-ending", daemon=True).start()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends what is done meanwhile after a second at the latest: the process then ends with 130 and one line.
+
+    A search sees to Ctrl-C itself, and much sooner, with its best schedule. But a compiler does not, nor a kernel that
+    goes through a million apps; and what is raised in a callback of the compiler's is lost: it is raised once more.
+    """
+    noticed, written = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(written, False)
+    before = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    over = Event()
+
+    def watch() -> None:
+        while (seen := os.read(noticed, 1)) and seen[0] != signal.SIGINT:
+            pass
+        if seen and not over.wait(_SHORT_PATIENCE_S):
+            # Off the line that shows the progress, whose cursor is hidden.
+            os.write(2, (b"\n\x1b[?25h" if os.isatty(2) else b"") + b"mainstream: interrupted\n")
+            os._exit(INTERRUPTED)
+
+    def unraisable(lost: sys.UnraisableHookArgs) -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            _thread.interrupt_main()
+        else:
+            unraisable_before(lost)
+
+    unraisable_before, sys.unraisablehook = sys.unraisablehook, unraisable
+    watcher = Thread(target=watch, name="mainstream-interrupted", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        sys.unraisablehook = unraisable_before
+        signal.set_wakeup_fd(before)
+        os.close(written)
+        watcher.join()
+        os.close(noticed)
 
 
 def leave() -> NoReturn:

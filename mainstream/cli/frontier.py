@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstream.cli.ending import interruptible
 from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
 from mainstream.errors import ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
@@ -90,7 +91,7 @@ def command(
         check_target(Path(str(csv)))
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
-    with naming(problem):
+    with interruptible(), naming(problem):
         prepared = asked.prepare()
         wanted = _useful(prepared, points) if budgets is None else _given(budgets)
         with console.Watch(errors) as watch:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from mainstream.cli.ending import interruptible
 from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
 from mainstream.description import Description
 from mainstream.errors import InterruptedSearch, ProblemError
@@ -122,7 +123,7 @@ def command(
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=quiet)
     try:
-        with naming(problem), console.Watch(errors) as watch:
+        with interruptible(), naming(problem), console.Watch(errors) as watch:
             result = asked.prepare().solve(**asked.how(), progress=None if quiet else watch)
     except InterruptedSearch as interruption:
         from mainstream.cli.exit_codes import INTERRUPTED

@@ -32,6 +32,7 @@ def new_scratch(packed: kernels.Packed, states: int) -> kernels.Scratch:
         even=1 / np.diff(packed.apps),
         tilt=_TILTS,
         rise=np.empty((len(_TILTS) + 1, n + 1)),
+        stop=np.zeros(1, np.int64),
         x=np.empty(0),
         share=np.empty(0),
         hull=np.empty((3, 0)),

@@ -14,6 +14,7 @@ from mainstream.solver.arrays import new_scratch, new_tree, with_shares
 from mainstream.solver.beside import Beside
 from mainstream.solver.cp_sat_model import News
 from mainstream.solver.groups import box_within, groups_of, minimise
+from mainstream.solver.interruptible import in_thread
 from mainstream.solver.kernels import calls
 from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.kernels.tree import cheapest, search
@@ -30,6 +31,8 @@ _MOST_STATES: Final = 1 << 22
 """States of one knapsack's core, 32 bytes each, after which the search ends unfinished."""
 _PATIENCE: Final = 30
 """Nodes after which each app gets a share of its own."""
+_BRIEF: Final = 1 << 18
+"""States of a core, and options, up to which kernels come back within some tenths of a second."""
 _NEVER: Final = 1 << 62
 _SLOWEST_RATE: Final = 5e7
 """Options a second that the kernels look at at least."""
@@ -168,7 +171,7 @@ class SearchTree:
             return self.bound
         self._open_root()
         terms = kernels.Terms(allowed, 0.0, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE)
-        search(self._keyed, self.scratch, self.tree, terms, self._calls, 0)
+        self._call(terms, 0, limits)
         return self.bound
 
     def run(
@@ -303,7 +306,7 @@ class SearchTree:
                 min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6))),
                 patience,
             )
-            status = search(self._keyed, self.scratch, self.tree, terms, self._calls, effort)
+            status = self._call(terms, effort, limits)
             if status == kernels.DONE:
                 return True
             if status == kernels.NEED_SLOTS:
@@ -316,6 +319,20 @@ class SearchTree:
                     return False
                 self._take_up_leaves()
         return False
+
+    def _call(self, terms: kernels.Terms, effort: int, limits: Limits) -> int:
+        """Go on with the kernels; those that may take long are stopped when Ctrl-C is pressed or the time is over."""
+        if max(terms.capacity, len(self.packed.value)) <= _BRIEF:
+            return search(self._keyed, self.scratch, self.tree, terms, self._calls, effort)
+        stop = self.scratch.stop
+        try:
+            return in_thread(
+                lambda: search(self._keyed, self.scratch, self.tree, terms, self._calls, effort),
+                stop=lambda: stop.fill(1),
+                enough=lambda: limits.left_s <= 0,
+            )
+        finally:
+            stop[0] = 0
 
     def _wait(self, budget: float, gap: float, limits: Limits, ticker: _Ticker) -> bool:
         """Leave the rest to CP-SAT, after a limit of the tree's own; whether it proves the gap."""

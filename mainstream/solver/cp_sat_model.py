@@ -11,7 +11,6 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from mainstream.apps import IntArray
 from mainstream.errors import OutOfTimeError
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
+from mainstream.solver.interruptible import in_thread
 from mainstream.solver.option_table import CellArray
 from mainstream.solver.search import Limits
 
@@ -30,8 +30,6 @@ UNITS: Final = 2**30
 """Integer units that the budget, and an objective of 1, are divided into. From 2**36 on, CP-SAT 9.15 has returned
 schedules as optimal that were not."""
 
-_LOOK_S: Final = 0.2
-"""Between two looks whether Ctrl-C was pressed."""
 _BYTES: Final = 3_000
 """What an option of the model takes in CP-SAT, with all that hangs on it, presolve included; by measuring."""
 _LOADED_BYTES: Final = 200e6
@@ -213,21 +211,11 @@ class CpSatModel:
         """One solve; Ctrl-C ends it within a second or so."""
         from ortools.sat.python import cp_model
 
-        statuses: list[Any] = []
-        # CP-SAT lets no signal handler run until it is done. So it has a thread.
-        worker = Thread(target=lambda: statuses.append(solver.solve(self.model, callback)), daemon=True)
-        worker.start()
-        try:
-            while worker.is_alive():
-                worker.join(_LOOK_S)
-        except KeyboardInterrupt:
-            solver.stop_search()
-            worker.join(1.0)
-            raise
+        status = in_thread(lambda: solver.solve(self.model, callback), stop=solver.stop_search, enough=lambda: False)
         nodes = int(solver.num_branches)
-        if statuses == [cp_model.INFEASIBLE]:
+        if status == cp_model.INFEASIBLE:
             return Found(None, -np.inf, nodes)
-        if statuses not in ([cp_model.OPTIMAL], [cp_model.FEASIBLE]):
+        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return Found(None, np.inf, nodes)
         return Found(self.cells(solver), solver.best_objective_bound / UNITS, nodes)
 

@@ -119,7 +119,7 @@ def test_root_bounds_with_unequal_shares_hold_and_are_sharper() -> None:
         cells = SearchTree(packed).run(instance.budget, Limits(1e-6, 10)).cells
         equal, unequal = SearchTree(packed), SearchTree(packed)
         unequal._unequal_shares(Limits(1e-6))
-        bounds = [search.root_bound(instance.budget, cells) for search in (equal, unequal)]
+        bounds = [search.root_bound(instance.budget, cells, Limits(1e-6)) for search in (equal, unequal)]
         assert min(bounds) >= best.objective - 1e-9, f"seed {seed}"
         if bounds[0] > best.objective + 1e-3:
             ratios.append((bounds[1] - best.objective) / (bounds[0] - best.objective))

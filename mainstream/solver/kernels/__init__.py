@@ -93,6 +93,7 @@ class Scratch(NamedTuple):
     even: NDArray[np.float64]  # (G,) share of its own x that each app of a group is charged: 1 / its apps
     tilt: NDArray[np.float64]  # (tilts,) prices that states are bounded at, in units of the price
     rise: NDArray[np.float64]  # (tilts + 1, N + 1)
+    stop: NDArray[np.int64]  # (1,) no longer 0 once another thread wants the kernels to come back
     # Empty while all apps have one share:
     x: NDArray[np.float64]  # (cells,) what a cell adds to the stem of the box at hand
     share: NDArray[np.float64]  # (N,) of its own x that each app is charged

@@ -11,6 +11,8 @@ import numpy as np
 from mainstream.solver.jit import inner, jit
 from mainstream.solver.kernels import Cells, FloatArray, IntArray, Moves, Packed, Scratch, Terms
 
+# Successors that a core looks at between two looks whether it is to stop.
+_LOOK = 1 << 18
 # States of a core up to which it spends none of the gap, and up to which it bounds them at one price only.
 _FEW = 64
 _MANY = 256
@@ -268,6 +270,7 @@ def close_knapsack(
     core, least, relief, pending = _find_core(packed, scratch, lam, bound - goal)
     work: int = 5 * start[-1]
     patience = work + terms.steps
+    look = min(patience, work + _LOOK)
     most = 1
     for i in core:
         most = max(most, start[i + 1] - start[i])
@@ -342,6 +345,11 @@ def close_knapsack(
                     moves.heap[0] = moves.heap[size]
                 _sift(moves, size)
             work += 1
+            if work > look:
+                look = min(patience, work + _LOOK)
+                if work > patience or scratch.stop[0] != 0:
+                    closed = False
+                    break
             worth = lam * w - so_far
             if worth <= most_worth or so_far >= bound - goal or w - relief[t + 1] > budget:
                 continue
@@ -360,7 +368,7 @@ def close_knapsack(
             # Sums of equal weights differ in their last digits; two states would be kept where one will do.
             if at > end and w - states[0, at - 1] <= 1e-12 * budget and last != at - 1:
                 at -= 1
-            if at == terms.capacity or work > patience:
+            if at == terms.capacity:
                 closed = False
                 break
             most_worth = worth + allowance

@@ -125,7 +125,7 @@ def dual(
     It ends early when the bound falls to `stop`, and when its distance from the minimum is known to be at most
     `rough` times the minimum's distance from `stop`.
 
-    scratch.choice gets a choice that fits the budget, unless the bound is at most `stop`.
+    scratch.choice gets a choice that fits the budget, unless the bound is at most `stop` or scratch.stop is set.
     """
     v, w = at_price(packed, scratch, lam)
     passes = 1
@@ -141,6 +141,8 @@ def dual(
     heavy_w = light_w = w
     if w > budget:
         for _ in range(9):
+            if scratch.stop[0] != 0:
+                return bound, best_lam, passes
             lam = lam * step if lam > 0.0 else (v / budget if budget > 0.0 else 1.0)
             step *= step
             v, w = at_price(packed, scratch, lam)
@@ -163,7 +165,7 @@ def dual(
         while w <= budget:
             light_v, light_w = v, w
             copy(scratch.spare, scratch.choice)
-            if lam == 0.0:
+            if lam == 0.0 or scratch.stop[0] != 0:
                 return bound, best_lam, passes
             lam = lam / step if step < 100.0 else 0.0
             step *= step
@@ -177,6 +179,8 @@ def dual(
         lam = (heavy_v - light_v) / (heavy_w - light_w)
         meet = light_v + lam * (budget - light_w)
         if bound <= stop or lam <= 0.0 or (meet > stop and bound - meet <= rough * (meet - stop)):
+            break
+        if scratch.stop[0] != 0:
             break
         v, w = at_price(packed, scratch, lam)
         passes += 1

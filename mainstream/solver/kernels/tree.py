@@ -19,6 +19,7 @@ from mainstream.solver.kernels import (
     NEED_SHARES,
     NEED_SLOTS,
     NEED_STATES,
+    NEW,
     NODES,
     RELAXED,
     RUNNING,
@@ -132,6 +133,8 @@ def _try_staircase(
     work: int = passes * packed.start[-1]
     if bound <= goal:
         return bound, True, work
+    if scratch.stop[0] != 0:
+        return bound, False, work
     found, closed, more = call_close_knapsack(
         calls.close_knapsack, (packed, scratch, terms, left, lam, bound, goal, tree.best)
     )
@@ -191,6 +194,15 @@ def halves(packed: Packed, tree: Tree, slot: int) -> IntArray:
     return boxes
 
 
+@inner
+def _keep(tree: Tree, slot: int, lo: Staircase, hi: Staircase, bound: float, lam: float) -> None:
+    """Write a box into a slot."""
+    copy(lo, tree.lo[slot])
+    copy(hi, tree.hi[slot])
+    tree.bound[slot] = bound
+    tree.lam[slot] = lam
+
+
 @inlined
 def _add_node(
     packed: Packed,
@@ -243,6 +255,11 @@ def _add_node(
         if bound <= goal:
             _close(tree, terms, bound)
             return work
+        if scratch.stop[0] != 0:
+            tree.cut[slot, 0] = NEW
+            _keep(tree, slot, lo, hi, bound, lam)
+            push(tree)
+            return work
         for i in range(len(scratch.trial)):
             scratch.trial[i] = scratch.cell[scratch.choice[i]]
         capacity = min(terms.capacity, tree.counts[RELAXED] if unequal else 4096)
@@ -269,10 +286,7 @@ def _add_node(
             if bound <= tree.floats[INCUMBENT] + terms.gap:
                 _close(tree, terms, bound)
                 return work
-    copy(lo, tree.lo[slot])
-    copy(hi, tree.hi[slot])
-    tree.bound[slot] = bound
-    tree.lam[slot] = lam
+    _keep(tree, slot, lo, hi, bound, lam)
     if leaf:
         # Its knapsack needs more states than there are; whether it counts at all, the rest of the tree tells.
         tree.counts[ASIDE] += 1
@@ -290,7 +304,7 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Ca
     heap, counts = tree.heap, tree.counts
     work = 0
     while counts[HEAP] > 0:
-        if work > effort:
+        if work > effort or scratch.stop[0] != 0:
             return RUNNING
         if counts[HEAP] + counts[ASIDE] + 2 > len(heap):
             return NEED_SLOTS

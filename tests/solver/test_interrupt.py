@@ -1,0 +1,114 @@
+"""Ctrl-C where no handler runs: in a core of millions of states, in CP-SAT, in the compiler."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from threading import Timer
+from time import perf_counter, sleep
+
+import numpy as np
+import pytest
+
+from benchmarks.hard_problems import hard_problem
+from mainstream import InterruptedSearch
+from mainstream.solver import branch_and_bound, kernels
+from mainstream.solver.branch_and_bound import SearchTree
+from mainstream.solver.cp_sat_model import CpSatModel
+from mainstream.solver.search import Limits
+
+CROSSING = Path(__file__).parents[2] / "data" / "problems" / "crossing.yaml"
+
+
+def one_great_core(n: int = 60) -> tuple[kernels.Packed, float]:
+    """A knapsack in which hardly any state dominates another: 4 million of them, for a gap of 0."""
+    rng = np.random.default_rng(0)
+    rate = np.concatenate([[0.0], np.sort(rng.uniform(1, 2, 4 * n))])
+    cell = 1 + np.sort(rng.permutation(4 * n).reshape(n, 4), axis=1).astype(np.int32).ravel()
+    packed = kernels.Packed(
+        start=np.arange(0, 4 * n + 1, 4),
+        value=rate[cell] / n / 2 + 1e-9 * rng.random(4 * n),
+        cell=cell,
+        own=rate[None],
+        stem=np.zeros((1, len(rate))),
+        rows=np.array([0, 1]),
+        apps=np.array([0, n]),
+    )
+    return packed, 1.5123456 * n
+
+
+@pytest.mark.parametrize("limit", [None, 0.05])
+def test_a_core_of_millions_of_states_comes_back_when_asked(
+    limit: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(branch_and_bound, "_FIRST_STATES", branch_and_bound._MOST_STATES)
+    packed, budget = one_great_core()
+    begin = perf_counter()
+    whole = SearchTree(packed).run(budget, Limits(0.0))
+    seconds = perf_counter() - begin
+    tree = SearchTree(packed)
+    if limit is None:
+        Timer(0.05, _thread.interrupt_main).start()
+    begin = perf_counter()
+    outcome = tree.run(budget, Limits(0.0, np.inf if limit is None else limit))
+    assert perf_counter() - begin < 0.5 * seconds
+    assert outcome.interrupted == (limit is None) and not outcome.finished
+    assert not tree.scratch.stop[0]
+    assert outcome.bound >= whole.bound - 1e-12
+
+
+def test_a_stop_at_any_moment_leaves_a_bound_that_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(branch_and_bound, "_BRIEF", 0)
+    instance = hard_problem(52)
+    assert instance is not None
+    best = instance.solve()
+    held = 0
+    for delay in np.geomspace(0.0003, 0.1, 40):
+        timer = Timer(delay, _thread.interrupt_main)
+        try:
+            timer.start()
+            instance.solve()
+            timer.join()
+        except InterruptedSearch as interrupt:
+            result = interrupt.result
+            if result is not None:
+                assert result.objective - 1e-12 <= best.bound and best.objective <= result.bound + 1e-12
+                held += 1
+        except KeyboardInterrupt:
+            pass  # before the search began, or after its end
+    assert held >= 5
+
+
+def test_cp_sat_comes_back_when_asked() -> None:
+    packed, budget = one_great_core()
+    model = CpSatModel.of(packed, budget, Limits(0.0))
+    model.maximise_sum()
+    Timer(0.5, _thread.interrupt_main).start()
+    begin = perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        model.solve(model.solver(Limits(0.0), workers=2))
+    assert perf_counter() - begin < 10
+
+
+@pytest.mark.parametrize("after_s", [0.3, 2.0])
+def test_the_compiler_is_left(tmp_path: Path, after_s: float) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "mainstream", "solve", str(CROSSING)],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert "compiling" in process.stderr.readline()
+        sleep(after_s)
+        process.send_signal(signal.SIGINT)
+        begin = perf_counter()
+        printed, errors = process.communicate(timeout=60)
+        waited = perf_counter() - begin
+    assert (process.returncode, printed, errors) == (130, "", "mainstream: interrupted\n")
+    assert waited < 6  # what is left to compile takes longer
