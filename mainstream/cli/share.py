@@ -18,7 +18,7 @@ def command(
     models: Annotated[
         list[Path],
         typer.Argument(
-            metavar="MODEL...", help="Two or more: .keras files and frozen graphs, .pb.", show_default=False
+            metavar="MODEL...", help="Two or more: .keras, .onnx, and frozen graphs, .pb.", show_default=False
         ),
     ],
     profile: Annotated[
@@ -36,7 +36,7 @@ def command(
 
     A line for each model: the num_frozen up to which its app could share one stem with the others, and the tensor
     there. Then what differs next, and in which models. Names do not count, nor do batch norms that are folded in one
-    file and not in the other.
+    frozen graph and not in the other. With an ONNX model among them all are compared as ONNX models.
     """
     from mainstream.files import write_text
     from mainstream.io import load_profile

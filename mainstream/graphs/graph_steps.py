@@ -13,7 +13,7 @@ from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import tensorflow
 from mainstream.graphs.graph_def import node_name
-from mainstream.graphs.prints import Step
+from mainstream.graphs.prints import Step, layer_of
 
 _HANDS_ON: Final = {"Identity", "PreventGradient", "Snapshot", "StopGradient"}
 _MOST_NODES: Final = 200_000
@@ -53,12 +53,6 @@ def graph_steps(definition: Any) -> list[Step]:
     return [_step(nodes[name], _gives(name, outputs[name]), functions) for name in order]
 
 
-def layer_of(name: str) -> str:
-    """The layer that a node belongs to, by its name: in what is frozen here ``mainstream_3/first_1/convolution``."""
-    inner = re.fullmatch(r"mainstream(?:_\d+)?/(.+?)(?:_1)?(?:/.*)?", name)
-    return inner[1] if inner else name.split("/", maxsplit=1)[0]
-
-
 def _takes(node: Any) -> Iterator[str]:
     """The tensors that a node takes, NODE for its first output; what it only has to wait for is none."""
     return (source.removesuffix(":0") for source in node.input if not source.startswith("^"))
@@ -75,12 +69,12 @@ def _gives(name: str, count: int) -> tuple[str, ...]:
 
 
 def _step(node: Any, gives: tuple[str, ...], functions: bytes) -> Step:
-    takes = tuple(_takes(node))
+    name, takes = layer_of(node.name), tuple(_takes(node))
     if node.op in _HANDS_ON and len(takes) == 1 and len(gives) == 1:
-        return Step(node.name, b"", takes, gives)
+        return Step(name, b"", takes, gives)
     if node.op == "Const":
         kind, numbers = _constant(node.attr["value"].tensor)
-        return Step(node.name, kind, takes, gives, numbers)
+        return Step(name, kind, takes, gives, numbers)
     said = [node.op.encode()]
     for key in sorted(node.attr):
         value = node.attr[key]
@@ -92,7 +86,7 @@ def _step(node: Any, gives: tuple[str, ...], functions: bytes) -> Step:
         said += [key.encode(), value.SerializeToString(deterministic=True)]
         if value.HasField("func") or value.list.func:
             said.append(functions)
-    return Step(node.name, b"".join(len(one).to_bytes(8, "big") + one for one in said), takes, gives)
+    return Step(name, b"".join(len(one).to_bytes(8, "big") + one for one in said), takes, gives)
 
 
 def _frame(shape: Any) -> bytes:

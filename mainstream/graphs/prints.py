@@ -11,6 +11,7 @@ does not hold: other operations may compute the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
@@ -22,7 +23,7 @@ class Step(NamedTuple):
     Attributes
     ----------
     name : str
-        For messages.
+        The layer that it is of, for messages.
     form : bytes
         All that it does, but for names and the numbers of weights; empty for one that hands on what it takes.
     takes, gives : tuple of str
@@ -43,6 +44,12 @@ class Print(NamedTuple):
 
     whole: bytes
     form: bytes
+
+
+def layer_of(name: str) -> str:
+    """The layer that a node is of, by its name: in what is frozen here ``mainstream_3/first_1/convolution``."""
+    frozen = re.fullmatch(r"mainstream(?:_\d+)?/(.+?)(?:_1)?(?:/.*)?", name)
+    return frozen[1] if frozen else name
 
 
 def prints(steps: Iterable[Step]) -> dict[str, Print]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +18,11 @@ from mainstream.graphs.op_allow_list import check_ops
 from mainstream.graphs.part import frozen_file
 from mainstream.graphs.prints import Print, Step, prints
 from mainstream.graphs.trace import trace
+from mainstream.onnx_graphs.model_file import read_model
+from mainstream.onnx_graphs.steps import onnx_steps
 
-SUFFIXES: Final = (".keras", ".pb")
+ONNX: Final = ".onnx"
+SUFFIXES: Final = (".keras", ".pb", ONNX)
 _LARGEST: Final = 2**30
 """Bytes of a file; as in the runtime."""
 _END: Final = ":end"
@@ -61,9 +64,8 @@ class Form:
     prints: Mapping[str, Print]
 
     @classmethod
-    def of(cls, definition: Any, frame: str) -> Form:
-        """The form of a GraphDef that `frame` goes into."""
-        steps = graph_steps(definition)
+    def of(cls, steps: Sequence[Step], frame: str) -> Form:
+        """The form of a graph that `frame` goes into."""
         alive = {frame}
         for step in steps:
             if not alive.isdisjoint(step.takes):
@@ -91,21 +93,35 @@ class LeadingLayers:
     plain: Form
     folded: Form
 
+    @classmethod
+    def of(
+        cls, path: Path, points: Mapping[str, tuple[int | None, str]], result: str, plain: Form, folded: Form
+    ) -> LeadingLayers:
+        """The model with the chokepoints `points`: tensor -> `num_frozen` and name."""
 
-def leading_layers(path: Path, numbers: Mapping[str, int]) -> LeadingLayers:
+        def prints_of(tensor: str) -> frozenset[bytes]:
+            return frozenset(form.prints[tensor].whole for form in (plain, folded) if tensor in form.prints)
+
+        places = [Chokepoint(number, name, prints_of(tensor)) for tensor, (number, name) in points.items()]
+        return cls(path, tuple(places), prints_of(result), plain, folded)
+
+
+def leading_layers(path: Path, numbers: Mapping[str, int], *, as_onnx: bool) -> LeadingLayers:
     """What the leading layers of a model compute.
 
     Parameters
     ----------
     path : Path
-        ``.keras``, or a frozen graph, ``.pb``.
+        ``.keras``; a frozen graph, ``.pb``; or ``.onnx``.
     numbers : mapping of str to int
-        Layer names of a profile -> their `num_frozen`, for files that do not number their layers.
+        Layer names of a profile -> their `num_frozen`, for frozen graphs, which do not number their layers.
+    as_onnx : bool
+        Look at what it is converted to, for comparing it with models of ONNX.
 
     Raises
     ------
     MissingExtraError
-        TensorFlow is not installed.
+        What reads it is not installed.
     ProblemError
         It is no such file, cannot be loaded, or is not one frame in.
     """
@@ -117,19 +133,66 @@ def leading_layers(path: Path, numbers: Mapping[str, int]) -> LeadingLayers:
         raise ProblemError(f"{path}: {reason(error)}") from None
     if size > _LARGEST:
         raise ProblemError(f"{path}: has more than 1 GB; at most so much is read")
+    if path.suffix == ONNX:
+        return _of_onnx(path, numbers)
     if path.suffix == ".keras":
         network = trace(load_keras_file(path), path.stem)
         names = network.tensor_names
-        definition = frozen_graph(network, names)
+        definition, numbers = frozen_graph(network, names), {name: k for k, name in names.items()}
         *cuts, result = names.values()
-        return _layers(path, definition, {name: k for k, name in names.items()}, cuts, [result])
-    try:
-        definition = frozen_file(path)
-    except OSError as error:
-        raise ProblemError(f"{path}: {reason(error)}") from None
+        results = [result]
+    else:
+        try:
+            definition = frozen_file(path)
+        except OSError as error:
+            raise ProblemError(f"{path}: {reason(error)}") from None
+        with naming(path):
+            check_ops(definition)  # what reads files, or has variables, is not told by its graph
+            cuts, results = _cuts(definition)
+    points = {name: 0 if name == cuts[0] else numbers.get(name) for name in cuts}
+    if as_onnx:
+        model = read_model(path, trusted=False)
+        with naming(path):
+            form = Form.of(onnx_steps(model), model.tensor(cuts[0]))
+            named = {model.tensor(name): (number, name) for name, number in points.items()}
+            return LeadingLayers.of(path, named, model.tensor(results[0]), form, form)
+    plain = Form.of(graph_steps(definition), cuts[0])
+    folded = Form.of(graph_steps(fold_batch_norms(definition, results)), cuts[0])
+    return LeadingLayers.of(path, {name: (number, name) for name, number in points.items()}, results[0], plain, folded)
+
+
+def _of_onnx(path: Path, numbers: Mapping[str, int]) -> LeadingLayers:
+    """An ONNX model: its layers are the nodes that the frame goes through to the result.
+
+    One that was converted gives what it can be cut at, too, by the names and so with the numbers of what it was.
+    """
+    model = read_model(path, trusted=False)
     with naming(path):
-        check_ops(definition)  # what reads files, or has variables, is not told by its graph
-        return _layers(path, definition, numbers, *_cuts(definition))
+        if len(model.inputs) != 1:
+            raise ProblemError(f"it has {len(model.inputs)} inputs; models are compared that take one frame")
+        (frame,) = model.inputs
+        form = Form.of(onnx_steps(model), frame)
+        nodes = [(step.takes, step.gives) for step in form.steps if step.takes]
+        used = {tensor for takes, _ in nodes for tensor in takes}
+        results = [name for name in model.outputs if name not in used] or model.outputs
+        needed = {*results}
+        for takes, gives in reversed(nodes):
+            if not needed.isdisjoint(gives):
+                needed.update(takes)
+        nodes = [(takes, gives) for takes, gives in nodes if not needed.isdisjoint(gives)]
+        found = single_tensor_cuts([*nodes, (results, (_END,))], frame, _END)
+        if not found:
+            raise ProblemError("its result does not depend on the frame")
+        places = {tensor: k + 1 if k else 0 for k, tensor in found.items() if tensor not in (_END, *results)}
+        named = places.keys() & {frame, *model.outputs}
+        points: dict[str, tuple[int | None, str]] = {}
+        for tensor, number in places.items():
+            name = tensor.removesuffix(":0")
+            if len(named) == 1:
+                points[tensor] = number, name
+            elif tensor in named:
+                points[tensor] = numbers.get(name) if number else 0, name
+        return LeadingLayers.of(path, points, results[0], form, form)
 
 
 def _cuts(definition: Any) -> tuple[list[str], list[str]]:
@@ -152,16 +215,3 @@ def _cuts(definition: Any) -> tuple[list[str], list[str]]:
     cuts = [name for name in dict.fromkeys(found.values()) if name not in (_END, *results)]
     named = [name for name in cuts if kinds.get(name) in ("Identity", "Placeholder")]
     return named if len(named) > 1 else cuts, results
-
-
-def _layers(
-    path: Path, definition: Any, numbers: Mapping[str, int], cuts: list[str], results: list[str]
-) -> LeadingLayers:
-    plain = Form.of(definition, cuts[0])
-    folded = Form.of(fold_batch_norms(definition, results), cuts[0])
-
-    def prints_of(name: str) -> frozenset[bytes]:
-        return frozenset(form.prints[name].whole for form in (plain, folded) if name in form.prints)
-
-    chokepoints = [Chokepoint(0 if name == cuts[0] else numbers.get(name), name, prints_of(name)) for name in cuts]
-    return LeadingLayers(path, tuple(chokepoints), prints_of(results[0]), plain, folded)

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from mainstream.errors import ProblemError
-from mainstream.graphs.graph_steps import layer_of
-from mainstream.trainer.leading_layers import Form, LeadingLayers, leading_layers
+from mainstream.trainer.leading_layers import ONNX, Form, LeadingLayers, leading_layers
 
 _WEIGHTS: Final = "other weights"
 _LAYER: Final = "another layer"
@@ -79,7 +78,8 @@ def shared_layers(paths: Sequence[str | Path], numbers: Mapping[str, int] | None
     Parameters
     ----------
     paths : sequence of str or Path
-        Two or more: Keras models, ``.keras``, and frozen graphs, ``.pb``.
+        Two or more: Keras models, ``.keras``; frozen graphs, ``.pb``; ONNX models, ``.onnx``. Where there is one of
+        the last, the others are converted to such, as the engine onnx does, and compared as that.
     numbers : mapping of str to int, optional
         Layer names of a profile -> `num_frozen`, for frozen graphs, which do not have the numbers. Without it they get
         those of a Keras model among `paths` that is the same up to there.
@@ -87,7 +87,7 @@ def shared_layers(paths: Sequence[str | Path], numbers: Mapping[str, int] | None
     Raises
     ------
     MissingExtraError
-        TensorFlow is not installed.
+        TensorFlow, or onnx, is not installed.
     ProblemError
         There are fewer than two, one is given twice, or one cannot be read.
     """
@@ -97,7 +97,8 @@ def shared_layers(paths: Sequence[str | Path], numbers: Mapping[str, int] | None
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ProblemError(f"models: {twice[0]} is given twice")
-    compared = _Compared({name: leading_layers(Path(name), numbers or {}) for name in names})
+    as_onnx = any(Path(name).suffix == ONNX for name in names)
+    compared = _Compared({name: leading_layers(Path(name), numbers or {}, as_onnx=as_onnx) for name in names})
     groups = tuple(compared.groups(names, of_stem=True))
     stem = {name: place for group in groups if group.of_stem for name, place in group.places.items()}
     return Sharing(groups, stem, tuple(compared.same()))
@@ -187,7 +188,9 @@ class _Compared:
         found = _first_other(first.plain, second.plain)
         if found is None:
             return None
-        before = next(place for place, step in enumerate(second.plain.steps) if behind in step.gives)
+        same = next(one.prints for one in second.chokepoints if one.layer == behind)
+        known = [second.plain.prints[step.gives[0]].whole in same for step in second.plain.steps]
+        before = known.index(True)
         if found.place <= before or found.how == _LAYER:
             folded = _first_other(first.folded, second.folded)
             if folded is None:
@@ -211,5 +214,5 @@ def _first_other(one: Form, other: Form) -> _Other | None:
         print_ = other.prints[step.gives[0]]
         if print_.whole not in wholes:
             how = _WEIGHTS if print_.form in forms else _LAYER if step.takes else _FRAME
-            return _Other(place, layer_of(step.name), how)
+            return _Other(place, step.name, how)
     return None
