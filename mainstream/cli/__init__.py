@@ -22,6 +22,7 @@ from mainstream.cli import (
     plan,
     profile,
     report,
+    run,
     share,
     simulate,
     solve,
@@ -57,6 +58,7 @@ app.command("frontier")(frontier.command)
 app.command("methods")(methods.command)
 app.command("plan")(plan.command)
 app.command("deploy")(deploy.command)
+app.command("run")(run.command)
 app.command("streamer")(streamer.command)
 app.command("streamer-keys")(streamer_keys.command)
 app.command("simulate")(simulate.command)

@@ -63,9 +63,12 @@ class Asked:
         """The problem, compiled."""
         from mainstream.solver import prepare
 
-        what = {key: self.options[key] for key in _OF_THE_PROBLEM if key in self.options}
         parts = (self.problem.apps, self.problem.model, self.problem.video)
-        return prepare(*parts, self.options.get("budget"), **what)
+        return prepare(*parts, self.options.get("budget"), **self.what())
+
+    def what(self) -> dict[str, Any]:
+        """Keywords for :func:`mainstream.prepare`."""
+        return {key: self.options[key] for key in _OF_THE_PROBLEM if key in self.options}
 
     def how(self, *but: str) -> dict[str, Any]:
         """Keywords for :meth:`mainstream.Prepared.solve` and :meth:`mainstream.Prepared.frontier`, less some."""

@@ -14,6 +14,7 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -109,12 +110,15 @@ class StreamerClient:
             self._context.term()
             self._context = None
 
-    def deploy(self, plan: NetPlan) -> Observed:
+    def deploy(self, plan: NetPlan, *, given_up: Event | None = None) -> Observed:
         """Send a plan and wait for the observed rates.
 
         Parameters
         ----------
         plan : NetPlan
+        given_up : Event, optional
+            Set by another thread when nobody waits for the rates any more: the connection is then closed, by which a
+            plan that has not taken over yet never does.
 
         Returns
         -------
@@ -129,15 +133,15 @@ class StreamerClient:
         """
         if self.integer_fps:
             plan = plan.with_integer_fps()
-        request = plan.to_json().encode()
+        request, given_up = plan.to_json().encode(), given_up or Event()
         for _ in range(self.retries):
             try:
-                return self._read(*self._ask(request), plan)
+                return self._read(*self._ask(request, given_up), plan)
             except _NoAnswerError:
                 continue
-        return self._read(*self._ask(request), plan)
+        return self._read(*self._ask(request, given_up), plan)
 
-    def _ask(self, request: bytes) -> tuple[str, str | None]:
+    def _ask(self, request: bytes, given_up: Event) -> tuple[str, str | None]:
         """One attempt: the answer, and what is said of the compute; None where the server would not know of it."""
         import zmq
         from zmq.utils.monitor import recv_monitor_message
@@ -171,6 +175,8 @@ class StreamerClient:
                     # The answer first: a server that answers and goes leaves both behind.
                     if socket in ready or (monitor in ready and socket.poll(0)):
                         return _answer(socket)
+                    if given_up.is_set():
+                        raise DeployError(f"{self.address}: the plan was given up before an answer came")
                     if monitor not in ready:
                         if left <= 0:
                             raise self._silence(sent)

@@ -192,6 +192,12 @@ class LocalRunner:
         return self._watch.silent_s
 
     @property
+    def plan(self) -> NetPlan | None:
+        """The plan that runs."""
+        running = self._plan.running
+        return None if running is None else running.engine.plan
+
+    @property
     def ended(self) -> bool:
         """Whether nothing runs any more: the source has ended, or something failed."""
         return self._loop.ended.is_set()
@@ -284,24 +290,56 @@ class LocalRunner:
             raise ProblemError(f"plan: got {shown(plan)}; it has to be a NetPlan")
         given_up = given_up or Event()
         with self._deploying:
-            running = self._take_over(plan, given_up, load_timeout_s)
-            window = running.window
-            while not (window.wait(_LOOK_S) or running.failed or given_up.is_set()):
-                if self.ended or self._closed.is_set():
-                    break
-            self._check()
-            if self._closed.is_set():
-                raise DeployError("the runner was closed while it measured")
-            if running.failed:
-                app_id, reason = next(iter(running.stopped.items()))
-                raise DeployError(f"all its apps failed, and {self._plan.what_runs}: app {app_id}: {reason}")
-            if self._feed.source.live and (window.empty or self.silent_s):
-                away = f"the camera is away: no frame for {self.silent_s:.1f} s"
-                raise DeployError(f"{away}; the plan runs as soon as frames come again")
-            window.settle(_SETTLE_S)
-            if getattr(self.loader, "own_threads", False):
-                return Observed(window.rates(ended=self.ended), plan, unmeasured=_OWN_THREADS)
-            return Observed(window.rates(ended=self.ended), plan, window.compute(ended=self.ended))
+            return self._observe(self._take_over(plan, given_up, load_timeout_s), given_up)
+
+    def measure(self, *, given_up: Event | None = None) -> Observed:
+        """Measure the plan that runs, over another window.
+
+        Parameters
+        ----------
+        given_up : Event, optional
+            Set by another thread when nobody waits for the rates any more.
+
+        Returns
+        -------
+        Observed
+            As :meth:`deploy` gives it.
+
+        Raises
+        ------
+        DeployError
+            No plan runs, all its apps failed, no frames come, or the source has ended or failed.
+        """
+        with self._deploying:
+            self._check_runs()
+            running = self._plan.running
+            if running is None:
+                raise DeployError("no plan runs")
+            running.window = self._window(running.engine.plan)
+            return self._observe(running, given_up or Event())
+
+    def _window(self, plan: NetPlan) -> Window:
+        return Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
+
+    def _observe(self, running: Running, given_up: Event) -> Observed:
+        """What is observed of a plan over its window, or until it is given up."""
+        window, plan = running.window, running.engine.plan
+        while not (window.wait(_LOOK_S) or running.failed or given_up.is_set()):
+            if self.ended or self._closed.is_set():
+                break
+        self._check()
+        if self._closed.is_set():
+            raise DeployError("the runner was closed while it measured")
+        if running.failed:
+            app_id, reason = next(iter(running.stopped.items()))
+            raise DeployError(f"all its apps failed, and {self._plan.what_runs}: app {app_id}: {reason}")
+        if self._feed.source.live and (window.empty or self.silent_s):
+            away = f"the camera is away: no frame for {self.silent_s:.1f} s"
+            raise DeployError(f"{away}; the plan runs as soon as frames come again")
+        window.settle(_SETTLE_S)
+        if getattr(self.loader, "own_threads", False):
+            return Observed(window.rates(ended=self.ended), plan, unmeasured=_OWN_THREADS)
+        return Observed(window.rates(ended=self.ended), plan, window.compute(ended=self.ended))
 
     def restore(self) -> bool:
         """Run the last good plan that was kept, if there is one; whether it runs now.
@@ -330,9 +368,8 @@ class LocalRunner:
             self._feed.release()
         if given_up.is_set():
             raise DeployError("it was given up before it was loaded")
-        window = Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
         write = partial(self._write, planned_apps(plan, self._gap_ms))
-        running = Running(engine, window, self.meters, write, self._keep, self._threads)
+        running = Running(engine, self._window(plan), self.meters, write, self._keep, self._threads)
         self._plan.take_over(running, stream_fps)
         self._feed.start()
         return running

@@ -55,12 +55,12 @@ class Window:
 
     def failed(self, app_id: int) -> None:
         """An app failed on a frame that it was given: that one does not count."""
-        self._counts[app_id] -= 1
+        self._counts[app_id] = max(0, self._counts[app_id] - 1)  # it may have been given before the window
 
     def computed(self, arrival: Arrival, seconds: Mapping[int, float]) -> None:
         """What the parts took of a core for a frame, `net_id` -> seconds; to be told in the order of the frames."""
         at_s = arrival.at_s if self._by_clock else arrival.frame.time_s
-        if self._last_s is None or at_s > self._last_s:  # the window was over when it came
+        if self._last_s is None or not self._start_s <= at_s <= self._last_s:  # it came before the window or after it
             return
         with self._done:
             for net_id, spent in seconds.items():

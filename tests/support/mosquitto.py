@@ -9,24 +9,14 @@ import signal
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pytest
+from support.waiting import comes_true
 
 COMMAND = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-
-def wait_for(holds: Callable[[], Any], seconds: float = 20) -> Any:
-    """What `holds` gives once it is true of something."""
-    give_up = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < give_up, "it did not come to be in time"
-        time.sleep(0.02)
-    return found
 
 
 class Broker:
@@ -61,7 +51,7 @@ class Broker:
                 return False
             return True
 
-        wait_for(answers)
+        comes_true(answers)
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.mosquitto import Broker, Listener, wait_for
+from support.mosquitto import Broker, Listener
+from support.waiting import found
 
 from mainstream import ProblemError
 from mainstream.streamer.events import mqtt as module
@@ -41,20 +42,20 @@ def publishing(url: str, lost: list[int] | None = None) -> Iterator[Mqtt]:
 def test_an_event_and_what_home_assistant_is_told(tmp_path: Path) -> None:
     with Broker(tmp_path) as broker, Listener(broker) as heard:
         with publishing(broker.url) as mqtt:
-            wait_for(lambda: heard.last.get("mainstream/dogs/state") == b"OFF")
+            found(lambda: heard.last.get("mainstream/dogs/state") == b"OFF")
             mqtt.told("start", EVENT, b"\xff\xd8one")
-            wait_for(lambda: heard.last.get(f"mainstream/{BUS}/snapshot") == b"\xff\xd8one")
+            found(lambda: heard.last.get(f"mainstream/{BUS}/snapshot") == b"\xff\xd8one")
             assert heard.last[f"mainstream/{BUS}/state"] == b"ON"
             assert heard.last["mainstream/dogs/state"] == b"OFF"
             mqtt.told("end", replace(EVENT, end=12.0), None)
-            wait_for(lambda: heard.last[f"mainstream/{BUS}/state"] == b"OFF")
+            found(lambda: heard.last[f"mainstream/{BUS}/state"] == b"OFF")
             assert heard.last["mainstream/availability"] == b"online"
             mqtt.plan({4: APPS[4]})
-            wait_for(lambda: heard.last[f"homeassistant/image/mainstream/{BUS}/config"] == b"")
-        wait_for(lambda: heard.last["mainstream/availability"] == b"offline")
+            found(lambda: heard.last[f"homeassistant/image/mainstream/{BUS}/config"] == b"")
+        found(lambda: heard.last["mainstream/availability"] == b"offline")
         assert [(one["type"], one["event"]["end"]) for one in heard.events()] == [("start", None), ("end", 12.0)]
         with Listener(broker) as later:  # what is retained
-            wait_for(lambda: "mainstream/dogs/state" in later.last and "mainstream/availability" in later.last)
+            found(lambda: "mainstream/dogs/state" in later.last and "mainstream/availability" in later.last)
             sensor = json.loads(later.last["homeassistant/binary_sensor/mainstream/dogs/config"])
             assert sensor["state_topic"] == "mainstream/dogs/state"
             assert sensor["availability_topic"] == "mainstream/availability"
@@ -77,17 +78,17 @@ def test_a_broker_that_goes_and_forgets_gets_what_waited_and_all_that_stands(
         Listener(broker) as heard,
         publishing(f"{broker.url}/gate/north") as mqtt,
     ):
-        wait_for(lambda: heard.last.get("gate/north/dogs/state") == b"OFF")
+        found(lambda: heard.last.get("gate/north/dogs/state") == b"OFF")
         broker.stop()
         mqtt.told("start", EVENT, None)
         mqtt.told("end", replace(EVENT, end=12.0), None)
         mqtt.told("start", replace(EVENT, event_id="id-1"), None)
         broker.start()
         with Listener(broker) as after:
-            wait_for(lambda: after.last.get(f"gate/north/{BUS}/state") == b"ON")
-            wait_for(lambda: after.last.get("gate/north/availability") == b"online")
-            wait_for(lambda: "homeassistant/image/gate_2Fnorth/dogs/config" in after.last)
-            wait_for(lambda: len(heard.events("gate/north/events") + after.events("gate/north/events")) >= 3)
+            found(lambda: after.last.get(f"gate/north/{BUS}/state") == b"ON")
+            found(lambda: after.last.get("gate/north/availability") == b"online")
+            found(lambda: "homeassistant/image/gate_2Fnorth/dogs/config" in after.last)
+            found(lambda: len(heard.events("gate/north/events") + after.events("gate/north/events")) >= 3)
     said = [record.getMessage() for record in caplog.records]
     assert any("is lost" in one for one in said) and said[-1].endswith("is connected") and len(said) <= 3
 
@@ -98,7 +99,7 @@ def test_a_frozen_broker_holds_up_nobody_and_hears_the_truth_in_the_end(
     monkeypatch.setattr(module, "_MOST_QUEUED", 30)
     lost: list[int] = []
     with Broker(tmp_path) as broker, Listener(broker) as heard, publishing(broker.url, lost) as mqtt:
-        wait_for(lambda: heard.last.get("mainstream/dogs/state") == b"OFF")
+        found(lambda: heard.last.get("mainstream/dogs/state") == b"OFF")
         broker.send(signal.SIGSTOP)
         began = time.monotonic()
         for number in range(200):
@@ -114,7 +115,7 @@ def test_a_frozen_broker_holds_up_nobody_and_hears_the_truth_in_the_end(
             last = json.loads(heard.last.get(f"mainstream/{BUS}/event", b"{}"))
             return heard.last[f"mainstream/{BUS}/state"] == b"ON" and last.get("event_id") == "last"
 
-        wait_for(stands)
+        found(stands)
         assert len([topic for topic, _, _ in heard.seen if topic.endswith("/snapshot")]) < 20
 
 
@@ -125,9 +126,9 @@ def test_a_broker_that_knows_passwords(tmp_path: Path, caplog: pytest.LogCapture
     options = ("allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
     with Broker(tmp_path, *options) as broker:
         with publishing(f"mqtt://gate:s3%3Acr%40t@127.0.0.1:{broker.port}") as mqtt:
-            wait_for(mqtt._client.is_connected)
+            found(mqtt._client.is_connected)
         with caplog.at_level(logging.WARNING), publishing(f"mqtt://gate:wr0ng@127.0.0.1:{broker.port}"):
-            wait_for(lambda: any("refuses the connection" in one.getMessage() for one in caplog.records))
+            found(lambda: any("refuses the connection" in one.getMessage() for one in caplog.records))
     assert "wr0ng" not in caplog.text
 
 

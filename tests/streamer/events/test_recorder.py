@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from support.clips import av
 from support.colours import CLASSES, colour_of, watching, write_colours
-from support.mosquitto import Broker, Listener, wait_for
+from support.mosquitto import Broker, Listener
 from support.third_party import MATRICES
+from support.waiting import found
 
 from mainstream.streamer import LocalRunner
 from mainstream.streamer.events import recorder, store
@@ -56,12 +57,12 @@ def test_an_event_of_a_stream_has_a_clip_goes_on_over_a_swap_and_ends_when_its_a
     settings = EventSettings(tmp_path / "events", gap_ms=500, clips_s=0.5)
     with LocalRunner(tmp_path / "clip.mp4", tmp_path, engine=MATRICES, window_s=0.5, events=settings) as runner:
         runner.deploy(watching(tmp_path, "green", "blue"))
-        (opened,) = wait_for(lambda: [*(tmp_path / "events" / "open").glob("*-*.json")])
+        (opened,) = found(lambda: [*(tmp_path / "events" / "open").glob("*-*.json")])
         runner.deploy(watching(tmp_path, "green", "blue", fps=5))
         runner.deploy(watching(tmp_path, "green"))
-        wait_for(lambda: not opened.exists())
-        (event,) = wait_for(lambda: lines(tmp_path / "events"))
-        clip = wait_for(lambda: [*(tmp_path / "events" / "media").glob(event["clip"])])[0]
+        found(lambda: not opened.exists())
+        (event,) = found(lambda: lines(tmp_path / "events"))
+        clip = found(lambda: [*(tmp_path / "events" / "media").glob(event["clip"])])[0]
     assert opened.stem == event["event_id"] and not event["interrupted"] and event["frames"] > 2
     assert len(lines(tmp_path / "events")) == 1
     assert colour_of(clip) == "red"
@@ -96,12 +97,12 @@ def test_a_disk_that_hangs_and_a_frozen_broker_hold_up_no_frame(
         def lost() -> float:
             return runner.registry.get_sample_value("mainstream_events_lost_total", {"where": "queue"}) or 0.0
 
-        wait_for(lambda: lost() > 50)
+        found(lambda: lost() > 50)
         before = runner.rates()[0].analysed
-        wait_for(lambda: runner.rates()[0].analysed > before + 50)
+        found(lambda: runner.rates()[0].analysed > before + 50)
         assert len([one for one in caplog.records if "(queue)" in one.getMessage()]) == 1
         hangs.set()
-        wait_for(lambda: runner.rates()[0].analysed > before + 100)
+        found(lambda: runner.rates()[0].analysed > before + 100)
         broker.send(signal.SIGCONT)
     results = [json.loads(line)["frame"] for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert results == sorted(results) and len(results) > 150
@@ -133,17 +134,17 @@ def test_killed_again_and_again_it_leaves_no_event_open_and_none_twice(tmp_path:
                 [sys.executable, "-c", RUN, str(tmp_path), broker.url], env={**os.environ, "PYTHONPATH": paths}
             )
             before = len(heard.events())
-            wait_for(lambda before=before: len(heard.events()) > before + 1, 60)  # type: ignore[misc]
-            wait_for(lambda: [*(tmp_path / "events" / "open").glob("*-*.json")])
+            found(lambda before=before: len(heard.events()) > before + 1)  # type: ignore[misc]
+            found(lambda: [*(tmp_path / "events" / "open").glob("*-*.json")])
             time.sleep(0.07 * kill)
             process.kill()
             process.wait()
-            wait_for(lambda: heard.last.get("mainstream/availability") == b"offline")
+            found(lambda: heard.last.get("mainstream/availability") == b"offline")
         with LocalRunner(
             tmp_path / "clip.mp4", tmp_path, engine=MATRICES, events=EventSettings(tmp_path / "events", mqtt=broker.url)
         ):
-            wait_for(lambda: not list((tmp_path / "events" / "open").iterdir()))
-            wait_for(lambda: heard.last["mainstream/availability"] == b"online")
+            found(lambda: not list((tmp_path / "events" / "open").iterdir()))
+            found(lambda: heard.last["mainstream/availability"] == b"online")
         told = heard.events()
     ids = [line["event_id"] for line in lines(tmp_path / "events")]
     ends = [one["event"]["event_id"] for one in told if one["type"] == "end"]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from support.mosquitto import wait_for
+from support.waiting import found
 
 from mainstream import ProblemError
 from mainstream.streamer.events import webhooks as module
@@ -78,7 +78,7 @@ def test_events_come_in_order_and_again_where_the_server_fails(caplog: pytest.Lo
     with serving(500, 503, 429) as server, caplog.at_level(logging.WARNING):
         hook = Webhook(server.url, lambda: lost.append(1))
         send(hook, 4)
-        wait_for(lambda: len(server.taken) == 4)
+        found(lambda: len(server.taken) == 4)
         hook.close()
     assert server.taken == [("start", "id-0"), ("end", "id-1"), ("start", "id-2"), ("end", "id-3")]
     assert server.came == ["id-0"] * 4 + ["id-1", "id-2", "id-3"] and not lost
@@ -94,7 +94,7 @@ def test_what_a_server_does_not_want_is_not_sent_again(status: int) -> None:
     with serving(status) as server:
         hook = Webhook(server.url, lambda: lost.append(1))
         send(hook, 2)
-        wait_for(lambda: server.taken)
+        found(lambda: server.taken)
         hook.close()
     assert server.came == ["id-0", "id-1"] and len(lost) == 1
 
@@ -109,7 +109,7 @@ def test_a_dead_server_costs_its_events_and_holds_up_nobody(
     with caplog.at_level(logging.WARNING):
         hook = Webhook(f"http://127.0.0.1:{port}/", lambda: lost.append(1))
         send(hook, 200)
-        wait_for(lambda: len(lost) == 200)
+        found(lambda: len(lost) == 200)
         hook.close()
     assert len(caplog.records) == 1
 
@@ -137,7 +137,7 @@ def test_a_server_that_dribbles_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -
         threading.Thread(target=dribble, args=(listening,), daemon=True).start()
         hook = Webhook(f"http://127.0.0.1:{listening.getsockname()[1]}/", lambda: lost.append(1))
         send(hook, 1)
-        wait_for(lambda: lost)
+        found(lambda: lost)
         began = time.monotonic()
         hook.close()
         assert time.monotonic() - began < 5

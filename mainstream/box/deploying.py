@@ -1,0 +1,103 @@
+"""Plans on their way to a runtime, in threads that can be given up: the box itself never waits for one."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Final
+
+from mainstream.errors import DeployError, MainstreamError
+from mainstream.streamer import LocalRunner, NetPlan, Observed, StreamerClient
+
+_AGAIN_S: Final = 5.0
+"""Seconds after which a runtime that did not answer, or had nothing to tell, is asked again."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of a plan.
+
+    Attributes
+    ----------
+    plan : NetPlan
+    observed : Observed or None
+        What was measured of it.
+    error : MainstreamError or None
+        Why nothing was.
+    """
+
+    plan: NetPlan
+    observed: Observed | None = None
+    error: MainstreamError | None = None
+
+
+class _Job:
+    """One plan, sent; a runtime in this process then measures it window after window."""
+
+    def __init__(self, runtime: LocalRunner | StreamerClient, plan: NetPlan, before: _Job | None) -> None:
+        self.plan = plan
+        self.given_up = Event()
+        self.told: queue.SimpleQueue[Told] = queue.SimpleQueue()
+        self._runtime, self._before = runtime, before
+        self._thread = Thread(target=self._work, name="mainstream-deploying", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        if self._before is not None:  # a server is told that its client has gone, and then sent the next plan
+            self._before._thread.join()
+            self._before = None
+        sent = False
+        while not self.given_up.is_set():
+            error: MainstreamError | None = None
+            try:
+                if sent and isinstance(self._runtime, LocalRunner):
+                    observed = self._runtime.measure(given_up=self.given_up)
+                else:
+                    observed = self._runtime.deploy(self.plan, given_up=self.given_up)
+                sent = True
+                self.told.put(Told(self.plan, observed))
+            except MainstreamError as failed:
+                error = failed
+                self.told.put(Told(self.plan, error=failed))
+            if isinstance(self._runtime, LocalRunner):
+                sent = self._runtime.plan == self.plan
+                if not sent or self._runtime.ended:
+                    return
+            elif error is None or not isinstance(error, DeployError):
+                return
+            if error is not None:
+                self.given_up.wait(_AGAIN_S)
+
+
+class Deploying:
+    """Sends plans to a runtime, each in place of the one before.
+
+    Parameters
+    ----------
+    runtime : LocalRunner or StreamerClient
+        One in this process is measured all the time; another one is asked again for as long as it does not answer.
+    """
+
+    def __init__(self, runtime: LocalRunner | StreamerClient) -> None:
+        self._runtime = runtime
+        self._job: _Job | None = None
+
+    def send(self, plan: NetPlan) -> None:
+        """Let a plan take over; what is said of those before it counts no more."""
+        self.give_up()
+        self._job = _Job(self._runtime, plan, self._job)
+
+    def give_up(self) -> None:
+        """Wait for nothing any more."""
+        if self._job is not None:
+            self._job.given_up.set()
+
+    def told(self, timeout_s: float) -> Told | None:
+        """What came of the last plan; None when there is nothing new within `timeout_s`."""
+        if self._job is None:
+            return None
+        try:
+            return self._job.told.get(timeout=timeout_s)
+        except queue.Empty:
+            return None

@@ -1,0 +1,84 @@
+"""`mainstream run` as users run it: the installed command, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.boxes import SOURCE, app, write_problem
+from support.terminal import COMMAND
+from support.third_party_solver import install
+from support.waiting import comes_true, found
+
+pytest.importorskip("av", reason="needs the extra run")
+pytest.importorskip("zmq", reason="needs the extra run")
+
+
+def test_it_runs_what_the_file_says_now_until_it_is_ended_and_begins_again_after_a_kill(tmp_path: Path) -> None:
+    install(tmp_path, "theirs", {"mainstream.part_loaders": {"matrices": "support.third_party:MATRICES"}})
+    paths = [str(tmp_path), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    out = tmp_path / "results.jsonl"
+    options = ["--source", SOURCE, "-m", ".", "--engine", "matrices", "--results", out.name, "--state", "state"]
+
+    def apps() -> set[int]:
+        lines = out.read_text().splitlines()[-9:] if out.exists() else []
+        return {json.loads(line)["app_id"] for line in lines}
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [COMMAND, "run", "problem.yaml", *options, "--events", "events"]
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=said)
+
+    write_problem(tmp_path, app(1), budget=1000.0)
+    with (tmp_path / "said").open("w") as said:
+        process = start()
+        try:
+            comes_true(lambda: apps() == {1})
+            write_problem(tmp_path, app(1), app(2, event_class=0), budget=1000.0)
+            comes_true(lambda: apps() == {1, 2})
+            found(lambda: '"app_id": 2' in (tmp_path / "state" / "plan.json").read_text())
+            process.kill()
+            process.wait()
+            (tmp_path / "problem.yaml").write_text("apps: [")
+            out.unlink()
+            process = start()
+            comes_true(lambda: apps() == {1, 2})
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()
+    lines = (tmp_path / "said").read_text().splitlines()
+    assert lines[0].startswith("1 apps, predicted mean recall ") and lines[0].endswith(" of 1000 ms/s")
+    assert any(line.startswith("the problem has changed: 2 apps") for line in lines)
+    assert lines[-1] == "ended" and not any("Traceback" in line for line in lines)
+    kept = [line for line in lines if line.endswith("the plan that was kept runs")]
+    assert len(kept) == 1 and "problem.yaml" in kept[0]
+    assert not list((tmp_path / "events" / "open").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "command line: give either --source and -m, to run here, or --streamer"),
+        (["--source", "a"], "command line: --source needs -m, the folder of the models"),
+        (["--streamer", "tcp://h:1", "--state", "s"], "command line: --state is for a runtime in this process"),
+        (["--source", "test://", "-m", ".", "--clips", "3"], "command line: clips: they need a folder"),
+        (["--source", "test://", "-m", "."], "problem.yaml: no such file or directory"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line(tmp_path: Path, options: list[str], message: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "MAINSTREAM_MQTT"}
+    done = subprocess.run(
+        [COMMAND, "run", "problem.yaml", *options],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and done.stderr.startswith(f"mainstream: {message}"), done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,37 @@
+"""Problem files for the box, on a small network that NumPy runs: no TensorFlow has to be started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from support.third_party import write_matrices
+
+SOURCE = "test://?fps=20&width=32&height=32"
+MODEL = {
+    "total_layers": 3,
+    "layer_latencies": [1.0, 4.0, 5.0],
+    "frozen_layer_names": {0: "frame", 2: "hidden", 3: "scores"},
+    "height": 16,
+    "width": 16,
+    "unit": "ms",
+}
+
+
+def app(app_id: int | str, **keys: Any) -> dict[str, Any]:
+    """An app's keys in a file; `keys` go before those that all have."""
+    paths = {0: "net.npz", 2: "net.npz"}
+    curve = {"accuracies": {0: 0.6, 2: 0.5}, "event_length_ms": 500.0, "model_path": paths}
+    return {"app_id": app_id, **curve, **keys}
+
+
+def write_problem(folder: Path, *apps: dict[str, Any], budget: float = 150.0, stream_fps: float = 20.0) -> Path:
+    """The file ``problem.yaml``, whole at once, and the model beside it."""
+    if not (folder / "net.npz").exists():
+        write_matrices(folder / "net.npz")
+    file = folder / "problem.yaml"
+    keys = {"budget": budget, "video": {"stream_fps": stream_fps}, "model": MODEL, "apps": list(apps)}
+    beside = folder / "beside"
+    beside.write_text(yaml.safe_dump(keys))
+    return beside.replace(file)
