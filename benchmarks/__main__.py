@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 
 from benchmarks import machine
 from benchmarks.parts import PARTS
 from benchmarks.processes import ROOT
-from benchmarks.row import Row
+from benchmarks.row import Row, collect
 from benchmarks.writing import markdown, write
 
 _HERE = ROOT / "benchmarks"
@@ -36,25 +35,12 @@ def main() -> int:
         started = perf_counter()
         rows: list[Row] = []
         results[name] = title, rows
-        failed |= not _collect(measure(given.quick), rows)
+        failed |= not collect(measure(given.quick), rows)
         print(f" {perf_counter() - started:.0f} s", file=sys.stderr)
         write(results, about | {"load at the end": machine.load()}, stem)
     print(markdown(results, about | {"load at the end": machine.load()}))
     print(f"written: {stem}.md and .csv", file=sys.stderr)
     return int(failed)
-
-
-def _collect(measured: Iterable[Row], rows: list[Row]) -> bool:
-    """Add the rows as they come; a part that fails leaves a row that says so, and the others go on."""
-    try:
-        for row in measured:
-            rows.append(row)
-            print(".", end="", file=sys.stderr, flush=True)
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        rows.append(Row("the rest of this part", None, "", verdict="FAILED", notes=reason))
-        return False
-    return True
 
 
 def _arguments() -> argparse.Namespace:

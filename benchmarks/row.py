@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +75,19 @@ class Row:
             return f"{value:,.0f}x" if value >= 100 else f"{value:.3g}x"
         number = f"{value:.2e}" if abs(value) >= 1e6 else f"{value:.3g}"
         return f"{number} {self.unit}".strip()
+
+
+def collect(measured: Iterable[Row], rows: list[Row]) -> bool:
+    """Add the rows as they come; a part that fails leaves a row that says so, and the others go on."""
+    try:
+        for row in measured:
+            rows.append(row)
+            print(".", end="", file=sys.stderr, flush=True)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        rows.append(Row("the rest of this part", None, "", verdict="FAILED", notes=reason))
+        return False
+    return True
 
 
 def duration(seconds: float) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.failing_models import alone, checks_numbers, write_graph, write_matrix
+from support.full_disk import full_disk
 from support.terminal import COMMAND
 from support.third_party import MATRICES
 
@@ -69,6 +70,17 @@ def test_after_a_kill_the_last_good_plan_runs_again_by_itself(tmp_path: Path) ->
         with StreamerClient(address) as client:
             assert set(client.deploy(alone((7, "good.pb")))) == {7}
     assert len(after) > before and set(after) == {5}
+
+
+def test_a_full_disk_leaves_the_plan_that_was_kept_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    state = PlanState(tmp_path)
+    state.save(alone((1, "net.npz")))
+    with caplog.at_level(logging.WARNING), full_disk(20):
+        state.save(alone((2, "net.npz")))
+    assert state.load() == alone((1, "net.npz"))
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("the plan is not kept: ")
 
 
 def test_a_plan_is_kept_once_it_has_a_result_and_a_damaged_file_is_told_of(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.failing_models import alone, write_matrix
+from support.full_disk import full_disk
 from support.third_party import MATRICES
 from support.waiting import comes_true
 
@@ -19,17 +17,6 @@ from mainstream.streamer import LocalRunner, results
 from mainstream.streamer.results import Analysis, ResultsFile
 
 pytest.importorskip("av", reason="needs the extra run")
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """No file of this process may become larger: writing ends in the middle of a line, as on a disk that is full."""
-    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 def one(frame: int) -> Analysis:
