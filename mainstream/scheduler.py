@@ -183,7 +183,7 @@ class Scheduler:
         numbers = [number_of[choice.app_id] for choice in result.choices]
         target_fps = np.array([told.plan.target_fps[number] for number in numbers])
         observed_fps = np.array([observed[number] for number in numbers])
-        measured, unmeasured = _measurement(told, prepared.model)
+        measured, unmeasured = measurement(told, prepared.model)
         return Round(
             budget=budget,
             result=result,
@@ -278,7 +278,7 @@ def _cost(model: Model, result: Result, fps: FloatArray) -> float:
     return tails + sum(part.cost for part in stem)
 
 
-def _measurement(told: Observed, model: Model) -> tuple[Measurement | None, str | None]:
+def measurement(told: Observed, model: Model) -> tuple[Measurement | None, str | None]:
     """What the parts took, beside what the profile says; or why that is not known."""
     if told.compute is None:
         return None, told.unmeasured

@@ -1,4 +1,4 @@
-"""The box that keeps running: solve, run, watch, and solve again when the problem or the camera has changed.
+"""The box that keeps running: solve, run, watch, and solve again when problem, camera or measured compute have changed.
 
 A plan that cannot be had, since the file is half-written, nothing fits, or the runtime refuses it, leaves the plan
 before running, and one line says why. Solving takes milliseconds and a swap loses no frame, so whatever changes is
@@ -11,16 +11,22 @@ from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Final
 
+from mainstream.box.compute_watch import ComputeWatch
 from mainstream.box.deploying import Deploying, Told
 from mainstream.box.file_watch import FileWatch
 from mainstream.box.shortfall import what_would_give
 from mainstream.box.wanted import Wanted, same_rate
+from mainstream.correction import corrected
 from mainstream.errors import InfeasibleError, MainstreamError
+from mainstream.problem import Model
 from mainstream.schedule import Result
-from mainstream.streamer import LocalRunner, NetPlan, StreamerClient, net_plan
+from mainstream.scheduler import measurement
+from mainstream.streamer import LocalRunner, NetPlan, Observed, StreamerClient, net_plan
 
 _LOOK_S: Final = 0.25
 """How often the file and the camera are looked at."""
+_A_MINUTE_S: Final = 60.0
+"""For so long compute has to be off before something is done about it."""
 
 
 class Box:
@@ -50,7 +56,13 @@ class Box:
         self._deploying = Deploying(runtime)
         self._wanted: Wanted | None = None
         self._solved_fps: float | None = None
-        self._result: Result | None = None
+        self._model: Model | None = None
+        """The problem's, corrected by what was measured."""
+        self._too_dear: list[NetPlan] = []
+        """Plans that took too much, since the problem changed: none of them is gone back to."""
+        self._compute: ComputeWatch | None = None
+        self._before: tuple[NetPlan | None, ComputeWatch | None] = None, None
+        """What is gone back to when the runtime refuses a plan."""
         self._plan: NetPlan | None = None
         """The last one that was sent."""
         self._said_of: tuple[NetPlan, str] | None = None
@@ -111,6 +123,9 @@ class Box:
             self._say(f"{error}; {self._stays}")
             return
         if wanted != self._wanted:
+            if self._wanted is None or wanted.problem.model != self._wanted.problem.model:
+                self._model = None
+            self._too_dear.clear()
             self._again(wanted, "the problem has changed")
 
     def _again(self, wanted: Wanted, why: str) -> None:
@@ -121,14 +136,14 @@ class Box:
         except MainstreamError as error:
             self._say(f"{why}: {error}; {self._stays}")
             return
-        if plan == self._plan:
+        if plan == self._plan or plan in self._too_dear:
             self._say(f"{why}: the plan stays")
         else:
             self._send(f"{why}: ", (result, plan))
 
     def _solved(self, wanted: Wanted) -> tuple[Result, NetPlan]:
         self._solved_fps = self._fps()
-        prepared = wanted.prepared(self._solved_fps)
+        prepared = wanted.prepared(self._solved_fps, self._model)
         try:
             result = prepared.solve(**wanted.how)
         except InfeasibleError as error:
@@ -140,8 +155,11 @@ class Box:
         return plan.with_integer_fps() if whole else plan
 
     def _send(self, why: str, solved: tuple[Result, NetPlan]) -> None:
-        self._result, self._plan = solved
-        self._say(f"{why}{_summary(self._result)}")
+        self._before = self._plan, self._compute
+        result, self._plan = solved
+        # A runtime elsewhere is measured once, for as long as it likes.
+        self._compute = ComputeWatch(result.cost, result.budget, _A_MINUTE_S if self._local else 0.0)
+        self._say(f"{why}{_summary(result)}")
         self._deploying.send(self._plan)
 
     def _hear(self, told: Told) -> None:
@@ -149,16 +167,37 @@ class Box:
         if told.error is not None:
             text = str(told.error)
             if self._local is not None and self._local.plan != told.plan:
+                self._plan, self._compute = self._before
                 text = f"{text}; {self._stays}"
-                self._plan = self._local.plan
+                if self._plan is not None:
+                    self._deploying.go_on(self._plan)
         elif told.observed is not None and told.observed.compute is not None:
             text = f"measured: {1000 * told.observed.compute.cores:.4g} ms of a core a second"
+            self._correct(told.observed)
         else:
             return
         kind = "error" if told.error is not None else "measured"
         if self._said_of != (told.plan, kind):
             self._said_of = told.plan, kind
             self._say(text)
+
+    def _correct(self, observed: Observed) -> None:
+        """Where a plan has taken too much or too little for long, correct the model by that and solve again."""
+        wanted, plan = self._wanted, self._plan
+        if wanted is None or plan is None or self._compute is None or observed.plan != plan:
+            return
+        model = self._model or wanted.problem.model
+        measured, _ = measurement(observed, model)
+        off = None if measured is None else self._compute.heard(measured)
+        if measured is None or off is None:
+            return
+        cost, self._compute = self._compute.cost * (measured.factor or 1.0), None
+        self._model = corrected(model, measured.parts)
+        if off == "too much":
+            self._too_dear.append(plan)
+        self._again(wanted, f"it takes {off}: {measured.factor:.2f} times what was predicted")
+        if self._plan == plan and off == "too little":
+            self._compute = ComputeWatch(cost, wanted.budget, _A_MINUTE_S)
 
     @property
     def _stays(self) -> str:

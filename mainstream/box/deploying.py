@@ -35,8 +35,11 @@ class Told:
 class _Job:
     """One plan, sent; a runtime in this process then measures it window after window."""
 
-    def __init__(self, runtime: LocalRunner | StreamerClient, plan: NetPlan, before: _Job | None) -> None:
+    def __init__(
+        self, runtime: LocalRunner | StreamerClient, plan: NetPlan, before: _Job | None, *, runs: bool
+    ) -> None:
         self.plan = plan
+        self._runs = runs
         self.given_up = Event()
         self.told: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self._runtime, self._before = runtime, before
@@ -47,22 +50,20 @@ class _Job:
         if self._before is not None:  # a server is told that its client has gone, and then sent the next plan
             self._before._thread.join()
             self._before = None
-        sent = False
         while not self.given_up.is_set():
             error: MainstreamError | None = None
             try:
-                if sent and isinstance(self._runtime, LocalRunner):
+                if self._runs and isinstance(self._runtime, LocalRunner):
                     observed = self._runtime.measure(given_up=self.given_up)
                 else:
                     observed = self._runtime.deploy(self.plan, given_up=self.given_up)
-                sent = True
                 self.told.put(Told(self.plan, observed))
             except MainstreamError as failed:
                 error = failed
                 self.told.put(Told(self.plan, error=failed))
             if isinstance(self._runtime, LocalRunner):
-                sent = self._runtime.plan == self.plan
-                if not sent or self._runtime.ended:
+                self._runs = self._runtime.plan == self.plan
+                if not self._runs or self._runtime.ended:
                     return
             elif error is None or not isinstance(error, DeployError):
                 return
@@ -85,8 +86,15 @@ class Deploying:
 
     def send(self, plan: NetPlan) -> None:
         """Let a plan take over; what is said of those before it counts no more."""
+        self._begin(plan, runs=False)
+
+    def go_on(self, plan: NetPlan) -> None:
+        """Measure a plan that runs already."""
+        self._begin(plan, runs=True)
+
+    def _begin(self, plan: NetPlan, *, runs: bool) -> None:
         self.give_up()
-        self._job = _Job(self._runtime, plan, self._job)
+        self._job = _Job(self._runtime, plan, self._job, runs=runs)
 
     def give_up(self) -> None:
         """Wait for nothing any more."""

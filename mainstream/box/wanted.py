@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mainstream.io import Problem
-from mainstream.problem import Video
+from mainstream.problem import Model, Video
 from mainstream.solver import Prepared, prepare
 
 _SAME_RATE: Final = 0.1
@@ -32,10 +32,12 @@ class Wanted:
     what: Mapping[str, Any]
     how: Mapping[str, Any]
 
-    def prepared(self, stream_fps: float | None) -> Prepared:
-        """The problem, compiled for a camera of `stream_fps`; None is what the problem says."""
+    def prepared(self, stream_fps: float | None, model: Model | None = None) -> Prepared:
+        """The problem, compiled for a camera of `stream_fps` and a corrected model; None is what the problem says."""
         problem = self.problem
-        return prepare(problem.apps, problem.model, at_rate(problem.video, stream_fps), self.budget, **self.what)
+        return prepare(
+            problem.apps, model or problem.model, at_rate(problem.video, stream_fps), self.budget, **self.what
+        )
 
 
 def at_rate(video: Video, stream_fps: float | None) -> Video:

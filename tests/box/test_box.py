@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +13,18 @@ from typing import Any
 import pytest
 from support.boxes import SOURCE, app, write_problem
 from support.cameras import RtspCamera
-from support.third_party import MATRICES
+from support.third_party import MATRICES, Matrices
 from support.waiting import comes_true, found
 
 from mainstream import ProblemError
+from mainstream.box import box as box_module
 from mainstream.box.box import Box
+from mainstream.box.compute_watch import ComputeWatch
 from mainstream.box.file_watch import FileWatch
 from mainstream.box.wanted import Wanted
+from mainstream.correction import MeasuredPart
 from mainstream.errors import InfeasibleError
+from mainstream.history import Measurement
 from mainstream.io import load_problem
 from mainstream.streamer import LocalRunner, Server, StreamerClient
 
@@ -195,6 +200,73 @@ def test_a_camera_of_another_rate_is_solved_for_anew(tmp_path: Path) -> None:
             camera.start()
             found(lambda: 6 <= rates(runtime).get(1, 0) <= 9)
             box.heard("the camera has ")
+
+
+class Burning(Matrices):
+    """Each part takes so many milliseconds of a core."""
+
+    name = "burning"
+
+    def __init__(self, ms: float) -> None:
+        self.ms = ms
+
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Any:
+        part = super().load(path, input_layer, output_layer, trusted=trusted)
+        product = type(part).__call__
+
+        class Burner(type(part)):  # type: ignore[misc]
+            def __call__(burner, batch: Any) -> Any:
+                until = time.thread_time() + self.ms / 1000
+                while time.thread_time() < until:
+                    pass
+                return product(burner, batch)
+
+        part.__class__ = Burner
+        return part
+
+
+@pytest.mark.parametrize(("ms", "off", "fps"), [(20.0, "too much: 2", 5.0), (4.0, "too little: 0.4", 20.0)])
+def test_a_plan_that_takes_other_compute_than_predicted_is_corrected_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ms: float, off: str, fps: float
+) -> None:
+    monkeypatch.setattr(box_module, "_A_MINUTE_S", 2.0)
+    file = write_problem(tmp_path, app(1), budget=105.0)  # 10 ms a frame by the profile
+    with boxed(file, LocalRunner(SOURCE, tmp_path, engine=Burning(ms), window_s=1)) as box:
+        runtime = box.runtime
+        found(lambda: rates(runtime) == {1: 10.0})
+        said = box.heard(f"it takes {off}")
+        assert "times what was predicted: 1 apps" in said
+        comes_true(lambda: rates(runtime) == {1: fps})
+        count = len(box.said)
+        analysed = runtime.rates()[0].analysed
+        comes_true(lambda: runtime.rates()[0].analysed > analysed + 3.5 * fps)
+        assert not [line for line in box.said[count:] if "it takes" in line]
+        box.heard("measured: ")
+
+
+def test_a_plan_that_took_too_much_is_not_gone_back_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(box_module, "_A_MINUTE_S", 1.0)
+    file = write_problem(tmp_path, app(1), budget=105.0)
+    engine = Burning(20.0)
+    with boxed(file, LocalRunner(SOURCE, tmp_path, engine=engine, window_s=1)) as box:
+        found(lambda: rates(box.runtime) == {1: 10.0})
+        found(lambda: rates(box.runtime) == {1: 5.0})
+        engine.ms = 10.0  # by which 10 frames a second would fit again
+        assert box.heard("it takes too little").endswith("the plan stays")
+        assert rates(box.runtime) == {1: 5.0}
+        write_problem(tmp_path, app(1), app(2, pinned=[0, 1.0]), budget=115.0)
+        found(lambda: rates(box.runtime).get(1) == 10.0)
+
+
+def test_compute_that_is_off_has_to_be_so_for_a_minute_without_exception() -> None:
+    def window(factor: float) -> Measurement:
+        return Measurement(30.0, (MeasuredPart(1, 0, 3, 100, factor, 1.0),))
+
+    watch = ComputeWatch(100.0, 105.0, 60.0)
+    heard = [watch.heard(window(x)) for x in (1.3, 1.0, 1.3, 0.7, 1.2, 1.2, 1.2)]
+    assert heard == [None, None, None, None, None, "too much", "too much"]
+    watch = ComputeWatch(50.0, 105.0, 60.0)
+    assert [watch.heard(window(x)) for x in (1.5, 1.5, 1.5, 0.8, 0.8)] == [None, None, None, None, "too little"]
 
 
 def test_a_runtime_elsewhere_is_driven_in_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
