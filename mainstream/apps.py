@@ -56,6 +56,8 @@ class Apps:
         Every `num_frozen` that some app has, increasing; 0 for nothing shared.
     accuracies, false_positive_rates : (N, F) float
         NaN where the app has no model for that `num_frozen`, or no false positive rates at all.
+    accuracy_intervals, false_positive_intervals : (N, F, 2) float
+        Low and high; NaN where not known.
     event_length_ms, correlation, weight : (N,) float
     event_frequency, correlation_fps : (N,) float
         NaN where not given.
@@ -95,6 +97,8 @@ class Apps:
     max_fps: FloatArray
     min_value: FloatArray
     optional: BoolArray
+    accuracy_intervals: FloatArray
+    false_positive_intervals: FloatArray
     names: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
@@ -116,11 +120,15 @@ class Apps:
         column_of = {f: k for k, f in enumerate(chokepoints)}
         accuracies = np.full((len(apps), len(chokepoints)), np.nan)
         false_positive_rates = accuracies.copy()
+        intervals = np.full((2, *accuracies.shape, 2), np.nan)
         for i, app in enumerate(apps):
             for f, rate in app.accuracies.items():
                 accuracies[i, column_of[canonical(f)]] = rate
             for f, rate in (app.false_positive_rates or {}).items():
                 false_positive_rates[i, column_of[canonical(f)]] = rate
+            for k, given_ends in enumerate((app.accuracy_intervals, app.false_positive_intervals)):
+                for f, ends in (given_ends or {}).items():
+                    intervals[k, i, column_of[canonical(f)]] = ends
         pins = [app.pinned or (NO_PIN, np.nan) for app in apps]
         columns = cls(
             app_ids=id_array([app.app_id for app in apps]),
@@ -142,6 +150,8 @@ class Apps:
             max_fps=np.array([app.max_fps or np.inf for app in apps]),
             min_value=np.array([-np.inf if app.min_value is None else app.min_value for app in apps]),
             optional=np.array([app.optional for app in apps]),
+            accuracy_intervals=intervals[0],
+            false_positive_intervals=intervals[1],
             names=tuple(app.name for app in apps) if any(app.name for app in apps) else (),
         )
         check_unique(columns.app_ids)
@@ -264,6 +274,8 @@ class Apps:
             max_fps=fastest,
             min_value=column("min_value", min_value, {-np.inf: "none"}),
             optional=np.broadcast_to(may_stay_out, (n,)).copy(),
+            accuracy_intervals=np.full((*p.shape, 2), np.nan),
+            false_positive_intervals=np.full((*p.shape, 2), np.nan),
         )
         check_unique(made.app_ids)
         return made
@@ -419,8 +431,8 @@ class Apps:
 
 _IDS: Final = TypeAdapter(list[AppId])
 
-_CURVES: Final = ("accuracies", "false_positive_rates")
-"""Columns of shape (N, F)."""
+_CURVES: Final = ("accuracies", "false_positive_rates", "accuracy_intervals", "false_positive_intervals")
+"""Columns of shape (N, F, ...)."""
 _ROWS: Final = (
     "event_length_ms",
     "event_frequency",

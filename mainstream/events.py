@@ -33,12 +33,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mainstream.apps import NO_VOTE, Apps
+from mainstream.apps import NO_VOTE, Apps, IntArray
 from mainstream.description import one_of, shown
 from mainstream.errors import ProblemError
 from mainstream.event_kernels import MOST_VOTES, RECALL
@@ -166,6 +166,41 @@ def metrics_of(
     alarms = windows.alarms(q)[:, 0, 0]
     precision = np.divide(recall, recall + alarms, out=np.ones(len(recall)), where=recall + alarms != 0)
     return EventMetrics(recall, precision, f1=2 * recall / (1 + recall + alarms))
+
+
+def metric_intervals(
+    event_model: EventModel, apps: Apps, rows: IntArray, columns: IntArray, **how: Any
+) -> tuple[EventMetrics, EventMetrics]:
+    """What the intervals of M curve points leave open.
+
+    Recall rises with the accuracy, precision and F1 fall with the false positive rate, too: the low end is at the low
+    end of the one and the high end of the other.
+
+    Parameters
+    ----------
+    apps : Apps
+    rows, columns : (M,) int arrays
+        Places of the apps, and of their chokepoints.
+    **how
+        `stream_fps`, `target_fps` and `x_vote` of :func:`metrics_of`.
+
+    Returns
+    -------
+    EventMetrics, EventMetrics
+        Low and high ends, (M,); NaN where an interval is not known.
+    """
+    points = apps.at(rows, columns)
+    accuracy = apps.accuracy_intervals[rows, columns]
+    alarms = apps.false_positive_intervals[rows, columns]
+    low, high = (
+        metrics_of(
+            event_model,
+            **points._replace(accuracy=accuracy[:, end], false_positive_rate=alarms[:, 1 - end])._asdict(),
+            **how,
+        )
+        for end in (0, 1)
+    )
+    return low, high
 
 
 def option_values(

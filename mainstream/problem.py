@@ -54,6 +54,19 @@ Lengths = Annotated[
 ]
 """Lengths of events, milliseconds."""
 
+
+def _ends(given: Any) -> Any:
+    is_pair = isinstance(given, list | tuple) and len(given) == 2
+    if is_pair and all(map(PARAMETERS["accuracy"].holds, given)) and given[0] <= given[1]:
+        return given
+    raise refuse("it has to be a pair: low and high, both in [0, 1]")
+
+
+Intervals = Annotated[
+    Mapping[Whole, Annotated[tuple[float, float], BeforeValidator(_ends)]], Field(min_length=1), each_once
+]
+"""`num_frozen` -> the interval that holds a per-frame rate."""
+
 _LARGEST: Final = 1e100
 """Costs stay well inside what a float can hold."""
 _MOST_RATES: Final = 1000
@@ -104,6 +117,8 @@ class App(Description):
     false_positive_rates : mapping of int to float, optional
         `num_frozen` -> probability that a frame without the event is classified as the event; the keys of
         `accuracies`. Published name: ``prob_tnrs``.
+    accuracy_intervals, false_positive_intervals : mapping of int to (float, float), optional
+        `num_frozen` -> the interval of 95 % that holds the rate; where both are known, predictions carry intervals.
     x_vote : int or "auto", optional
         Consecutive positive frames that make a detection; "auto" chooses the best of 1..7 for each option.
     correlation_fps : float, optional
@@ -146,6 +161,8 @@ class App(Description):
     correlation: Annotated[float, PARAMETERS["correlation"]] = 0.0
     event_frequency: Annotated[float, PARAMETERS["event_frequency"]] | None = None
     false_positive_rates: Rates | None = None
+    accuracy_intervals: Intervals | None = None
+    false_positive_intervals: Intervals | None = None
     correlation_fps: Annotated[float, PARAMETERS["correlation_fps"]] | None = None
     accuracy_spread: Annotated[float, PARAMETERS["accuracy_spread"]] | None = None
     event_lengths_ms: Lengths | None = None
@@ -180,7 +197,9 @@ class App(Description):
             raise ProblemError("apps: there is none; at least one is needed")
         return apps
 
-    @field_validator("accuracies", "false_positive_rates", "model_path")
+    @field_validator(
+        "accuracies", "false_positive_rates", "accuracy_intervals", "false_positive_intervals", "model_path"
+    )
     @classmethod
     def _one_key_for_nothing_shared(cls, curve: Mapping[int, Any] | None) -> Mapping[int, Any] | None:
         if curve is not None and 0 in curve and 1 in curve:
@@ -197,6 +216,16 @@ class App(Description):
                     f"false_positive_rates has to have the num_frozen of accuracies; "
                     f"only one of them has {shown(sorted(rates ^ known))}"
                 )
+        for key, curve in (
+            ("accuracy_intervals", self.accuracies),
+            ("false_positive_intervals", self.false_positive_rates or {}),
+        ):
+            by_place = {canonical(f): rate for f, rate in curve.items()}
+            for f, (low, high) in (getattr(self, key) or {}).items():
+                rate = by_place.get(canonical(f))
+                if rate is None or not low <= rate <= high:
+                    has = "has no rate for" if rate is None else f"has {rate:g}, not {low:g} to {high:g}, for"
+                    raise refuse(f"{key}: the curve {has} num_frozen {f}")
         if self.pinned is not None and canonical(self.pinned[0]) not in known:
             raise refuse(
                 f"pinned num_frozen {self.pinned[0]} is not in accuracies; allowed: {shown(sorted(self.accuracies))}"

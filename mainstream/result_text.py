@@ -71,13 +71,12 @@ def _table(result: Result, cost: str, width: int) -> Table:
 
 
 def _cells(choice: Choice, metrics: list[str]) -> list[str]:
-    values = [getattr(choice, name) for name in metrics]
     return [
         str(choice.app_id),
         str(choice.num_frozen),
         f"{choice.target_fps:g}",
         "-" if choice.x_vote is None else str(choice.x_vote),
-        *("-" if value is None else f"{value:.4f}" for value in values),
+        *(_value(choice, name, first=name == metrics[0]) for name in metrics),
         f"{choice.tail_cost:.4g}",
     ]
 
@@ -97,6 +96,15 @@ def _stems(result: Result, unit: str) -> list[str]:
     lines = [_stem(schedule.stem, f"stem {k}", unit) for k, schedule in enumerate(schedules[:LISTED])]
     more = len(schedules) - LISTED
     return [*lines, f"... and {more:,} more stems"] if more > 0 else lines
+
+
+def _value(choice: Choice, metric: str, *, first: bool) -> str:
+    """A metric, and where it is what was maximised, its interval."""
+    value, interval = getattr(choice, metric), getattr(choice, f"{metric}_interval")
+    if value is None:
+        return "-"
+    ends = f" ({interval[0]:.2f}-{interval[1]:.2f})" if first and interval is not None else ""
+    return f"{value:.4f}{ends}"
 
 
 def _totals(result: Result, unit: str) -> list[str]:

@@ -16,6 +16,8 @@ from mainstream.errors import ProblemError
 from mainstream.problem import FloatArray
 
 FORMAT: Final = "mainstream-result-1"
+INTERVALS: Final = ("f1_interval", "recall_interval", "precision_interval")
+"""Intervals of a choice; in JSON only where they are known."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Choice:
     tail_cost : float
         Compute a second of the layers that only this app runs.
     name : str or None
+    f1_interval, recall_interval, precision_interval : (float, float) or None
+        What the intervals of the curve's figures leave open; None where they are not known.
     """
 
     app_id: int | str
@@ -53,13 +57,21 @@ class Choice:
     accuracy: float
     tail_cost: float
     name: str | None = None
+    f1_interval: tuple[float, float] | None = None
+    recall_interval: tuple[float, float] | None = None
+    precision_interval: tuple[float, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields; intervals where they are known."""
+        return {key: value for key, value in vars(self).items() if value is not None or key not in INTERVALS}
 
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """One choice for each app, as columns of length N, and the stem that they share.
 
-    `f1` and `precision` are NaN where an app has none, `x_vote` is 0 for no voting. An app that was left out has
+    `f1` and `precision` are NaN where an app has none, `x_vote` is 0 for no voting. Intervals are (N, 2), low and high,
+    NaN where they are not known; None where nobody knows any. An app that was left out has
     `target_fps` 0 and no entry in `choices`.
     """
 
@@ -75,6 +87,9 @@ class Schedule:
     tail_cost: FloatArray
     stem: tuple[StemPart, ...]
     names: tuple[str | None, ...] = ()
+    f1_interval: FloatArray | None = None
+    recall_interval: FloatArray | None = None
+    precision_interval: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.app_ids)
@@ -101,7 +116,11 @@ class Schedule:
         rows = np.flatnonzero(self.admitted)
         columns = {"app_id": self.app_ids[rows].tolist()}
         for field in fields(Choice):
-            if field.name not in ("app_id", "name"):
+            if field.name in INTERVALS:
+                ends = getattr(self, field.name)
+                known = [None] * len(rows) if ends is None else ends[rows].tolist()
+                columns[field.name] = [None if pair is None or math.isnan(sum(pair)) else tuple(pair) for pair in known]
+            elif field.name not in ("app_id", "name"):
                 columns[field.name] = getattr(self, field.name)[rows].tolist()
         for column in ("f1", "precision"):
             columns[column] = [None if math.isnan(x) else x for x in columns[column]]
@@ -285,20 +304,30 @@ def _rows(schedule: Schedule) -> dict[str, Any]:
     """A schedule as plain lists and dicts."""
     return {
         "stem": [vars(part) for part in schedule.stem],
-        "choices": [vars(choice) for choice in schedule.choices],
+        "choices": [choice.to_dict() for choice in schedule.choices],
         "left_out": list(schedule.left_out),
     }
 
 
+def _choice(keys: dict[str, Any]) -> Choice:
+    """A choice as it was saved."""
+    intervals = {key: (float(keys[key][0]), float(keys[key][1])) for key in INTERVALS if keys.get(key) is not None}
+    return Choice(**{**keys, **intervals})
+
+
 def _from_rows(rows: dict[str, Any]) -> Schedule:
     """Columns again; the apps that were left out come last."""
-    choices = [Choice(**choice) for choice in rows["choices"]]
+    choices = [_choice(choice) for choice in rows["choices"]]
     left_out = rows["left_out"]
     rest = len(left_out)
 
     def column(name: str, fill: float) -> FloatArray:
         given = [getattr(choice, name) for choice in choices]
         return np.array([np.nan if x is None else x for x in given] + [fill] * rest, dtype=np.float64)
+
+    def intervals(name: str) -> FloatArray:
+        pairs = [getattr(choice, name) or (np.nan, np.nan) for choice in choices]
+        return np.array([*pairs, *[(np.nan, np.nan)] * rest], dtype=np.float64).reshape(-1, 2)
 
     names = [choice.name for choice in choices]
     return Schedule(
@@ -314,4 +343,5 @@ def _from_rows(rows: dict[str, Any]) -> Schedule:
         tail_cost=column("tail_cost", 0.0),
         stem=tuple(StemPart(**part) for part in rows["stem"]),
         names=(*names, *[None] * rest) if any(names) else (),
+        **{name: intervals(name) for name in INTERVALS},
     )

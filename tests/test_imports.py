@@ -33,7 +33,7 @@ LAYERS = [
     {"stream"},
     {"apps"},
     {"problem", "extensions"},
-    {"registry", "ranges"},
+    {"registry", "ranges", "shares"},
     {"description"},
     {"_optional"},
     {"errors"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainstream.cli.plan import Budget, IntegerFps, plan_of_problem
-from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
+from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
 from mainstream.errors import ProblemError
 from mainstream.files import naming
 from mainstream.ranges import SECONDS
@@ -70,6 +70,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    calibrated: Calibrated = True,
     store: StoreUrl = None,
 ) -> None:
     """Solve, run the plan on a Streamer, solve again with what came of it.
@@ -83,7 +84,7 @@ def command(
     if dry_run:
         if json is not None:
             raise ProblemError("command line: --dry-run prints the plan and has no rounds to save; leave --json out")
-        plan = plan_of_problem(problem, budget, store)
+        plan = plan_of_problem(problem, budget, store, calibrated=calibrated)
         typer.echo((plan.with_integer_fps() if integer_fps else plan).to_json())
         return
 
@@ -99,13 +100,13 @@ def command(
     for path in (save_profile, json):
         if path is not None and path != "-":
             check_target(Path(path))
-    asked = ask(problem, {"budget": budget}, store=store)
+    errors = plain_console(stderr=True)
+    console.show_warnings(errors, quiet=False)
+    asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated)
     asked.needs_budget()
     described = asked.problem
     options = dict(asked.options)
     first_budget = options.pop("budget")
-    errors = plain_console(stderr=True)
-    console.show_warnings(errors, quiet=False)
     unit = f" {described.model.unit}/s" if described.model.unit else ""
     deployer: LocalRunner | StreamerClient
     with naming("command line"):

@@ -33,6 +33,7 @@ def as_text(package: Package, curve: Curve, sizes: Mapping[str, int], called: ob
         ("classes", ", ".join(package.classes)),
         ("event class", package.event_class or "none: the curve is of all classes"),
         *_events(package.events, called),
+        *_seen(package, curve),
         *((key, str(value)) for key, value in package.training.items() if value is not None),
         ("versions", ", ".join(f"{name} {number}" for name, number in package.versions.items())),
     ]
@@ -71,6 +72,32 @@ def _events(events: Events | None, called: object) -> Iterator[tuple[str, str]]:
     yield from parameters(events)
     seen = f"{events.events:,} events in {events.labelled_frames:,} frames"
     yield "calibrated on", f"{seen}; intervals of {events.confidence:.0%}"
+
+
+def _seen(package: Package, curve: Curve) -> Iterator[tuple[str, str]]:
+    """What a model did on the camera, what that makes of the curve, and where the two contradict each other."""
+    from mainstream.formats.correction import contradictions, rates
+
+    seen = package.events.seen if package.events is not None else None
+    if seen is None:
+        return
+    accuracies, alarms = rates(package, curve)
+    for what, here, own in (
+        ("accuracy", seen.accuracy, accuracies),
+        ("false positives", seen.false_positive_rate, alarms),
+    ):
+        if here is None or own is None or own.shift is None:
+            continue
+        shift, low, high = own.shift
+        yield (
+            f"seen {what}",
+            (
+                f"{estimate(here)} at num_frozen {seen.num_frozen}; "
+                f"moves the curve by {shift:+.2f} ({low:+.2f} to {high:+.2f}) on the logit scale"
+            ),
+        )
+    for one in contradictions(package, curve):
+        yield "warning", f"calibration contradicts the curve: {one}"
 
 
 def _curve(package: Package, curve: Curve, sizes: Mapping[str, int]) -> Iterator[str]:

@@ -63,16 +63,16 @@ def command(
     typer.echo(plan.tree() if tree else plan.to_json())
 
 
-def plan_of_problem(file: Path, budget: str | None, store: str | None) -> NetPlan:
+def plan_of_problem(file: Path, budget: str | None, store: str | None, *, calibrated: bool = True) -> NetPlan:
     """The net plan of a problem, which is solved first."""
     from mainstream.cli import console
     from mainstream.files import naming
     from mainstream.result_text import plain_console
 
-    asked = ask(file, {"budget": budget}, store=store)
-    asked.needs_budget()
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
+    asked = ask(file, {"budget": budget}, store=store, calibrated=calibrated)
+    asked.needs_budget()
     with naming(file), console.Watch(errors) as watch:
         return _plan(asked.prepare().solve(**asked.how(), progress=watch), asked.problem)
 

@@ -29,6 +29,15 @@ StoreUrl = Annotated[
     ),
 ]
 
+Calibrated = Annotated[
+    bool,
+    typer.Option(
+        "--calibrated/--as-trained",
+        help="Move packages' curves by what was seen on the camera, where they say so.",
+        show_default="--calibrated",
+    ),
+]
+
 _OF_THE_PROBLEM: Final = ("objective", "mode", "event_model")
 """Options that say what to solve; the others say how."""
 
@@ -75,7 +84,7 @@ class Asked:
         return {key: self.options[key] for key in self.options if key not in (*_OF_THE_PROBLEM, "budget", *but)}
 
 
-def read_problem(file: Path, store: str | None) -> Problem:
+def read_problem(file: Path, store: str | None, *, calibrated: bool = True) -> Problem:
     """The problem in a file; a store is opened when a package is in one.
 
     Raises
@@ -90,10 +99,12 @@ def read_problem(file: Path, store: str | None) -> Problem:
 
         return open_store(store).fetch(name)
 
-    return load_problem(file, fetch=fetch)
+    return load_problem(file, fetch=fetch, calibrated=calibrated)
 
 
-def ask(file: Path, flags: Mapping[str, Any], without: Iterable[str] = (), *, store: str | None) -> Asked:
+def ask(
+    file: Path, flags: Mapping[str, Any], without: Iterable[str] = (), *, store: str | None, calibrated: bool = True
+) -> Asked:
     """Read a problem file and join it with flags.
 
     Parameters
@@ -105,6 +116,8 @@ def ask(file: Path, flags: Mapping[str, Any], without: Iterable[str] = (), *, st
         Options of the file that do not count.
     store : str or None
         URL of the store of its packages; None for the default.
+    calibrated : bool
+        Whether what was seen on the camera moves the curves of packages.
 
     Raises
     ------
@@ -114,6 +127,6 @@ def ask(file: Path, flags: Mapping[str, Any], without: Iterable[str] = (), *, st
     from mainstream.io import SolveOptions
 
     given = SolveOptions.of(flags, where="command line").given()
-    problem = read_problem(file, store)
+    problem = read_problem(file, store, calibrated=calibrated)
     options = {key: value for key, value in (problem.given() | given).items() if key not in without}
     return Asked(file, problem, options)

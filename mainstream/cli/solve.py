@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from mainstream.cli.ending import interruptible
-from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
+from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
 from mainstream.description import Description
 from mainstream.errors import InterruptedSearch, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
@@ -76,6 +76,7 @@ def command(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print neither table nor progress nor warnings.")
     ] = False,
+    calibrated: Calibrated = True,
     store: StoreUrl = None,
 ) -> None:
     """Choose sharing and frame rate for each app of a problem, proven optimal.
@@ -99,7 +100,9 @@ def command(
         "time_limit": time_limit,
         "memory_limit": memory_limit,
     }
-    asked = ask(problem, flags, store=store)
+    errors = plain_console(stderr=True)
+    console.show_warnings(errors, quiet=quiet)
+    asked = ask(problem, flags, store=store, calibrated=calibrated)
     model = asked.problem.model
     if utilisation is not None:
         if budget is not None:
@@ -120,8 +123,6 @@ def command(
         if plot is not None:
             save_figure(result_figure(result, model.prefix, title=title), plot)
 
-    errors = plain_console(stderr=True)
-    console.show_warnings(errors, quiet=quiet)
     try:
         with interruptible(), naming(problem), console.Watch(errors) as watch:
             result = asked.prepare().solve(**asked.how(), progress=None if quiet else watch)

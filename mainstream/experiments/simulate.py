@@ -44,19 +44,10 @@ from mainstream.extensions import EVENT_MODELS
 from mainstream.problem import FloatArray
 from mainstream.ranges import POSITIVE, WHOLE, Range
 from mainstream.schedule import Result
+from mainstream.shares import Z95, Interval, share_interval
 from mainstream.solver import Prepared
 
-Z95: Final = 1.959963984540054
-"""A normal variable stays within as many standard deviations 95 % of the time."""
 _FRAMES: Final = Range(1, 10**12, whole=True)
-
-
-class Interval(NamedTuple):
-    """What was observed, with the ends of an interval for what is behind it; NaN where nothing was tried."""
-
-    value: FloatArray
-    low: FloatArray
-    high: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,20 +88,6 @@ class Simulated:
 
     def _where_defined(self, estimate: Interval) -> Interval:
         return Interval(*(np.where(self.has_precision, part, np.nan) for part in estimate))
-
-
-def share_interval(count: ArrayLike, of: ArrayLike, z: float = Z95) -> Interval:
-    """A share `count` / `of` of independent trials, and Wilson's interval of `z` standard deviations.
-
-    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
-    """
-    k, n = np.asarray(count, dtype=np.float64), np.asarray(of, dtype=np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = k / n
-        middle = (k + z * z / 2) / (n + z * z)
-        half = z / (n + z * z) * np.sqrt(k * (n - k) / n + z * z / 4)
-    # At the ends of [0, 1] rounding must not cut the observed share off.
-    return Interval(share, np.minimum(middle - half, share).clip(0, 1), np.maximum(middle + half, share).clip(0, 1))
 
 
 def f1_interval(found: ArrayLike, events: ArrayLike, claims: ArrayLike, z: float = Z95) -> Interval:

@@ -147,6 +147,19 @@ class Events(Description):
         return self
 
 
+class Tested(Description):
+    """On how many test images the curve was measured.
+
+    Parameters
+    ----------
+    accuracy, false_positive_rate : int
+        Images behind each of the two rates.
+    """
+
+    accuracy: Count
+    false_positive_rate: Count
+
+
 class Package(Description):
     """What ``package.yaml`` holds.
 
@@ -170,6 +183,8 @@ class Package(Description):
         `num_frozen` -> name of the tensor there, the two ends included; as a profile's `frozen_layer_names`.
     models : mapping of int to str
         `num_frozen` that are kept -> frozen graph, relative to the folder; the Keras model lies beside it.
+    tested : Tested, optional
+        None where it is not known.
     events : Events, optional
         None before the package is calibrated.
     training : mapping
@@ -194,6 +209,7 @@ class Package(Description):
     event_class: _Word | None = None
     chokepoints: Annotated[Mapping[Whole, _Word], each_once]
     models: Annotated[Mapping[Whole, _Model], each_once] = Field(default_factory=dict)
+    tested: Tested | None = None
     events: Events | None = None
     training: Mapping[str, JsonValue] = Field(default_factory=dict)
     versions: Mapping[str, str] = Field(default_factory=dict)

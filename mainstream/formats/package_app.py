@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from mainstream.errors import ProblemError
 from mainstream.files import Name, naming
+from mainstream.formats.correction import Rates, contradictions, rates
 from mainstream.formats.curve import Curve
 from mainstream.formats.package import Events, Package, pareto, read_package
 from mainstream.problem import App
 
+_log = logging.getLogger("mainstream")
 
-def load_package(folder: Name, app_id: int = 1, **keys: Any) -> App:
+
+def load_package(folder: Name, app_id: int = 1, *, calibrated: bool = True, **keys: Any) -> App:
     """The app of an M-Package.
 
-    Its curve is what :func:`~mainstream.formats.package.pareto` keeps, its event parameters are the calibrated ones,
-    its event class is the number of an output, and its model files are absolute, so that a runtime on this machine
-    finds them.
+    Its curve is what :func:`~mainstream.formats.package.pareto` keeps, moved by what was seen on the camera
+    (:mod:`mainstream.formats.correction`), its event parameters are the calibrated ones, its event class is the number
+    of an output, and its model files are absolute, so that a runtime on this machine finds them.
 
     Parameters
     ----------
     folder : path
     app_id : int
+    calibrated : bool
+        False: the curve as it was measured, whatever was seen on the camera.
     **keys
         Any other key of :class:`~mainstream.problem.App`; wins over what the package says. `accuracies` win over both
         halves of the package's curve.
@@ -35,24 +41,34 @@ def load_package(folder: Name, app_id: int = 1, **keys: Any) -> App:
     folder = Path(folder)
     package, curve = read_package(folder)
     with naming(folder):
-        return app_of_package(folder, package, curve, {"app_id": app_id, **keys})
+        return app_of_package(folder, package, curve, {"app_id": app_id, **keys}, calibrated=calibrated)
 
 
 def app_of_package(
-    folder: Path, package: Package, curve: Curve, keys: dict[str, Any], *, called: str | None = None
+    folder: Path,
+    package: Package,
+    curve: Curve,
+    keys: dict[str, Any],
+    *,
+    called: str | None = None,
+    calibrated: bool = True,
 ) -> App:
     """As :func:`load_package`, of a package that was read from `folder`; a message calls it `called`."""
     given = {App.other_names.get(key, key) for key in keys}
     kept = pareto(curve)
-    rates = curve.false_positive_rates
+    accuracies, alarms = rates(package, curve, calibrated=calibrated)
     own: dict[str, Any] = {
         "name": package.name,
-        "accuracies": {f: curve.accuracies[f] for f in kept},
         "model_path": {f: str((folder / file).absolute()) for f, file in package.models.items()},
         "event_class": package.event_output,
     }
-    if rates is not None and "accuracies" not in given:
-        own["false_positive_rates"] = {f: rates[f] for f in kept}
+    if "accuracies" not in given:
+        own |= _kept(accuracies, kept, "accuracies", "accuracy_intervals")
+        if alarms is not None and "false_positive_rates" not in given:
+            own |= _kept(alarms, kept, "false_positive_rates", "false_positive_intervals")
+        for one in contradictions(package, curve):
+            used = "the curve is moved by it" if calibrated else "the curve is used as it is"
+            _log.warning("%s: calibration contradicts the curve: %s; %s", called or folder, one, used)
     if package.events is not None:
         own |= _event_keys(package.events, given)
     if "event_length_ms" not in given | own.keys():
@@ -61,6 +77,14 @@ def app_of_package(
             f"mainstream calibrate {called or folder}"
         )
     return App.of({key: value for key, value in own.items() if key not in given} | keys)
+
+
+def _kept(own: Rates, kept: tuple[int, ...], values: str, intervals: str) -> dict[str, Any]:
+    """A rate at what is kept, and its intervals where there are any."""
+    keys: dict[str, Any] = {values: {f: own.values[f] for f in kept}}
+    if own.intervals is not None:
+        keys[intervals] = {f: own.intervals[f] for f in kept}
+    return keys
 
 
 def _event_keys(events: Events, given: set[str]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Problem(SolveOptions):
     video: Video
 
 
-def load_problem(path: Name, *, fetch: Fetch | None = None) -> Problem:
+def load_problem(path: Name, *, fetch: Fetch | None = None, calibrated: bool = True) -> Problem:
     """The problem in a YAML file, or a JSON file when its name ends in .json.
 
     An app may give ``curve: FILE.csv`` in place of `accuracies` and `false_positive_rates`, or ``package: FOLDER``, an
@@ -101,6 +101,8 @@ def load_problem(path: Name, *, fetch: Fetch | None = None) -> Problem:
     path : path
     fetch : callable, optional
         What finds the packages that are named as ``store://NAME@VERSION``: ``mainstream.store.open_store(url).fetch``.
+    calibrated : bool
+        False: the curves of packages as they were measured, whatever was seen on the camera.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def load_problem(path: Name, *, fetch: Fetch | None = None) -> Problem:
                 raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), Problem.model_fields)}")
         packages: dict[str, Package] = {}
         if isinstance(keys.get("apps"), list):
-            keys["apps"] = _apps(keys["apps"], path.parent, packages, fetch)
+            keys["apps"] = _apps(keys["apps"], path.parent, packages, fetch, calibrated)
         if isinstance(keys.get("model"), str):
             profile = path.parent / keys["model"]
             with _unquoted(profile, path.parent):
@@ -164,7 +166,9 @@ class _Named(NamedTuple):
     curve: Curve
 
 
-def _apps(given: list[Any], folder: Path, packages: dict[str, Package], fetch: Fetch | None) -> tuple[App, ...]:
+def _apps(
+    given: list[Any], folder: Path, packages: dict[str, Package], fetch: Fetch | None, calibrated: bool
+) -> tuple[App, ...]:
     """The apps, with the files that they name; `packages` gets those of them, by app."""
     curves: dict[Path, Curve] = {}
     read: dict[str, _Named] = {}
@@ -182,7 +186,8 @@ def _apps(given: list[Any], folder: Path, packages: dict[str, Package], fetch: F
         at, packages[where], curve = read[name]
         called = name if name.startswith(STORE) else str(at)
         with naming(where):
-            apps.append(app_of_package(at, packages[where], curve, {"app_id": i + 1, **keys}, called=called))
+            own = {"app_id": i + 1, **keys}
+            apps.append(app_of_package(at, packages[where], curve, own, called=called, calibrated=calibrated))
     check_unique(id_array([app.app_id for app in apps]))
     return tuple(apps)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray, on_columns
 from mainstream.costs import stem_parts, tail_costs
 from mainstream.errors import InfeasibleError
-from mainstream.events import metrics_of, option_values
+from mainstream.events import metric_intervals, metrics_of, option_values
 from mainstream.extensions import EventModel
 from mainstream.problem import FloatArray, Model, Video
-from mainstream.schedule import Choice, Schedule
+from mainstream.schedule import INTERVALS, Choice, Schedule
 from mainstream.solver import kernels, packing
 
 CellArray = NDArray[np.int32]
@@ -213,13 +214,14 @@ class OptionTable:
         recall, precision, f1 = (np.zeros(n) for _ in range(3))
         chosen = apps.at(rows, column[rows])
         accuracy[rows] = chosen.accuracy
-        metrics = metrics_of(
-            self.event_model,
-            **chosen._asdict(),
-            stream_fps=self.video.stream_fps,
-            target_fps=fps[rows],
-            x_vote=votes[rows],
-        )
+        how: dict[str, Any] = {"stream_fps": self.video.stream_fps, "target_fps": fps[rows], "x_vote": votes[rows]}
+        metrics = metrics_of(self.event_model, **chosen._asdict(), **how)
+        intervals = {name: np.full((n, 2), np.nan) for name in INTERVALS}
+        if not np.isnan(apps.accuracy_intervals).all():
+            low, high = metric_intervals(self.event_model, apps, rows, column[rows], **how)
+            for name in INTERVALS:
+                metric = name.removesuffix("_interval")
+                intervals[name][rows] = np.column_stack([getattr(low, metric), getattr(high, metric)])
         recall[rows], precision[rows], f1[rows] = metrics.recall, metrics.precision, metrics.f1
         value = np.zeros(n)
         value[rows] = self.values[at]
@@ -239,6 +241,7 @@ class OptionTable:
             tail_cost=tail,
             stem=stem_parts(self.model, num_frozen[rows], fps[rows]) if sharing else (),
             names=apps.names,
+            **intervals,
         )
 
     def staircase(self, choices: Iterable[Choice]) -> IntArray:

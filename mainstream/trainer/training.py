@@ -25,7 +25,7 @@ from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.files import reason
 from mainstream.formats.curve import Curve
-from mainstream.formats.package import MODELS, PACKAGE, Package, pareto, read_package, save_package
+from mainstream.formats.package import MODELS, PACKAGE, Package, Tested, pareto, read_package, save_package
 from mainstream.graphs.backend import brief, tensorflow
 from mainstream.graphs.keras_file import load_keras_file
 from mainstream.ranges import NON_NEGATIVE
@@ -141,6 +141,7 @@ def train(
     if resume:
         record.resume()
     todo = [k for k in sorted(base.chokepoints, reverse=True)[1:] if k not in record.accuracies]
+    tested = None
     if todo:
         _remove_left_caches(name, logs)
         with TemporaryDirectory(prefix=f".{name}-cache-{os.getpid()}-", dir=logs) as cache:
@@ -156,8 +157,16 @@ def train(
                 1e9 * cache_gb,
                 lambda done: progress(TrainingProgress("stem", done)),
             )
+            tested = _tested(data, event)
             _train(base, todo, activations, data, record, chosen, event, folder / MODELS, progress)
-    return _finish(base, record, folder, given.train.classes, chosen, keep_all)
+    return _finish(base, record, folder, given.train.classes, chosen, keep_all, tested)
+
+
+def _tested(data: samples.Samples, event: int | None) -> Tested:
+    """How many test images are behind the curve's rates, see :func:`~mainstream.trainer.fine_tuning.rates`."""
+    total = len(data.test)
+    of_event = total if event is None else int((data.labels[data.test] == event).sum())
+    return Tested(accuracy=of_event, false_positive_rate=total if event is None else total - of_event)
 
 
 def _train(
@@ -216,7 +225,13 @@ def _save(model: Any, path: Path) -> None:
 
 
 def _finish(
-    base: BaseNetwork, record: TrainingState, folder: Path, classes: tuple[str, ...], settings: Settings, keep_all: bool
+    base: BaseNetwork,
+    record: TrainingState,
+    folder: Path,
+    classes: tuple[str, ...],
+    settings: Settings,
+    keep_all: bool,
+    tested: Tested | None,
 ) -> Training:
     """Freeze the models that are kept, remove the others, and write what the package is."""
     models = folder / MODELS
@@ -243,6 +258,7 @@ def _finish(
         event_class=settings.event_class,
         chokepoints=base.chokepoints,
         models={k: f"{MODELS}/{k}.pb" for k in kept},
+        tested=before.tested if tested is None and before is not None else tested,
         events=before.events if before is not None else None,
         training=record.settings,
         versions=_versions(),

@@ -215,3 +215,25 @@ def test_frames_in_any_order_are_sorted(tmp_path: Path) -> None:
     frames, positive = read_scores(path, 0.5)
     assert frames.tolist() == [0, 2, 4]
     assert positive.tolist()[:2] == [True, False]
+
+
+def test_what_a_model_did_on_the_camera_is_kept_where_it_is_known_which(
+    package: Path, labels: Path, results: Path
+) -> None:
+    given = (package, "--labels", labels, "--fps", 10, "--scores", results)
+    assert run(*given).returncode == 0
+    unknown = read_package(package)[0].events
+    assert unknown is not None and unknown.seen is None
+    assert unknown.event_lengths_ms == pytest.approx((1000, 1000, 1000, 2000, 2000))
+    assert run(*given, "--num-frozen", 4).returncode == 0
+    events = read_package(package)[0].events
+    assert events is not None and events.seen is not None
+    in_events = EVENT[::2]
+    hits = in_events != (np.arange(0, 200, 2) % 7 == 0)
+    assert (events.seen.num_frozen, events.seen.accuracy.value) == (4, pytest.approx(hits[in_events].mean()))
+    assert events.seen.false_positive_rate.value == pytest.approx(hits[~in_events].mean())
+    app = load_package(package)
+    assert app.accuracies[4] == pytest.approx(events.seen.accuracy.value)
+    assert (app.correlation_fps, app.event_lengths_ms) == (5, events.event_lengths_ms)
+    assert load_package(package, event_length_ms=700).event_lengths_ms is None
+    assert "--num-frozen 2: the package has no such model; allowed: [0, 4]" in refused(*given, "--num-frozen", 2)
