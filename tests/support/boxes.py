@@ -26,12 +26,12 @@ def app(app_id: int | str, **keys: Any) -> dict[str, Any]:
     return {"app_id": app_id, **curve, **keys}
 
 
-def write_problem(folder: Path, *apps: dict[str, Any], budget: float = 150.0, stream_fps: float = 20.0) -> Path:
+def write_problem(folder: Path, *apps: dict[str, Any], budget: float = 150.0, **video: Any) -> Path:
     """The file ``problem.yaml``, whole at once, and the model beside it."""
     if not (folder / "net.npz").exists():
         write_matrices(folder / "net.npz")
     file = folder / "problem.yaml"
-    keys = {"budget": budget, "video": {"stream_fps": stream_fps}, "model": MODEL, "apps": list(apps)}
+    keys = {"budget": budget, "video": {"stream_fps": 20.0, **video}, "model": MODEL, "apps": list(apps)}
     beside = folder / "beside"
     beside.write_text(yaml.safe_dump(keys))
     return beside.replace(file)
