@@ -108,7 +108,6 @@ def _troubles(camera: CameraProcess) -> list[tuple[str, Callable[[], None], Call
     """What happens, how it begins, and how it ends."""
 
     def again(name: str, value: Any) -> None:
-        camera.do("stop")
         camera.do(name, value)
         camera.do("start")
 
@@ -127,9 +126,9 @@ def _troubles(camera: CameraProcess) -> list[tuple[str, Callable[[], None], Call
         ("silent for 4 s", lambda: set_for("pause", True, 4), lambda: camera.do("pause", False)),
         ("silent for 15 s", lambda: set_for("pause", True, 15), lambda: camera.do("pause", False)),
         ("garbage for 5 s", lambda: set_for("noise", True, 5), lambda: camera.do("noise", False)),
-        ("back with 8 fps", lambda: None, lambda: again("fps", 8)),
-        ("back with 20 fps", lambda: None, lambda: again("fps", FPS)),
-        ("back at another size", lambda: None, lambda: again("size", (320, 240))),
+        ("back with 8 fps", lambda: off(1), lambda: again("fps", 8)),
+        ("back with 20 fps", lambda: off(1), lambda: again("fps", FPS)),
+        ("back at another size", lambda: off(1), lambda: again("size", (320, 240))),
     ]
 
 

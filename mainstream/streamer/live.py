@@ -115,7 +115,9 @@ class Camera(StoppableSource):
         while not self._closed.is_set():
             before = self._number
             try:
-                with VideoReader(self._name, self._address, self._form, self._options) as video:
+                # The rate of one that is back is measured all the time; looking for it would take a second.
+                options = {**(self._options or {}), **({"fpsprobesize": "0"} if self._ready else {})}
+                with VideoReader(self._name, self._address, self._form, options) as video:
                     self._take(video)
             except ProblemError as error:
                 if not self._ready:
