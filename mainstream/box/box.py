@@ -23,7 +23,7 @@ from mainstream.schedule import Result
 from mainstream.scheduler import measurement
 from mainstream.streamer import LocalRunner, NetPlan, Observed, StreamerClient, net_plan
 
-_LOOK_S: Final = 0.25
+_LOOK_S: Final = 0.1
 """How often the file and the camera are looked at."""
 _A_MINUTE_S: Final = 60.0
 """For so long compute has to be off before something is done about it."""
@@ -93,16 +93,20 @@ class Box:
             The runtime failed.
         """
         while self._local is None or not self._local.ended:
-            began = monotonic()
-            told = self._deploying.told(_LOOK_S)
-            if told is not None:
-                self._hear(told)
-            if self._watch.changed():
-                self._read_again()
-            elif self._wanted is not None and self._rate_changed():
-                self._again(self._wanted, f"the camera has {self._fps():.4g} frames a second")
-            sleep(max(0.0, began + _LOOK_S - monotonic()))
+            self.look()
         self._local.wait()
+
+    def look(self) -> None:
+        """Look once at what may have changed, and do what is due; takes a tenth of a second."""
+        began = monotonic()
+        told = self._deploying.told(_LOOK_S)
+        if told is not None:
+            self._hear(told)
+        if self._watch.changed():
+            self._read_again()
+        elif self._wanted is not None and self._rate_changed():
+            self._again(self._wanted, f"the camera has {self._fps():.4g} frames a second")
+        sleep(max(0.0, began + _LOOK_S - monotonic()))
 
     def close(self) -> None:
         """Wait for nothing any more."""

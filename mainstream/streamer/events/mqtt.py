@@ -10,7 +10,8 @@
 ===================================  ======================================================================
 
 The library's own thread connects, again and again where it has to, and sends; what is published here only joins a
-queue of bounded length. What is retained is published at each connection, so that a broker may forget it.
+queue of bounded length. What is retained is published at each connection, so that a broker may forget it; what it still
+has of apps that are gone, as they went while nobody was connected, is taken away.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _KEEPALIVE_S: Final = 15
 _END_S: Final = 1.0
 """Seconds that the last messages may take."""
 _ON, _OFF = "ON", "OFF"
+_KINDS: Final = ("binary_sensor", "image")
+_MOST_ANNOUNCED: Final = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +72,8 @@ class Mqtt:
         self._going_on: set[str] = set()
         self._last: dict[str, str] = {}
         """Escaped name -> its last event."""
+        self._announced: set[str] = set()
+        """Topics for discovery that the broker has, of this run or an earlier one."""
         self._pictures: dict[str, paho.MQTTMessageInfo] = {}
         self._behind = False
         self._connected_before = False
@@ -85,17 +90,14 @@ class Mqtt:
         self._client.will_set(self._topic("availability"), "offline", qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_message = self._on_message
         self._client.on_disconnect = self._on_disconnect
         self._client.connect_async(host, port, keepalive=_KEEPALIVE_S)
         self._client.loop_start()
 
     def plan(self, apps: Mapping[int, PlannedApp]) -> None:
         """These apps run now."""
-        now = {app.name: app for app in apps.values()}
-        for name in self._apps.keys() - now.keys():
-            for kind in ("binary_sensor", "image"):
-                self._publish(self._discovery(kind, escaped(name)), "")
-        self._apps = now
+        self._apps = {app.name: app for app in apps.values()}
         self._announce()
 
     def told(self, kind: str, event: Event, picture: bytes | None) -> None:
@@ -142,11 +144,18 @@ class Mqtt:
             self._lost()
 
     def _announce(self) -> None:
-        """What is retained of each app."""
+        """What is retained of each app, and no more."""
+        if not self._apps:
+            return
+        names = [escaped(name) for name in self._apps]
+        for gone in self._announced - {self._discovery(kind, app) for kind in _KINDS for app in names}:
+            self._announced.discard(gone)
+            self._publish(gone, "")
         for name in list(self._apps):
             app = escaped(name)
-            self._publish(self._discovery("binary_sensor", app), json.dumps(self._sensor(name, app)))
-            self._publish(self._discovery("image", app), json.dumps(self._image(name, app)))
+            for kind, about in zip(_KINDS, (self._sensor(name, app), self._image(name, app)), strict=True):
+                self._announced.add(self._discovery(kind, app))
+                self._publish(self._discovery(kind, app), json.dumps(about))
             self._publish(self._topic(app, "state"), self._state(name))
             if app in self._last:
                 self._publish(self._topic(app, "event"), self._last[app])
@@ -177,8 +186,15 @@ class Mqtt:
         if self._connected_before or self._refused is not None:
             _log.warning("MQTT: %s is connected", self._where)
         self._connected_before, self._refused = True, None
+        client.subscribe(self._discovery("+", "+"), qos=1)
         self._publish(self._topic("availability"), "online")
         self._announce()
+
+    def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
+        known = message.topic in self._announced or len(self._announced) >= _MOST_ANNOUNCED
+        if message.payload and not known:
+            self._announced.add(message.topic)
+            self._behind = True  # the next tick looks whether it is of an app that is gone
 
     def _on_connect_fail(self, client: paho.Client, userdata: Any) -> None:
         if self._refused is None:

@@ -119,6 +119,26 @@ def test_a_frozen_broker_holds_up_nobody_and_hears_the_truth_in_the_end(
         assert len([topic for topic, _, _ in heard.seen if topic.endswith("/snapshot")]) < 20
 
 
+def test_an_app_that_went_while_nobody_was_connected_is_taken_away(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker, Listener(broker) as heard:
+        with publishing(broker.url):
+            found(lambda: heard.last.get(f"homeassistant/image/mainstream/{BUS}/config"))
+        later = Mqtt(broker.url, lambda: None)
+        later.plan({4: APPS[4]})
+
+        def gone() -> bool:
+            later.tick()
+            return all(heard.last[f"homeassistant/{kind}/mainstream/{BUS}/config"] == b"" for kind in module._KINDS)
+
+        found(gone)
+        for _ in range(20):  # what it says itself is no news to it
+            later.tick()
+            time.sleep(0.02)
+        assert len([topic for topic, _, _ in heard.seen if topic.endswith("image/mainstream/dogs/config")]) < 10
+        later.close()
+        assert heard.last["homeassistant/image/mainstream/dogs/config"]
+
+
 def test_a_broker_that_knows_passwords(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tmp_path.chmod(0o755)
     made = ["mosquitto_passwd", "-c", "-b", str(tmp_path / "passwords"), "gate", "s3:cr@t"]
