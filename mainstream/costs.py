@@ -4,6 +4,9 @@ With P[k] the latency of the first k layers and T(f) = P[total] - P[f], an app t
 pays T(f) r for its tail. The frozen layers run once for all apps that share them: layer k runs at the largest
 rate of the apps whose `num_frozen` lies beyond it. An app with `num_frozen` 0 or 1 shares nothing: it is no
 part of the stem and pays P[total] r. Source: Jiang et al., "Mainstream", USENIX ATC 2018.
+
+In memory the models take the sum of their layers, at whatever rate they run: the stem once, down to the deepest layer
+that anybody shares, and each app's tail.
 """
 
 from __future__ import annotations
@@ -55,6 +58,29 @@ def tail_costs(
     shared = np.where(frozen > 1, model.prefix[frozen], 0.0) if sharing else np.zeros(frozen.shape)
     costs: FloatArray = (model.prefix[-1] - shared) * np.asarray(target_fps, dtype=np.float64)
     return costs
+
+
+def memory_of(model: Model, num_frozen: ArrayLike, stem: tuple[StemPart, ...], *, sharing: bool = True) -> float | None:
+    """Megabytes of the models that run: the stem's layers once, each app's own layers.
+
+    Parameters
+    ----------
+    model : Model
+    num_frozen : (N,) array
+        Of the apps that run.
+    stem : tuple of StemPart
+    sharing : bool
+        False in mode "no-sharing".
+
+    Returns
+    -------
+    float, or None where the model does not tell
+    """
+    if model.prefix_mb is None:
+        return None
+    frozen = np.asarray(num_frozen, dtype=np.int64)
+    shared = np.where(frozen > 1, model.prefix_mb[frozen], 0.0) if sharing else np.zeros(frozen.shape)
+    return float(model.prefix_mb[stem[-1].stop if stem else 0] + (model.prefix_mb[-1] - shared).sum())
 
 
 def stem_parts(model: Model, num_frozen: ArrayLike, target_fps: ArrayLike) -> tuple[StemPart, ...]:

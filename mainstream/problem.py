@@ -246,6 +246,8 @@ class Model(Description):
         Time that each layer takes for one frame, in `unit`.
     frozen_layer_names : mapping of int to str
         Chokepoint -> name of the tensor there, in the model files.
+    layer_memory_mb : sequence of float, length `total_layers`, optional
+        Megabytes that each layer takes in memory, for `memory_mb`.
     channels, height, width : int, optional
         Input size.
     name, unit, measured_on : str, optional
@@ -259,6 +261,7 @@ class Model(Description):
     total_layers: Count
     layer_latencies: tuple[NonNegative, ...]
     frozen_layer_names: Annotated[Mapping[Whole, str], Field(min_length=1), each_once]
+    layer_memory_mb: tuple[NonNegative, ...] | None = None
     channels: Count = 3
     height: Count | None = None
     width: Count | None = None
@@ -277,6 +280,16 @@ class Model(Description):
                 f"layer_latencies has {len(self.layer_latencies)} values, total_layers is {self.total_layers}; "
                 "there has to be one for each layer"
             )
+        if self.layer_memory_mb is not None:
+            if len(self.layer_memory_mb) != self.total_layers:
+                raise refuse(
+                    f"layer_memory_mb has {len(self.layer_memory_mb)} values, total_layers is {self.total_layers}; "
+                    "there has to be one for each layer"
+                )
+            if not sum(self.layer_memory_mb) < _LARGEST:
+                raise refuse(
+                    f"layer_memory_mb add up to {sum(self.layer_memory_mb):g}; less than {_LARGEST:g} is allowed"
+                )
         if not sum(self.layer_latencies) < _LARGEST:
             raise refuse(f"layer_latencies add up to {sum(self.layer_latencies):g}; less than {_LARGEST:g} is allowed")
         if not sum(self.layer_latencies) > 0:
@@ -290,6 +303,11 @@ class Model(Description):
     def prefix(self) -> FloatArray:
         """Latency of the first k layers, k = 0..total_layers; shape (total_layers + 1,)."""
         return np.concatenate([[0.0], np.cumsum(self.layer_latencies)])
+
+    @cached_property
+    def prefix_mb(self) -> FloatArray | None:
+        """Megabytes of the first k layers, k = 0..total_layers; None where they are not known."""
+        return None if self.layer_memory_mb is None else np.concatenate([[0.0], np.cumsum(self.layer_memory_mb)])
 
     @property
     def capacity(self) -> float | None:

@@ -118,5 +118,7 @@ def _totals(result: Result, unit: str) -> list[str]:
         lines.append(f"then       mean {result.metric} {result.mean:.6f}, bound {result.mean_bound:.6f}")
     share = 100 * result.cost / result.budget
     lines.append(f"cost       {result.cost:.6g} of {result.budget:.6g} {unit}".rstrip() + f" ({share:.1f} %)")
+    if result.memory_mb is not None and result.memory is not None:
+        lines.append(f"memory     {result.memory:.6g} of {result.memory_mb:.6g} MB")
     lines.append(f"solved by  {result.method}, {result.nodes:,} nodes, {result.runtime_s:.3g} s")
     return lines

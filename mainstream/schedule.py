@@ -72,7 +72,7 @@ class Schedule:
 
     `f1` and `precision` are NaN where an app has none, `x_vote` is 0 for no voting. Intervals are (N, 2), low and high,
     NaN where they are not known; None where nobody knows any. An app that was left out has
-    `target_fps` 0 and no entry in `choices`.
+    `target_fps` 0 and no entry in `choices`. `memory_mb` is what the models take, None where that is not known.
     """
 
     app_ids: IdArray
@@ -86,6 +86,7 @@ class Schedule:
     accuracy: FloatArray
     tail_cost: FloatArray
     stem: tuple[StemPart, ...]
+    memory_mb: float | None = None
     names: tuple[str | None, ...] = ()
     f1_interval: FloatArray | None = None
     recall_interval: FloatArray | None = None
@@ -153,6 +154,8 @@ class Result:
         Nodes of the search tree.
     unit : str or None
         Unit of the latencies.
+    memory_mb : float or None
+        Megabytes that were allowed, where there was a limit; `memory` is what the models take.
     mean, mean_bound : float or None
         With ``aggregate="min"``: the mean among the schedules with the largest smallest value, and its bound.
     """
@@ -172,6 +175,7 @@ class Result:
     unit: str | None = None
     mean: float | None = None
     mean_bound: float | None = None
+    memory_mb: float | None = None
 
     @property
     def gap(self) -> float:
@@ -195,6 +199,12 @@ class Result:
     def cost(self) -> float:
         """Compute a second, of all streams."""
         return sum(schedule.cost for schedule in self.schedules)
+
+    @property
+    def memory(self) -> float | None:
+        """Megabytes of the models of all streams; None where one of them does not tell."""
+        each = [schedule.memory_mb for schedule in self.schedules]
+        return None if None in each else float(sum(mb for mb in each if mb is not None))
 
     @property
     def stem(self) -> tuple[StemPart, ...]:
@@ -258,7 +268,9 @@ class Result:
             raise ProblemError(f"result: no saved result; 'format' has to be {FORMAT!r}")
         try:
             schedules = tuple(_from_rows(stream) for stream in data.get("streams", [data]))
-            return cls(schedules=schedules, **{f.name: data[f.name] for f in fields(cls) if f.name != "schedules"})
+            own = [field.name for field in fields(cls) if field.name not in ("schedules", "memory_mb")]
+            # Results of before there were limits on memory have none.
+            return cls(schedules=schedules, memory_mb=data.get("memory_mb"), **{name: data[name] for name in own})
         except (KeyError, TypeError, ValueError) as error:
             raise ProblemError(f"result: not as saved: {error}") from None
 
@@ -306,6 +318,7 @@ def _rows(schedule: Schedule) -> dict[str, Any]:
         "stem": [vars(part) for part in schedule.stem],
         "choices": [choice.to_dict() for choice in schedule.choices],
         "left_out": list(schedule.left_out),
+        **({} if schedule.memory_mb is None else {"stream_memory_mb": schedule.memory_mb}),
     }
 
 
@@ -342,6 +355,7 @@ def _from_rows(rows: dict[str, Any]) -> Schedule:
         accuracy=column("accuracy", np.nan),
         tail_cost=column("tail_cost", 0.0),
         stem=tuple(StemPart(**part) for part in rows["stem"]),
+        memory_mb=rows.get("stream_memory_mb"),
         names=(*names, *[None] * rest) if any(names) else (),
         **{name: intervals(name) for name in INTERVALS},
     )

@@ -143,6 +143,14 @@ def check_together(streams: Sequence[Stream], mode: str) -> None:
         raise ProblemError(f"unit: the streams' models have {shown(units)}; one budget needs one unit")
 
 
+def check_memory(streams: Sequence[Stream]) -> None:
+    """Raise :class:`ProblemError` where a model does not say how much memory it takes."""
+    for k, stream in enumerate(streams):
+        if stream.model.layer_memory_mb is None:
+            where = "the model" if len(streams) == 1 else f"the model of streams[{k}]"
+            raise ProblemError(f"memory_mb: {where} has no layer_memory_mb; give the megabytes of each layer there")
+
+
 def objective_of(several: Sequence[Apps], objective: Objective | None) -> Objective:
     """What to maximise when the caller leaves it open, or whether the apps have what the asked one needs.
 

@@ -24,6 +24,7 @@ def solve(
     video: Video | Mapping[str, Any] | None = None,
     budget: float | None = None,
     *,
+    memory_mb: float | None = None,
     objective: Objective | None = None,
     aggregate: Aggregate = "mean",
     mode: Mode = "mainstream",
@@ -49,6 +50,9 @@ def solve(
     video : Video or mapping
     budget : float
         Compute a second: layer latency x frames a second, summed.
+    memory_mb : float, optional
+        Megabytes that the models may take: the layers of a stem once, those of each app's tail each. The models have to
+        have `layer_memory_mb`.
     objective : {"f1", "recall", "precision"}, optional
         Default: f1 when every app has false positive rates and an event frequency, recall when none has.
     aggregate : {"mean", "min"}
@@ -91,7 +95,9 @@ def solve(
     InterruptedSearch
         Ctrl-C; it carries the best schedule so far.
     """
-    prepared = prepare(apps, model, video, budget, objective=objective, mode=mode, event_model=event_model)
+    prepared = prepare(
+        apps, model, video, budget, memory_mb=memory_mb, objective=objective, mode=mode, event_model=event_model
+    )
     return prepared.solve(
         aggregate=aggregate,
         method=method,
@@ -109,6 +115,7 @@ def frontier(
     video: Video | Mapping[str, Any] | None = None,
     budgets: Iterable[float] = (),
     *,
+    memory_mb: float | None = None,
     objective: Objective | None = None,
     aggregate: Aggregate = "mean",
     mode: Mode = "mainstream",
@@ -127,7 +134,7 @@ def frontier(
         Compute a second; taken in increasing order, each once.
     time_limit, memory_limit : float, optional
         For each budget.
-    apps, model, video, objective, aggregate, mode, method, event_model, gap, progress
+    apps, model, video, memory_mb, objective, aggregate, mode, method, event_model, gap, progress
         As for :func:`solve`.
 
     Returns
@@ -140,7 +147,7 @@ def frontier(
         As :func:`solve`; a budget that nothing fits is no error, an app that no budget can satisfy is
         :class:`InfeasibleError`.
     """
-    prepared = prepare(apps, model, video, objective=objective, mode=mode, event_model=event_model)
+    prepared = prepare(apps, model, video, memory_mb=memory_mb, objective=objective, mode=mode, event_model=event_model)
     return prepared.frontier(
         budgets,
         aggregate=aggregate,

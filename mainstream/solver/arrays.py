@@ -11,8 +11,8 @@ from mainstream.solver import kernels
 _TILTS: Final = np.array([0.5, 0.75, 0.9, 1.1, 1.35, 2.0])
 
 
-def new_scratch(packed: kernels.Packed, states: int) -> kernels.Scratch:
-    """Memory for a search, with room for so many states of a core; all apps of a group have one share."""
+def new_scratch(packed: kernels.Packed) -> kernels.Scratch:
+    """Memory for a search, without room for states of a core; all apps of a group have one share."""
     n = len(packed.start) - 1
     weight = np.empty(packed.own.size)
     return kernels.Scratch(
@@ -23,8 +23,8 @@ def new_scratch(packed: kernels.Packed, states: int) -> kernels.Scratch:
         order=np.empty(n, np.int64),
         top=np.empty(n),
         near=np.empty(n + 1),
-        states=np.empty((2, states)),
-        links=np.empty((2, states), np.int64),
+        states=np.empty((2, 0)),
+        links=np.empty((2, 0), np.int64),
         needed=np.zeros(len(packed.own), np.int64),
         trial=np.zeros(n, np.int32),
         cell=packed.cell,
@@ -33,10 +33,27 @@ def new_scratch(packed: kernels.Packed, states: int) -> kernels.Scratch:
         tilt=_TILTS,
         rise=np.empty((len(_TILTS) + 1, n + 1)),
         stop=np.zeros(1, np.int64),
+        memory=np.empty(0),
+        front=np.empty((2, 0)),
+        next_states=np.empty((3, 0)),
+        next_links=np.empty((3, 0), np.int64),
         x=np.empty(0),
         share=np.empty(0),
         hull=np.empty((3, 0)),
         corner=np.empty((3, 0), np.int64),
+    )
+
+
+def with_states(scratch: kernels.Scratch, states: int, *, memory: bool) -> kernels.Scratch:
+    """The same memory, with room for so many states of a core, which has two weights where memory counts."""
+    second = states if memory else 0
+    return scratch._replace(
+        states=np.empty((2, states)),
+        links=np.empty((2, states), np.int64),
+        memory=np.empty(second),
+        front=np.empty((2, second)),
+        next_states=np.empty((3, second)),
+        next_links=np.empty((3, second), np.int64),
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from time import perf_counter, sleep
+from dataclasses import replace
+from time import sleep
 from typing import Final
 
 import numpy as np
 
 from mainstream.apps import IntArray
 from mainstream.errors import InfeasibleError, OutOfTimeError
-from mainstream.solver import kernels
-from mainstream.solver.arrays import new_scratch, new_tree, with_shares
+from mainstream.solver import kernels, memory
+from mainstream.solver.arrays import new_scratch, new_tree, with_shares, with_states
 from mainstream.solver.beside import Beside
 from mainstream.solver.cp_sat_model import News
 from mainstream.solver.groups import box_within, groups_of, minimise
@@ -19,7 +20,16 @@ from mainstream.solver.kernels import calls
 from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.kernels.tree import cheapest, search
 from mainstream.solver.option_table import CellArray
-from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress, highest_staircase, schedule_cost
+from mainstream.solver.search import (
+    FEASIBLE_TOLERANCE,
+    REPORT_EVERY_S,
+    Limits,
+    Outcome,
+    Progress,
+    Ticker,
+    highest_staircase,
+    schedule_cost,
+)
 
 _EFFORT: Final = 25_000_000
 """Options that the kernels look at between two returns to Python: about 50 ms."""
@@ -39,7 +49,6 @@ _SLOWEST_RATE: Final = 5e7
 _TRIED: Final = 3
 """Prices of several groups whose staircases are tried at the start."""
 _VISITED: Final = 1 << 12
-_REPORT_EVERY_S: Final = 0.05
 
 
 class SearchTree:
@@ -53,10 +62,13 @@ class SearchTree:
     """
 
     def __init__(self, packed: kernels.Packed, *, accompanied: bool = False) -> None:
-        self.packed = packed
-        self.scratch = new_scratch(packed, _FIRST_STATES)
+        self.packed = packed = memory.only_if_it_counts(packed)
+        self._two = np.isfinite(packed.memory_mb)
+        self._theta = 0.0
+        self.scratch = with_states(new_scratch(packed), _FIRST_STATES, memory=self._two)
         self._keyed = packed
-        self._calls = kernels.Calls(calls.close_knapsack_address(), 0)
+        close_two = calls.close_two_address() if self._two else 0
+        self._calls = kernels.Calls(calls.close_knapsack_address(), close_two, 0)
         self.tree = new_tree(packed, _FIRST_SLOTS, _VISITED, _HARD_STATES // 2)
         # Every app at its best, or what CP-SAT has proven.
         self._most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
@@ -66,7 +78,7 @@ class SearchTree:
         self._elsewhere = -np.inf  # what no schedule that is in no box surpasses
 
     def cheapest(self, enough: float, hopeless: float = np.inf, limits: Limits | None = None) -> float:
-        """The cost of the cheapest schedule, which becomes the incumbent.
+        """The cost of the cheapest schedule, which becomes the incumbent; infinite where none fits the memory.
 
         Parameters
         ----------
@@ -83,6 +95,8 @@ class SearchTree:
             A limit came first.
         """
         limits = Limits(0.0) if limits is None else limits
+        if self._two:
+            return self._cheapest_in_memory(enough, hopeless, limits)
         if self._several:
             return self._cheapest_of_each(limits)
         self._open_root()
@@ -134,6 +148,47 @@ class SearchTree:
         self.tree.floats[kernels.INCUMBENT] = -total
         return total
 
+    def _cheapest_in_memory(self, enough: float, hopeless: float, limits: Limits) -> float:
+        """The cheapest schedule that keeps to the memory, to 1e-9 of its cost.
+
+        Between the cheapest and the leanest: each step asks whether any schedule keeps to the memory and to a budget.
+        """
+        leanest, cheap = SearchTree(memory.alone(self.packed)), SearchTree(self.packed._replace(memory_mb=np.inf))
+        if leanest.cheapest(0.0, np.inf, limits) > self.packed.memory_mb:
+            return np.inf
+        least = cheap.cheapest(0.0, np.inf, limits)
+        best = leanest.tree.best
+        if memory.schedule_memory(self.packed, cheap.tree.best) <= self.packed.memory_mb:
+            best = cheap.tree.best
+        cost = schedule_cost(self.packed, best)
+        while cost > enough and cost - least > 1e-9 * cost:
+            asked = enough if least < enough else 0.5 * (least + cost)
+            found = self._any_within(asked, limits)
+            if found is not None:
+                best, cost = found, schedule_cost(self.packed, found)
+            else:
+                least = asked
+                if asked >= hopeless:
+                    break
+        self.tree.best[:], self.tree.floats[kernels.INCUMBENT] = best, -cost
+        return cost
+
+    def _any_within(self, allowed: float, limits: Limits) -> CellArray | None:
+        """A schedule that keeps to the memory and costs no more than `allowed`, or None where there is none."""
+        asked, out = memory.admission(self.packed)
+        search = SearchTree(asked)
+        outcome = search.run(allowed / (1 + FEASIBLE_TOLERANCE), replace(limits, gap=0.5, progress=None), first=out)
+        if search.tree.floats[kernels.INCUMBENT] > -0.5:
+            return outcome.cells
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        if not outcome.finished:
+            raise OutOfTimeError(
+                f"no schedule of cost {allowed:.12g} or less and memory_mb {self.packed.memory_mb:.10g} was found "
+                "within the limits, nor that there is none; give it more time, or more of both"
+            )
+        return None
+
     def feasible(self, budget: float, limits: Limits) -> None:
         """Make a schedule that fits the budget the incumbent.
 
@@ -145,6 +200,12 @@ class SearchTree:
             A limit came first.
         """
         smallest = self.cheapest(budget * (1 + FEASIBLE_TOLERANCE), np.inf, limits)
+        if smallest == np.inf:
+            least = SearchTree(memory.alone(self.packed)).cheapest(0.0, np.inf, limits)
+            given = self.packed.memory_mb / (1 + FEASIBLE_TOLERANCE)
+            raise InfeasibleError(
+                f"no schedule fits memory_mb {given:.12g}; the smallest that would do is {least:.12g}"
+            )
         if smallest > budget * (1 + FEASIBLE_TOLERANCE):
             raise InfeasibleError(
                 f"no schedule fits the budget {budget:.12g}; the smallest budget that would do is {smallest:.12g}",
@@ -164,13 +225,17 @@ class SearchTree:
         self.tree.best[:] = cells
         self.tree.floats[kernels.INCUMBENT] = worth(self.packed, cells)
         allowed = budget * (1 + FEASIBLE_TOLERANCE)
+        if self._two:
+            self._theta = memory.price(self.packed, self.scratch, allowed)
+            self._keyed = memory.together(self.packed, self._theta)
+        allowed = self._both(allowed)
         if self._several:
-            groups, price = list(groups_of(self.packed)), self._first_price(allowed)
+            groups, price = list(groups_of(self._keyed)), self._first_price(allowed)
             points = minimise(groups, allowed, price, 0.0, lambda: limits.left_s > 0)
             self._elsewhere = min((point.bound for point in points), default=np.inf)
             return self.bound
         self._open_root()
-        terms = kernels.Terms(allowed, 0.0, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE)
+        terms = kernels.Terms(allowed, self._theta, 0.0, _FIRST_STATES, 100 * _FIRST_STATES, _PATIENCE)
         self._call(terms, 0, limits)
         return self.bound
 
@@ -205,11 +270,14 @@ class SearchTree:
         else:
             self.tree.best[:] = first
         budget = budget * (1 + FEASIBLE_TOLERANCE)
+        if self._two:
+            self._theta = memory.price(self.packed, self.scratch, budget)
+            self._keyed = memory.together(self.packed, self._theta)
         # So that sums in another order still keep to it.
         gap = max(0.0, limits.gap * (1 - 1e-6) - len(self.tree.best) * np.finfo(np.float64).eps)
         floats = self.tree.floats
         floats[kernels.INCUMBENT] = worth(self.packed, self.tree.best)
-        ticker = _Ticker(self, limits)
+        ticker = Ticker(limits, self._progress)
         finished = interrupted = False
         self._elsewhere = self._most
         for staircase in [] if staircases is None else staircases:
@@ -260,13 +328,13 @@ class SearchTree:
         highest = highest_staircase(self.packed)
         self._open(np.zeros(len(highest), np.int64), highest, self._most)
 
-    def _open_groups(self, budget: float, gap: float, limits: Limits, ticker: _Ticker) -> None:
+    def _open_groups(self, budget: float, gap: float, limits: Limits, ticker: Ticker) -> None:
         """As :meth:`_open_root`, but the box holds only what may still matter, see :mod:`mainstream.solver.groups`.
 
         What the groups need one by one is tried first.
         """
-        groups = list(groups_of(self.packed))
-        points = minimise(groups, budget, self._first_price(budget), 0.25 * gap, ticker.go_on)
+        groups, both = list(groups_of(self._keyed)), self._both(budget)
+        points = minimise(groups, both, self._first_price(both), 0.25 * gap, ticker.go_on)
         best = min(points, key=lambda point: point.bound, default=None)
         if best is None or best.bound >= self._most:
             return self._open_root()
@@ -278,6 +346,10 @@ class SearchTree:
         lo, hi = box_within(groups, best.lam, slack, ticker.go_on)
         self._open(lo, hi, best.bound)
         return None
+
+    def _both(self, budget: float) -> float:
+        """What cost + theta memory may come to."""
+        return budget + self._theta * self.packed.memory_mb if self._theta > 0 else budget
 
     def _first_price(self, budget: float) -> float:
         """A guess at the price of the budget."""
@@ -291,7 +363,7 @@ class SearchTree:
         tree.cut[slot] = kernels.NEW
         tree.counts[kernels.HEAP] += 1
 
-    def _search(self, budget: float, gap: float, limits: Limits, ticker: _Ticker) -> bool:
+    def _search(self, budget: float, gap: float, limits: Limits, ticker: Ticker) -> bool:
         """Go on until the tree is empty; False when a limit ends it before."""
         patience = _PATIENCE
         while ticker.go_on():
@@ -300,7 +372,8 @@ class SearchTree:
             capacity = self.scratch.states.shape[1]
             effort = self._effort(limits)
             terms = kernels.Terms(
-                budget,
+                self._both(budget),
+                self._theta,
                 gap,
                 capacity,
                 min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6))),
@@ -334,7 +407,7 @@ class SearchTree:
         finally:
             stop[0] = 0
 
-    def _wait(self, budget: float, gap: float, limits: Limits, ticker: _Ticker) -> bool:
+    def _wait(self, budget: float, gap: float, limits: Limits, ticker: Ticker) -> bool:
         """Leave the rest to CP-SAT, after a limit of the tree's own; whether it proves the gap."""
         while self._beside is not None and ticker.go_on():
             over = self._beside.over
@@ -342,7 +415,7 @@ class SearchTree:
                 return True
             if over:
                 break
-            sleep(_REPORT_EVERY_S)
+            sleep(REPORT_EVERY_S)
         return False
 
     def _meet(self, budget: float, limits: Limits, *, now: bool = False) -> float:
@@ -353,12 +426,16 @@ class SearchTree:
             for news in self._beside.exchange(known, self._taken, now=now):
                 self._beside.helped |= news.bound < self.bound
                 self._most = min(self._most, news.bound)
-                if news.cells is not None and schedule_cost(self.packed, news.cells) <= budget:
+                if news.cells is not None and memory.fits(self.packed, news.cells, budget):
                     value = worth(self.packed, news.cells)
                     if value > tree.floats[kernels.INCUMBENT]:
                         self._beside.helped = True
                         tree.best[:], tree.floats[kernels.INCUMBENT] = news.cells, value
         return self.bound - float(self.tree.floats[kernels.INCUMBENT])
+
+    def _progress(self, runtime_s: float) -> Progress:
+        nodes = int(self.tree.counts[kernels.NODES])
+        return Progress(float(self.tree.floats[kernels.INCUMBENT]), self.bound, nodes, runtime_s)
 
     @property
     def _taken(self) -> float:
@@ -383,9 +460,9 @@ class SearchTree:
 
     def _more_states(self, capacity: int, limits: Limits) -> bool:
         """Make room for so many states of a core, if that is allowed."""
-        if capacity > _MOST_STATES or not self._affordable(32 * capacity, limits):
+        if capacity > _MOST_STATES or not self._affordable((104 if self._two else 32) * capacity, limits):
             return False
-        self.scratch = self.scratch._replace(states=np.empty((2, capacity)), links=np.empty((2, capacity), np.int64))
+        self.scratch = with_states(self.scratch, capacity, memory=self._two)
         return True
 
     def _more_slots(self, limits: Limits) -> bool:
@@ -413,31 +490,7 @@ class SearchTree:
             return False
         self._more_states(_HARD_STATES, limits)
         self._calls = self._calls._replace(charged_dual=calls.charged_dual_address())
-        self._keyed = self.packed._replace(cell=np.arange(options, dtype=np.int32))
+        self._keyed = self._keyed._replace(cell=np.arange(options, dtype=np.int32))
         scratch = with_shares(self.scratch, self.packed)
         self.scratch = scratch._replace(weight=np.empty(options), price=np.empty(options))
         return True
-
-
-class _Ticker:
-    """Asked between two kernels: reports progress, and says whether there is time left."""
-
-    def __init__(self, search: SearchTree, limits: Limits) -> None:
-        self._search = search
-        self._limits = limits
-        self._reported = limits.started
-
-    def go_on(self) -> bool:
-        now = perf_counter()
-        if self._limits.progress is not None and now - self._reported >= _REPORT_EVERY_S:
-            self._reported = now
-            tree = self._search.tree
-            self._limits.progress(
-                Progress(
-                    objective=float(tree.floats[kernels.INCUMBENT]),
-                    bound=self._search.bound,
-                    nodes=int(tree.counts[kernels.NODES]),
-                    runtime_s=now - self._limits.started,
-                )
-            )
-        return self._limits.left_s > 0

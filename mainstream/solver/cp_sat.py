@@ -20,8 +20,9 @@ from mainstream.solver.branch_and_bound import SearchTree
 from mainstream.solver.cp_sat_model import UNITS, CpSatModel, Found
 from mainstream.solver.cp_sat_subprocess import cp_sat_apart, would_crash
 from mainstream.solver.kernels.lagrangian import worth
+from mainstream.solver.memory import fits
 from mainstream.solver.option_table import CellArray, at_least, weighted
-from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress, schedule_cost
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -115,7 +116,7 @@ def _solve(
 ) -> Found:
     """One solve, or two when the first one's schedule only fits in rounded costs."""
     first = _solve_rounded(packed, allowed, limits, hint, fair=fair, round_cost=np.floor)
-    if first.cells is None or schedule_cost(packed, first.cells) <= allowed:
+    if first.cells is None or fits(packed, first.cells, allowed):
         return first
     second = _solve_rounded(packed, allowed, limits, hint, fair=fair, round_cost=np.ceil)
     return replace(first, cells=second.cells, nodes=first.nodes + second.nodes)

@@ -128,9 +128,9 @@ class CpSatModel:
         row, rate = np.divmod(packed.cell.astype(np.int64), packed.own.shape[1])
         fastest = (np.isfinite(packed.own).sum(axis=1) - 1).tolist()
 
-        def whole(cost: FloatArray) -> list[int]:
+        def whole(taken: FloatArray, allowed: float) -> list[int]:
             with np.errstate(over="ignore"):  # a budget of 1e-300 is one, too
-                return [int(c) for c in round_cost(np.minimum(cost / allowed, 4.0) * UNITS)]
+                return [int(c) for c in round_cost(np.minimum(taken / allowed, 4.0) * UNITS)]
 
         model = cp_model.CpModel()
         runs: dict[tuple[int, int], Any] = {}
@@ -152,9 +152,14 @@ class CpSatModel:
                 model.add_exactly_one(literals)
                 for k, j, need in _needs(row[own], rate[own], top):
                     model.add_at_most_one(*(literals[o] for o in need), ~runs[k, j])
-        tails = whole(packed.own[row, rate])
-        stems = whole(np.array([packed.stem[k, j + 1] - packed.stem[k, j] for k, j in runs]))
-        model.add(cp_model.LinearExpr.weighted_sum([*option, *runs.values()], [*tails, *stems]) <= UNITS)
+        literals = [*option, *runs.values()]
+        tails = whole(packed.own[row, rate], allowed)
+        stems = whole(np.array([packed.stem[k, j + 1] - packed.stem[k, j] for k, j in runs]), allowed)
+        model.add(cp_model.LinearExpr.weighted_sum(literals, [*tails, *stems]) <= UNITS)
+        if np.isfinite(packed.memory_mb):
+            tails = whole(np.where(rate > 0, packed.own_mb[row], 0.0), packed.memory_mb)
+            stems = whole(np.array([packed.stem_mb[k] if j == 0 else 0.0 for k, j in runs]), packed.memory_mb)
+            model.add(cp_model.LinearExpr.weighted_sum(literals, [*tails, *stems]) <= UNITS)
         return cls(packed, model, option, [int(v) for v in np.ceil(packed.value * UNITS)])
 
     def maximise_sum(self, least: float = -math.inf, most: float = math.inf) -> None:

@@ -15,8 +15,9 @@ from mainstream.solver import kernels
 from mainstream.solver.branch_and_bound import SearchTree
 from mainstream.solver.jit import jit as _jit
 from mainstream.solver.kernels.lagrangian import worth
+from mainstream.solver.memory import fits
 from mainstream.solver.option_table import CellArray, weighted
-from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, schedule_cost
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome
 
 _IntArray = NDArray[np.int64]
 
@@ -121,7 +122,7 @@ def _first_cells(packed: kernels.Packed, budget: float, limits: Limits) -> CellA
     chosen = np.empty(len(packed.start) - 1, np.int64)
     _begin(packed.start, packed.cell, packed.own.shape[1], chosen)
     cells = packed.cell[chosen]
-    if schedule_cost(packed, cells) > budget * (1 + FEASIBLE_TOLERANCE):
+    if not fits(packed, cells, budget * (1 + FEASIBLE_TOLERANCE)):
         search = SearchTree(packed)
         search.feasible(budget, limits)
         return search.tree.best
@@ -199,8 +200,34 @@ def _rises(stem: FloatArray, rows: _IntArray, top: _IntArray, rise: FloatArray) 
 
 
 @_jit
+def _more_memory(packed: kernels.Packed, top: _IntArray, old: int, new: int) -> float:
+    """What a move takes of the memory at most: what it may free of the stem does not count."""
+    width = packed.own.shape[1]
+    row = new // width
+    more = packed.own_mb[row] if new % width > 0 else 0.0
+    more -= packed.own_mb[old // width] if old % width > 0 else 0.0
+    rows = _rows_of(packed.rows, row)
+    for k in range(rows[0] + 1, row + 1):
+        more += packed.stem_mb[k] if top[k] == 0 else 0.0
+    return more
+
+
+@_jit
+def _room(packed: kernels.Packed, count: _IntArray, top: _IntArray) -> float:
+    """The memory that is left."""
+    room = packed.memory_mb
+    if room < np.inf:
+        width = packed.own.shape[1]
+        for c in range(len(count)):
+            room -= count[c] * packed.own_mb[c // width] if c % width > 0 else 0.0
+        for k in range(len(top)):
+            room -= packed.stem_mb[k] if top[k] > 0 else 0.0
+    return room
+
+
+@_jit
 def _best_move(
-    i: int, packed: kernels.Packed, slack: float, now: int, stem: _Stem, without: _Stem
+    i: int, packed: kernels.Packed, slack: float, room: float, now: int, stem: _Stem, without: _Stem
 ) -> tuple[int, float]:
     """The app's option of largest gain for its cost among those that fit, and that ratio; -1 when there is none."""
     start, value, cell, own = packed.start, packed.value, packed.cell, packed.own
@@ -228,7 +255,7 @@ def _best_move(
             continue
         c = cell[o]
         extra = own[c // width, c % width] - own_now + rise[c] - saved
-        if extra > slack:
+        if extra > slack or (room < np.inf and _more_memory(packed, stem.top, here, c) > room):
             continue
         ratio = gain / extra if extra > 1e-12 * own[0, 1] else np.inf
         if ratio > best_ratio or (ratio == best_ratio and gain > best_gain):
@@ -284,11 +311,12 @@ def _climb(packed: kernels.Packed, allowed: float, chosen: _IntArray, effort: in
         if looked > effort:
             return moves, False
         slack = allowed - spent - carried
+        room = _room(packed, stem.apps, stem.top)
         if rebuild:
             size = 0
             looked += start[n]
             for i in range(n):
-                o, ratio = _best_move(i, packed, slack, chosen[i], stem, without)
+                o, ratio = _best_move(i, packed, slack, room, chosen[i], stem, without)
                 if o >= 0:
                     keys[size] = ratio
                     heap[size] = i
@@ -300,7 +328,7 @@ def _climb(packed: kernels.Packed, allowed: float, chosen: _IntArray, effort: in
             return moves, True
         i = heap[0]
         looked += start[i + 1] - start[i]
-        o, ratio = _best_move(i, packed, slack, chosen[i], stem, without)
+        o, ratio = _best_move(i, packed, slack, room, chosen[i], stem, without)
         if o < 0:
             size -= 1
             keys[0], heap[0] = keys[size], heap[size]
@@ -323,7 +351,8 @@ def _climb(packed: kernels.Packed, allowed: float, chosen: _IntArray, effort: in
             rebuild = True
         if not rebuild:
             slack = allowed - spent - carried
-            o, ratio = _best_move(i, packed, slack, o, stem, without)
+            room = _room(packed, stem.apps, stem.top)
+            o, ratio = _best_move(i, packed, slack, room, o, stem, without)
             keys[0] = ratio if o >= 0 else -1.0
             _sift_down(keys, heap, size, 0)
             rebuild = edge and stem.apps[old] == 1
@@ -353,6 +382,7 @@ def _released(every: kernels.Packed, allowed: float, cells: CellArray, effort: i
         best_i, best_cell, best_score, best_value = -1, 0, -np.inf, 0.0
         _staircase(count, width, every.rows, top)
         carried = _rises(every.stem, every.rows, top, rise)
+        room = _room(every, count, top)
         for i in range(len(cells)):
             here = cells[i]
             rows = _rows_of(every.rows, here // width)
@@ -366,6 +396,8 @@ def _released(every: kernels.Packed, allowed: float, cells: CellArray, effort: i
             for o in range(start[i], start[i + 1]):
                 c, v = cell[o], value[o]
                 cost = own[c // width, c % width]
+                if room < np.inf and _more_memory(every, top, here, c) > room:
+                    continue
                 if 1.0 - v < 1.0 - current[i] and rest + cost + rise[c] <= allowed:
                     score = (1.0 - v) / cost if cost > 0.0 else np.inf
                     # Options come by depth; of equal ones of an app the slowest goes first, then the shallowest.

@@ -69,6 +69,9 @@ def groups_of(packed: kernels.Packed) -> Iterator[kernels.Packed]:
             stem=packed.stem[first:end],
             rows=np.array([0, end - first]),
             apps=np.array([0, last - app]),
+            own_mb=packed.own_mb[first:end],
+            stem_mb=packed.stem_mb[first:end],
+            memory_mb=np.inf,
         )
 
 
@@ -156,7 +159,7 @@ class _GroupTree:
 
     def __init__(self, packed: kernels.Packed, lam: float) -> None:
         self._packed, self._lam = packed, lam
-        self._scratch = with_shares(new_scratch(packed, 0), packed)
+        self._scratch = with_shares(new_scratch(packed), packed)
         self.tree = tree = new_tree(packed, _SLOTS, _VISITED, 0)
         highest = highest_staircase(packed)
         tree.hi[0], tree.bound[0], tree.cut[0], tree.counts[kernels.HEAP] = highest, np.inf, kernels.NEW, 1

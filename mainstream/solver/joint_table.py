@@ -16,6 +16,7 @@ from mainstream.problem import FloatArray
 from mainstream.schedule import Choice, Result, Schedule
 from mainstream.solver import kernels
 from mainstream.solver.option_table import CellArray, OptionTable
+from mainstream.solver.search import FEASIBLE_TOLERANCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +27,12 @@ class JointTable:
     ----------
     parts : tuple of OptionTable
         One for each of the G streams.
+    memory_mb : float
+        Megabytes for the models; infinite for no limit.
     """
 
     parts: tuple[OptionTable, ...]
+    memory_mb: float = np.inf
 
     def __len__(self) -> int:
         """The number of apps."""
@@ -98,8 +102,9 @@ class JointTable:
     def _joined(self, packed_of: Callable[[OptionTable], kernels.Packed]) -> kernels.Packed:
         """The groups one after the other; a rate index that a group does not have costs infinitely much."""
         each = [packed_of(part) for part in self.parts]
+        allowed = self.memory_mb * (1 + FEASIBLE_TOLERANCE)
         if len(each) == 1:
-            return each[0]
+            return each[0]._replace(memory_mb=allowed)
         width = max(packed.own.shape[1] for packed in each)
         rows = np.cumsum([0, *(len(packed.own) for packed in each)])
         own = np.full((int(rows[-1]), width), np.inf)
@@ -120,4 +125,7 @@ class JointTable:
             stem=stem,
             rows=rows,
             apps=np.cumsum([0, *(len(part.apps) for part in self.parts)]),
+            own_mb=np.concatenate([packed.own_mb for packed in each]),
+            stem_mb=np.concatenate([packed.stem_mb for packed in each]),
+            memory_mb=allowed,
         )

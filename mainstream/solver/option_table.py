@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray, on_columns
-from mainstream.costs import stem_parts, tail_costs
+from mainstream.costs import memory_of, stem_parts, tail_costs
 from mainstream.errors import InfeasibleError
 from mainstream.events import metric_intervals, metrics_of, option_values
 from mainstream.extensions import EventModel
@@ -35,6 +35,8 @@ class OptionTable:
     metric, mode : str
         As for :func:`mainstream.solve`; the metric is its objective.
     event_model : EventModel
+    memory : bool
+        Whether memory counts.
     values : (N, F, R) float
         The metric for each app, chokepoint column and rate; NaN where the app may not have it.
     votes : (N, F, R) int8
@@ -52,6 +54,7 @@ class OptionTable:
     metric: str
     mode: str
     event_model: EventModel
+    memory: bool
     values: FloatArray
     votes: NDArray[np.int8]
     rates: FloatArray
@@ -60,7 +63,15 @@ class OptionTable:
 
     @classmethod
     def build(
-        cls, apps: Apps, model: Model, video: Video, *, metric: str, mode: str, event_model: EventModel
+        cls,
+        apps: Apps,
+        model: Model,
+        video: Video,
+        *,
+        metric: str,
+        mode: str,
+        event_model: EventModel,
+        memory: bool = False,
     ) -> OptionTable:
         """All options that mode, pins and constraints allow.
 
@@ -74,6 +85,8 @@ class OptionTable:
         mode : str
             As for :func:`mainstream.solve`.
         event_model : EventModel
+        memory : bool
+            Whether memory counts: then a deeper option, which takes less of it, is seldom superfluous.
 
         Raises
         ------
@@ -92,7 +105,8 @@ class OptionTable:
             )
         depths, tail, seg = _stem(apps, model, mode)
         keep = np.empty(values.shape, np.bool_)
-        packing.undominated(values, depths, tail, np.concatenate([[0.0], rates]), keep)
+        own_mb, stem_mb = _memory(apps, model, mode, counts=memory)
+        packing.undominated(values, depths, tail, own_mb, np.concatenate([[0.0], rates]), keep)
         return cls(
             apps=apps,
             model=model,
@@ -100,11 +114,12 @@ class OptionTable:
             metric=metric,
             mode=mode,
             event_model=event_model,
+            memory=memory,
             values=values,
             votes=votes,
             rates=rates,
             depths=depths,
-            packed=_pack(values, keep, depths, apps.optional, *_costs(tail, seg, rates)),
+            packed=_pack(values, keep, depths, apps.optional, *_costs(tail, seg, rates), own_mb, stem_mb),
         )
 
     def joined(self, more: OptionTable, apps: Apps) -> OptionTable:
@@ -169,20 +184,24 @@ class OptionTable:
             depth, rate = np.divmod(cell, len(self.rates) + 1)
             cell = (depth_now[depth] * (len(self.rates) + 1) + rate).astype(np.int32)
         own, stem = _costs(tail, seg, self.rates)
+        own_mb, stem_mb = _memory(apps, self.model, self.mode, counts=self.memory)
         return replace(
             self,
             apps=apps,
             values=on_columns(self.values, self.apps.chokepoints, apps.chokepoints),
             votes=on_columns(self.votes, self.apps.chokepoints, apps.chokepoints),
             depths=depths,
-            packed=self.packed._replace(cell=cell, own=own, stem=stem, rows=np.array([0, len(own)])),
+            packed=self.packed._replace(
+                cell=cell, own=own, stem=stem, rows=np.array([0, len(own)]), own_mb=own_mb, stem_mb=stem_mb
+            ),
         )
 
     @cached_property
     def every(self) -> kernels.Packed:
         """All options as :attr:`packed`, those that others make superfluous, too."""
-        own, stem = self.packed.own, self.packed.stem
-        return _pack(self.values, ~np.isnan(self.values), self.depths, self.apps.optional, own, stem)
+        packed = self.packed
+        costs = (packed.own, packed.stem, packed.own_mb, packed.stem_mb)
+        return _pack(self.values, ~np.isnan(self.values), self.depths, self.apps.optional, *costs)
 
     @cached_property
     def _only_column(self) -> IntArray:
@@ -239,7 +258,8 @@ class OptionTable:
             precision=precision,
             accuracy=accuracy,
             tail_cost=tail,
-            stem=stem_parts(self.model, num_frozen[rows], fps[rows]) if sharing else (),
+            stem=(stem := stem_parts(self.model, num_frozen[rows], fps[rows]) if sharing else ()),
+            memory_mb=memory_of(self.model, num_frozen[rows], stem, sharing=sharing),
             names=apps.names,
             **intervals,
         )
@@ -287,8 +307,23 @@ def _costs(tail: FloatArray, seg: FloatArray, rates: FloatArray) -> tuple[FloatA
     return np.outer(tail, per_second), np.outer(seg, per_second)
 
 
+def _memory(apps: Apps, model: Model, mode: str, *, counts: bool) -> tuple[FloatArray, FloatArray]:
+    """Megabytes of each depth's tail, and of each segment; both (D,), and 0 where memory does not count."""
+    ends = _ends(apps, mode)
+    if not counts or model.prefix_mb is None:
+        return np.zeros(len(ends)), np.zeros(len(ends))
+    return model.prefix_mb[-1] - model.prefix_mb[ends], np.concatenate([[0.0], np.diff(model.prefix_mb[ends])])
+
+
 def _pack(
-    values: FloatArray, keep: BoolArray, depths: IntArray, optional: BoolArray, own: FloatArray, stem: FloatArray
+    values: FloatArray,
+    keep: BoolArray,
+    depths: IntArray,
+    optional: BoolArray,
+    own: FloatArray,
+    stem: FloatArray,
+    own_mb: FloatArray,
+    stem_mb: FloatArray,
 ) -> kernels.Packed:
     """The options that `keep`, (N, F, R), marks."""
     kept = int(keep.sum()) + int(optional.sum())
@@ -300,6 +335,9 @@ def _pack(
         stem=stem,
         rows=np.array([0, len(own)]),
         apps=np.array([0, len(values)]),
+        own_mb=own_mb,
+        stem_mb=stem_mb,
+        memory_mb=np.inf,
     )
     packing.pack(values, keep, depths, optional, packed.start, packed.value, packed.cell)
     return packed

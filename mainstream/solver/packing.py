@@ -13,11 +13,13 @@ Cells = NDArray[np.int32]
 
 
 @jit
-def undominated(values: FloatArray, depths: IntArray, tail: FloatArray, rate: FloatArray, keep: BoolArray) -> int:
+def undominated(
+    values: FloatArray, depths: IntArray, tail: FloatArray, own_mb: FloatArray, rate: FloatArray, keep: BoolArray
+) -> int:
     """Mark the options that no other option of their app makes superfluous; returns their number.
 
-    (d, j) is superfluous when some (d', j') with d' <= d, j' <= j and no larger tail cost is worth at least as much:
-    whatever staircase carries the one carries the other.
+    (d, j) is superfluous when some (d', j') with d' <= d, j' <= j, no larger tail cost and no more memory for the tail
+    is worth at least as much: whatever staircase carries the one carries the other.
 
     values : (N, F, R) float64, NaN where closed; the column R is rate[1..R]
     depths : (F,) int64, depth of each column, increasing
@@ -28,6 +30,8 @@ def undominated(values: FloatArray, depths: IntArray, tail: FloatArray, rate: Fl
     limit = np.zeros((columns, columns, rates), np.int64)
     for e in range(columns):
         for c in range(e, columns):
+            if own_mb[depths[e]] > own_mb[depths[c]]:
+                continue
             reach = 0
             for j in range(rates):
                 cost = tail[depths[c]] * rate[j + 1] * (1 + 1e-12)

@@ -6,7 +6,7 @@ numba takes a third of a second to import, so everything that needs it is import
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
@@ -18,10 +18,10 @@ from mainstream.apps import Apps
 from mainstream.description import one_of, shown
 from mainstream.errors import InfeasibleError, InterruptedSearch, MainstreamError, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Improver, Method
-from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
+from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objective, Video
 from mainstream.ranges import NON_NEGATIVE, POSITIVE, WHOLE
-from mainstream.schedule import Choice, Frontier, Result
-from mainstream.stream import Stream, check_together, objective_of, only_stream, streams_of
+from mainstream.schedule import Choice, Frontier, Result, Schedule
+from mainstream.stream import Stream, check_memory, check_together, objective_of, only_stream, streams_of
 
 if TYPE_CHECKING:
     from mainstream.solver.joint_table import JointTable
@@ -63,6 +63,8 @@ class Prepared:
     event_model : EventModel
     budget : float or None
         Compute a second that :meth:`solve` takes when it is given none.
+    memory_mb : float or None
+        Megabytes that the models may take.
     """
 
     streams: tuple[Stream, ...]
@@ -70,6 +72,7 @@ class Prepared:
     mode: Mode
     event_model: EventModel
     budget: float | None
+    memory_mb: float | None
     _tables: tuple[_Once[OptionTable], ...]
     _joint: _Once[JointTable]
 
@@ -254,7 +257,8 @@ class Prepared:
         objective_of([one], self.objective)
         streams = (*self.streams[:k], changed, *self.streams[k + 1 :])
         check_together(streams, self.mode)
-        before, rest = self._tables[k], (model, video, self.objective, self.mode, self.event_model)
+        before = self._tables[k]
+        rest = (model, video, self.objective, self.mode, self.event_model, self.memory_mb is not None)
         return self._with_stream(streams, k, lambda: before().joined(_build(one, *rest), changed.apps))
 
     def without(self, app_id: int | str) -> Prepared:
@@ -282,7 +286,7 @@ class Prepared:
     def _with_stream(self, streams: tuple[Stream, ...], k: int, make: Callable[[], OptionTable]) -> Prepared:
         """The problem with another stream in place k."""
         tables = (*self._tables[:k], _Once(make), *self._tables[k + 1 :])
-        return replace(self, streams=streams, _tables=tables, _joint=_Once(lambda: _join(tables)))
+        return replace(self, streams=streams, _tables=tables, _joint=_Once(partial(_join, tables, self.memory_mb)))
 
     def _stream_number(self, given: int | None) -> int:
         if given is None:
@@ -319,7 +323,7 @@ class Prepared:
                 outcome = method.maximise(table, budget, limits, aggregate, table.staircases(warm_start))
             schedules = table.schedules(outcome.cells)
         values = np.concatenate([schedule.value for schedule in schedules])
-        _check_fits(method, values, sum(schedule.cost for schedule in schedules), budget)
+        _check_fits(method, values, schedules, budget, self.memory_mb)
         mean = float(table.share @ values)
         fair = aggregate == "min"
         value = float(values.min()) if fair else mean
@@ -340,6 +344,7 @@ class Prepared:
             nodes=outcome.nodes,
             unit=next((stream.model.unit for stream in self.streams if stream.model.unit is not None), None),
             mean=mean if fair else None,
+            memory_mb=self.memory_mb,
             mean_bound=max(mean, outcome.mean_bound) if fair and outcome.mean_bound is not None else None,
         )
 
@@ -350,6 +355,7 @@ def prepare(
     video: Video | Mapping[str, Any] | None = None,
     budget: float | None = None,
     *,
+    memory_mb: float | None = None,
     objective: Objective | None = None,
     mode: Mode = "mainstream",
     event_model: str | EventModel | None = None,
@@ -358,7 +364,7 @@ def prepare(
 
     Parameters
     ----------
-    apps, model, video, objective, mode, event_model
+    apps, model, video, memory_mb, objective, mode, event_model
         As for :func:`mainstream.solve`.
     budget : float, optional
         Compute a second; may also be given to :meth:`Prepared.solve`.
@@ -377,13 +383,18 @@ def prepare(
     one_of("mode", mode, get_args(Mode))
     if budget is not None:
         POSITIVE.check("budget", budget)
+    if memory_mb is not None:
+        POSITIVE.check("memory_mb", memory_mb)
     streams = streams_of(apps, model, video)
     check_together(streams, mode)
+    if memory_mb is not None:
+        check_memory(streams)
     usual = "measured" if any(stream.apps.is_measured for stream in streams) else "windowed"
     events = EVENT_MODELS.find(usual if event_model is None else event_model)
     metric = objective_of([stream.apps for stream in streams], objective)
     tables = tuple(
-        _Once(partial(_build, stream.apps, stream.model, stream.video, metric, mode, events)) for stream in streams
+        _Once(partial(_build, stream.apps, stream.model, stream.video, metric, mode, events, memory_mb is not None))
+        for stream in streams
     )
     return Prepared(
         streams=streams,
@@ -392,7 +403,8 @@ def prepare(
         event_model=events,
         budget=None if budget is None else float(budget),
         _tables=tables,
-        _joint=_Once(lambda: _join(tables)),
+        memory_mb=None if memory_mb is None else float(memory_mb),
+        _joint=_Once(partial(_join, tables, memory_mb)),
     )
 
 
@@ -411,24 +423,34 @@ def _with_dearer_bounds(results: list[Result | None], gap: float) -> tuple[Resul
 
 
 def _build(
-    apps: Apps, model: Model, video: Video, objective: Objective, mode: Mode, event_model: EventModel
+    apps: Apps, model: Model, video: Video, objective: Objective, mode: Mode, event_model: EventModel, memory: bool
 ) -> OptionTable:
     from mainstream.solver.option_table import OptionTable
 
-    return OptionTable.build(apps, model, video, metric=objective, mode=mode, event_model=event_model)
+    return OptionTable.build(apps, model, video, metric=objective, mode=mode, event_model=event_model, memory=memory)
 
 
-def _join(tables: tuple[_Once[OptionTable], ...]) -> JointTable:
+def _join(tables: tuple[_Once[OptionTable], ...], memory_mb: float | None) -> JointTable:
     from mainstream.solver.joint_table import JointTable
 
-    return JointTable(tuple(table() for table in tables))
+    return JointTable(tuple(table() for table in tables), math.inf if memory_mb is None else memory_mb)
 
 
-def _check_fits(method: Method, values: np.ndarray[Any, Any], cost: float, budget: float) -> None:
-    """Raise :class:`MainstreamError` where a method's schedule has an option that there is not, or costs too much."""
-    if np.isnan(values).any() or not cost <= budget * (1 + 2e-9):
-        what = "has an option that its app may not have" if np.isnan(values).any() else f"costs {cost:.12g}"
-        raise MainstreamError(f"method {method.name}: its schedule {what}, with a budget of {budget:.12g}")
+def _check_fits(
+    method: Method, values: FloatArray, schedules: Sequence[Schedule], budget: float, memory_mb: float | None
+) -> None:
+    """Raise :class:`MainstreamError` where a method's schedule has an option that there is not, or takes too much."""
+    cost = sum(schedule.cost for schedule in schedules)
+    memory = sum(schedule.memory_mb or 0.0 for schedule in schedules)
+    what = ""
+    if np.isnan(values).any():
+        what = "has an option that its app may not have"
+    elif not cost <= budget * (1 + 2e-9):
+        what = f"costs {cost:.12g}, with a budget of {budget:.12g}"
+    elif memory_mb is not None and not memory <= memory_mb * (1 + 2e-9):
+        what = f"takes {memory:.12g} MB, with memory_mb {memory_mb:.12g}"
+    if what:
+        raise MainstreamError(f"method {method.name}: its schedule {what}")
 
 
 def _limits(

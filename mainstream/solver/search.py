@@ -17,6 +17,7 @@ from mainstream.solver.compilation import compiled_s
 from mainstream.solver.kernels import Packed
 from mainstream.solver.option_table import CellArray
 
+REPORT_EVERY_S: Final = 0.05
 FEASIBLE_TOLERANCE: Final = 1e-9
 """A schedule fits when its cost is at most budget * (1 + this)."""
 
@@ -112,6 +113,30 @@ class Outcome:
     interrupted: bool = False
     method: str = "branch-and-bound"
     mean_bound: float | None = None
+
+
+class Ticker:
+    """Asked between two kernels: reports progress, and says whether there is time left.
+
+    Parameters
+    ----------
+    limits : Limits
+    progress : callable
+        Seconds since the search began -> where it stands.
+    """
+
+    def __init__(self, limits: Limits, progress: Callable[[float], Progress]) -> None:
+        self._limits = limits
+        self._progress = progress
+        self._reported = limits.started
+
+    def go_on(self) -> bool:
+        """Whether there is time left."""
+        now = perf_counter()
+        if self._limits.progress is not None and now - self._reported >= REPORT_EVERY_S:
+            self._reported = now
+            self._limits.progress(self._progress(now - self._limits.started))
+        return self._limits.left_s > 0
 
 
 def free_memory() -> float:

@@ -44,6 +44,9 @@ def knapsack(seed: int) -> tuple[kernels.Packed, float]:
         stem=np.zeros((1, rates + 1)),
         rows=np.array([0, 1]),
         apps=np.array([0, n]),
+        own_mb=np.zeros(1),
+        stem_mb=np.zeros(1),
+        memory_mb=np.inf,
     )
     lightest = sum(min(cells[a:b]) for a, b in itertools.pairwise(start))
     heaviest = sum(max(cells[a:b]) for a, b in itertools.pairwise(start))

@@ -31,7 +31,7 @@ def assert_same_table(one: OptionTable, other: OptionTable) -> None:
             assert first.dtype == second.dtype, field.name
     for name, first, second in zip(one.packed._fields, one.packed, other.packed, strict=True):
         np.testing.assert_array_equal(first, second, err_msg=name)
-        assert first.dtype == second.dtype, name
+        assert np.asarray(first).dtype == np.asarray(second).dtype, name
     for field in fields(Apps):
         first, second = getattr(one.apps, field.name), getattr(other.apps, field.name)
         np.testing.assert_array_equal(first, second, err_msg=field.name)

@@ -9,6 +9,11 @@ within a group, and an option fits under it when ``j <= M[d]``. Maximise the sum
 
     sum_k stem[k, M[k]] + sum_i tail cost_i <= budget.
 
+Memory is a second resource: a segment that runs (M[k] > 0) takes ``stem_mb[k]`` of it, an app that runs the
+``own_mb[d]`` of its row, whatever the rate. Any theta >= 0 makes one resource of the two, cost + theta memory, of which
+a schedule that fits takes at most budget + theta memory_mb. The tree searches that relaxation, for one theta, and looks
+at both where it comes to a single staircase.
+
 ``tree.py`` searches boxes of staircases, ``lagrangian.py`` and ``charges.py`` bound them, and ``knapsack.py`` solves
 what is left under one staircase.
 """
@@ -55,12 +60,16 @@ class Packed(NamedTuple):
     stem: NDArray[np.float64]  # (D, R + 1) cost of each segment; 0 in a group's first row
     rows: NDArray[np.int64]  # (G + 1,) where the rows of each group begin
     apps: NDArray[np.int64]  # (G + 1,) where its apps do
+    own_mb: NDArray[np.float64]  # (D,) memory of a tail
+    stem_mb: NDArray[np.float64]  # (D,) memory of each segment that runs
+    memory_mb: float  # what there is of it; infinite where it does not count
 
 
 class Terms(NamedTuple):
     """What a search is to keep to."""
 
-    budget: float
+    budget: float  # of costs, or of cost + theta memory
+    theta: float
     gap: float  # a schedule that is better by no more than this is not looked for
     capacity: int  # states of a core after which it gives up
     steps: int  # successors that a core looks at before it gives up
@@ -71,6 +80,7 @@ class Calls(NamedTuple):
     """Addresses of functions, see ``calls.py``."""
 
     close_knapsack: int
+    close_two: int  # 0 where memory does not count
     charged_dual: int  # 0 while all apps have one share
 
 
@@ -94,6 +104,11 @@ class Scratch(NamedTuple):
     tilt: NDArray[np.float64]  # (tilts,) prices that states are bounded at, in units of the price
     rise: NDArray[np.float64]  # (tilts + 1, N + 1)
     stop: NDArray[np.int64]  # (1,) no longer 0 once another thread wants the kernels to come back
+    # Empty where memory does not count:
+    memory: NDArray[np.float64]  # (capacity,) of the core's states
+    front: NDArray[np.float64]  # (2, capacity) memory and worth of those that no other one beats
+    next_states: NDArray[np.float64]  # (3, capacity) cost, loss and memory
+    next_links: NDArray[np.int64]  # (3, capacity) predecessor, option and order
     # Empty while all apps have one share:
     x: NDArray[np.float64]  # (cells,) what a cell adds to the stem of the box at hand
     share: NDArray[np.float64]  # (N,) of its own x that each app is charged

@@ -1,4 +1,4 @@
-"""The two largest functions, for a tree to call by their addresses: compiled once each, and only when they are needed.
+"""The largest functions, for a tree to call by their addresses: compiled once each, and only when they are needed.
 
 Inside the tree's own code each would be compiled once more, with all that it calls.
 """
@@ -15,28 +15,39 @@ from mainstream.solver.jit import address, caller
 from mainstream.solver.kernels import Cells, Packed, Scratch, Terms
 from mainstream.solver.kernels.charges import charged_dual
 from mainstream.solver.kernels.knapsack import close_knapsack
+from mainstream.solver.kernels.two_resources import close_two
 
 _types: Any = numba.types  # which has no types itself
 _FLOAT, _INT = _types.float64, _types.int64
 _FLOATS, _INTS, _CELLS = _types.float64[::1], _types.int64[::1], _types.int32[::1]
 _FLOAT_ROWS, _INT_ROWS = _types.float64[:, ::1], _types.int64[:, ::1]
-_PACKED = _types.NamedTuple((_INTS, _FLOATS, _CELLS, _FLOAT_ROWS, _FLOAT_ROWS, _INTS, _INTS), Packed)
-_TERMS = _types.NamedTuple((_FLOAT, _FLOAT, _INT, _INT, _INT), Terms)
+_PACKED = _types.NamedTuple(
+    (_INTS, _FLOATS, _CELLS, _FLOAT_ROWS, _FLOAT_ROWS, _INTS, _INTS, _FLOATS, _FLOATS, _FLOAT), Packed
+)
+_TERMS = _types.NamedTuple((_FLOAT, _FLOAT, _FLOAT, _INT, _INT, _INT), Terms)
 _SCRATCH = _types.NamedTuple(
     (
         *(_FLOATS, _FLOATS, _INTS, _INTS, _INTS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS, _INTS, _CELLS, _CELLS),
-        *(_FLOATS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INTS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS),
+        *(_FLOATS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INTS),
+        *(_FLOATS, _FLOAT_ROWS, _FLOAT_ROWS, _INT_ROWS),
+        *(_FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS),
     ),
     Scratch,
 )
 _CLOSE_KNAPSACK = _types.Tuple((_FLOAT, _types.boolean, _INT))(
     _PACKED, _SCRATCH, _TERMS, _FLOAT, _FLOAT, _FLOAT, _FLOAT, _CELLS
 )
+_CLOSE_TWO = _types.Tuple((_FLOAT, _types.boolean, _INT))(
+    _PACKED, _SCRATCH, _TERMS, _FLOAT, _FLOAT, _FLOAT, _FLOAT, _FLOAT, _CELLS
+)
 _CHARGED_DUAL = _types.Tuple((_FLOAT, _INT))(_PACKED, _SCRATCH, _FLOAT, _FLOAT, _FLOAT)
 
 call_close_knapsack: Callable[
     [int, tuple[Packed, Scratch, Terms, float, float, float, float, Cells]], tuple[float, bool, int]
 ] = caller(_CLOSE_KNAPSACK)
+call_close_two: Callable[
+    [int, tuple[Packed, Scratch, Terms, float, float, float, float, float, Cells]], tuple[float, bool, int]
+] = caller(_CLOSE_TWO)
 call_charged_dual: Callable[[int, tuple[Packed, Scratch, float, float, float]], tuple[float, int]] = caller(
     _CHARGED_DUAL
 )
@@ -46,6 +57,12 @@ call_charged_dual: Callable[[int, tuple[Packed, Scratch, float, float, float]], 
 def close_knapsack_address() -> int:
     """Where :func:`mainstream.solver.kernels.knapsack.close_knapsack` stands."""
     return address(close_knapsack, _CLOSE_KNAPSACK)
+
+
+@cache
+def close_two_address() -> int:
+    """Where :func:`mainstream.solver.kernels.two_resources.close_two` stands."""
+    return address(close_two, _CLOSE_TWO)
 
 
 @cache

@@ -52,7 +52,7 @@ def insert(
 
 
 @inner
-def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> float:
+def fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> float:
     """Bring each app of the choice to its best score at lam, as far as the budget goes; returns what is left of it.
 
     The choice fits, as one made for a somewhat larger lam does; of equal scores the heavier uses up more. Also fills
@@ -85,7 +85,7 @@ def _fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> float:
 
 
 @inner
-def _total(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float, float]:
+def total_of(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float, float]:
     """The value, weight and loss of the choice."""
     value, weight, loss = 0.0, 0.0, 0.0
     for i in range(len(scratch.choice)):
@@ -146,7 +146,7 @@ def _spend(packed: Packed, scratch: Scratch, lam: float, slack: float) -> None:
 
 
 @inner
-def _find_core(
+def find_core(
     packed: Packed, scratch: Scratch, lam: float, limit: float
 ) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
     """The apps whose choice is in doubt: those with another option of reduced cost under `limit`.
@@ -255,10 +255,10 @@ def close_knapsack(
     choice, weight, top = scratch.choice, scratch.weight, scratch.top
     states, links = scratch.states, scratch.links
     found = -np.inf
-    slack = _fill(packed, scratch, budget, lam)
+    slack = fill(packed, scratch, budget, lam)
     if lam * slack > terms.gap:
         _spend(packed, scratch, lam, slack)
-    total, total_weight, loss = _total(packed, scratch, lam)
+    total, total_weight, loss = total_of(packed, scratch, lam)
     left = 0.5 * terms.gap
     margin = terms.gap - left
     goal -= left
@@ -267,7 +267,7 @@ def close_knapsack(
         found = total
         for i in range(len(choice)):
             best[i] = scratch.cell[choice[i]]
-    core, least, relief, pending = _find_core(packed, scratch, lam, bound - goal)
+    core, least, relief, pending = find_core(packed, scratch, lam, bound - goal)
     work: int = 5 * start[-1]
     patience = work + terms.steps
     look = min(patience, work + _LOOK)

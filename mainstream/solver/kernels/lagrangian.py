@@ -50,6 +50,16 @@ def stem_cost(packed: Packed, staircase: Staircase) -> float:
 
 
 @inner
+def room_beside(packed: Packed, staircase: Staircase) -> float:
+    """The memory that a staircase leaves to the tails."""
+    room = packed.memory_mb
+    for k in range(len(staircase)):
+        if staircase[k] > 0:
+            room -= packed.stem_mb[k]
+    return room
+
+
+@inner
 def at_price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
     """One point of the Lagrangian: each app's best option at price lam into scratch.spare.
 
@@ -112,6 +122,16 @@ def worth(packed: Packed, cells: Cells) -> float:
             return -np.inf
         total += packed.value[chosen]
     return total
+
+
+@jit
+def root_dual(packed: Packed, scratch: Scratch, budget: float, highest: Staircase, lam: float) -> tuple[float, float]:
+    """The bound of the box of all staircases, all apps of a group with one share, and its price."""
+    for k in range(len(highest)):
+        scratch.needed[k] = 0
+    weigh(packed, scratch, scratch.needed, highest, 1.0)
+    bound, lam, _ = dual(packed, scratch, budget, lam, -np.inf, 0.01)
+    return bound, lam
 
 
 @inner

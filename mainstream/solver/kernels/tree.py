@@ -33,9 +33,9 @@ from mainstream.solver.kernels import (
     Terms,
     Tree,
 )
-from mainstream.solver.kernels.calls import call_charged_dual, call_close_knapsack
+from mainstream.solver.kernels.calls import call_charged_dual, call_close_knapsack, call_close_two
 from mainstream.solver.kernels.charges import spread, stem_additions
-from mainstream.solver.kernels.lagrangian import copy, dual, lightest, stem_cost, weigh
+from mainstream.solver.kernels.lagrangian import copy, dual, lightest, room_beside, stem_cost, weigh
 
 
 @inner
@@ -121,8 +121,9 @@ def _try_staircase(
 ) -> tuple[float, bool, int]:
     """Solve the MCKP under one staircase and keep what beats the incumbent; returns (bound, closed, work)."""
     left = terms.budget - stem_cost(packed, staircase)
+    room = room_beside(packed, staircase)
     goal = tree.floats[INCUMBENT] + terms.gap
-    if left < 0.0:
+    if left < 0.0 or room < 0.0:
         return -np.inf, True, 1
     weigh(packed, scratch, staircase, staircase, 0.0)
     if len(scratch.share) > 0:
@@ -135,9 +136,14 @@ def _try_staircase(
         return bound, True, work
     if scratch.stop[0] != 0:
         return bound, False, work
-    found, closed, more = call_close_knapsack(
-        calls.close_knapsack, (packed, scratch, terms, left, lam, bound, goal, tree.best)
-    )
+    if room < np.inf:
+        found, closed, more = call_close_two(
+            calls.close_two, (packed, scratch, terms, left, room, lam, bound, goal, tree.best)
+        )
+    else:
+        found, closed, more = call_close_knapsack(
+            calls.close_knapsack, (packed, scratch, terms, left, lam, bound, goal, tree.best)
+        )
     if found > -np.inf:
         tree.floats[INCUMBENT] = found
     return bound, closed, work + more
@@ -147,7 +153,7 @@ def _try_staircase(
 def _briefly(terms: Terms, capacity: int) -> Terms:
     """The same terms with a core of no more than so many states."""
     capacity = min(capacity, terms.capacity)
-    return Terms(terms.budget, terms.gap, capacity, min(terms.steps, 100 * capacity), terms.patience)
+    return Terms(terms.budget, terms.theta, terms.gap, capacity, min(terms.steps, 100 * capacity), terms.patience)
 
 
 @inner
@@ -218,7 +224,7 @@ def _add_node(
     """Bound a box, try the staircase its bound suggests, put it on the heap unless that closes it; returns work."""
     tree.counts[NODES] += 1
     left = terms.budget - stem_cost(packed, lo)
-    if left < 0.0:
+    if left < 0.0 or room_beside(packed, lo) < 0.0:
         return 1
     slot = tree.heap[tree.counts[HEAP]]
     leaf = True
