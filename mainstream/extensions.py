@@ -317,7 +317,11 @@ EVENT_MODELS: Final[Registry[EventModel]] = Registry(
 PART_LOADERS: Final[Registry[PartLoader]] = Registry(
     "engine",
     PartLoader,
-    {"tensorflow": "mainstream.graphs.part:TENSORFLOW", "onnx": "mainstream.onnx_graphs.part:ONNX"},
+    {
+        "tensorflow": "mainstream.graphs.part:TENSORFLOW",
+        "onnx": "mainstream.onnx_graphs.part:ONNX",
+        "auto": "mainstream.onnx_graphs.auto:AUTO",
+    },
     "mainstream.part_loaders",
 )
 

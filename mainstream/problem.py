@@ -254,6 +254,8 @@ class Model(Description):
         What was measured, in which unit (for people), and where.
     batch, threads, cores : int, optional
         How it was measured; the cores of the device.
+    engine : str, optional
+        What ran it, a name of :data:`mainstream.extensions.PART_LOADERS`; another engine takes other times.
     whole_network_ms : float, optional
         Time of the network in one piece, for comparison.
     """
@@ -271,6 +273,7 @@ class Model(Description):
     threads: Count | None = None
     cores: Count | None = None
     measured_on: str | None = None
+    engine: str | None = None
     whole_network_ms: NonNegative | None = None
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstream.cli.engine import EngineName, engine_name, say_engine
 from mainstream.cli.plan import Budget, IntegerFps, plan_of_problem
 from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
 from mainstream.errors import ProblemError
@@ -39,6 +40,7 @@ def command(
         Path | None,
         typer.Option("-m", "--model-dir", metavar="DIR", help="For --local: folder of the models.", show_default=False),
     ] = None,
+    engine: EngineName = None,
     budget: Budget = None,
     once: Annotated[bool, typer.Option("--once", help="One round, whatever rates are observed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the first plan as JSON and send nothing.")] = False,
@@ -88,7 +90,7 @@ def command(
         typer.echo((plan.with_integer_fps() if integer_fps else plan).to_json())
         return
 
-    check_flags(local, streamer, source, model_dir, curve_keys, window)
+    check_flags(local, streamer, source, model_dir, curve_keys, window, engine)
     from mainstream.cli import console
     from mainstream.cli.deploy_screen import Shown
     from mainstream.files import check_target
@@ -111,7 +113,8 @@ def command(
     deployer: LocalRunner | StreamerClient
     with naming("command line"):
         if source is not None and model_dir is not None:
-            deployer = LocalRunner(source, model_dir, window_s=window)
+            deployer = LocalRunner(source, model_dir, window_s=window, engine=engine_name(engine))
+            say_engine(errors, engine, described.model.engine)
         else:
             deployer = StreamerClient(streamer or DEFAULT_ADDRESS, timeout, retries, curve_keys=curve_keys)
     with deployer:
@@ -163,6 +166,7 @@ def check_flags(
     model_dir: Path | None,
     curve_keys: Path | None,
     window: float,
+    engine: str | None = None,
 ) -> None:
     """Refuse flags of a runtime that do not go together."""
     with naming("command line"):
@@ -173,5 +177,7 @@ def check_flags(
             raise ProblemError("--local needs --source and -m, the video and the folder of the models")
         if not local and (source is not None or model_dir is not None):
             raise ProblemError("--source and -m are for --local; a Streamer has its own")
+        if not local and engine is not None:
+            raise ProblemError("--engine is for --local; a Streamer has its own")
         if local and curve_keys is not None:
             raise ProblemError("--curve-keys is for a Streamer; with --local there is nobody to keep out")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from mainstream.graphs.trace import Layer, Network
+    from mainstream.onnx_graphs.layers import OnnxLayer, OnnxNetwork
 
 Net = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="inceptionv3, resnet50, mobilenet, mobilenetv2, efficientnetb0, or a .keras file.",
+        help="inceptionv3, resnet50, mobilenet, mobilenetv2, efficientnetb0, or a .keras or .onnx file.",
         show_default=False,
     ),
 ]
@@ -37,13 +45,13 @@ def command(
     A line for each layer: its number, name, output shape and parameters; the num_frozen of the chokepoint right behind
     it, if there is one; and an x where that is one of those to use.
     """
-    from mainstream.trainer import chokepoints as points
-    from mainstream.trainer.networks import network
+    from mainstream.trainer.chokepoints import chokepoints as of_network
 
-    net = network(model, size=size, dense=dense)
-    chosen = points.chokepoints(net, chokepoints)
+    net = open_network(model, size, dense=dense)
+    chosen = of_network(net, chokepoints)
     rows = [("layer", "name", "shape", "parameters", "num_frozen", chokepoints)]
-    for k, layer in enumerate(net.layers, start=1):
+    layers: Sequence[Layer | OnnxLayer] = net.layers
+    for k, layer in enumerate(layers, start=1):
         shape = " x ".join("?" if side is None else str(side) for side in layer.shape[1:])
         cut = str(k) if k in net.cuts else ""
         rows.append((str(k - 1), layer.name, shape, f"{layer.parameters:,}", cut, "x" if k in chosen else ""))
@@ -53,6 +61,33 @@ def command(
         line = f"{number:>5}  {name:<{name_width}}  {shape:<{shape_width}}  {parameters:>10}  {cut:>10}  {mark}"
         typer.echo(line.rstrip())
     typer.echo(
-        f"{net.name}: {net.total_layers} layers, {sum(layer.parameters for layer in net.layers):,} parameters, "
+        f"{net.name}: {net.total_layers} layers, {sum(layer.parameters for layer in layers):,} parameters, "
         f"{len(net.cuts)} chokepoints, {len(chosen)} to use, with 0 and {net.total_layers}"
     )
+    turned = channels_first(net)
+    if turned is not None:
+        typer.echo(turned)
+
+
+def open_network(
+    model: str, size: int | None = None, *, weights: str = "none", classes: int = 2, dense: bool = False
+) -> Network | OnnxNetwork:
+    """A network of Keras or of ONNX, with the arguments and errors of :func:`mainstream.trainer.networks.network`."""
+    from mainstream.onnx_graphs.model_file import SUFFIX
+
+    if Path(model).suffix != SUFFIX:
+        from mainstream.trainer.networks import network
+
+        return network(model, size=size, weights=weights, classes=classes, dense=dense)
+    from mainstream.onnx_graphs.layers import read_network
+
+    if weights != "none" or dense:
+        raise ProblemError(f"{model} brings its own weights and head; leave out --weights and --dense")
+    return read_network(model, size)
+
+
+def channels_first(net: Network | OnnxNetwork) -> str | None:
+    """What to say of a model that takes its channels first; None where there is nothing to say."""
+    if not getattr(net, "channels_first", False):
+        return None
+    return f"layout     the model takes (batch, {net.channels}, {net.height}, {net.width}); frames are turned for it"

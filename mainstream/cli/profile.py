@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainstream.cli.layers import Dense, Size, Which
+from mainstream.cli.engine import EngineName, engine_name, that_runs
+from mainstream.cli.layers import Dense, Size, Which, channels_first, open_network
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from mainstream.trainer.profile import Profile
 
 
@@ -17,13 +20,14 @@ def command(
     net: Annotated[
         str,
         typer.Option(
-            metavar="NAME|MODEL.keras",
-            help="inceptionv3, resnet50, mobilenet, mobilenetv2, efficientnetb0, or a .keras file.",
+            metavar="NAME|MODEL.keras|MODEL.onnx",
+            help="inceptionv3, resnet50, mobilenet, mobilenetv2, efficientnetb0, or a .keras or .onnx file.",
             show_default=False,
         ),
     ],
     size: Size = None,
-    threads: Annotated[int, typer.Option(help="Threads that TensorFlow uses.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads that one frame uses.")] = 1,
+    engine: EngineName = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="Profile to write; else NAME-SIZE.json.", show_default=False),
@@ -47,38 +51,50 @@ def command(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from mainstream.errors import ProblemError
-    from mainstream.graphs import onednn
     from mainstream.graphs.backend import use_threads
     from mainstream.io import save_profile
+    from mainstream.onnx_graphs.auto import is_installed
+    from mainstream.onnx_graphs.model_file import SUFFIX
     from mainstream.result_text import plain_console
-    from mainstream.trainer.networks import network
-    from mainstream.trainer.onednn import with_and_without
     from mainstream.trainer.profile import profile
 
     errors = plain_console(stderr=True)
-    kernels = with_and_without(net, size, threads=threads)
-    if kernels is not None:
-        try:
-            onednn.keep(min(kernels, key=kernels.__getitem__))
-        except ProblemError as error:
-            errors.print(f"mainstream: {error}; it is measured again the next time", markup=False)
-    use_threads(threads)
+    foreign = Path(net).suffix == SUFFIX
+    runs = that_runs("onnx" if foreign and engine is None else engine_name(engine))
+    kernels = None
+    if runs == "tensorflow" and not foreign:
+        kernels = _choose_kernels(net, size, threads, errors)
+        use_threads(threads)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("preparing", total=1.0)
-        base = network(net, size=size, weights=weights, classes=classes, dense=dense)
-        measured = profile(
-            base,
-            which=chokepoints,
-            threads=threads,
-            pause_ms=pause,
-            spread=spread,
-            seconds=seconds,
-            progress=lambda done: bar.update(task, description="measuring", completed=done),
-        )
+        base = open_network(net, size, weights=weights, classes=classes, dense=dense)
+
+        def measure(engine: str) -> Profile:
+            return profile(
+                base,
+                engine=engine,
+                which=chokepoints,
+                threads=threads,
+                pause_ms=pause,
+                spread=spread,
+                seconds=seconds,
+                progress=lambda done: bar.update(task, description="measuring", completed=done),
+            )
+
+        try:
+            measured = measure(runs)
+        except ProblemError as error:
+            if engine != "auto" or foreign or runs == "tensorflow" or not is_installed("tensorflow"):
+                raise
+            errors.print(f"mainstream: TensorFlow runs it, as ONNX Runtime does not: {error}", markup=False)
+            measured = measure("tensorflow")
     path = out or Path(f"{base.name}.json")
     save_profile(measured.model, path)
     _show(measured, path)
+    turned = channels_first(base)
+    if turned is not None:
+        plain_console().print(turned)
     if kernels is not None:
         plain_console().print(
             f"oneDNN     {kernels['1']:.3f} ms with it, {kernels['0']:.3f} without; the faster is used"
@@ -88,6 +104,21 @@ def command(
             f"mainstream: the medians are known to {measured.spread:.1%} only, not {spread:.1%}; "
             "measure longer (--seconds) or on a quieter machine"
         )
+
+
+def _choose_kernels(net: str, size: int | None, threads: int, errors: Console) -> dict[str, float] | None:
+    """Time TensorFlow with and without oneDNN, and keep the faster; the times, or None where nothing was to choose."""
+    from mainstream.errors import ProblemError
+    from mainstream.graphs import onednn
+    from mainstream.trainer.onednn import with_and_without
+
+    kernels = with_and_without(net, size, threads=threads)
+    if kernels is not None:
+        try:
+            onednn.keep(min(kernels, key=kernels.__getitem__))
+        except ProblemError as error:
+            errors.print(f"mainstream: {error}; it is measured again the next time", markup=False)
+    return kernels
 
 
 def _show(measured: Profile, path: Path) -> None:

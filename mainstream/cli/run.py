@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainstream.cli import event_options
+from mainstream.cli.engine import EngineName, engine_name
 from mainstream.cli.exit_codes import FAILED
 from mainstream.cli.log import Log, LogForm
-from mainstream.cli.plan import Budget, IntegerFps
-from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
+from mainstream.cli.plan import Budget, Calibrated, IntegerFps
+from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
 from mainstream.errors import DeployError, ProblemError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def command(
     budget: Budget = None,
     once: Annotated[bool, typer.Option("--once", help="Play a clip once, and end with it; else it loops.")] = False,
     window: Annotated[float, typer.Option(metavar="SECONDS", help="How long is measured each time.")] = 60,
-    engine: Annotated[str, typer.Option(metavar="NAME", help="What runs the models.")] = "tensorflow",
+    engine: EngineName = None,
     trust_models: Annotated[
         bool, typer.Option("--trust-models", help="Run models that may do more than compute: touch files, loop.")
     ] = False,
@@ -74,6 +75,7 @@ def command(
         ),
     ] = None,
     log: Annotated[LogForm, typer.Option(help="How to say what happens, on stderr.")] = LogForm.TEXT,
+    calibrated: Calibrated = True,
     store: StoreUrl = None,
 ) -> None:
     """Solve, run, watch: one process, until it is ended.
@@ -94,12 +96,19 @@ def command(
 
     errors = plain_console(stderr=True)
     said = Log(log, errors)
-    here = {"-m": model_dir, "--results": results, "--metrics": metrics, "--state": state, "--events": events}
+    here = {
+        "-m": model_dir,
+        "--engine": engine,
+        "--results": results,
+        "--metrics": metrics,
+        "--state": state,
+        "--events": events,
+    }
     _check_place(source, streamer, [name for name, value in here.items() if value is not None], model_dir)
     watch = FileWatch(problem)
 
     def read() -> Wanted:
-        return _wanted(problem, budget, store)
+        return _wanted(problem, budget, store, calibrated=calibrated)
 
     with naming("command line"):
         made = event_options.event_settings(events, event_gap_ms, clips, mqtt, webhook, keep_days, keep_gb)
@@ -115,7 +124,7 @@ def command(
                     model_dir,
                     window_s=window,
                     loop=not once,
-                    engine=engine,
+                    engine=engine_name(engine),
                     trust_models=trust_models,
                     threads=threads,
                     results=results,
@@ -147,9 +156,9 @@ def _check_place(source: str | None, streamer: str | None, here: list[str], mode
         raise ProblemError(f"command line: {here[0]} is for a runtime in this process; the one there has its own")
 
 
-def _wanted(file: Path, budget: str | None, store: str | None) -> Wanted:
+def _wanted(file: Path, budget: str | None, store: str | None, *, calibrated: bool) -> Wanted:
     from mainstream.box.wanted import Wanted
 
-    asked = ask(file, {"budget": budget}, store=store)
+    asked = ask(file, {"budget": budget}, store=store, calibrated=calibrated)
     asked.needs_budget()
     return Wanted(asked.problem, asked.options["budget"], asked.what(), asked.how())

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mainstream.cli import event_options
+from mainstream.cli.engine import EngineName, engine_name, that_runs
 from mainstream.cli.exit_codes import FAILED
 from mainstream.cli.log import Log, LogForm
 from mainstream.errors import DeployError, ProblemError
@@ -51,7 +52,7 @@ def command(
         str, typer.Option(metavar="tcp://HOST:PORT", help="Where to listen for plans.")
     ] = "tcp://127.0.0.1:5555",
     window: Annotated[float, typer.Option(metavar="SECONDS", help="How long to measure before the answer.")] = 30,
-    engine: Annotated[str, typer.Option(metavar="NAME", help="What runs the models.")] = "tensorflow",
+    engine: EngineName = None,
     trust_models: Annotated[
         bool, typer.Option("--trust-models", help="Run models that may do more than compute: touch files, loop.")
     ] = False,
@@ -128,7 +129,7 @@ def command(
                 window_s=window,
                 loop=not once,
                 size=None if model is None else _size(_config(config_dir), model),
-                engine=engine,
+                engine=engine_name(engine),
                 trust_models=trust_models,
                 threads=threads,
                 results=results,
@@ -149,7 +150,8 @@ def command(
                 live_rates(runner, errors),
             ):
                 limit_memory(free_memory() if memory is None else round(memory * 2**30))
-                said.say(f"listening at {server.address}; the source has {runner.stream_fps:g} fps")
+                runs = f"; engine {that_runs(engine)}" if engine == "auto" else ""
+                said.say(f"listening at {server.address}; the source has {runner.stream_fps:g} fps{runs}")
                 Thread(target=runner.restore, name="mainstream-restore", daemon=True).start()
                 server.serve()
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ from mainstream.files import naming
 from mainstream.graphs.backend import brief
 from mainstream.graphs.part import read_graph
 from mainstream.onnx_graphs.backend import EXTRA, onnx
-from mainstream.onnx_graphs.kept_cuts import kept_cuts, put_on_the_way
+from mainstream.onnx_graphs.kept_cuts import kept_cuts, only_results, put_on_the_way
 
 OPSET: Final = 17
 """Old enough for any runtime of today, new enough for all that Keras's layers need."""
@@ -61,6 +61,7 @@ def convert(path: Path, *, trusted: bool) -> Any:
     with naming(path):
         _check_known(proto)
     put_on_the_way(proto, kept)
+    only_results(proto)
     return proto
 
 

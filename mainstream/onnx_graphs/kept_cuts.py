@@ -88,6 +88,16 @@ def put_on_the_way(proto: Any, kept: list[str]) -> None:
     proto.graph.node.extend(ordered)
 
 
+def only_results(proto: Any) -> None:
+    """Let a model give what nothing in it uses, and no longer what was kept between."""
+    used = {name for node in proto.graph.node for name in node.input}
+    between = [one for one in proto.graph.output if one.name in used]
+    results = [one for one in proto.graph.output if one.name not in used]
+    proto.graph.value_info.extend(between)
+    del proto.graph.output[:]
+    proto.graph.output.extend(results)
+
+
 def _inverse(proto: Any, node: Any, name: str, infos: Mapping[str, Any]) -> Any:
     """A node that gives what another was given; None where there is none."""
     back = onnx().NodeProto()

@@ -14,6 +14,7 @@ from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.graphs.backend import keras
 from mainstream.graphs.trace import Layer, Network
+from mainstream.onnx_graphs.layers import OnnxNetwork
 
 _RESNET_BLOCKS = tuple(
     f"conv{stage}_block{block}_out"
@@ -45,12 +46,13 @@ _BLOCK = re.compile(r"(.*?block_?\d+[a-z]?|expanded_conv|conv_(?:dw|pw|pad)(?=_\
 STEP: Final = 5
 
 
-def chokepoints(network: Network, which: str | int = "block") -> dict[int, str]:
+def chokepoints(network: Network | OnnxNetwork, which: str | int = "block") -> dict[int, str]:
     """The chokepoints to use and the names of the tensors there.
 
     Parameters
     ----------
-    network : Network
+    network : Network or OnnxNetwork
+        For the latter see :meth:`mainstream.onnx_graphs.layers.OnnxNetwork.chokepoints`.
     which : str or int
         "block": the end of each block; "every": all that the graph has; "inception", "resnet", "mobilenets": a
         published list; an integer N: every 5th layer up to N.
@@ -65,6 +67,8 @@ def chokepoints(network: Network, which: str | int = "block") -> dict[int, str]:
     ProblemError
         The network has no chokepoint between its ends, or one of the list is none in this network.
     """
+    if isinstance(network, OnnxNetwork):
+        return network.chokepoints(which)
     total = network.total_layers
     every = [k for k in network.cuts if 0 < k < total]
     if not every:

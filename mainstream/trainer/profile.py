@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -31,6 +32,8 @@ from mainstream.graphs.backend import tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.part import GraphPart
 from mainstream.graphs.trace import Network
+from mainstream.onnx_graphs.layers import OnnxNetwork
+from mainstream.onnx_graphs.part import OnnxPart
 from mainstream.problem import FloatArray, Model
 from mainstream.ranges import POSITIVE, SECONDS, Range
 from mainstream.trainer.chokepoints import chokepoints
@@ -96,8 +99,9 @@ class Profile:
 
 
 def profile(
-    network: Network,
+    network: Network | OnnxNetwork,
     *,
+    engine: str = "tensorflow",
     which: str | int = "block",
     threads: int = 1,
     pause_ms: float = 0.0,
@@ -109,11 +113,13 @@ def profile(
 
     Parameters
     ----------
-    network : Network
+    network : Network or OnnxNetwork
+    engine : str
+        "tensorflow" or "onnx"; an ONNX model is run by the latter only.
     which : str or int
         The chokepoints, as for :func:`mainstream.trainer.chokepoints.chokepoints`.
     threads : int
-        Threads that TensorFlow uses; see :func:`use_threads`.
+        Threads that one frame uses.
     pause_ms : float
         Idle before each timed frame. With 0 frames follow each other, as on a box that has nothing but this network to
         run; with 30 they come as from a camera, when what was in the caches has gone, and take longer.
@@ -131,21 +137,20 @@ def profile(
     Raises
     ------
     ProblemError
-        The network has no chokepoint, or TensorFlow already runs with another number of threads.
+        The network has no chokepoint, or does not run in that engine, or TensorFlow already runs with another number
+        of threads.
     MissingExtraError
         SciPy is not installed: said before anything is measured.
     """
-    require("scipy", "train")
+    require("scipy", "onnx" if engine == "onnx" else "train")
     if not POSITIVE.holds(spread) or not SECONDS.holds(seconds):
         raise ProblemError(f"spread {shown(spread)} and seconds {shown(seconds)} have to be positive and finite")
     _PAUSE_MS.check("pause_ms", pause_ms)
-    use_threads(threads)
     names = chokepoints(network, which)
     frame = np.random.default_rng(0).uniform(0, 255, (1, network.height, network.width, network.channels))
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "network.pb"
-        path.write_bytes(frozen_graph(network, names).SerializeToString())
-        calls = _calls(path, names)
+        part = _parts(network, names, Path(folder), engine, threads)
+        calls = _calls(part, names)
     timings = _measure(calls, frame.astype(np.float32), pause_ms, spread, seconds, progress)
     total = network.total_layers
     inner = [k for k in names if 0 < k < total]
@@ -163,7 +168,8 @@ def profile(
         batch=1,
         threads=threads,
         cores=len(os.sched_getaffinity(0)),
-        measured_on=_device(),
+        measured_on=_device(engine),
+        engine=engine,
         whole_network_ms=round(whole.median_ms, 6),
     )
     return Profile(model, whole, {k: timings[k][0] for k in inner}, tails)
@@ -214,11 +220,31 @@ def timing(times: FloatArray, clean: NDArray[np.bool_]) -> Timing:
     return Timing(median, float(counted[0]), float(high - low) / 2 / median, n)
 
 
-def _calls(path: Path, names: Mapping[int, str]) -> dict[int, tuple[GraphPart, ...]]:
+def _parts(
+    network: Network | OnnxNetwork, names: Mapping[int, str], folder: Path, engine: str, threads: int
+) -> Callable[[str, str], Function]:
+    """What makes a part of a network of the names of its two ends."""
+    if isinstance(network, OnnxNetwork):
+        if engine != "onnx":
+            raise ProblemError(
+                f"{network.path} is an ONNX model, which engine {engine} does not run; use --engine onnx"
+            )
+        return partial(OnnxPart, network.path, threads=threads)
+    if engine == "tensorflow":
+        use_threads(threads)
+    path = folder / "network.pb"
+    path.write_bytes(frozen_graph(network, names).SerializeToString())
+    if engine == "tensorflow":
+        return partial(GraphPart, path, trusted=True)  # the graph was made here
+    if engine == "onnx":
+        return partial(OnnxPart, path, trusted=True, threads=threads)
+    raise ProblemError(f"engine {shown(engine)} cannot be profiled; known: tensorflow, onnx")
+
+
+def _calls(part: Callable[[str, str], Function], names: Mapping[int, str]) -> dict[int, tuple[Function, ...]]:
     """Chokepoint -> its stem and its tail; 0 -> the network in one piece."""
     total = max(names)
-    part = partial(GraphPart, path, trusted=True)  # the graph was made here
-    calls: dict[int, tuple[GraphPart, ...]] = {0: (part(names[0], names[total]),)}
+    calls: dict[int, tuple[Function, ...]] = {0: (part(names[0], names[total]),)}
     for k in names:
         if 0 < k < total:
             calls[k] = part(names[0], names[k]), part(names[k], names[total])
@@ -302,7 +328,9 @@ def _measure(
     raise AssertionError("rounds do not end by themselves")
 
 
-def _device() -> str:
+def _device(engine: str) -> str:
+    if engine == "onnx":
+        return f"{onednn.processor()}, ONNX Runtime {version('onnxruntime')} CPU, {date.today().isoformat()}"
     settings = {"0": ", without oneDNN", "1": ", with oneDNN"}
     kernels = settings.get(os.environ.get(onednn.VARIABLE, ""), "")
     return f"{onednn.processor()}, TensorFlow {tensorflow().__version__} CPU{kernels}, {date.today().isoformat()}"

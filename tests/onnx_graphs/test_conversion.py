@@ -21,6 +21,7 @@ from support.failing_models import write_graph  # noqa: E402
 from support.keras_models import noise, plain, shaken  # noqa: E402
 from support.runtime import SIZE  # noqa: E402
 
+from mainstream.extensions import PART_LOADERS  # noqa: E402
 from mainstream.graphs.backend import keras  # noqa: E402
 from mainstream.graphs.part import GraphPart  # noqa: E402
 from mainstream.graphs.shapes import fits  # noqa: E402
@@ -201,3 +202,17 @@ def test_it_is_cut_at_each_chokepoint_as_its_frozen_graph_is(tmp_path: Path) -> 
         np.testing.assert_allclose(stem(FRAMES), between, rtol=1e-5, atol=1e-5 * float(np.abs(between).max()))
         np.testing.assert_allclose(tail(stem(FRAMES)), whole, atol=1e-5)
         assert fits(stem.output_shape, tail.input_shape) and tail.input_shape == (None, *between.shape[1:])
+
+
+def test_auto_runs_with_tensorflow_what_onnx_runtime_does_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    auto = PART_LOADERS["auto"]
+    auto.start()
+    write_graph(tmp_path / "both.pb", lambda tf, mean: mean / 300)
+    assert isinstance(auto.load(tmp_path / "both.pb", "frame", "scores", trusted=False), OnnxPart)
+    assert not caplog.messages
+    write_graph(tmp_path / "one.pb", lambda tf, mean: tf.math.erfinv(mean / 300))
+    part = auto.load(tmp_path / "one.pb", "frame", "scores", trusted=False)
+    assert isinstance(part, GraphPart) and part(FRAMES).shape == (1, 3)
+    assert "TensorFlow runs one.pb, as ONNX Runtime does not: " in caplog.text and "'Erfinv'" in caplog.text
+    with pytest.raises(ProblemError, match=r"^model_path: .*no.onnx cannot be read"):
+        auto.load(tmp_path / "no.onnx", "frame", "scores", trusted=False)

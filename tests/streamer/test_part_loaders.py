@@ -51,6 +51,7 @@ CASES: dict[str, tuple[Callable[[], PartLoader], str, Callable[[Path], None], tu
         *(lambda: PART_LOADERS["onnx"], "net.onnx"),
         *(write_channels_first, ("frame", "add", "softmax")),
     ),
+    "auto, pb": (lambda: PART_LOADERS["auto"], "net.pb", _frozen, ("frame", "add", "softmax")),
     "matrices": (lambda: MATRICES, "net.npz", write_matrices, ("frame", "hidden", "scores")),
 }
 

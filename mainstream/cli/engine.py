@@ -1,0 +1,52 @@
+"""``--engine`` of the commands that run models, and whether it is the one that the profile was measured with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What runs models: tensorflow, onnx, or auto: the fastest that can. Else tensorflow, where it is there.",
+        show_default=False,
+    ),
+]
+
+
+def engine_name(given: str | None) -> str:
+    """The engine to run models with.
+
+    Raises
+    ------
+    ProblemError
+        There is none of that name.
+    """
+    from mainstream.extensions import PART_LOADERS
+    from mainstream.onnx_graphs.auto import usual_engine
+
+    return usual_engine() if given is None else PART_LOADERS.check_name(given)
+
+
+def that_runs(engine: str) -> str:
+    """The engine behind a name: that which "auto" runs models with, where it can."""
+    from mainstream.onnx_graphs.auto import faster_engine
+
+    return faster_engine() if engine == "auto" else engine
+
+
+def say_engine(screen: Console, given: str | None, measured: str | None) -> None:
+    """Say which engine "auto" came to, and when it is not the one that the profile was measured with."""
+    runs = that_runs(engine_name(given))
+    if given == "auto":
+        screen.print(f"engine {runs}")
+    if measured is not None and measured != runs:
+        screen.print(
+            f"mainstream: the profile was measured with engine {measured}, and {runs} runs the models: they take "
+            f"another time than predicted; measure with mainstream profile --engine {runs}"
+        )

@@ -1,0 +1,75 @@
+"""Which engine to run models with: ONNX Runtime, the faster one, where it is installed and can; else TensorFlow.
+
+benchmarks/ENGINES.md has how much faster, for whole networks and for parts.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from mainstream.errors import MissingExtraError, ProblemError
+from mainstream.extensions import PART_LOADERS, Part, PartLoader
+from mainstream.onnx_graphs.model_file import SUFFIX
+
+_NEEDED: Final = {"onnx": ("onnxruntime", "onnx"), "tensorflow": ("tensorflow",)}
+"""The engines that come along, the faster first, and their packages."""
+
+_log = logging.getLogger(__name__)
+
+
+def is_installed(engine: str) -> bool:
+    """Whether an engine that comes along has what it needs."""
+    return all(find_spec(package) is not None for package in _NEEDED[engine])
+
+
+def faster_engine() -> str:
+    """The name of the fastest engine that is installed.
+
+    Raises
+    ------
+    MissingExtraError
+        None is.
+    """
+    for engine in _NEEDED:
+        if is_installed(engine):
+            return engine
+    raise MissingExtraError("no engine is installed; pip install 'mainstream[onnx]', or 'mainstream[run]'")
+
+
+def usual_engine() -> str:
+    """What runs models where nobody names an engine: TensorFlow, and ONNX Runtime where there is no TensorFlow."""
+    return "onnx" if is_installed("onnx") and not is_installed("tensorflow") else "tensorflow"
+
+
+class _Auto:
+    """Runs each model with the fastest engine that can; see :class:`mainstream.extensions.PartLoader`.
+
+    Tensors at cuts are the same in both engines, so that one may run a stem and the other its tails.
+    """
+
+    name = "auto"
+
+    def start(self) -> None:
+        """Start the fastest engine that is installed."""
+        self._faster = PART_LOADERS[faster_engine()]
+        self._faster.start()
+
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Part:
+        """The layers between two tensors of a model."""
+        try:
+            return self._faster.load(path, input_layer, output_layer, trusted=trusted)
+        except (ProblemError, MissingExtraError) as error:
+            if self._faster.name == "tensorflow" or path.suffix == SUFFIX or not is_installed("tensorflow"):
+                raise
+            refused = error
+        other = PART_LOADERS["tensorflow"]
+        other.start()
+        part = other.load(path, input_layer, output_layer, trusted=trusted)
+        _log.warning("TensorFlow runs %s, as ONNX Runtime does not: %s", path.name, refused)
+        return part
+
+
+AUTO: Final[PartLoader] = _Auto()
