@@ -11,6 +11,7 @@ EXTRAS = {
     "onnx": ["onnxruntime>=1.22", "onnx>=1.18", "tf2onnx>=1.17", "scipy>=1.14", *_RUNTIME],
     "report": ["matplotlib>=3.9"],
     "experiment": ["joblib>=1.4"],
+    "label": ["starlette>=0.41", "uvicorn>=0.32", "av>=17", "pillow>=11"],
     "store": ["fsspec>=2025.3", "redis>=6"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})
@@ -34,7 +35,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["mainstream", "mainstream.*"]),
-    package_data={"mainstream": ["py.typed"]},
+    package_data={"mainstream": ["py.typed", "labelling/page.html"]},
     install_requires=[
         "numpy>=2.1",
         "numba>=0.61",

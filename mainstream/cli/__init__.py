@@ -16,6 +16,7 @@ from mainstream.cli import (
     experiment,
     freeze,
     frontier,
+    label,
     layers,
     methods,
     packages,
@@ -70,6 +71,7 @@ app.command("freeze")(freeze.command)
 app.command("share")(share.command)
 app.command("train")(train.command)
 app.command("calibrate")(calibrate.command)
+app.command("label")(label.command)
 app.add_typer(workloads.app, name="workloads")
 app.add_typer(packages.app, name="packages")
 

@@ -11,7 +11,7 @@ from mainstream.cli import event_options
 from mainstream.cli.engine import EngineName, engine_name
 from mainstream.cli.exit_codes import FAILED
 from mainstream.cli.log import Log, LogForm
-from mainstream.cli.plan import Budget, Calibrated, IntegerFps
+from mainstream.cli.plan import Budget, IntegerFps
 from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
 from mainstream.errors import DeployError, ProblemError
 

@@ -13,6 +13,7 @@ from pydantic import StrictBool
 from mainstream.description import Description, nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.files import csv_rows, json_values, naming, read_text
+from mainstream.formats.intervals import Interval, read_intervals
 from mainstream.ranges import Probability, Whole
 
 Frames = NDArray[np.int64]
@@ -20,10 +21,14 @@ Flags = NDArray[np.bool_]
 
 _LARGEST: Final = 2**30
 """Bytes of labels or scores: a million frames have some hundred million."""
+_MOST_FRAMES: Final = 10**8
+"""Of a clip that is marked in intervals: a camera's of a month or more."""
 
 
 def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[Frames, Flags]:
-    """Labelled frames, from CSV with the columns frame and label.
+    """Labelled frames, from CSV with the columns frame and label, or start, end and label.
+
+    The latter are intervals, ``end`` the first frame behind; all other frames up to the last ``end`` show no event.
 
     Parameters
     ----------
@@ -45,6 +50,8 @@ def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[F
     """
     text = read_text(path, largest=_LARGEST)
     found: dict[int, bool] = {}
+    if "start" in text.partition("\n")[0]:
+        return _marked(read_intervals(path), path, classes, event_class)
     with naming(path):
         for where, keys in csv_rows(text, ("frame", "label")):
             row = _Label.of(keys, where=where)
@@ -52,6 +59,21 @@ def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[F
                 raise ProblemError(f"{where}: label {shown(row.label)} is no class; {nearest(row.label, classes)}")
             _add(found, row.frame, row.label == event_class, where)
     return _arrays(found)
+
+
+def _marked(
+    intervals: Sequence[Interval], path: Path, classes: Sequence[str], event_class: str
+) -> tuple[Frames, Flags]:
+    last = max((one.end for one in intervals), default=0)
+    if last > _MOST_FRAMES:
+        raise ProblemError(f"{path}: an interval ends at frame {last:,}; at most {_MOST_FRAMES:,} are allowed")
+    event = np.zeros(last, bool)
+    for one in intervals:
+        if one.label not in classes:
+            raise ProblemError(f"{path}: label {shown(one.label)} is no class; {nearest(one.label, classes)}")
+        if one.label == event_class:
+            event[one.start : one.end] = True
+    return np.arange(last, dtype=np.int64), event
 
 
 def read_scores(path: Path, threshold: float, app_id: int | None = None) -> tuple[Frames, Flags]:

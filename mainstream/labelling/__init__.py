@@ -1,0 +1,1 @@
+"""A local page where a person marks what a clip shows: ``mainstream label``."""
