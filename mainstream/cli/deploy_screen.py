@@ -136,7 +136,7 @@ def _parts(parts: tuple[MeasuredPart, ...]) -> Table:
     """What each part took a frame, beside the profile, and the factor by which that is corrected there."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for heading in ("layers", "app", "frames", "measured ms", "predicted ms", "factor"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=True, max_width=24 if heading == "app" else None)
     for part in parts:
         each = 1000 / part.runs if part.runs else 0.0
         predicted = "" if part.predicted_core_s is None else f"{part.predicted_core_s * each:.3f}"
