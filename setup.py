@@ -12,6 +12,7 @@ EXTRAS = {
     "report": ["matplotlib>=3.9"],
     "experiment": ["joblib>=1.4"],
     "label": ["starlette>=0.41", "uvicorn>=0.32", "av>=17", "pillow>=11"],
+    "scenes": ["av>=17", "pillow>=11"],
     "store": ["fsspec>=2025.3", "redis>=6"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})

@@ -17,7 +17,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # Each part may import the parts in the rows below its own, not its neighbours.
 LAYERS = [
     {"cli"},
-    {"experiments", "labelling", "box"},
+    {"experiments", "labelling", "scenes", "box"},
     {"scheduler"},
     {"solver", "streamer", "trainer", "report"},
     {"io", "store"},
@@ -50,8 +50,8 @@ OWNERS = {
     "tf2onnx": ["onnx_graphs/converter.py"],
     "zmq": ["streamer/"],
     "matplotlib": ["report/"],
-    "av": ["streamer/", "trainer/", "labelling/"],
-    "PIL": ["trainer/"],
+    "av": ["streamer/", "trainer/", "labelling/", "scenes/"],
+    "PIL": ["trainer/", "scenes/"],
     "starlette": ["labelling/"],
     "uvicorn": ["labelling/"],
     "prometheus_client": ["streamer/"],

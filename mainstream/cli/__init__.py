@@ -24,6 +24,7 @@ from mainstream.cli import (
     profile,
     report,
     run,
+    scenes,
     share,
     simulate,
     solve,
@@ -72,6 +73,7 @@ app.command("share")(share.command)
 app.command("train")(train.command)
 app.command("calibrate")(calibrate.command)
 app.command("label")(label.command)
+app.command("scenes")(scenes.command)
 app.add_typer(workloads.app, name="workloads")
 app.add_typer(packages.app, name="packages")
 

@@ -1,0 +1,107 @@
+"""What happens in a scene: one after the other, something enters, crosses or stays for a while, and leaves.
+
+Lengths of visits and of the gaps between them are Gamma distributed (shape 2), so that events differ, and so are size,
+height, speed, light and blur. A visit is a path through the picture: the middle of the cut-out moves from a place
+outside to another one, or to a place inside, waits there, and leaves on either side.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from mainstream.problem import FloatArray
+
+_SHAPE: Final = 2.0
+_SHORTEST_S: Final = 0.4
+
+
+class Visit(NamedTuple):
+    """One cut-out's way through the picture.
+
+    Attributes
+    ----------
+    cutout : int
+        Its place among the cut-outs.
+    start : int
+        Its first frame.
+    x, y : (n,) arrays
+        Where its middle is, as a share of the picture's width and height, in each of its frames.
+    height : float
+        As a share of the picture's.
+    light, blur : float
+        Factor of its brightness; standard deviation in pixels at a picture of 100 lines.
+    mirrored : bool
+    """
+
+    cutout: int
+    start: int
+    x: FloatArray
+    y: FloatArray
+    height: float
+    light: float
+    blur: float
+    mirrored: bool
+
+    @property
+    def end(self) -> int:
+        """The first frame after it."""
+        return self.start + len(self.x)
+
+
+def visits(
+    events: int, cutouts: int, fps: float, mean_s: float, gap_s: float, random: np.random.Generator
+) -> list[Visit]:
+    """So many visits, cut-outs in turn and in random order.
+
+    Parameters
+    ----------
+    events, cutouts : int
+    fps : float
+        Frames a second.
+    mean_s, gap_s : float
+        Mean length of a visit and of a gap, seconds.
+    random : numpy.random.Generator
+    """
+    made = []
+    now = 0
+    order: list[int] = []
+    for _ in range(events):
+        now += 1 + _frames(gap_s, fps, random)
+        if not order:
+            order = random.permutation(cutouts).tolist()
+        count = max(3, _frames(mean_s, fps, random))
+        height = float(random.uniform(0.35, 0.8))
+        x = _way(count, 0.5 * height + 0.5, random)
+        y = float(random.uniform(0.35, 0.7)) + 0.03 * np.sin(np.arange(count) / fps * random.uniform(1, 6))
+        made.append(
+            Visit(
+                cutout=order.pop(),
+                start=now,
+                x=x,
+                y=y,
+                height=height,
+                light=float(random.uniform(0.55, 1.25)),
+                blur=float(random.choice([0.0, random.uniform(0, 1.2)])),
+                mirrored=bool(x[-1] < x[0]),
+            )
+        )
+        now = made[-1].end
+    return made
+
+
+def _frames(mean_s: float, fps: float, random: np.random.Generator) -> int:
+    return round(fps * max(_SHORTEST_S, float(random.gamma(_SHAPE, mean_s / _SHAPE))))
+
+
+def _way(count: int, outside: float, random: np.random.Generator) -> FloatArray:
+    """From outside the picture to outside, straight or with a stay."""
+    side = float(random.choice([-1.0, 1.0]))
+    begin, other = 0.5 - side * outside, 0.5 + side * outside
+    if random.random() < 0.5:
+        return np.linspace(begin, other, count)
+    stay = float(random.uniform(0.3, 0.7))
+    leave = other if random.random() < 0.5 else begin
+    times = np.cumsum([0.0, *random.uniform([0.5, 0.5, 0.5], [1.0, 2.0, 1.0])])
+    return np.interp(np.linspace(0, times[-1], count), times, [begin, stay, stay, leave])
