@@ -33,7 +33,7 @@ def command(
     cutouts: Annotated[
         Path, typer.Option(metavar="DIR", help="A folder for each class, with photos cut out, PNG.")
     ] = _STAMPS,
-    classes: Annotated[str, typer.Option(metavar="A,B,...", help="Folders to take.")] = "animals,people,vehicles",
+    classes: Annotated[str, typer.Option(metavar="A,B,...", help="Folders to take.")] = "animals,plants,vehicles",
     events: Annotated[int, typer.Option(help="Events of each clip.")] = 300,
     fps: Annotated[float, typer.Option(metavar="NUMBER", help="Frames a second.")] = 10,
     event_s: Annotated[float, typer.Option(metavar="SECONDS", help="Mean length of a visit.")] = 3,
@@ -83,7 +83,8 @@ def command(
     rows.writerow(("file", "class", "clip"))
     for k, (name, chosen) in enumerate(split._asdict().items()):
         drawn = np.random.default_rng([seed, k + 1])
-        plan = visits(numbers.events, len(chosen), numbers.fps, numbers.event_s, numbers.gap_s, drawn)
+        labels = [one.label for one in chosen]
+        plan = visits(numbers.events, labels, numbers.fps, numbers.event_s, numbers.gap_s, drawn)
         background = frames_of(footage, size, (k / 2, (k + 1) / 2))
         path = folder / f"{name}.mkv"
         found = film(path, background, plan, chosen, numbers.fps, size, drawn)

@@ -107,6 +107,8 @@ def film(
     shows = np.zeros(total, bool)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     phase = random.uniform(0, 2 * np.pi)
+    # To draw it anew for each frame would take most of the time.
+    noise = random.normal(0, _NOISE, (2 * size[1], 2 * size[0], 3)).astype(np.float32)
     try:
         with av.open(str(partial), "w") as container:
             stream: Any = container.add_stream("mpeg4", rate=Fraction(fps).limit_denominator(1001))
@@ -125,7 +127,8 @@ def film(
                     if drawn.visit.end == number + 1:
                         drawn = None
                 picture *= 1 + _LIGHT * np.sin(phase + 2 * np.pi * number / (60 * fps))
-                picture += random.normal(0, _NOISE, picture.shape)
+                top, left = int(random.integers(size[1])), int(random.integers(size[0]))
+                picture += noise[top : top + size[1], left : left + size[0]]
                 frame = av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), format="rgb24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))

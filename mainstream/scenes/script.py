@@ -7,7 +7,8 @@ outside to another one, or to a place inside, waits there, and leaves on either 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from mainstream.problem import FloatArray
 
 _SHAPE: Final = 2.0
 _SHORTEST_S: Final = 0.4
+
+_One = TypeVar("_One")
 
 
 class Visit(NamedTuple):
@@ -51,13 +54,15 @@ class Visit(NamedTuple):
 
 
 def visits(
-    events: int, cutouts: int, fps: float, mean_s: float, gap_s: float, random: np.random.Generator
+    events: int, labels: Sequence[str], fps: float, mean_s: float, gap_s: float, random: np.random.Generator
 ) -> list[Visit]:
-    """So many visits, cut-outs in turn and in random order.
+    """So many visits: classes take turns, and so do the cut-outs of each, both in random order.
 
     Parameters
     ----------
-    events, cutouts : int
+    events : int
+    labels : sequence of str
+        The class of each cut-out.
     fps : float
         Frames a second.
     mean_s, gap_s : float
@@ -66,18 +71,18 @@ def visits(
     """
     made = []
     now = 0
-    order: list[int] = []
+    classes = list(dict.fromkeys(labels))
+    next_class = _in_turns(classes, random)
+    of_class = {one: _in_turns([k for k, label in enumerate(labels) if label == one], random) for one in classes}
     for _ in range(events):
         now += 1 + _frames(gap_s, fps, random)
-        if not order:
-            order = random.permutation(cutouts).tolist()
         count = max(3, _frames(mean_s, fps, random))
         height = float(random.uniform(0.35, 0.8))
         x = _way(count, 0.5 * height + 0.5, random)
         y = float(random.uniform(0.35, 0.7)) + 0.03 * np.sin(np.arange(count) / fps * random.uniform(1, 6))
         made.append(
             Visit(
-                cutout=order.pop(),
+                cutout=next(of_class[next(next_class)]),
                 start=now,
                 x=x,
                 y=y,
@@ -89,6 +94,12 @@ def visits(
         )
         now = made[-1].end
     return made
+
+
+def _in_turns(given: Sequence[_One], random: np.random.Generator) -> Iterator[_One]:
+    """All of them in random order, over and over."""
+    while True:
+        yield from (given[k] for k in random.permutation(len(given)))
 
 
 def _frames(mean_s: float, fps: float, random: np.random.Generator) -> int:
