@@ -22,6 +22,7 @@ from mainstream.cli import (
     packages,
     plan,
     profile,
+    quantise,
     report,
     run,
     scenes,
@@ -71,6 +72,7 @@ app.command("profile")(profile.command)
 app.command("freeze")(freeze.command)
 app.command("share")(share.command)
 app.command("train")(train.command)
+app.command("quantise")(quantise.command)
 app.command("calibrate")(calibrate.command)
 app.command("label")(label.command)
 app.command("scenes")(scenes.command)

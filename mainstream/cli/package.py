@@ -32,6 +32,7 @@ def as_text(package: Package, curve: Curve, sizes: Mapping[str, int], called: ob
         ("weights", package.weights_digest),
         ("classes", ", ".join(package.classes)),
         ("event class", package.event_class or "none: the curve is of all classes"),
+        ("precision", package.precision or "float32"),
         *_events(package.events, called),
         *_seen(package, curve),
         *((key, str(value)) for key, value in package.training.items() if value is not None),
@@ -115,5 +116,6 @@ def _curve(package: Package, curve: Curve, sizes: Mapping[str, int]) -> Iterator
 
 
 def _files(sizes: Mapping[str, int], model: str) -> Iterator[str]:
-    for file in (model, str(Path(model).with_suffix(".keras"))):
+    path = Path(model)
+    for file in (model, str(path.with_suffix(".keras"))) if path.suffix == ".pb" else (model,):
         yield f"{file} {sizes[file] / 1e6:.1f} MB" if file in sizes else f"{file} missing"

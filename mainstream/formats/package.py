@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -26,6 +26,7 @@ from mainstream.ranges import PROBABILITY, Count, NonNegative, Positive, Share, 
 PACKAGE: Final = "package.yaml"
 CURVE: Final = "curve.csv"
 MODELS: Final = "models"
+INT8: Final = "int8"
 
 _COMMENT: Final = "# An M-Package of Mainstream: one app; curve.csv holds its accuracy curve, models/ its networks.\n"
 _WIDTH: Final = 110
@@ -45,8 +46,8 @@ def _digest(given: str) -> str:
 
 def _inside(file: str) -> str:
     path = PurePosixPath(file)
-    if path.suffix != ".pb" or path.is_absolute() or ".." in path.parts or "\\" in file:
-        raise refuse(f"it has to be a .pb file inside the package's folder, such as {MODELS}/90.pb")
+    if path.suffix not in (".pb", ".onnx") or path.is_absolute() or ".." in path.parts or "\\" in file:
+        raise refuse(f"it has to be a .pb file inside the package's folder, such as {MODELS}/90.pb, or an .onnx file")
     return file
 
 
@@ -182,9 +183,12 @@ class Package(Description):
     chokepoints : mapping of int to str
         `num_frozen` -> name of the tensor there, the two ends included; as a profile's `frozen_layer_names`.
     models : mapping of int to str
-        `num_frozen` that are kept -> frozen graph, relative to the folder; the Keras model lies beside it.
+        `num_frozen` that are kept -> frozen graph, relative to the folder, with the Keras model beside it; or an ONNX
+        model.
     tested : Tested, optional
         None where it is not known.
+    precision : str, optional
+        "int8" where the models are in 8 bits; None for 32.
     events : Events, optional
         None before the package is calibrated.
     training : mapping
@@ -210,6 +214,7 @@ class Package(Description):
     chokepoints: Annotated[Mapping[Whole, _Word], each_once]
     models: Annotated[Mapping[Whole, _Model], each_once] = Field(default_factory=dict)
     tested: Tested | None = None
+    precision: Literal["int8"] | None = None
     events: Events | None = None
     training: Mapping[str, JsonValue] = Field(default_factory=dict)
     versions: Mapping[str, str] = Field(default_factory=dict)
@@ -354,6 +359,12 @@ def check_fit(packages: Mapping[str, Package], model: Model) -> None:
             raise ProblemError(
                 f"{where}: its base network has the weights {package.weights_digest[:19]}, that of {first} "
                 f"{packages[first].weights_digest[:19]}; apps can share layers of the same network only"
+            )
+        if package.precision != packages[first].precision:
+            raise ProblemError(
+                f"{where}: its models are in {package.precision or 'float32'}, those of {first} in "
+                f"{packages[first].precision or 'float32'}; a quantised tail behind a float stem, or the other way "
+                "round, was never measured; give all apps of a problem in one precision"
             )
         if package.shape != shape:
             raise ProblemError(f"{where}: takes frames of {_size(package.shape)}, {of_shape} those of {_size(shape)}")
