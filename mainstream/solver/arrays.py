@@ -23,6 +23,7 @@ def new_scratch(packed: kernels.Packed) -> kernels.Scratch:
         order=np.empty(n, np.int64),
         top=np.empty(n),
         near=np.empty(n + 1),
+        doubt=np.empty(n + 1, np.int64),
         states=np.empty((2, 0)),
         links=np.empty((2, 0), np.int64),
         needed=np.zeros(len(packed.own), np.int64),

@@ -23,14 +23,20 @@ _IntArray = NDArray[np.int64]
 
 _EFFORT: Final = 5_000_000
 """Options to look at between two looks at the clock: about 50 ms."""
-_UNLIMITED: Final = 1 << 62
+_MANY: Final = 100
+"""Apps of a stream from which on a move may raise its stem for several of them: with few it is one that pays for it."""
+_SAMPLE: Final = 200
+"""Apps that are asked whether that pays, of more than those."""
+_LOOKS: Final = 8
+"""How often that is asked, while each app moves once."""
 
 
 def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
     """From most sharing and least fps, always the move with the best gain for its cost.
 
     A move takes one app to another of its options; its cost is what the whole schedule then costs more, stem
-    included. A move that costs nothing comes first. It ends when no move that gains anything fits.
+    included. A move that costs nothing comes first. With a hundred apps or more a stem is also raised for several of
+    them at once, but for a limit on memory. It ends when no move that gains anything fits.
 
     Parameters
     ----------
@@ -49,9 +55,10 @@ def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
     chosen = np.empty(len(packed.start) - 1, np.int64)
     _place(packed.start, packed.cell, _first_cells(packed, budget, limits), chosen)
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
+    floor = np.zeros(len(packed.own), np.int64)
     moves, ended = 0, False
     while not ended and limits.left_s > 0:
-        more, ended = _climb(packed, allowed, chosen, _effort(limits, len(packed.cell)))
+        more, ended = _climb(packed, allowed, chosen, floor, _effort(len(packed.cell)))
         moves += more
     cells = packed.cell[chosen]
     bound = _bound(packed, budget, cells, limits)
@@ -92,7 +99,7 @@ def greedy_released(
     cells = _first_cells(packed, budget, limits)
     moves, ended = 0, False
     while not ended and limits.left_s > 0:
-        more, ended = _released(every, allowed, cells, _effort(limits, len(every.cell)))
+        more, ended = _released(every, allowed, cells, _effort(len(every.cell)))
         moves += more
     value = worth(weighted(every, share), cells)
     bound = _bound(packed, budget, cells, limits)
@@ -105,9 +112,9 @@ def greedy_released(
     )
 
 
-def _effort(limits: Limits, once: int) -> int:
-    """Options to look at before the next look at the clock; to begin again takes `once` of them."""
-    return _UNLIMITED if np.isinf(limits.time_limit) else max(_EFFORT, 4 * once)
+def _effort(once: int) -> int:
+    """Options to look at before the next look at the clock and for Ctrl-C; to begin again takes `once` of them."""
+    return max(_EFFORT, 4 * once)
 
 
 def _bound(packed: kernels.Packed, budget: float, cells: CellArray, limits: Limits) -> float:
@@ -155,6 +162,7 @@ class _Stem(NamedTuple):
     """Who stands where, and the staircase that follows."""
 
     apps: _IntArray  # (cells,) number of apps in the cell
+    floor: _IntArray  # (D,) rate index that the staircase has at least; [0], no segment: 1 once that was given back
     top: _IntArray  # (D,) rate index of the staircase
     rise: FloatArray  # (cells,) what the stem costs more with one more app in the cell
 
@@ -169,7 +177,7 @@ def _rows_of(rows: _IntArray, row: int) -> _IntArray:
 
 
 @_jit
-def _staircase(count: _IntArray, width: int, rows: _IntArray, top: _IntArray) -> bool:
+def _staircase(count: _IntArray, width: int, floor: _IntArray, rows: _IntArray, top: _IntArray) -> bool:
     """Bring the staircase up to date; returns whether it changed."""
     changed = False
     for g in range(len(rows) - 1):
@@ -178,7 +186,7 @@ def _staircase(count: _IntArray, width: int, rows: _IntArray, top: _IntArray) ->
             j = width - 1
             while j > reach and count[k * width + j] == 0:
                 j -= 1
-            reach = max(reach, j)
+            reach = max(reach, j, floor[k])
             changed = changed or top[k] != reach
             top[k] = reach
     return changed
@@ -243,7 +251,7 @@ def _best_move(
         for k in range(rows[0], rows[1]):
             without.top[k] = stem.top[k]
             before += packed.stem[k, stem.top[k]]
-        if _staircase(stem.apps, width, rows, without.top):
+        if _staircase(stem.apps, width, stem.floor, rows, without.top):
             saved = before - _rises(packed.stem, rows, without.top, without.rise)
             rise = without.rise
         stem.apps[here] = 1
@@ -264,6 +272,61 @@ def _best_move(
 
 
 @_jit
+def _corner_to_raise(packed: kernels.Packed, slack: float, price: float, chosen: _IntArray, stem: _Stem) -> int:
+    """The cell up to which its group's stem is to be raised for several apps at once; -1 when that pays for none.
+
+    Raised up to (k, j) it lets each app take the new option of largest gain less price times extra tail cost. That pays
+    when the sum of these exceeds price times what the stem costs more. Where the slack is not enough for all of them,
+    those of a higher price count. Of many apps a sample is asked.
+    """
+    best, best_surplus = -1, 0.0
+    for g in range(len(packed.rows) - 1):
+        if packed.apps[g + 1] - packed.apps[g] < _MANY:
+            continue
+        for k in range(packed.rows[g] + 1, packed.rows[g + 1]):
+            for j in range(stem.top[k] + 1, packed.own.shape[1]):
+                surplus = _surplus(packed, g, k, j, slack, price, chosen, stem)
+                if surplus > best_surplus:
+                    best, best_surplus = k * packed.own.shape[1] + j, surplus
+    return best
+
+
+@_jit
+def _surplus(
+    packed: kernels.Packed, g: int, k: int, j: int, slack: float, price: float, chosen: _IntArray, stem: _Stem
+) -> float:
+    """What it brings, less its price, to raise the stem of a group up to (k, j); -inf when the slack is too little."""
+    value, cell, own = packed.value, packed.cell, packed.own
+    width = own.shape[1]
+    first, end = packed.apps[g], packed.apps[g + 1]
+    stride = max(1, (end - first) // _SAMPLE)
+    times = (end - first) / len(range(first, end, stride))
+    for factor in (1.0, 1.5, 2.5, 5.0):
+        gain, cost = 0.0, stem.rise[k * width + j]
+        if not cost <= slack:
+            break
+        for i in range(first, end, stride):
+            now = chosen[i]
+            own_now = own[cell[now] // width, cell[now] % width]
+            best_score, own_gain, own_cost = 0.0, 0.0, 0.0
+            for o in range(packed.start[i], packed.start[i + 1]):
+                row = cell[o] // width
+                reach = cell[o] - row * width
+                new = row == packed.rows[g] or reach > stem.top[row]
+                if row > k or reach > j or value[o] <= value[now] or not new:
+                    continue
+                extra = own[row, reach] - own_now
+                score = value[o] - value[now] - factor * price * extra
+                if score > best_score:
+                    best_score, own_gain, own_cost = score, value[o] - value[now], extra
+            gain += times * own_gain
+            cost += times * own_cost
+        if cost <= slack:
+            return float(gain - price * cost)
+    return -np.inf
+
+
+@_jit
 def _sift_down(keys: FloatArray, heap: _IntArray, size: int, at: int) -> None:
     while True:
         down = 2 * at + 1
@@ -279,8 +342,13 @@ def _sift_down(keys: FloatArray, heap: _IntArray, size: int, at: int) -> None:
 
 
 @_jit
-def _climb(packed: kernels.Packed, allowed: float, chosen: _IntArray, effort: int) -> tuple[int, bool]:
+def _climb(
+    packed: kernels.Packed, allowed: float, chosen: _IntArray, floor: _IntArray, effort: int
+) -> tuple[int, bool]:
     """Make the best move until none is left, or until `effort` options were looked at.
+
+    Before a move of one app, now and then, a stem is raised for several apps where that pays at the ratio of the move;
+    `floor` keeps how far.
 
     Returns the number of moves and whether none is left.
 
@@ -292,15 +360,17 @@ def _climb(packed: kernels.Packed, allowed: float, chosen: _IntArray, effort: in
     n = len(chosen)
     width = own.shape[1]
     depths, cells = len(own), own.size
-    stem = _Stem(np.zeros(cells, np.int64), np.zeros(depths, np.int64), np.zeros(cells))
-    without = _Stem(np.zeros(0, np.int64), np.zeros(depths, np.int64), np.zeros(cells))
+    stem = _Stem(np.zeros(cells, np.int64), floor, np.zeros(depths, np.int64), np.zeros(cells))
+    without = _Stem(np.zeros(0, np.int64), floor, np.zeros(depths, np.int64), np.zeros(cells))
     spent = 0.0
     for i in range(n):
         c = cell[chosen[i]]
         stem.apps[c] += 1
         spent += own[c // width, c % width]
-    _staircase(stem.apps, width, rows, stem.top)
+    _staircase(stem.apps, width, floor, rows, stem.top)
     carried = _rises(packed.stem, rows, stem.top, stem.rise)
+    together = n >= _MANY and floor[0] == 0 and packed.memory_mb == np.inf
+    look = 0
     keys = np.empty(n)
     heap = np.empty(n, np.int64)
     moves = 0
@@ -325,7 +395,18 @@ def _climb(packed: kernels.Packed, allowed: float, chosen: _IntArray, effort: in
                 _sift_down(keys, heap, size, at)
             rebuild = False
         if size == 0:
-            return moves, True
+            # What nobody needs of a raised stem is given back, once.
+            if floor[0] != 0 or not together:
+                return moves, True
+            together = False
+            for k in range(len(floor)):
+                floor[k] = 0
+            floor[0] = 1
+            if not _staircase(stem.apps, width, floor, rows, stem.top):
+                return moves, True
+            carried = _rises(packed.stem, rows, stem.top, stem.rise)
+            rebuild = True
+            continue
         i = heap[0]
         looked += start[i + 1] - start[i]
         o, ratio = _best_move(i, packed, slack, room, chosen[i], stem, without)
@@ -338,6 +419,18 @@ def _climb(packed: kernels.Packed, allowed: float, chosen: _IntArray, effort: in
             keys[0] = ratio
             _sift_down(keys, heap, size, 0)
             continue
+        if together and moves >= look and ratio < np.inf:
+            look = moves + n // _LOOKS
+            looked += _SAMPLE * cells
+            corner = _corner_to_raise(packed, slack, ratio, chosen, stem)
+            if corner >= 0:
+                look = moves
+                for k in range(_rows_of(rows, corner // width)[0] + 1, corner // width + 1):
+                    floor[k] = max(floor[k], corner % width)
+                _staircase(stem.apps, width, floor, rows, stem.top)
+                carried = _rises(packed.stem, rows, stem.top, stem.rise)
+                rebuild = True
+                continue
         moves += 1
         old, new = cell[chosen[i]], cell[o]
         spent += own[new // width, new % width] - own[old // width, old % width]
@@ -346,7 +439,7 @@ def _climb(packed: kernels.Packed, allowed: float, chosen: _IntArray, effort: in
         stem.apps[new] += 1
         edge = old % width > 0 and stem.top[old // width] == old % width
         moved = stem.rise[new] > 0.0 or (edge and stem.apps[old] == 0)
-        if moved and _staircase(stem.apps, width, rows, stem.top):
+        if moved and _staircase(stem.apps, width, floor, rows, stem.top):
             carried = _rises(packed.stem, rows, stem.top, stem.rise)
             rebuild = True
         if not rebuild:
@@ -368,6 +461,7 @@ def _released(every: kernels.Packed, allowed: float, cells: CellArray, effort: i
     width = own.shape[1]
     count = np.zeros(own.size, np.int64)
     top = np.zeros(len(own), np.int64)
+    floor = np.zeros(len(own), np.int64)
     rise = np.zeros(own.size)
     current = np.zeros(len(cells))
     spent = 0.0
@@ -380,7 +474,7 @@ def _released(every: kernels.Packed, allowed: float, cells: CellArray, effort: i
     moves = 0
     while moves * start[-1] <= effort:
         best_i, best_cell, best_score, best_value = -1, 0, -np.inf, 0.0
-        _staircase(count, width, every.rows, top)
+        _staircase(count, width, floor, every.rows, top)
         carried = _rises(every.stem, every.rows, top, rise)
         room = _room(every, count, top)
         for i in range(len(cells)):
@@ -390,7 +484,7 @@ def _released(every: kernels.Packed, allowed: float, cells: CellArray, effort: i
             for k in range(rows[0], rows[1]):
                 before += every.stem[k, top[k]]
             count[here] -= 1
-            _staircase(count, width, rows, top)
+            _staircase(count, width, floor, rows, top)
             rest = spent - own[here // width, here % width] + carried - before + _rises(every.stem, rows, top, rise)
             count[here] += 1
             for o in range(start[i], start[i + 1]):
@@ -404,7 +498,7 @@ def _released(every: kernels.Packed, allowed: float, cells: CellArray, effort: i
                     slower = i == best_i and score == best_score and c % width < best_cell % width
                     if score > best_score or slower:
                         best_i, best_cell, best_score, best_value = i, c, score, v
-            _staircase(count, width, rows, top)
+            _staircase(count, width, floor, rows, top)
         if best_i < 0:
             return moves, True
         moves += 1

@@ -94,6 +94,7 @@ class Scratch(NamedTuple):
     order: NDArray[np.int64]  # (N,) apps
     top: NDArray[np.float64]  # (N,) best score of each app
     near: NDArray[np.float64]  # (N + 1,) smallest reduced costs
+    doubt: NDArray[np.int64]  # (N + 1,) apps whose option in `choice` may not be their best at the price; [N]: how many
     states: NDArray[np.float64]  # (2, capacity) weight and loss of the core's states
     links: NDArray[np.int64]  # (2, capacity) their predecessor and option
     needed: NDArray[np.int64]  # (D,) a staircase

@@ -27,7 +27,8 @@ _PACKED = _types.NamedTuple(
 _TERMS = _types.NamedTuple((_FLOAT, _FLOAT, _FLOAT, _INT, _INT, _INT), Terms)
 _SCRATCH = _types.NamedTuple(
     (
-        *(_FLOATS, _FLOATS, _INTS, _INTS, _INTS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS, _INTS, _CELLS, _CELLS),
+        *(_FLOATS, _FLOATS, _INTS, _INTS, _INTS, _FLOATS, _FLOATS, _INTS),
+        *(_FLOAT_ROWS, _INT_ROWS, _INTS, _CELLS, _CELLS),
         *(_FLOATS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INTS),
         *(_FLOATS, _FLOAT_ROWS, _FLOAT_ROWS, _INT_ROWS),
         *(_FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS),

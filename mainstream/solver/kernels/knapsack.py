@@ -55,15 +55,17 @@ def insert(
 def fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> float:
     """Bring each app of the choice to its best score at lam, as far as the budget goes; returns what is left of it.
 
-    The choice fits, as one made for a somewhat larger lam does; of equal scores the heavier uses up more. Also fills
-    scratch.top, each app's best score.
+    The choice fits, as one made for a somewhat larger lam does; of equal scores the heavier uses up more. Only the apps
+    of scratch.doubt may not be at their best yet. Also fills scratch.top, each app's best score.
     """
     choice, weight = scratch.choice, scratch.weight
     start, value, cell = packed.start, packed.value, packed.cell
     slack = budget
     for i in range(len(choice)):
-        slack -= weight[cell[choice[i]]]
-    for i in range(len(choice)):
+        w = weight[cell[choice[i]]]
+        slack -= w
+        scratch.top[i] = value[choice[i]] - lam * w
+    for i in scratch.doubt[: scratch.doubt[len(choice)]]:
         base = choice[i]
         base_weight = weight[cell[base]]
         score = value[base] - lam * base_weight

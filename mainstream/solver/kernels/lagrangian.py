@@ -88,6 +88,48 @@ def at_price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float
 
 
 @inner
+def _price_doubtful(packed: Packed, scratch: Scratch, lam: float, size: int) -> tuple[float, float]:
+    """As :func:`at_price`, for the first apps of scratch.doubt alone."""
+    start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
+    total_value = 0.0
+    total_weight = 0.0
+    for i in scratch.doubt[:size]:
+        best = -np.inf
+        chosen = scratch.choice[i]
+        for o in range(start[i], start[i + 1]):
+            w = weight[cell[o]]
+            score = value[o] - lam * w if w < np.inf else -np.inf
+            if score > best:
+                best = score
+                chosen = o
+        scratch.spare[i] = chosen
+        total_value += value[chosen]
+        total_weight += weight[cell[chosen]]
+    return total_value, total_weight
+
+
+@inner
+def _settle(packed: Packed, scratch: Scratch, size: int) -> tuple[float, float, int]:
+    """Take the apps from scratch.doubt whose option is one on both sides; returns (value, weight) of these, and size.
+
+    scratch.choice and scratch.order hold the options of the two sides.
+    """
+    total_value = 0.0
+    total_weight = 0.0
+    kept = 0
+    for t in range(size):
+        i = scratch.doubt[t]
+        o = scratch.choice[i]
+        if o == scratch.order[i]:
+            total_value += packed.value[o]
+            total_weight += scratch.weight[packed.cell[o]]
+        else:
+            scratch.doubt[kept] = i
+            kept += 1
+    return total_value, total_weight, kept
+
+
+@inner
 def lightest(packed: Packed, scratch: Scratch) -> tuple[float, float]:
     """Each app's option of least weight (of those the most valuable) into scratch.spare; (value, weight)."""
     start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
@@ -142,15 +184,23 @@ def dual(
 
     It is convex and piecewise linear in lam, and each pass gives one line V + lam (budget - W) of it: too heavy
     (W > budget) left of the minimum, light enough right of it. Where the two innermost lines meet is the next lam.
+    An app's scores are lines in lam: an option that is its best at two prices is so at all prices in between. So once
+    the minimum lies between two prices, only the apps whose options there differ are looked at, fewer with each step.
+
     It ends early when the bound falls to `stop`, and when its distance from the minimum is known to be at most
     `rough` times the minimum's distance from `stop`.
 
-    scratch.choice gets a choice that fits the budget, unless the bound is at most `stop` or scratch.stop is set.
+    scratch.choice gets a choice that fits the budget, and scratch.doubt the apps that may do better at lam, unless the
+    bound is at most `stop` or scratch.stop is set.
     """
     v, w = at_price(packed, scratch, lam)
     passes = 1
     if w == np.inf:
         return -np.inf, lam, passes
+    size = len(scratch.choice)
+    for i in range(size):
+        scratch.doubt[i] = i
+    scratch.doubt[size] = size
     bound = v + lam * (budget - w)
     best_lam = lam
     if bound <= stop:
@@ -160,6 +210,7 @@ def dual(
     heavy_v = light_v = v
     heavy_w = light_w = w
     if w > budget:
+        copy(scratch.spare, scratch.order)
         for _ in range(9):
             if scratch.stop[0] != 0:
                 return bound, best_lam, passes
@@ -173,6 +224,7 @@ def dual(
             if w <= budget:
                 break
             heavy_v, heavy_w = v, w
+            copy(scratch.spare, scratch.order)
         else:
             v, w = lightest(packed, scratch)
             passes += 1
@@ -195,6 +247,8 @@ def dual(
             if g < bound:
                 bound, best_lam = g, lam
         heavy_v, heavy_w = v, w
+        copy(scratch.spare, scratch.order)
+    fixed_v, fixed_w, size = _settle(packed, scratch, size)
     for _ in range(60):
         lam = (heavy_v - light_v) / (heavy_w - light_w)
         meet = light_v + lam * (budget - light_w)
@@ -202,8 +256,8 @@ def dual(
             break
         if scratch.stop[0] != 0:
             break
-        v, w = at_price(packed, scratch, lam)
-        passes += 1
+        v, w = _price_doubtful(packed, scratch, lam, size)
+        v, w = v + fixed_v, w + fixed_w
         g = v + lam * (budget - w)
         if g < bound:
             bound, best_lam = g, lam
@@ -211,7 +265,13 @@ def dual(
             break
         if w > budget:
             heavy_v, heavy_w = v, w
+            for i in scratch.doubt[:size]:
+                scratch.order[i] = scratch.spare[i]
         else:
             light_v, light_w = v, w
-            copy(scratch.spare, scratch.choice)
+            for i in scratch.doubt[:size]:
+                scratch.choice[i] = scratch.spare[i]
+        v, w, size = _settle(packed, scratch, size)
+        fixed_v, fixed_w = fixed_v + v, fixed_w + w
+    scratch.doubt[len(scratch.choice)] = size
     return bound, best_lam, passes
