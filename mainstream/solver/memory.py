@@ -36,6 +36,8 @@ def fits(packed: kernels.Packed, cells: CellArray, allowed: float) -> bool:
 
 def only_if_it_counts(packed: kernels.Packed) -> kernels.Packed:
     """The same problem without a limit on memory that no schedule reaches."""
+    if np.isinf(packed.memory_mb):
+        return packed
     row, rate = np.divmod(packed.cell, packed.own.shape[1])
     takes = np.where(rate > 0, packed.own_mb[row], 0.0)
     most = float(np.maximum.reduceat(takes, packed.start[:-1]).sum() + packed.stem_mb.sum())
