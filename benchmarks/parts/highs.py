@@ -84,7 +84,7 @@ def race(n: int, seed: int, limit: float) -> dict[str, Any]:
     options = prepare(instance.apps, instance.model, instance.video, objective="f1").table
     packed = weighted(options.packed, options.share)
     allowed = instance.budget * (1 + FEASIBLE_TOLERANCE)
-    solver = _highs(packed, allowed, limit)
+    solver = highs_solver(packed, allowed, limit)
     solver.run()
     ours += [seconds_of_one(instance, "branch-and-bound") for _ in range(_OURS)]
     info = solver.getInfo()
@@ -102,7 +102,7 @@ def race(n: int, seed: int, limit: float) -> dict[str, Any]:
     }
 
 
-def _highs(packed: Packed, allowed: float, limit: float) -> Any:
+def highs_solver(packed: Packed, allowed: float, limit: float) -> Any:
     """A HiGHS that holds the program and its settings."""
     import highspy
 
