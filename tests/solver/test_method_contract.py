@@ -9,7 +9,7 @@ import pytest
 from support import oracle
 from support.third_party_solver import RANDOM_DRAWS
 
-from mainstream import InfeasibleError, ProblemError, Result, prepare
+from mainstream import InfeasibleError, ProblemError, Result, prepare, solve
 from mainstream.extensions import METHODS, Method
 
 EVERY = [*(METHODS[name] for name in METHODS.built_in), RANDOM_DRAWS]
@@ -81,6 +81,22 @@ def test_small_and_odd_problems(method: Method, apps: list[dict[str, Any]], budg
         assert result.bound >= result.objective
         assert len(result.choices) + len(result.left_out) == len(apps)
         assert Result.from_json(result.to_json()) == result
+
+
+@EACH
+def test_no_apps_are_refused(method: Method) -> None:
+    with pytest.raises(ProblemError, match="apps: there is none; at least one is needed"):
+        solve([], MODEL, VIDEO, 4.0, method=method)
+
+
+@EACH
+def test_optional_apps_that_all_find_a_place(method: Method) -> None:
+    apps = [app(i, optional=True) for i in range(3)]
+    for aggregate in method.aggregates:
+        result = solve(apps, MODEL, VIDEO, 1e3, method=method, aggregate=aggregate)  # type: ignore[arg-type]
+        assert result.cost <= 1e3 and result.bound >= result.objective
+        if method.exact:
+            assert not result.left_out and {choice.target_fps for choice in result.choices} == {4.0}
 
 
 @EACH
