@@ -74,6 +74,11 @@ def test_a_package_a_curve_and_a_history_come_out(here: Here) -> None:
     assert (package.name, package.network, package.height, package.width) == ("shapes", "tiny", 16, 16)
     assert package.models == {k: f"models/{k}.pb" for k in TRAINED}
     assert package.training["max_nb_epoch"] == 4
+    # Every test image has its say in a share of this curve: it is a whole number of them.
+    assert package.tested is not None
+    assert package.tested.accuracy == package.tested.false_positive_rate
+    for accuracy in curve.accuracies.values():
+        assert accuracy * package.tested.accuracy == pytest.approx(round(accuracy * package.tested.accuracy))
     assert set(package.versions) == {"mainstream", "tensorflow", "keras", "python"}
     for k in TRAINED:
         assert (done.folder / f"models/{k}.pb").is_file() and (done.folder / f"models/{k}.keras").is_file()
@@ -332,6 +337,14 @@ def test_other_images_are_other_settings(here: Here, tmp_path: Path) -> None:
     here(chokepoints=(15,))
     with pytest.raises(ProblemError, match="other settings: images"):
         here(chokepoints=(15,), images=draw(tmp_path / "more", 21), resume=True)
+
+
+def test_the_images_behind_the_rates_of_an_event_class_are_counted(here: Here) -> None:
+    every = here(chokepoints=(15,), max_nb_epoch=1).package.tested
+    own = here(chokepoints=(15,), max_nb_epoch=1, name="own", event_class=CLASSES[0]).package.tested
+    assert every is not None and own is not None
+    assert own.accuracy + own.false_positive_rate == every.accuracy
+    assert own.accuracy == every.accuracy / len(CLASSES)
 
 
 def test_the_rates_of_an_event_class(here: Here) -> None:
