@@ -38,6 +38,8 @@ from mainstream.files import write_text
 from mainstream.graphs.backend import tensorflow, use_threads
 from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.part import TENSORFLOW
+from mainstream.onnx_graphs.cutting import cut
+from mainstream.onnx_graphs.model_file import read_model
 from mainstream.problem import Mode
 from mainstream.streamer import NetPlan, net_plan
 from mainstream.streamer.engine import Engine, run
@@ -80,10 +82,10 @@ def main() -> None:
 
 
 class Box:
-    """MobileNetV2 at one size in a folder, and its profile, measured when it is first asked for."""
+    """MobileNetV2 at one size in a folder, and its profile in an engine, measured when it is first asked for."""
 
-    def __init__(self, folder: Path, size: int, seconds: float) -> None:
-        self.folder, self.size, self.seconds = folder, size, seconds
+    def __init__(self, folder: Path, size: int, seconds: float, engine: str = "tensorflow") -> None:
+        self.folder, self.size, self.seconds, self.engine = folder, size, seconds, engine
         self.network = network("mobilenetv2", size=size)
         self.names = chokepoints(self.network)
         (folder / "net.pb").write_bytes(frozen_graph(self.network, self.names).SerializeToString())
@@ -91,12 +93,12 @@ class Box:
     @cached_property
     def profile(self) -> Model:
         """Frames that follow each other."""
-        return profile(self.network, threads=1, seconds=self.seconds).model
+        return profile(self.network, engine=self.engine, threads=1, seconds=self.seconds).model
 
     @cached_property
     def camera_profile(self) -> Model:
         """Frames that come at a camera's pace."""
-        return profile(self.network, threads=1, pause_ms=30, seconds=2 * self.seconds).model
+        return profile(self.network, engine=self.engine, pause_ms=30, seconds=2 * self.seconds).model
 
     @cached_property
     def unmeasured(self) -> Model:
@@ -125,9 +127,10 @@ class Box:
 
 
 def overhead(box: Box) -> Iterator[str]:
-    """CPU time a frame: the runtime's against bare functions."""
+    """CPU time a frame: the runtime's against bare functions of its engine."""
     yield f"Overhead, MobileNetV2 at {box.size}: CPU ms a frame, median of {ROUNDS} rounds, one thread\n"
-    yield "| parts | bare tf.function | runtime, less source | ratio | source: decode and resize |"
+    name, bare_parts = _BARE[box.engine]
+    yield f"| parts | bare {name} | runtime, less source | ratio | source: decode and resize |"
     yield "|---|---|---|---|---|"
     middle = box.cuts(3)[1]
     source = f"test://?fps=1000&width={box.size}&height={box.size}"
@@ -136,11 +139,11 @@ def overhead(box: Box) -> Iterator[str]:
         (f"4 apps sharing {middle} layers", [(middle, 1000.0)] * 4),
     ):
         plan = box.plan(given)
-        bare = partial(_bare(box, plan), np.zeros((1, box.size, box.size, 3), np.float32))
+        bare = partial(bare_parts(box, plan), np.zeros((1, box.size, box.size, 3), np.float32))
         figures = []
         for _ in range(ROUNDS):
             alone = _cpu_ms(bare, box.seconds / 20)
-            with LocalRunner(source, box.folder, window_s=0.005, paced=False, threads=1) as runner:
+            with LocalRunner(source, box.folder, window_s=0.005, paced=False, threads=1, engine=box.engine) as runner:
                 runner.deploy(plan)
                 whole = _running_cpu_ms(runner, box.seconds / 20)
             figures.append((alone, whole, _source_cpu_ms(source, box.size)))
@@ -189,7 +192,7 @@ def prediction(box: Box) -> Iterator[str]:
         foretold = np.array([_cost(model, given) for model in (box.camera_profile, box.profile)])
         if foretold.max() > 700:  # more than a core gets done beside the source
             continue
-        with LocalRunner(source, box.folder, window_s=1, threads=1) as runner:
+        with LocalRunner(source, box.folder, window_s=1, threads=1, engine=box.engine) as runner:
             runner.deploy(box.plan(given))
             before = _compute_s(runner), time.monotonic()
             time.sleep(box.seconds / 10)
@@ -237,6 +240,29 @@ def _bare(box: Box, plan: NetPlan) -> Callable[[NDArray[np.float32]], None]:
             (made[part.net_id],) = function(made[part.parent_id])
 
     return call
+
+
+def _bare_sessions(box: Box, plan: NetPlan) -> Callable[[NDArray[np.float32]], None]:
+    """The parts of a plan as sessions of ONNX Runtime, one after the other on a frame."""
+    import onnxruntime
+
+    model = read_model(box.folder / "net.pb", trusted=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    parts = [(part, cut(model, part.input_layer, part.output_layer)) for part in plan.subnets]
+    sessions = [
+        (part, one, onnxruntime.InferenceSession(one.proto.SerializeToString(), options)) for part, one in parts
+    ]
+
+    def call(frame: NDArray[np.float32]) -> None:
+        made = {-1: frame}
+        for part, one, session in sessions:
+            (made[part.net_id],) = session.run([one.fetch], {one.feed: made[part.parent_id]})
+
+    return call
+
+
+_BARE: Final = {"tensorflow": ("tf.function", _bare), "onnx": ("ONNX Runtime", _bare_sessions)}
 
 
 def _cpu_ms(call: Callable[[], object], seconds: float) -> float:

@@ -83,6 +83,9 @@ def command(
     keep_all: Annotated[
         bool, typer.Option("--keep-all", help="Keep models that share less than a more accurate one, too.")
     ] = False,
+    formats: Annotated[
+        str, typer.Option(metavar="pb|pb,onnx", help="Write each model as ONNX, too: for --engine onnx.")
+    ] = "pb",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
     store: Annotated[
         str | None,
@@ -146,6 +149,7 @@ def command(
                 cache_gb=cache_gb,
                 keep_all=keep_all,
                 resume=resume,
+                formats=[one.strip() for one in formats.split(",")],
                 progress=show,
             )
         except KeyboardInterrupt:

@@ -1,7 +1,8 @@
 """M-Packages: what the trainer hands over for one app, as a folder that people can read.
 
 ``package.yaml`` says what it is, ``curve.csv`` holds the accuracy curve as measured, and ``models/`` the network for
-each `num_frozen` that is kept: a frozen graph, ``90.pb``, and the Keras model that it was made from, ``90.keras``.
+each `num_frozen` that is kept: a frozen graph, ``90.pb``, the Keras model that it was made from, ``90.keras``, and,
+where it was asked for, the graph as ONNX, ``90.onnx``.
 """
 
 from __future__ import annotations

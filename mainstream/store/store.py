@@ -305,9 +305,9 @@ class Store:
 
 
 def _present(folder: Path, package: Package) -> list[str]:
-    """The package's files: each frozen graph, and each Keras model that is there."""
-    frozen, keras = model_files(package)
-    return sorted(frozen | {path for path in keras if (folder / path).is_file()})
+    """The package's files: each frozen graph, and what lies beside it of the same model."""
+    frozen, beside = model_files(package)
+    return sorted(frozen | {path for path in beside if (folder / path).is_file()})
 
 
 def _inside(folder: Path, path: str) -> Path:

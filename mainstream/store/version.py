@@ -68,8 +68,8 @@ class _Content(Description):
     def _consistent(self) -> Self:
         if len(self.files) > MOST_FILES:
             raise refuse(f"it has {len(self.files):,} files; a store takes at most {MOST_FILES:,}")
-        frozen, keras = model_files(self.package)
-        strange = self.files.keys() - frozen - keras
+        frozen, beside = model_files(self.package)
+        strange = self.files.keys() - frozen - beside
         if strange:
             raise refuse(f"files has {shown(min(strange))}, which is no model of the package")
         if frozen - self.files.keys():
@@ -150,9 +150,10 @@ class Version(Description):
 
 
 def model_files(package: Package) -> tuple[frozenset[str], frozenset[str]]:
-    """The frozen graphs of a package, and the Keras models that may lie beside them, as paths in its folder."""
+    """The frozen graphs of a package, and the Keras and ONNX models that may lie beside them, by path in its folder."""
     frozen = frozenset(package.models.values())
-    return frozen, frozenset(str(PurePosixPath(file).with_suffix(".keras")) for file in frozen)
+    beside = (PurePosixPath(file).with_suffix(suffix) for file in frozen for suffix in (".keras", ".onnx"))
+    return frozen, frozenset(map(str, beside))
 
 
 def write_record(package: Package, curve: Curve, files: Mapping[str, StoredFile], copies: Mapping[str, str]) -> bytes:

@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,13 +21,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from mainstream._optional import require
 from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
-from mainstream.files import reason
+from mainstream.files import reason, write_bytes
 from mainstream.formats.curve import Curve
 from mainstream.formats.package import MODELS, PACKAGE, Package, Tested, pareto, read_package, save_package
 from mainstream.graphs.backend import brief, tensorflow
 from mainstream.graphs.keras_file import load_keras_file
+from mainstream.onnx_graphs.conversion import convert
 from mainstream.ranges import NON_NEGATIVE
 from mainstream.trainer import samples
 from mainstream.trainer.activations import Activations
@@ -93,6 +95,7 @@ def train(
     cache_gb: float = 8.0,
     keep_all: bool = False,
     resume: bool = False,
+    formats: Sequence[str] = ("pb",),
     progress: Callable[[TrainingProgress], None] = lambda progress: None,
 ) -> Training:
     """Train one app at all chokepoints.
@@ -117,6 +120,8 @@ def train(
         Keep the models, too, that are more specialised and not more accurate than another.
     resume : bool
         Go on with a training that was interrupted.
+    formats : sequence of str
+        Of the models: "pb", a frozen graph, which is always one of them, and "onnx", the same as ONNX, beside it.
     progress : callable, optional
 
     Returns
@@ -130,6 +135,10 @@ def train(
         that name already. What was trained so far is kept.
     """
     chosen = Settings.of(settings or {})
+    if set(formats) not in ({"pb"}, {"pb", "onnx"}):
+        raise ProblemError(f"formats: got {shown(list(formats))}; allowed: pb, or pb and onnx")
+    if "onnx" in formats:
+        require("tf2onnx", "onnx")
     NON_NEGATIVE.check("cache_gb", cache_gb)
     given = samples.Images.of(Path(images), _path(test_images), _path(groups))
     event = _event(chosen.event_class, given.train.classes)
@@ -159,7 +168,7 @@ def train(
             )
             tested = _tested(data, event)
             _train(base, todo, activations, data, record, chosen, event, folder / MODELS, progress)
-    return _finish(base, record, folder, given.train.classes, chosen, keep_all, tested)
+    return _finish(base, record, folder, given.train.classes, chosen, keep_all, tested, formats)
 
 
 def _tested(data: samples.Samples, event: int | None) -> Tested:
@@ -212,11 +221,12 @@ def _work(base: BaseNetwork, num_frozen: int) -> float:
 
 
 def _save(model: Any, path: Path) -> None:
-    """Write a model whole; a frozen graph of an older one goes."""
+    """Write a model whole; what was made of an older one goes."""
     partial = path.with_name(f".{path.stem}.partial.keras")
     try:
         model.save(partial)
-        path.with_suffix(".pb").unlink(missing_ok=True)
+        for form in (".pb", ".onnx"):
+            path.with_suffix(form).unlink(missing_ok=True)
         os.replace(partial, path)
     except Exception as error:  # Keras raises almost anything here
         with suppress(OSError):
@@ -232,6 +242,7 @@ def _finish(
     settings: Settings,
     keep_all: bool,
     tested: Tested | None,
+    formats: Sequence[str],
 ) -> Training:
     """Freeze the models that are kept, remove the others, and write what the package is."""
     models = folder / MODELS
@@ -239,12 +250,15 @@ def _finish(
     if keep_all:  # but for those that an earlier end of this training has removed
         kept = tuple(k for k in sorted(record.accuracies) if (models / f"{k}.keras").exists())
     for k in record.accuracies:
-        saved, frozen = models / f"{k}.keras", models / f"{k}.pb"
+        saved, frozen, onnx = (models / f"{k}.{form}" for form in ("keras", "pb", "onnx"))
         if k not in kept:
-            saved.unlink(missing_ok=True)
-            frozen.unlink(missing_ok=True)
-        elif not frozen.exists():
+            for file in (saved, frozen, onnx):
+                file.unlink(missing_ok=True)
+            continue
+        if not frozen.exists():
             freeze(saved)
+        if "onnx" in formats:
+            write_bytes(onnx, convert(frozen, trusted=True))  # the graph was made here
     before = read_package(folder)[0] if (folder / PACKAGE).exists() else None
     package = Package(
         name=record.name,

@@ -45,7 +45,7 @@ class Here:
         self.net, self.images = net, images
 
     def __call__(self, name: str = "shapes", *, images: Path | None = None, **keywords: Any) -> Training:
-        ours = {"keep_all", "cache_gb", "resume", "progress", "groups", "test_images"}
+        ours = {"keep_all", "cache_gb", "resume", "progress", "groups", "test_images", "formats"}
         given = {key: keywords.pop(key) for key in ours & keywords.keys()}
         settings = {"net": str(self.net), "max_nb_epoch": 4, "learning_rate": 0.01, **keywords}
         chosen = images or self.images
@@ -108,6 +108,24 @@ def test_the_models_that_pareto_leaves_out_go_at_the_end(here: Here) -> None:
     names = {path.name for path in (done.folder / "models").iterdir()}
     assert names == {f"{k}.{suffix}" for k in kept for suffix in ("pb", "keras")}
     assert set(load_curve(done.folder / "curve.csv").accuracies) == {*TRAINED}
+
+
+def test_models_are_onnx_too_where_that_is_asked_for(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("tf2onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="needs the extra onnx", exc_type=ImportError)
+    from mainstream.onnx_graphs.part import OnnxPart
+
+    with pytest.raises(ProblemError, match=r"^formats: got \['pb', 'tflite'\]; allowed: pb"):
+        here(formats=("pb", "tflite"))
+    done = here(chokepoints=(5,), formats=("pb", "onnx"))
+    folder = done.folder / "models"
+    assert {path.name for path in folder.iterdir()} == {"5.pb", "5.keras", "5.onnx"}
+    ends = CHOKEPOINTS[0], CHOKEPOINTS[max(CHOKEPOINTS)]
+    monkeypatch.setattr("mainstream._optional.find_spec", lambda name: None)  # nothing can be converted any more
+    frame = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 3))
+    scores = OnnxPart(folder / "5.pb", *ends)(frame)
+    np.testing.assert_array_equal(OnnxPart(folder / "5.onnx", *ends)(frame), scores)
+    assert scores.shape == (1, len(CLASSES))
 
 
 def test_same_seed_same_curve_cached_or_computed_anew(here: Here, tmp_path: Path) -> None:
