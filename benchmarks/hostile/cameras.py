@@ -12,8 +12,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.hostile.serving import ServerProcess, asked, wait_for
+from benchmarks.hostile.serving import ServerProcess, deployed, wait_for
 from benchmarks.row import Row
+from mainstream.streamer import NetPlan
 
 FPS: Final = 20
 APP_FPS: Final = 5.0
@@ -79,9 +80,9 @@ def rows(folder: Path, _: argparse.Namespace) -> Iterator[Row]:
     from support.failing_models import alone, write_graph
 
     write_graph(folder / "net.pb", lambda tf, mean: mean)
-    request = alone((1, "net.pb"), fps=APP_FPS).to_json().encode()
+    plan = alone((1, "net.pb"), fps=APP_FPS)
     for kind in ("HttpCamera", "RtspCamera"):
-        with _serving(folder, kind, request) as (camera, server):
+        with _serving(folder, kind, plan) as (camera, server):
             for what, begin, end in _troubles(camera):
                 begin()
                 back = _back(server, end)
@@ -94,11 +95,11 @@ def rows(folder: Path, _: argparse.Namespace) -> Iterator[Row]:
 
 
 @contextmanager
-def _serving(folder: Path, kind: str, request: bytes) -> Iterator[tuple[CameraProcess, ServerProcess]]:
+def _serving(folder: Path, kind: str, plan: NetPlan) -> Iterator[tuple[CameraProcess, ServerProcess]]:
     camera = CameraProcess(kind)
     try:
         with ServerProcess(folder, "--window", "1", source=camera.uri) as server:
-            asked(server.address, request)
+            deployed(server.address, plan)
             yield camera, server
     finally:
         camera.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Final
 
-from benchmarks.hostile.serving import ServerProcess, asked, wait_for
+from benchmarks.hostile.serving import ServerProcess, asked, deployed, wait_for
 from benchmarks.processes import ROOT
 from benchmarks.row import Row
 from mainstream import DeployError
@@ -56,7 +56,7 @@ def _servers(folder: Path, plans: list[NetPlan], options: tuple[str, ...]) -> tu
                 wait_for(lambda server=server, before=before: server.size() > before, "the plan that was kept")
                 back.append(time.monotonic() - began)
             else:
-                asked(server.address, plans[1].to_json().encode())
+                deployed(server.address, plans[1])
             client = Thread(target=_deploy, args=(server.address, plans[moment % 2]))
             begun = time.monotonic()
             client.start()
@@ -79,7 +79,7 @@ def _clients(folder: Path, plans: list[NetPlan], options: tuple[str, ...]) -> tu
     """The longest answer to a request that is none, and to the next client's plan, after a client was killed."""
     longest = next_s = 0.0
     with ServerProcess(folder, *options) as server:
-        asked(server.address, plans[0].to_json().encode())
+        deployed(server.address, plans[0])
         for moment in range(MOMENTS):
             command = [sys.executable, "-c", _CLIENT, server.address, plans[(moment + 1) % 2].to_json()]
             client = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import zmq
 
-from benchmarks.hostile.serving import PATIENCE_S, NotInTimeError, ServerProcess, asked, lost
+from benchmarks.hostile.serving import PATIENCE_S, NotInTimeError, ServerProcess, asked, deployed, lost
 from benchmarks.row import Row
 from mainstream.streamer import NetPlan
 
@@ -34,7 +34,7 @@ def rows(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
     requests = given.count - models - messages
     plan = alone((1, "good.pb"), fps=10)
     with ServerProcess(folder, "--window", "0.2") as server:
-        asked(server.address, plan.to_json().encode())
+        deployed(server.address, plan)
         refused, longest = _requests(server.address, plan, requests)
         longest_probe = _messages(server, messages)
         taken, longest_model = _models(server, folder, models)

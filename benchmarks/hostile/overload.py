@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from benchmarks.hostile.serving import ServerProcess, asked
+from benchmarks.hostile.serving import ServerProcess, deployed
 from benchmarks.row import Row
 from benchmarks.runtime import Box
 from mainstream.graphs.part import TENSORFLOW
+from mainstream.streamer import NetPlan
 from mainstream.streamer.engine import Engine
 
 FPS: Final = 10.0
@@ -31,16 +32,14 @@ def rows(folder: Path, _: argparse.Namespace) -> Iterator[Row]:
     took = min(sum(Engine(alone, TENSORFLOW, folder, FPS).took.values()) for _ in range(3))
     count = math.ceil(TIMES * len(os.sched_getaffinity(0)) / (took * FPS))
     plan = box.plan([(0, FPS)] * count, sharing=False)
-    with ServerProcess(folder, "--window", "1") as server:
-        asked(server.address, plan.to_json().encode())
+    with ServerProcess(folder, "--window", "1", "--load-timeout", "300") as server:
+        deployed(server.address, plan)
         time.sleep(5)
         before = server.metrics()
         time.sleep(MEASURED_S)
         after = server.metrics()
-        request = box.plan([(0, FPS)] * 4).to_json().replace("net.pb", "other.pb").encode()
-        answer, accepted = asked(server.address, request)
-        if answer.startswith("error: "):
-            raise ValueError(answer)
+        lighter = box.plan([(0, FPS)] * 4).to_json().replace("net.pb", "other.pb")
+        accepted = deployed(server.address, NetPlan.from_json(lighter))
     results = {app: _analysed(after, app) - _analysed(before, app) for app in range(1, count + 1)}
     fresh = sum(_within(after, app, 2 / FPS) - _within(before, app, 2 / FPS) for app in results)
     what = f"{count} apps of MobileNetV2 at 224 and {FPS:g} fps, {1000 * took:.0f} ms a frame each"
@@ -56,8 +55,8 @@ def rows(folder: Path, _: argparse.Namespace) -> Iterator[Row]:
 
 
 def _analysed(metrics: Mapping[str, float], app: int) -> float:
-    return metrics[f'mainstream_latency_seconds_count{{app="{app}"}}']
+    return metrics.get(f'mainstream_latency_seconds_count{{app="{app}"}}', 0.0)
 
 
 def _within(metrics: Mapping[str, float], app: int, seconds: float) -> float:
-    return metrics[_BUCKET.format(app=app, le=seconds)]
+    return metrics.get(_BUCKET.format(app=app, le=seconds), 0.0)

@@ -19,13 +19,14 @@ from typing import Final, Self
 import zmq
 
 from benchmarks.processes import ROOT
+from mainstream.streamer import NetPlan
 
 CAMERA: Final = "test://?fps=10&width=640&height=480"
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 300.0
 
 
 class NotInTimeError(Exception):
-    """Something did not come within two minutes."""
+    """Something did not come within five minutes."""
 
 
 def wait_for(holds: Callable[[], object], what: str, *, look_s: float = 0.02) -> float:
@@ -155,6 +156,20 @@ def asked(address: str, request: bytes) -> tuple[str, float]:
         if not client.poll(1000 * PATIENCE_S):
             raise NotInTimeError(f"no answer to {request[:100]!r}")
         return client.recv().decode(), time.monotonic() - began
+
+
+def deployed(address: str, plan: NetPlan) -> float:
+    """Seconds after which a server has answered that a plan runs.
+
+    Raises
+    ------
+    ValueError
+        It refused the plan.
+    """
+    answer, took = asked(address, plan.to_json().encode())
+    if answer.startswith("error: "):
+        raise ValueError(answer)
+    return took
 
 
 def lost(results: list[tuple[int, int]]) -> tuple[int, int]:

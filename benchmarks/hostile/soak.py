@@ -39,7 +39,7 @@ def rows(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
             place += 1
         missing, frames = lost(server.results())
         alive = server.alive
-    quarter = len(seen) // 4
+    quarter = max(1, len(seen) // 4)
     memory, descriptors, threads = zip(*seen[quarter:], strict=True)
     growth = max(0.0, 100 * (median(memory[-quarter:]) / median(memory[:quarter]) - 1))
     what = f"{given.minutes:g} minutes, {place} rounds: memory, last quarter over second"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks.hostile.serving import ServerProcess, asked, lost
+from benchmarks.hostile.serving import ServerProcess, deployed, lost
 from benchmarks.row import Row
 from benchmarks.runtime import Box
+from mainstream.streamer import NetPlan
 
 SWAPS: Final = 100
 
@@ -19,19 +19,18 @@ def rows(folder: Path, _: argparse.Namespace) -> Iterator[Row]:
     """Frames without result, and the memory after the tenth swap and the last."""
     box = Box(folder, 96, 1.0)
     content = (folder / "net.pb").read_bytes()
-    requests = []
+    plans = []
     for number in range(4):
         (folder / f"net{number}.pb").write_bytes(content)
-        requests.append(box.plan([(0, 10.0)] * 4).to_json().replace("net.pb", f"net{number}.pb").encode())
+        plan = box.plan([(0, 10.0)] * 4).to_json().replace("net.pb", f"net{number}.pb")
+        plans.append(NetPlan.from_json(plan))
     memory = []
     with ServerProcess(folder, "--window", "0.2") as server:
         for swap in range(SWAPS):
-            answer, _ = asked(server.address, requests[swap % 4])
-            if answer.startswith("error: "):
-                raise ValueError(answer)
+            deployed(server.address, plans[swap % 4])
             memory.append(server.memory_mb())
         missing, frames = lost(server.results())
-    parts = len(json.loads(requests[0]))
+    parts = len(plans[0].subnets)
     yield Row(
         f"{SWAPS} swaps, 4 apps, {parts} parts, 10 fps: frames without result",
         missing,
