@@ -134,7 +134,7 @@ def leading_layers(path: Path, numbers: Mapping[str, int], *, as_onnx: bool) -> 
     if size > _LARGEST:
         raise ProblemError(f"{path}: has more than 1 GB; at most so much is read")
     if path.suffix == ONNX:
-        return _of_onnx(path, numbers)
+        return _of_onnx(path)
     if path.suffix == ".keras":
         network = trace(load_keras_file(path), path.stem)
         names = network.tensor_names
@@ -161,11 +161,8 @@ def leading_layers(path: Path, numbers: Mapping[str, int], *, as_onnx: bool) -> 
     return LeadingLayers.of(path, {name: (number, name) for name, number in points.items()}, results[0], plain, folded)
 
 
-def _of_onnx(path: Path, numbers: Mapping[str, int]) -> LeadingLayers:
-    """An ONNX model: its layers are the nodes that the frame goes through to the result.
-
-    One that was converted gives what it can be cut at, too, by the names and so with the numbers of what it was.
-    """
+def _of_onnx(path: Path) -> LeadingLayers:
+    """An ONNX model: its layers are the frame and the nodes that it goes through to the result."""
     model = read_model(path, trusted=False)
     with naming(path):
         if len(model.inputs) != 1:
@@ -184,14 +181,7 @@ def _of_onnx(path: Path, numbers: Mapping[str, int]) -> LeadingLayers:
         if not found:
             raise ProblemError("its result does not depend on the frame")
         places = {tensor: k + 1 if k else 0 for k, tensor in found.items() if tensor not in (_END, *results)}
-        named = places.keys() & {frame, *model.outputs}
-        points: dict[str, tuple[int | None, str]] = {}
-        for tensor, number in places.items():
-            name = tensor.removesuffix(":0")
-            if len(named) == 1:
-                points[tensor] = number, name
-            elif tensor in named:
-                points[tensor] = numbers.get(name) if number else 0, name
+        points = {tensor: (number, tensor.removesuffix(":0")) for tensor, number in places.items()}
         return LeadingLayers.of(path, points, results[0], form, form)
 
 

@@ -145,8 +145,7 @@ class _Compared:
         """The group of these models, and those inside it, the largest first."""
         common = [one for one in self._places[names[0]] if all(one in self._places[name] for name in names)]
         if common:
-            number = self._numbers.get(common[-1])
-            places = {name: Place(number, self._places[name][common[-1]].layer) for name in names}
+            places = {name: self._numbered(self._places[name][common[-1]], common[-1]) for name in names}
         else:
             places = {name: Place(0, next(iter(self._places[name].values())).layer) for name in names}
         parts = self._parts(names, {*common})
@@ -154,6 +153,10 @@ class _Compared:
         for place, part in enumerate(parts):
             if len(part) > 1:
                 yield from self.groups(part, of_stem=of_stem and not place)
+
+    def _numbered(self, place: Place, point: bytes) -> Place:
+        """A place with its own number, or else with that of another model that is the same up to there."""
+        return place if place.num_frozen is not None else Place(self._numbers.get(point), place.layer)
 
     def _parts(self, names: Sequence[str], common: set[bytes]) -> list[list[str]]:
         """The models, largest part first, those in one part that are the same beyond what all have in common."""
