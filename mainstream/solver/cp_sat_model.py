@@ -31,7 +31,7 @@ UNITS: Final = 2**30
 schedules as optimal that were not."""
 
 _BYTES: Final = 3_000
-"""What an option of the model takes in CP-SAT, with all that hangs on it, presolve included; by measuring."""
+"""What an option of the model takes in CP-SAT, with all that hangs on it, presolve included; roughly."""
 _LOADED_BYTES: Final = 200e6
 """What OR-Tools takes once it is loaded."""
 
