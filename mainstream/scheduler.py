@@ -208,6 +208,9 @@ class Scheduler:
         budgets = [one.budget for one in rounds]
         if factor is None and any(math.isclose(self._next_budget(last), x, rel_tol=_SAME_BUDGET) for x in budgets):
             return "budget seen before"
+        # What was measured differs from round to round; a schedule that is the best again is as good as it gets.
+        if factor is not None and any(_what_runs(last.result) == _what_runs(one.result) for one in rounds[:-1]):
+            return "converged" if self._holds(last) else "schedule seen before"
         return "max rounds" if len(rounds) == self.max_rounds else None
 
     def _next_budget(self, last: Round) -> float:

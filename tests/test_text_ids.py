@@ -53,7 +53,9 @@ def test_a_problem_file_and_the_commands_take_names(tmp_path: Path) -> None:
 
     def run(*words: str) -> str:
         done = subprocess.run([sys.executable, "-m", "mainstream", *words], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
+        # A slow machine shows how far the search is.
+        said = [line for line in done.stderr.splitlines() if ": incumbent " not in line]
+        assert (done.returncode, said) == (0, [])
         return done.stdout
 
     assert "door" in run("solve", str(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import sys
@@ -13,9 +12,12 @@ from time import sleep
 from typing import Final, NoReturn
 
 from mainstream.cli.exit_codes import INTERRUPTED
+from mainstream.errors import MainstreamError
 
 _PATIENCE_S: Final = 4.0
 _SHORT_PATIENCE_S: Final = 1.0
+_NOTICED_S: Final = 0.1
+"""How long the thread that watches may take to notice Ctrl-C."""
 
 
 def end_in_time() -> None:
@@ -43,24 +45,24 @@ def interruptible() -> Iterator[None]:
     """Ctrl-C ends what is done meanwhile after a second at the latest: the process then ends with 130 and one line.
 
     A search sees to Ctrl-C itself, and much sooner, with its best schedule. But a compiler does not, nor a kernel that
-    goes through a million apps; and what is raised in a callback of the compiler's is lost: it is raised once more.
+    goes through a million apps; and what is raised in a callback of the compiler's is lost.
     """
     noticed, written = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(written, False)
     before = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-    over = Event()
+    over, pressed = Event(), Event()
 
     def watch() -> None:
         while (seen := os.read(noticed, 1)) and seen[0] != signal.SIGINT:
             pass
+        if seen:
+            pressed.set()
         if seen and not over.wait(_SHORT_PATIENCE_S):
-            # Off the line that shows the progress, whose cursor is hidden.
-            os.write(2, (b"\n\x1b[?25h" if os.isatty(2) else b"") + b"mainstream: interrupted\n")
-            os._exit(INTERRUPTED)
+            _end_interrupted()
 
     def unraisable(lost: sys.UnraisableHookArgs) -> None:
         if issubclass(lost.exc_type, KeyboardInterrupt):
-            _thread.interrupt_main()
+            _end_interrupted()
         else:
             unraisable_before(lost)
 
@@ -69,6 +71,12 @@ def interruptible() -> Iterator[None]:
     watcher.start()
     try:
         yield
+    except MainstreamError:
+        raise
+    except (Exception, KeyboardInterrupt):
+        if pressed.wait(_NOTICED_S):  # a compiler that was left raises anything, and may crash when Python ends
+            _end_interrupted()
+        raise
     finally:
         over.set()
         sys.unraisablehook = unraisable_before
@@ -76,6 +84,12 @@ def interruptible() -> Iterator[None]:
         os.close(written)
         watcher.join()
         os.close(noticed)
+
+
+def _end_interrupted() -> NoReturn:
+    # Off the line that shows the progress, whose cursor is hidden.
+    os.write(2, (b"\n\x1b[?25h" if os.isatty(2) else b"") + b"mainstream: interrupted\n")
+    os._exit(INTERRUPTED)
 
 
 def leave() -> NoReturn:

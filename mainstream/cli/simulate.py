@@ -41,10 +41,11 @@ def command(
     not how event model "paper" counts.
     """
     from mainstream.cli import console
-    from mainstream.experiments.simulate import simulate_schedule
+    from mainstream.experiments.simulate import check_draw, simulate_schedule
     from mainstream.files import naming
     from mainstream.result_text import plain_console
 
+    check_draw(frames, seed, decay_unit if decay else None)
     asked = ask(problem, {"budget": budget}, store=store)
     asked.needs_budget()
     errors = plain_console(stderr=True)

@@ -191,9 +191,7 @@ def simulate(
     ProblemError
         An argument is out of its range, or the shapes do not broadcast.
     """
-    if decay_unit is not None:
-        POSITIVE.check("decay_unit", decay_unit)
-    WHOLE.check("seed", seed)
+    check_draw(1, seed, decay_unit)
     parameters = checked_parameters(
         accuracy=accuracy,
         false_positive_rate=false_positive_rate,
@@ -280,6 +278,14 @@ class Replay:
         return rows
 
 
+def check_draw(frames: int, seed: int, decay_unit: float | None) -> None:
+    """Raise :class:`ProblemError` where these are out of their ranges, before anything is solved or drawn."""
+    _FRAMES.check("frames", frames)
+    WHOLE.check("seed", seed)
+    if decay_unit is not None:
+        POSITIVE.check("decay_unit", decay_unit)
+
+
 def simulate_schedule(
     result: Result, prepared: Prepared, *, frames: int, seed: int, decay_unit: float | None = None
 ) -> Replay:
@@ -300,7 +306,7 @@ def simulate_schedule(
     ProblemError
         The result has an app or a `num_frozen` that is not among the apps', or an argument is out of its range.
     """
-    _FRAMES.check("frames", frames)
+    check_draw(frames, seed, decay_unit)
     schedule = result.schedule
     chosen = np.flatnonzero(schedule.admitted)
     apps = prepared.apps
@@ -313,7 +319,6 @@ def simulate_schedule(
         "x_vote": schedule.x_vote[chosen],
     }
     if decay_unit is not None:
-        POSITIVE.check("decay_unit", decay_unit)
         known = parameters["correlation_fps"]
         parameters["correlation_fps"] = np.where(np.isnan(known), prepared.video.stream_fps / decay_unit, known)
     windows = np.ceil(frames / np.maximum(parameters["event_length_ms"] / 1000 * target_fps, 1.0)).astype(np.int64)

@@ -37,6 +37,9 @@ def one_great_core(n: int = 60) -> tuple[kernels.Packed, float]:
         stem=np.zeros((1, len(rate))),
         rows=np.array([0, 1]),
         apps=np.array([0, n]),
+        own_mb=np.zeros(1),
+        stem_mb=np.zeros(1),
+        memory_mb=np.inf,
     )
     return packed, 1.5123456 * n
 

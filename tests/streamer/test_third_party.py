@@ -199,7 +199,7 @@ def test_an_engine_of_a_package_is_tried_in_the_spare_process_too(models: Path) 
         (
             ["[mainstream.part_loaders]", "matrices = theirs:MATRICES"],
             ["--source", "test://", "--engine", "matrixes"],
-            "engine: 'matrixes' is not known; did you mean 'matrices'? known: tensorflow, matrices",
+            "engine: 'matrixes' is not known; did you mean 'matrices'? known: tensorflow, onnx, auto, matrices",
         ),
     ],
 )

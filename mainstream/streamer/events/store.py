@@ -78,6 +78,8 @@ class EventStore:
             for half in (*self._open.glob(".*.tmp"), *self._media.glob(".*.tmp"), *folder.glob(".*.tmp")):
                 half.unlink()
             self._file = LineFile(self._lines)
+        except ProblemError:  # another process uses it
+            raise
         except (OSError, ValueError) as error:
             raise ProblemError(f"events: {folder} cannot be written: {reason(error)}") from None
         self._clean_s = monotonic()
