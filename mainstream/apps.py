@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import TypeAdapter, ValidationError
 
 from mainstream.description import shown
 from mainstream.errors import ProblemError
-from mainstream.problem import MOST_LENGTHS, App, AppId, FloatArray, Model, Video, canonical
+from mainstream.ids import IdArray, check_unique, given_ids, id_array, id_list
+from mainstream.problem import MOST_LENGTHS, App, FloatArray, Model, Video, canonical
 from mainstream.ranges import PARAMETERS, numbers
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-IdArray = NDArray[Any]
-"""App ids: whole numbers (int64), or, where one is text, objects."""
 
 NO_VOTE: Final = 0
 """`x_vote` in columns: no voting, one positive frame is a detection."""
@@ -28,8 +24,6 @@ AUTO_VOTE: Final = -1
 """`x_vote` in columns: the number of votes is chosen with the option."""
 NO_PIN: Final = -1
 """`pinned_num_frozen` in columns: the app is not pinned."""
-
-_NAMED = 5
 
 
 class CurvePoints(NamedTuple):
@@ -253,7 +247,7 @@ class Apps:
             i = int((slowest > fastest).argmax())
             raise ProblemError(f"min_fps: row {i} has {slowest[i]:g}, above its max_fps {fastest[i]:g}")
         made = cls(
-            app_ids=_given_ids(app_ids, n),
+            app_ids=given_ids(app_ids, n),
             chokepoints=np.array([canonical(int(k)) for k in f]),
             accuracies=p,
             false_positive_rates=q,
@@ -429,8 +423,6 @@ class Apps:
         return id_list(self.app_ids[which].tolist())
 
 
-_IDS: Final = TypeAdapter(list[AppId])
-
 _CURVES: Final = ("accuracies", "false_positive_rates", "accuracy_intervals", "false_positive_intervals")
 """Columns of shape (N, F, ...)."""
 _ROWS: Final = (
@@ -452,25 +444,6 @@ _ROWS: Final = (
 """Columns of shape (N,), but for the ids."""
 
 
-def check_unique(app_ids: IdArray) -> None:
-    """Raise :class:`ProblemError` where an id stands twice."""
-    different = len(set(app_ids.tolist())) if app_ids.dtype == object else len(np.unique(app_ids))
-    if different < len(app_ids):
-        app_id, count = Counter(app_ids.tolist()).most_common(1)[0]
-        raise ProblemError(f"app_id {app_id} stands {count} times; each app needs its own")
-
-
-def id_list(app_ids: Sequence[int | str]) -> str:
-    """Ids for a message, the first few of many."""
-    more = f" and {len(app_ids) - _NAMED} more" if len(app_ids) > _NAMED else ""
-    return ", ".join(str(app_id) for app_id in app_ids[:_NAMED]) + more
-
-
-def id_array(app_ids: Sequence[int | str]) -> IdArray:
-    """Ids as a column: int64, or objects where one is text."""
-    return np.array(app_ids, dtype=np.int64 if all(isinstance(one, int) for one in app_ids) else object)
-
-
 def _in_columns(rows: Sequence[Sequence[float]]) -> FloatArray:
     """Lists of different lengths as the rows of a table, NaN behind the end of each."""
     table = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
@@ -487,21 +460,6 @@ def _lengths(given: Sequence[Sequence[float]], n: int) -> FloatArray:
     for row in rows:
         PARAMETERS["event_length_ms"].check_array("event_lengths_ms", row)
     return _in_columns([sorted(row.tolist()) for row in rows])
-
-
-def _given_ids(app_ids: ArrayLike | None, n: int) -> IdArray:
-    """Ids that a user gave as an array."""
-    if app_ids is None:
-        return np.arange(n)
-    ids = np.asarray(app_ids)
-    if ids.shape == (n,) and ids.dtype.kind in "iu" and not (ids < 0).any():
-        return ids.astype(np.int64)
-    if ids.shape == (n,) and ids.dtype.kind in "UO":
-        with suppress(ValidationError):
-            return id_array(_IDS.validate_python(list(app_ids)))  # type: ignore[arg-type]  # its shape was looked at
-    raise ProblemError(
-        f"app_ids: got {shown(app_ids)}; it has to be ({n},) whole numbers, 0 or more, or names of printable characters"
-    )
 
 
 def on_columns(table: NDArray[Any], chokepoints: IntArray, wanted: IntArray) -> NDArray[Any]:

@@ -10,9 +10,10 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from mainstream.apps import BoolArray, IdArray, IntArray, id_array
+from mainstream.apps import BoolArray, IntArray
 from mainstream.costs import StemPart
 from mainstream.errors import ProblemError
+from mainstream.ids import IdArray, id_array
 from mainstream.problem import FloatArray
 
 FORMAT: Final = "mainstream-result-1"

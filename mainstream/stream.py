@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mainstream.apps import Apps, id_list
+from mainstream.apps import Apps
 from mainstream.description import shown
 from mainstream.errors import ProblemError
+from mainstream.ids import id_list
 from mainstream.problem import App, Model, Objective, Video
 
 

@@ -32,6 +32,7 @@ LAYERS = [
     {"event_models", "event_kernels", "result_text"},
     {"stream"},
     {"apps"},
+    {"ids"},
     {"problem", "extensions"},
     {"registry", "ranges", "shares"},
     {"description"},

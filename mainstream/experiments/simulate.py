@@ -36,11 +36,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from mainstream.apps import IdArray, IntArray
+from mainstream.apps import IntArray
 from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.events import METRICS, EventMetrics, checked_lengths, checked_parameters, event_metrics
 from mainstream.extensions import EVENT_MODELS
+from mainstream.ids import IdArray
 from mainstream.problem import FloatArray
 from mainstream.ranges import POSITIVE, WHOLE, Range
 from mainstream.schedule import Result

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final, NamedTuple
 import yaml
 from pydantic import BeforeValidator, Field
 
-from mainstream.apps import check_unique, id_array
 from mainstream.description import Description, nearest, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
@@ -19,6 +18,7 @@ from mainstream.formats.curve import Curve, load_curve
 from mainstream.formats.package import PACKAGE, Package, check_fit, read_package
 from mainstream.formats.package_app import app_of_package
 from mainstream.formats.profile import load_profile
+from mainstream.ids import check_unique, id_array
 from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
 from mainstream.ranges import NonNegative, Positive
 from mainstream.registry import Registry
