@@ -12,7 +12,7 @@ from time import sleep
 from typing import Final, NoReturn
 
 from mainstream.cli.exit_codes import INTERRUPTED
-from mainstream.errors import MainstreamError
+from mainstream.errors import InterruptedSearch, MainstreamError
 
 _PATIENCE_S: Final = 4.0
 _SHORT_PATIENCE_S: Final = 1.0
@@ -71,7 +71,7 @@ def interruptible() -> Iterator[None]:
     watcher.start()
     try:
         yield
-    except MainstreamError:
+    except (MainstreamError, InterruptedSearch):
         raise
     except (Exception, KeyboardInterrupt):
         if pressed.wait(_NOTICED_S):  # a compiler that was left raises anything, and may crash when Python ends

@@ -18,6 +18,7 @@ from threading import Event
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
+from uuid import uuid4
 
 from mainstream._optional import require
 from mainstream.description import shown
@@ -158,7 +159,9 @@ class StreamerClient:
             | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
             | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
         )
-        with self._context.socket(zmq.REQ) as socket, socket.get_monitor_socket(events) as monitor:
+        # By default the address is that of the last socket, whose end may not be over.
+        address = f"inproc://{uuid4().hex}"
+        with self._context.socket(zmq.REQ) as socket, socket.get_monitor_socket(events, address) as monitor:
             socket.linger = 0
             socket.maxmsgsize = _LARGEST
             socket.ipv6 = "[" in self.address
