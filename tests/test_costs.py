@@ -7,7 +7,7 @@ import random
 import pytest
 
 from mainstream import Model
-from mainstream.costs import stem_parts, tail_costs
+from mainstream.costs import memory_of, stem_parts, tail_costs
 
 Choices = list[tuple[int, float]]
 
@@ -60,3 +60,17 @@ def test_apps_that_share_nothing_or_are_left_out_are_no_part_of_the_stem() -> No
     model = network([1.0, 2.0, 4.0])
     assert stem_parts(model, [0, 1, 3], [9, 9, 0]) == ()
     assert [(p.start, p.stop, p.target_fps, p.cost) for p in stem_parts(model, [2, 3], [1, 5])] == [(0, 3, 5, 35)]
+
+
+def test_in_memory_the_stem_counts_once_and_each_tail_once() -> None:
+    model = Model(
+        total_layers=4,
+        layer_latencies=(1, 1, 1, 1),
+        layer_memory_mb=(1, 10, 100, 1000),
+        frozen_layer_names={0: "a", 2: "b", 3: "c"},
+    )
+    frozen, fps = [2, 3, 0, 2], [1, 2, 3, 4]
+    # The stem is 3 layers deep; behind it are 1100, 1000 and 1100, and the app that shares nothing has all four.
+    assert memory_of(model, frozen, stem_parts(model, frozen, fps)) == 111 + 1100 + 1000 + 1111 + 1100
+    assert memory_of(model, frozen, (), sharing=False) == 4 * 1111
+    assert memory_of(network([1.0] * 4), frozen, ()) is None
