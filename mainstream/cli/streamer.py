@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mainstream.cli import event_options
+from mainstream.cli import event_options, runtime_options
 from mainstream.cli.engine import EngineName, engine_name, that_runs
 from mainstream.cli.exit_codes import FAILED
 from mainstream.cli.log import Log, LogForm
@@ -47,15 +47,13 @@ def command(
             metavar="FILE|URI", help="In place of a camera: a clip, rtsp://, /dev/videoN, test://.", show_default=False
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Play a clip once, and end with it; else it loops.")] = False,
+    once: runtime_options.Once = False,
     bind: Annotated[
         str, typer.Option(metavar="tcp://HOST:PORT", help="Where to listen for plans.")
     ] = "tcp://127.0.0.1:5555",
     window: Annotated[float, typer.Option(metavar="SECONDS", help="How long to measure before the answer.")] = 30,
     engine: EngineName = None,
-    trust_models: Annotated[
-        bool, typer.Option("--trust-models", help="Run models that may do more than compute: touch files, loop.")
-    ] = False,
+    trust_models: runtime_options.TrustModels = False,
     load_timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long a new plan may take to be loaded and tried.")
     ] = 60,
@@ -68,14 +66,8 @@ def command(
             show_default=False,
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Frames in work at a time; else one a core.", show_default=False),
-    ] = None,
-    results: Annotated[
-        str | None,
-        typer.Option(metavar="FILE|-", help="Add a JSON line to it for each app and frame.", show_default=False),
-    ] = None,
+    threads: runtime_options.Threads = None,
+    results: runtime_options.Results = None,
     events: event_options.Events = None,
     event_gap_ms: event_options.EventGap = event_options.GAP_MS,
     clips: event_options.Clips = None,
@@ -83,10 +75,7 @@ def command(
     webhook: event_options.Webhooks = None,
     keep_days: event_options.KeepDays = event_options.KEEP_DAYS,
     keep_gb: event_options.KeepGb = event_options.KEEP_GB,
-    metrics: Annotated[
-        str | None,
-        typer.Option(metavar="[HOST:]PORT", help="Answer Prometheus there; HOST is 127.0.0.1.", show_default=False),
-    ] = None,
+    metrics: runtime_options.Metrics = None,
     state: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep the last good plan there, and begin with it.", show_default=False),
