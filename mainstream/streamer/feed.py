@@ -73,6 +73,11 @@ class Feed:
         with self._changed:
             return self._ended and not self._waiting
 
+    @property
+    def holds(self) -> bool:
+        """Whether frames are kept since a plan is being loaded."""
+        return self._most > 1 and self._from_s == math.inf
+
     def hold(self, frames: int) -> None:
         """Keep the last `frames` frames that were not taken: as long as a plan is being loaded, taking them falters."""
         with self._changed:

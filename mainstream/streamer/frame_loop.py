@@ -117,10 +117,8 @@ class FrameLoop:
 
     def _due(self, running: Running, arrival: Arrival) -> list[Due]:
         due = running.due(arrival.frame.number, monotonic() - arrival.at_s if self._by_clock else None)
-        apps = {one.branch.subnet.app_id: one.dropped for one in due if not one.branch.subnet.shared}
+        apps = [one.branch.subnet.app_id for one in due if not one.branch.subnet.shared]
         running.window.frame(arrival.at_s if self._by_clock else arrival.frame.time_s, apps)
-        for app_id, frames in apps.items():
-            self._meters.dropped(app_id, frames)
         return due
 
     def _work(
@@ -128,7 +126,9 @@ class FrameLoop:
     ) -> None:
         """Run what is due on a frame; `begun` gets the parts as they begin."""
         try:
-            tell = partial(running.run(due, arrival.frame, begun), arrival, self._watch.began_s or 0.0)
+            # Frames that are kept while a plan is loaded may be old, and what they take then says little.
+            fresh = self._by_clock and not self._feed.holds
+            tell = partial(running.run(due, arrival, begun, fresh=fresh), self._watch.began_s or 0.0)
         except Exception as error:  # whatever a source makes its frames of; what a model does is caught there
             tell = partial(self._damaged, arrival.frame.number, error)
         if job.finish():

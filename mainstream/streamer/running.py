@@ -9,7 +9,6 @@ from typing import Final
 
 from mainstream.streamer.engine import OUT_OF_MEMORY, Branch, Due, Engine, Tensor, run
 from mainstream.streamer.feed import Arrival
-from mainstream.streamer.frames import Frame
 from mainstream.streamer.meters import Meters
 from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.results import Analysis, Votes
@@ -96,24 +95,41 @@ class Running:
         due = self.engine.due(number)
         return due if age_s is None else self._turns.choose(due, age_s)
 
-    def run(self, due: list[Due], frame: Frame, begun: list[int]) -> Callable[[Arrival, float], None]:
-        """Run what is due on a frame; returns what delivers the results, given the arrival and the stream's start.
+    def run(self, due: list[Due], arrival: Arrival, begun: list[int], *, fresh: bool) -> Callable[[float], None]:
+        """Run what is due on a frame; returns what delivers the results, given when the stream began.
 
-        `begun` gets the `net_id` of each part when it begins.
+        `begun` gets the `net_id` of each part when it begins. `fresh`: the frame may not become
+        too old, and how long its parts take is noted.
 
         Several threads may be here at once; deliveries have to come one after the other, in the order of the frames.
         """
         failures: dict[int, str] = {}
-        outputs, seconds = run(self._timed(due, begun), frame.pixels, failures)
-        return lambda arrival, began: self._deliver(arrival, began, outputs, seconds, failures)
+        outputs, seconds = run(self._timed(due, arrival, begun, fresh=fresh), arrival.frame.pixels, failures)
+        dropped = {one.branch.subnet.net_id: one.dropped for one in due}
+        return lambda began: self._deliver(arrival, began, outputs, seconds, failures, dropped)
 
-    def _timed(self, due: list[Due], begun: list[int]) -> Iterator[Branch]:
-        """The parts, one after the other; what passes until the next is asked for, the one before took."""
-        for one in due:
-            began_s = monotonic()
-            begun.append(one.branch.subnet.net_id)
+    def _timed(self, due: list[Due], arrival: Arrival, begun: list[int], *, fresh: bool) -> Iterator[Branch]:
+        """The parts, one after the other; what passes until the next is asked for, the one before took.
+
+        Each frame is for one app at least; the others are put off when it has become too old for them.
+        """
+        served = False
+        for place, one in enumerate(due):
+            subnet, began_s = one.branch.subnet, monotonic()
+            if fresh and served and self._turns.late(one, began_s - arrival.at_s):
+                self._put_off(due[place:])
+                return
+            begun.append(subnet.net_id)
             yield one.branch
-            self._turns.took(one.branch.subnet.net_id, monotonic() - began_s)
+            if fresh:
+                self._turns.took(subnet.net_id, monotonic() - began_s)
+            served = served or not subnet.shared
+
+    def _put_off(self, late: list[Due]) -> None:
+        self._turns.put_off(late)
+        for one in late:
+            if not one.branch.subnet.shared:
+                self.window.missed(one.branch.subnet.app_id)
 
     def hangs(self, number: int, net_id: int, longest_s: float) -> None:
         """Stop the apps that need a part which did not end on frame `number`."""
@@ -134,10 +150,15 @@ class Running:
         outputs: dict[int, Tensor],
         seconds: dict[int, float],
         failures: dict[int, str],
+        dropped: dict[int, int],
     ) -> None:
         """Count what was run on a frame; decide and write what the apps say of it."""
         for net_id, spent in seconds.items():
             self._meters.computed(self.engine.branches[net_id].subnet, spent)
+        for net_id in outputs.keys() | failures.keys():
+            subnet = self.engine.branches[net_id].subnet
+            if not subnet.shared:
+                self._meters.dropped(subnet.app_id, dropped[net_id])
         self.window.computed(arrival, seconds)
         for net_id, reason in failures.items():
             subnet = self.engine.branches[net_id].subnet
@@ -163,7 +184,7 @@ class Running:
     def _failed(self, app_id: int, number: int, reason: str) -> None:
         if app_id in self.stopped:  # a frame that was in the making
             return
-        self.window.failed(app_id)
+        self.window.missed(app_id)
         self._votes[app_id].miss()
         self._failures[app_id] += 1
         # TensorFlow looks for memory for 10 s, in which it holds up the others.

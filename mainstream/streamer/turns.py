@@ -3,18 +3,20 @@
 A plan is too much when its parts take longer than there is: sum over parts of (seconds a frame x frames a second) is
 more than the threads that run them. Then a frame is given to as many apps as can be done with it before it is old. The
 others get the next frame on which the parts in front of them run; a frame of theirs that comes meanwhile was missed.
+So does an app that was chosen, when those before it took longer than foretold.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from queue import SimpleQueue
 from statistics import median
 from typing import Final
 
 from mainstream.streamer.engine import Due, Engine
 from mainstream.streamer.plan import NOBODY
 
-_OLD_FRAMES: Final = 1.5
+_OLD_FRAMES: Final = 1.8
 """A frame is old when it came so many frames of the stream ago; less than two, since no time is foretold exactly."""
 _RUNS: Final = 9
 """Of a part, whose median says how long it takes: one of them may have been held up."""
@@ -32,10 +34,13 @@ class Turns:
 
     def __init__(self, engine: Engine, threads: int) -> None:
         self._engine, self._threads = engine, threads
+        self._old_s = _OLD_FRAMES / engine.stream_fps
         self._took = {net_id: deque([seconds], _RUNS) for net_id, seconds in engine.took.items()}
         self._seconds = dict(engine.took)
         self._owed: dict[int, int] = {}
         """`net_id` of the parts that were put off -> the frames that they have missed when this one is overtaken."""
+        self._late: SimpleQueue[Due] = SimpleQueue()
+        """What was put off by a thread that runs a frame, until the next one is chosen for."""
 
     def took(self, net_id: int, seconds: float) -> None:
         """A part has run."""
@@ -48,36 +53,51 @@ class Turns:
         return sum(self._seconds[net_id] * fps for net_id, fps in self._engine.fps.items()) > self._threads
 
     def choose(self, due: list[Due], age_s: float) -> list[Due]:
-        """The parts that run on a frame which came `age_s` ago, of those that are due, parents first."""
+        """The parts that run on a frame which came `age_s` ago, of those that are due.
+
+        Parents come before what they feed; of the apps, those that missed most.
+        """
         due = self._with_owed(due)
         if not self.overloaded:
             return due
-        budget_s = _OLD_FRAMES / self._engine.stream_fps
-        left_s = budget_s - age_s
-        chosen: set[int] = set()
+        left_s = self._old_s - age_s
+        chosen: dict[int, None] = {}
         for app in sorted((one for one in due if not one.branch.subnet.shared), key=lambda one: -one.dropped):
-            needed = self._chain(app.branch.subnet.net_id) - chosen
+            needed = [net_id for net_id in self._chain(app.branch.subnet.net_id) if net_id not in chosen]
             cost_s = sum(self._seconds[net_id] for net_id in needed)
             # What takes too long for any frame runs by itself.
-            if cost_s <= left_s or (not chosen and cost_s > budget_s):
-                chosen |= needed
+            if cost_s <= left_s or (not chosen and cost_s > self._old_s):
+                chosen |= dict.fromkeys(needed)
                 left_s -= cost_s
         self._owed |= {
             one.branch.subnet.net_id: one.dropped + 1 for one in due if one.branch.subnet.net_id not in chosen
         }
         dropped = {one.branch.subnet.net_id: one.dropped for one in due}
-        return [Due(self._engine.branches[net_id], dropped.get(net_id, 0)) for net_id in sorted(chosen)]
+        return [Due(self._engine.branches[net_id], dropped.get(net_id, 0)) for net_id in chosen]
 
-    def _chain(self, net_id: int) -> set[int]:
-        """A part and all in front of it."""
-        chain = set()
+    def late(self, one: Due, age_s: float) -> bool:
+        """Whether a part that was chosen should be put off after all, since its frame came `age_s` ago."""
+        return self.overloaded and age_s + self._seconds[one.branch.subnet.net_id] > self._old_s
+
+    def put_off(self, late: list[Due]) -> None:
+        """Parts that were chosen do not run on their frame; any thread may say so."""
+        for one in late:
+            self._late.put(one)
+
+    def _chain(self, net_id: int) -> list[int]:
+        """A part and before it all that feed it."""
+        chain: list[int] = []
         while net_id != NOBODY:
-            chain.add(net_id)
+            chain.insert(0, net_id)
             net_id = self._engine.branches[net_id].subnet.parent_id
         return chain
 
     def _with_owed(self, due: list[Due]) -> list[Due]:
         """What is due, and what was put off and can be made up for."""
+        while not self._late.empty():
+            late = self._late.get()
+            net_id = late.branch.subnet.net_id
+            self._owed[net_id] = self._owed.get(net_id, 0) + late.dropped + 1
         if not self._owed:
             return due
         dropped = {one.branch.subnet.net_id: one.dropped for one in due}

@@ -49,13 +49,15 @@ class Window:
             self._passed.set()
             return
         self._last_s = at_s
-        for app_id in app_ids:
-            self._counts[app_id] += 1
-            self._given_s = at_s
+        with self._done:
+            for app_id in app_ids:
+                self._counts[app_id] += 1
+                self._given_s = at_s
 
-    def failed(self, app_id: int) -> None:
-        """An app failed on a frame that it was given: that one does not count."""
-        self._counts[app_id] = max(0, self._counts[app_id] - 1)  # it may have been given before the window
+    def missed(self, app_id: int) -> None:
+        """An app failed on a frame that it was given, or the frame became too old for it: that one does not count."""
+        with self._done:
+            self._counts[app_id] = max(0, self._counts[app_id] - 1)  # it may have been given before the window
 
     def computed(self, arrival: Arrival, seconds: Mapping[int, float]) -> None:
         """What the parts took of a core for a frame, `net_id` -> seconds; to be told in the order of the frames."""
