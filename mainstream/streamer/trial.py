@@ -7,6 +7,7 @@ errors go nowhere. It ends with the process that started it.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -182,6 +183,7 @@ def main(arguments: Sequence[str]) -> None:
             error = f"it cannot be loaded: {type(other).__name__}: {other}"
         out.write(json.dumps(error) + "\n")
         out.flush()
+        gc.collect()  # TensorFlow's objects of the plan before refer to one another
 
 
 def _noise(height: int, width: int, channels: int) -> NDArray[np.uint8]:
