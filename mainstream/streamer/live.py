@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _START_S: Final = 3 * TIMEOUT_S
 """FFmpeg cannot be held back while it looks a name up; nobody waits longer than this."""
-_PAUSES_S: Final = (0.25, 1.0)
-"""Before a camera is opened again: the first pause, and the longest; each is twice the one before. A second at most, so
-that one that is back is seen within two."""
+_PAUSES_S: Final = (0.25, 0.5)
+"""Before a camera is opened again: the first pause, and the longest; each is twice the one before. Opening takes FFmpeg
+up to a second, of a slow stream, and one that is back should be seen within two."""
 _WAITING_S: Final = 0.5
 """Seconds in which FFmpeg hands out the frames that it had read to look at; they are not new any more."""
 _MEASURED_S: Final = 2.0
