@@ -34,7 +34,7 @@ class InfeasibleError(MainstreamError):
 
 
 class OutOfTimeError(MainstreamError):
-    """The time limit came before any schedule that fits the budget, and before a proof that there is none."""
+    """The limits came before any schedule that fits the budget, and before a proof that there is none."""
 
 
 class MissingExtraError(MainstreamError, ImportError):

@@ -23,7 +23,8 @@ M. Branders, "The evaluation and application of some modified moments", BIT 13, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -43,8 +44,8 @@ _X: Final = (1 + np.cos(_ANGLES)) / 2
 _TRANSFORM: Final = np.cos(np.arange(NODES)[:, None] * _ANGLES) * np.where(np.arange(NODES) == 0, 1, 2)[:, None] / NODES
 """From moments to weights, (K, K)."""
 
-_BLOCK: Final = 2_000
-"""Apps between two looks whether Ctrl-C was pressed: some hundredths of a second."""
+_BLOCK: Final = 320_000
+"""Options between two looks at the clock and for Ctrl-C: some hundredths of a second."""
 
 Values = tuple[NDArray[np.float64], NDArray[np.int8]]
 
@@ -68,12 +69,12 @@ class Windows(NamedTuple):
     chains: tuple[FloatArray, FloatArray, IntArray]
     blame: FloatArray
 
-    def values(self, metric: int, p: FloatArray, q: FloatArray) -> Values:
-        """Values and votes (N, F, R) of curves (N, F)."""
+    def values(self, metric: int, p: FloatArray, q: FloatArray, meanwhile: Callable[[], None] | None = None) -> Values:
+        """Values and votes (N, F, R) of curves (N, F); calls `meanwhile` before each block of apps."""
         filled = _empty(p, self.frames[0].shape[1])
         memory = PassMemory.of(self.frames[0].shape[1])
         freedom, correlation, x_vote = self.chains
-        for some in _blocks(len(p)):
+        for some in blocks(filled[0], meanwhile):
             fill_values(
                 metric,
                 (plain(p[some]), plain(q[some])),
@@ -101,12 +102,12 @@ class MixedWindows(NamedTuple):
     lengths: IntArray
     spread: FloatArray
 
-    def values(self, metric: int, p: FloatArray, q: FloatArray) -> Values:
-        """Values and votes (N, F, R) of curves (N, F)."""
+    def values(self, metric: int, p: FloatArray, q: FloatArray, meanwhile: Callable[[], None] | None = None) -> Values:
+        """Values and votes (N, F, R) of curves (N, F); calls `meanwhile` before each block of apps."""
         filled = _empty(p, self.frames[0].shape[1])
         memory = PassMemory.of(self.frames[0].shape[2])
         freedom, correlation, x_vote = self.chains
-        for some in _blocks(len(p)):
+        for some in blocks(filled[0], meanwhile):
             fill_mixed_values(
                 metric,
                 (plain(p[some]), plain(q[some])),
@@ -126,9 +127,13 @@ class MixedWindows(NamedTuple):
         return turned.values(RECALL, q, q)[0]
 
 
-def _blocks(apps: int) -> Iterator[slice]:
-    """All apps, in blocks, so that Ctrl-C waits for one at most."""
-    return (slice(first, first + _BLOCK) for first in range(0, apps, _BLOCK))
+def blocks(options: FloatArray, meanwhile: Callable[[], None] | None) -> Iterator[slice]:
+    """All apps of a table (N, F, R), in blocks, so that Ctrl-C waits for one at most; calls `meanwhile` before each."""
+    apps = max(1, _BLOCK // max(1, math.prod(options.shape[1:])))
+    for first in range(0, len(options), apps):
+        if meanwhile is not None:
+            meanwhile()
+        yield slice(first, first + apps)
 
 
 def windows_of(

@@ -31,7 +31,7 @@ there are, what P(hit | miss) is and where alarms come from is the event model's
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, get_args
 
@@ -204,7 +204,13 @@ def metric_intervals(
 
 
 def option_values(
-    apps: Apps, rates: FloatArray, stream_fps: float, *, metric: str, event_model: str | EventModel
+    apps: Apps,
+    rates: FloatArray,
+    stream_fps: float,
+    *,
+    metric: str,
+    event_model: str | EventModel,
+    meanwhile: Callable[[], None] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """The value of each option: one metric for every app, chokepoint and frame rate.
 
@@ -220,6 +226,8 @@ def option_values(
         One of :data:`METRICS`.
     event_model : str or EventModel
         One of :data:`mainstream.extensions.EVENT_MODELS`.
+    meanwhile : callable, optional
+        Called every few hundredths of a second; may raise, to put an end to it.
 
     Returns
     -------
@@ -248,7 +256,7 @@ def option_values(
         raise ProblemError(f"app {apps.id_list(many)}: x_vote: got {apps.x_vote[many][0]}; allowed is 1..{MOST_VOTES}")
     events = EventColumns(*(getattr(apps, name) for name in EventColumns._fields))
     windows = windows_of(model, events, apps.x_vote, rates, stream_fps)
-    return windows.values(METRICS.index(metric), apps.accuracies, apps.false_positive_rates)
+    return windows.values(METRICS.index(metric), apps.accuracies, apps.false_positive_rates, meanwhile)
 
 
 def checked_parameters(**given: ArrayLike) -> FloatArray:

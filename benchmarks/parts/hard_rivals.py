@@ -76,14 +76,13 @@ def _highs(seed: int, limit: float) -> dict[str, Any]:
 
 def by_highs(seed: int, limit: float) -> dict[str, Any]:
     """HiGHS alone, its model built before; in its own process, as it clashes with ortools."""
-    from mainstream.solver.option_table import OptionTable, weighted
+    from mainstream import prepare
+    from mainstream.solver.option_table import weighted
     from mainstream.solver.search import FEASIBLE_TOLERANCE, schedule_cost
 
     instance = hard_problem(seed)
     assert instance is not None
-    table = OptionTable.build(
-        instance.apps, instance.model, instance.video, metric="recall", mode="mainstream", event_model="windowed"
-    )
+    table = prepare(instance.apps, instance.model, instance.video, objective="recall").table
     packed = weighted(table.packed, table.share)
     allowed = instance.budget * (1 + FEASIBLE_TOLERANCE)
     solver = highs_solver(packed, allowed, limit)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from benchmarks.timing import take_turns
 from mainstream.events import option_values
 from mainstream.extensions import EVENT_MODELS
 from mainstream.solver.option_table import OptionTable
+from mainstream.solver.search import Limits
 
 _APPS: Final = 1_000
 
@@ -71,4 +72,5 @@ def _measured(own: Instance) -> Instance:
 
 def _table(own: Instance, event_model: str) -> None:
     model = EVENT_MODELS[event_model]
-    OptionTable.build(own.apps, own.model, own.video, metric="f1", mode="mainstream", event_model=model)
+    how: dict[str, Any] = {"metric": "f1", "mode": "mainstream", "event_model": model}
+    OptionTable.build(own.apps, own.model, own.video, limits=Limits(0.0), **how)

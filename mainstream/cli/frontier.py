@@ -53,7 +53,7 @@ def command(
     ] = None,
     memory_limit: Annotated[
         float | None,
-        typer.Option(help="Bytes that each search may take; else half of what is free.", show_default=False),
+        typer.Option(help="Bytes that options and a search may take; else half of what is free.", show_default=False),
     ] = None,
     csv: Annotated[
         str | None,

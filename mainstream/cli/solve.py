@@ -65,7 +65,8 @@ def command(
         str | None, _option("Stop after so many seconds, with the best so far.", default="none")
     ] = None,
     memory_limit: Annotated[
-        str | None, _option("Stop when the search takes so many bytes; else half of what is free.", default=False)
+        str | None,
+        _option("Bytes that options and search may take; else half of what is free.", default=False),
     ] = None,
     json: Annotated[
         str | None, _option("Save the result as JSON; - is stdout, with nothing else on it.", metavar="FILE")

@@ -73,7 +73,8 @@ def solve(
         Seconds after which the best schedule so far is returned with its bound; what compiling takes on the first solve
         is not counted.
     memory_limit : float, optional
-        Bytes that the search may take, with the same end; default half of what is free.
+        Bytes that options and search may take, with the same end. By default the options may take all that is free,
+        and the search half of what is then left.
     warm_start : Result or list of Choice, optional
         A schedule of a similar problem; its stem is tried first. It seldom saves time, as the proof takes most of it;
         what saves time is :meth:`Prepared.with_app` and the like. It helps where a time limit ends the search.

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
@@ -15,8 +16,13 @@ from mainstream.errors import ProblemError
 from mainstream.problem import FloatArray
 from mainstream.schedule import Choice, Result, Schedule
 from mainstream.solver import kernels
-from mainstream.solver.option_table import CellArray, OptionTable
-from mainstream.solver.search import FEASIBLE_TOLERANCE
+from mainstream.solver.option_table import PACKED_BYTES, CellArray, OptionTable
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits
+
+_WEIGHTED_BYTES: Final = 8
+"""Of an option: its value times the share of its app."""
+_APP_BYTES: Final = 160
+"""Of an app, in the arrays that a greedy and the root of the tree work in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +43,19 @@ class JointTable:
     def __len__(self) -> int:
         """The number of apps."""
         return sum(len(part.apps) for part in self.parts)
+
+    def check_memory(self, limits: Limits) -> Limits:
+        """What is left of the limits beside the options, all of which stay.
+
+        Raises
+        ------
+        OutOfTimeError
+            Not enough for the shortest search.
+        """
+        options, joined = len(self.packed.value), len(self.parts) > 1
+        left = limits.less(sum(part.nbytes for part in self.parts) + joined * PACKED_BYTES * options)
+        left.check_memory(_WEIGHTED_BYTES * options + _APP_BYTES * len(self))
+        return left.less(_WEIGHTED_BYTES * options)
 
     @cached_property
     def packed(self) -> kernels.Packed:

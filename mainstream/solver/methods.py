@@ -110,8 +110,9 @@ class GreedyReleased:
     ) -> Outcome:
         """See :meth:`mainstream.extensions.Method.maximise`; makes no use of `staircases`."""
         from mainstream.solver.greedy import greedy_released
-        from mainstream.solver.option_table import weighted
+        from mainstream.solver.option_table import PACKED_BYTES, weighted
 
+        limits.check_memory(PACKED_BYTES * sum(part.values.size for part in table.parts))
         return greedy_released(table.every, weighted(table.packed, table.share), table.share, budget, limits)
 
 

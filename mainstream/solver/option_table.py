@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,24 @@ from numpy.typing import NDArray
 from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray, on_columns
 from mainstream.costs import memory_of, stem_parts, tail_costs
 from mainstream.errors import InfeasibleError
+from mainstream.event_windows import blocks
 from mainstream.events import metric_intervals, metrics_of, option_values
 from mainstream.extensions import EventModel
 from mainstream.problem import FloatArray, Model, Video
 from mainstream.schedule import INTERVALS, Choice, Schedule
 from mainstream.solver import kernels, packing
 
+if TYPE_CHECKING:
+    from mainstream.solver.search import Limits
+
 CellArray = NDArray[np.int32]
+
+_DENSE_BYTES: Final = 8 + 1 + 1 + 1
+"""Of an option before the superfluous ones are dropped: value, votes, whether it stays, and a mask on the way."""
+PACKED_BYTES: Final = 8 + 4
+"""Of a packed option: value and cell."""
+_FEW: Final = 1_200_000
+"""Options that are made whatever the clock says, as without them there is no answer: some tenths of a second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +82,7 @@ class OptionTable:
         metric: str,
         mode: str,
         event_model: EventModel,
+        limits: Limits,
         memory: bool = False,
     ) -> OptionTable:
         """All options that mode, pins and constraints allow.
@@ -85,6 +97,7 @@ class OptionTable:
         mode : str
             As for :func:`mainstream.solve`.
         event_model : EventModel
+        limits : Limits
         memory : bool
             Whether memory counts: then a deeper option, which takes less of it, is seldom superfluous.
 
@@ -92,9 +105,15 @@ class OptionTable:
         ------
         InfeasibleError
             An app that is not optional has none, whatever the budget.
+        OutOfTimeError
+            There is not enough time or memory for them.
         """
         rates = video.rates(mode)
-        values, votes = option_values(apps, rates, video.stream_fps, metric=metric, event_model=event_model)
+        dense = _DENSE_BYTES * apps.accuracies.size * len(rates)
+        limits.check_memory(dense)
+        check_time = limits.check_time if apps.accuracies.size * len(rates) > _FEW else None
+        how: dict[str, Any] = {"metric": metric, "event_model": event_model, "meanwhile": check_time}
+        values, votes = option_values(apps, rates, video.stream_fps, **how)
         _close_columns(values, apps, mode)
         _close_rates(values, apps, rates)
         values[values < apps.min_value[:, None, None]] = np.nan
@@ -106,7 +125,13 @@ class OptionTable:
         depths, tail, seg = _stem(apps, model, mode)
         keep = np.empty(values.shape, np.bool_)
         own_mb, stem_mb = _memory(apps, model, mode, counts=memory)
-        packing.undominated(values, depths, tail, own_mb, np.concatenate([[0.0], rates]), keep)
+        standing = np.concatenate([[0.0], rates])
+        kept = 0
+        for some in blocks(values, check_time):
+            kept += packing.undominated(values[some], depths, tail, own_mb, standing, keep[some])
+        limits.less(dense).check_memory(PACKED_BYTES * (kept + len(apps)))
+        if check_time is not None:
+            check_time()
         return cls(
             apps=apps,
             model=model,
@@ -172,6 +197,11 @@ class OptionTable:
             ),
         )
         return fewer._over(apps)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all options."""
+        return self.values.nbytes + self.votes.nbytes + PACKED_BYTES * len(self.packed.value)
 
     def _over(self, apps: Apps) -> OptionTable:
         """The same options, numbered as the stem of `apps` asks for it."""

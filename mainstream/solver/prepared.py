@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Improver, M
 from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objective, Video
 from mainstream.ranges import NON_NEGATIVE, POSITIVE, WHOLE
 from mainstream.schedule import Choice, Frontier, Result, Schedule
+from mainstream.solver.tables import Once, build, join
 from mainstream.stream import Stream, check_memory, check_together, objective_of, only_stream, streams_of
 
 if TYPE_CHECKING:
@@ -30,21 +31,6 @@ if TYPE_CHECKING:
 
 GAP: Final = 1e-6
 """Where a search stops by default: bound - objective, in units of the objective."""
-
-_Made = TypeVar("_Made")
-
-
-class _Once(Generic[_Made]):
-    """Something that is made when it is first asked for."""
-
-    def __init__(self, make: Callable[[], _Made]) -> None:
-        self._make: Callable[[], _Made] | None = make
-        self._made: _Made
-
-    def __call__(self) -> _Made:
-        if self._make is not None:
-            self._made, self._make = self._make(), None
-        return self._made
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,8 +59,8 @@ class Prepared:
     event_model: EventModel
     budget: float | None
     memory_mb: float | None
-    _tables: tuple[_Once[OptionTable], ...]
-    _joint: _Once[JointTable]
+    _tables: tuple[Once[OptionTable], ...]
+    _joint: Once[JointTable]
 
     def __repr__(self) -> str:
         budget = "" if self.budget is None else f", budget {self.budget:g}"
@@ -113,8 +99,9 @@ class Prepared:
         """
         from mainstream.solver.compilation import announced
 
+        limits = _limits(GAP, None, None, None, perf_counter())
         with announced():
-            return self._joint()
+            return self._joint(limits)
 
     def solve(
         self,
@@ -259,7 +246,11 @@ class Prepared:
         check_together(streams, self.mode)
         before = self._tables[k]
         rest = (model, video, self.objective, self.mode, self.event_model, self.memory_mb is not None)
-        return self._with_stream(streams, k, lambda: before().joined(_build(one, *rest), changed.apps))
+
+        def make(limits: Limits) -> OptionTable:
+            return before(limits).joined(build(one, *rest, limits), changed.apps)
+
+        return self._with_stream(streams, k, make)
 
     def without(self, app_id: int | str) -> Prepared:
         """The problem with one app less; what the others may choose is not computed again.
@@ -281,12 +272,12 @@ class Prepared:
         changed = self.streams[k].without(row)
         before = self._tables[k]
         streams = (*self.streams[:k], changed, *self.streams[k + 1 :])
-        return self._with_stream(streams, k, lambda: before().without(row, changed.apps))
+        return self._with_stream(streams, k, lambda limits: before(limits).without(row, changed.apps))
 
-    def _with_stream(self, streams: tuple[Stream, ...], k: int, make: Callable[[], OptionTable]) -> Prepared:
+    def _with_stream(self, streams: tuple[Stream, ...], k: int, make: Callable[[Limits], OptionTable]) -> Prepared:
         """The problem with another stream in place k."""
-        tables = (*self._tables[:k], _Once(make), *self._tables[k + 1 :])
-        return replace(self, streams=streams, _tables=tables, _joint=_Once(partial(_join, tables, self.memory_mb)))
+        tables = (*self._tables[:k], Once(make), *self._tables[k + 1 :])
+        return replace(self, streams=streams, _tables=tables, _joint=Once(partial(join, tables, self.memory_mb)))
 
     def _stream_number(self, given: int | None) -> int:
         if given is None:
@@ -316,7 +307,8 @@ class Prepared:
         from mainstream.solver.compilation import announced
 
         with announced():
-            table = self._joint()
+            table = self._joint(limits)
+            limits = table.check_memory(limits)
             if first is not None and isinstance(method, Improver):
                 outcome = method.improve(table, budget, limits, aggregate, first)
             else:
@@ -393,7 +385,7 @@ def prepare(
     events = EVENT_MODELS.find(usual if event_model is None else event_model)
     metric = objective_of([stream.apps for stream in streams], objective)
     tables = tuple(
-        _Once(partial(_build, stream.apps, stream.model, stream.video, metric, mode, events, memory_mb is not None))
+        Once(partial(build, stream.apps, stream.model, stream.video, metric, mode, events, memory_mb is not None))
         for stream in streams
     )
     return Prepared(
@@ -404,7 +396,7 @@ def prepare(
         budget=None if budget is None else float(budget),
         _tables=tables,
         memory_mb=None if memory_mb is None else float(memory_mb),
-        _joint=_Once(partial(_join, tables, memory_mb)),
+        _joint=Once(partial(join, tables, memory_mb)),
     )
 
 
@@ -420,20 +412,6 @@ def _with_dearer_bounds(results: list[Result | None], gap: float) -> tuple[Resul
         proven = result.aggregate == "mean" and bound - result.objective <= gap
         sharper.append(replace(result, bound=bound, status="optimal" if proven else result.status))
     return tuple(reversed(sharper))
-
-
-def _build(
-    apps: Apps, model: Model, video: Video, objective: Objective, mode: Mode, event_model: EventModel, memory: bool
-) -> OptionTable:
-    from mainstream.solver.option_table import OptionTable
-
-    return OptionTable.build(apps, model, video, metric=objective, mode=mode, event_model=event_model, memory=memory)
-
-
-def _join(tables: tuple[_Once[OptionTable], ...], memory_mb: float | None) -> JointTable:
-    from mainstream.solver.joint_table import JointTable
-
-    return JointTable(tuple(table() for table in tables), math.inf if memory_mb is None else memory_mb)
 
 
 def _check_fits(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from mainstream.apps import IntArray
+from mainstream.errors import OutOfTimeError
 from mainstream.solver.compilation import compiled_s
 from mainstream.solver.kernels import Packed
 from mainstream.solver.option_table import CellArray
@@ -61,7 +62,8 @@ class Limits:
     progress : callable, optional
         Called with a :class:`Progress` about every 50 ms.
     memory_limit : float, optional
-        Bytes that the search tree may take; half of what is free by default.
+        Bytes that the options and the search tree may take. By default those are all that is free for the options, and
+        half of what is then free for the tree.
     """
 
     gap: float
@@ -86,6 +88,29 @@ class Limits:
     def memory(self) -> float:
         """Bytes that the search tree may take."""
         return 0.5 * free_memory() if self.memory_limit is None else self.memory_limit
+
+    def check_time(self) -> None:
+        """Raise :class:`OutOfTimeError` when the time is over before all options are there."""
+        if self.left_s <= 0:
+            raise OutOfTimeError(
+                f"time_limit {self.time_limit:g} s was over before the values of all options were there; "
+                "give it more time"
+            )
+
+    def check_memory(self, needed: float) -> None:
+        """Raise :class:`OutOfTimeError` when the options need more bytes than are left."""
+        allowed = free_memory() if self.memory_limit is None else self.memory_limit
+        if needed > allowed:
+            raise OutOfTimeError(
+                f"the options of this problem need {needed:.3g} more bytes of memory, {allowed:.3g} are "
+                + ("free" if self.memory_limit is None else "left of memory_limit; give it more")
+            )
+
+    def less(self, taken: float) -> Limits:
+        """The same, where so many bytes are taken by now."""
+        if self.memory_limit is None:
+            return self
+        return replace(self, memory_limit=max(0.0, self.memory_limit - taken))
 
 
 @dataclass(frozen=True, eq=False)

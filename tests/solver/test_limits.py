@@ -7,6 +7,8 @@ import math
 import os
 import subprocess
 import sys
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 
 from benchmarks.hard_problems import hard_problem
-from mainstream import Apps, ProblemError, prepare, solve
+from mainstream import Apps, ProblemError, Stream, prepare, solve
 from mainstream.errors import OutOfTimeError
 from mainstream.experiments import workloads
 from mainstream.solver import branch_and_bound
@@ -37,7 +39,7 @@ def middling(n: int, seed: int) -> tuple[Apps, Any, Any, float]:
         (3_000, {"method": "cp-sat"}),
         (3_000, {"method": "cp-sat", "aggregate": "min"}),
         (300, {"method": "greedy-released"}),
-        (20_000, {"method": "greedy"}),
+        (7_000, {"method": "greedy"}),
         (3_000, {"method": "branch-and-bound", "aggregate": "min"}),
     ],
 )
@@ -119,6 +121,52 @@ def test_a_memory_limit_is_one_of_the_calls() -> None:
     assert tight.bound > free.bound
     with pytest.raises(ProblemError, match="memory_limit: got 0; it has to be a finite number above 0"):
         solve(*problem, memory_limit=0)
+
+
+def test_the_time_limit_ends_the_making_of_options() -> None:
+    apps, model, video, budget = middling(20_000, 4)
+    prepared = prepare(apps, model, video, budget)
+    solve(*middling(5, 1), method="greedy")
+    begin = perf_counter()
+    prepare(apps, model, video).table  # noqa: B018  made here
+    limit = 0.2 * (perf_counter() - begin)
+    begin = perf_counter()
+    with pytest.raises(OutOfTimeError, match=r"^time_limit .* s was over before the values of all options were there"):
+        prepared.solve(method="greedy", time_limit=limit)
+    assert perf_counter() - begin < 3 * limit
+    assert prepared.solve(method="greedy").cost <= budget * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("method", ["auto", "branch-and-bound", "greedy", "greedy-released", "cp-sat"])
+def test_a_memory_limit_counts_options_before_they_are_made(method: str) -> None:
+    apps, model, video, budget = middling(2_000, 4)
+    prepared = prepare(apps, model, video, budget)
+    told = (
+        r"^the options of this problem need [^\n]* more bytes of memory, [^\n]* are left of memory_limit; give it more$"
+    )
+    dense = 11 * apps.accuracies.size * len(video.rates("mainstream"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(OutOfTimeError, match=told):
+            prepared.solve(method=method, memory_limit=0.9 * dense)
+        assert tracemalloc.get_traced_memory()[1] < 0.3 * dense
+    finally:
+        tracemalloc.stop()
+    table = prepared.table
+    needed = sum(part.nbytes for part in table.parts)
+    with pytest.raises(OutOfTimeError, match=told):
+        prepared.solve(method=method, memory_limit=1.01 * needed)
+    if method.startswith("greedy"):
+        assert prepared.solve(method=method, memory_limit=3 * dense, time_limit=1).objective > 0
+
+
+def test_a_memory_limit_counts_the_options_of_all_streams() -> None:
+    apps, model, video, _ = middling(200, 4)
+    others = replace(apps, app_ids=apps.app_ids + len(apps))
+    streams = [Stream(own, model, video) for own in (apps, others)]
+    one = 11 * apps.accuracies.size * len(video.rates("mainstream"))
+    with pytest.raises(OutOfTimeError, match="left of memory_limit"):
+        solve(streams, budget=1e6, memory_limit=1.5 * one)
 
 
 def test_the_gap_of_an_optimal_result_is_the_one_asked_for_to_the_last_digit() -> None:
