@@ -231,7 +231,7 @@ class SearchTree:
         allowed = self._both(allowed)
         if self._several:
             groups, price = list(groups_of(self._keyed)), self._first_price(allowed)
-            points = minimise(groups, allowed, price, 0.0, lambda: limits.left_s > 0)
+            points = minimise(groups, allowed, price, 0.25 * limits.gap, lambda: limits.left_s > 0)
             self._elsewhere = min((point.bound for point in points), default=np.inf)
             return self.bound
         self._open_root()

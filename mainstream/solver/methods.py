@@ -109,7 +109,7 @@ class GreedyReleased:
         self, table: JointTable, budget: float, limits: Limits, aggregate: str, staircases: IntArray
     ) -> Outcome:
         """See :meth:`mainstream.extensions.Method.maximise`; makes no use of `staircases`."""
-        from mainstream.solver.greedy import greedy_released
+        from mainstream.solver.greedy_released import greedy_released
         from mainstream.solver.option_table import PACKED_BYTES, weighted
 
         limits.check_memory(PACKED_BYTES * sum(part.values.size for part in table.parts))
