@@ -24,6 +24,10 @@ FloatArray = NDArray[np.float64]
 Objective = Literal["f1", "recall", "precision"]
 Aggregate = Literal["mean", "min"]
 Mode = Literal["mainstream", "no-sharing", "max-sharing"]
+Precision = Literal["int8"]
+"""Of models; those that say none are in 32 bits."""
+FLOAT32: Final = "float32"
+INT8: Final = "int8"
 
 _LONGEST_ID: Final = 100
 
@@ -256,6 +260,8 @@ class Model(Description):
         How it was measured; the cores of the device.
     engine : str, optional
         What ran it, a name of :data:`mainstream.extensions.PART_LOADERS`; another engine takes other times.
+    precision : str, optional
+        "int8" where models in 8 bits were measured; None for 32.
     whole_network_ms : float, optional
         Time of the network in one piece, for comparison.
     """
@@ -274,6 +280,7 @@ class Model(Description):
     cores: Count | None = None
     measured_on: str | None = None
     engine: str | None = None
+    precision: Precision | None = None
     whole_network_ms: NonNegative | None = None
 
     @model_validator(mode="after")

@@ -47,6 +47,16 @@ def print_result(screen: Console, result: Result) -> None:
         screen.print(line)
 
 
+def precision_text(result: Result) -> str:
+    """Which precision was chosen, and what the others reach."""
+    others = [
+        f"{name} {'does not fit' if value is None else f'reaches {value:.6f}'}"
+        for name, value in (result.precisions or {}).items()
+        if name != result.precision
+    ]
+    return ", ".join([f"{result.precision}", *others])
+
+
 def _table(result: Result, cost: str, width: int) -> Table:
     """The first choices; numbers are never cut, names are, to keep within `width` columns."""
     of_stream = [(str(k), one) for k, schedule in enumerate(result.schedules) for one in schedule.choices][:LISTED]
@@ -120,5 +130,7 @@ def _totals(result: Result, unit: str) -> list[str]:
     lines.append(f"cost       {result.cost:.6g} of {result.budget:.6g} {unit}".rstrip() + f" ({share:.1f} %)")
     if result.memory_mb is not None and result.memory is not None:
         lines.append(f"memory     {result.memory:.6g} of {result.memory_mb:.6g} MB")
+    if result.precision is not None:
+        lines.append(f"precision  {precision_text(result)}")
     lines.append(f"solved by  {result.method}, {result.nodes:,} nodes, {result.runtime_s:.3g} s")
     return lines

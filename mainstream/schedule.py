@@ -19,6 +19,8 @@ from mainstream.problem import FloatArray
 FORMAT: Final = "mainstream-result-1"
 INTERVALS: Final = ("f1_interval", "recall_interval", "precision_interval")
 """Intervals of a choice; in JSON only where they are known."""
+_NEWER: Final = ("memory_mb", "precision", "precisions")
+"""What results have that were saved by later versions only."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,10 @@ class Result:
         Megabytes that were allowed, where there was a limit; `memory` is what the models take.
     mean, mean_bound : float or None
         With ``aggregate="min"``: the mean among the schedules with the largest smallest value, and its bound.
+    precision : str or None
+        Of all models, where there were several to choose from: "float32" or "int8".
+    precisions : dict of str to (float or None), or None
+        Each precision that was solved -> its largest objective, None where nothing fits.
     """
 
     schedules: tuple[Schedule, ...]
@@ -177,6 +183,8 @@ class Result:
     mean: float | None = None
     mean_bound: float | None = None
     memory_mb: float | None = None
+    precision: str | None = None
+    precisions: dict[str, float | None] | None = None
 
     @property
     def gap(self) -> float:
@@ -269,9 +277,9 @@ class Result:
             raise ProblemError(f"result: no saved result; 'format' has to be {FORMAT!r}")
         try:
             schedules = tuple(_from_rows(stream) for stream in data.get("streams", [data]))
-            own = [field.name for field in fields(cls) if field.name not in ("schedules", "memory_mb")]
-            # Results of before there were limits on memory have none.
-            return cls(schedules=schedules, memory_mb=data.get("memory_mb"), **{name: data[name] for name in own})
+            own = [field.name for field in fields(cls) if field.name not in ("schedules", *_NEWER)]
+            newer: dict[str, Any] = {name: data.get(name) for name in _NEWER}
+            return cls(schedules=schedules, **newer, **{name: data[name] for name in own})
         except (KeyError, TypeError, ValueError) as error:
             raise ProblemError(f"result: not as saved: {error}") from None
 
@@ -301,15 +309,22 @@ class Frontier:
         """What no schedule within each budget surpasses; NaN where nothing fits."""
         return np.array([np.nan if result is None else result.bound for result in self.results])
 
+    @property
+    def in_several_precisions(self) -> bool:
+        """Whether there were precisions to choose from."""
+        return any(result is not None and result.precision is not None for result in self.results)
+
     def to_csv(self) -> str:
-        """One line for each budget; empty columns where nothing fits."""
-        lines = ["budget,objective,bound,gap,cost,status,runtime_s"]
+        """One line for each budget; empty columns where nothing fits. The precision where there are several."""
+        several = self.in_several_precisions
+        lines = ["budget,objective,bound,gap,cost,status,runtime_s" + ",precision" * several]
         for budget, result in zip(self.budgets.tolist(), self.results, strict=True):
             if result is None:
-                lines.append(f"{budget!r},,,,,infeasible,")
+                lines.append(f"{budget!r},,,,,infeasible," + "," * several)
             else:
                 numbers = (budget, result.objective, result.bound, result.gap, result.cost)
                 lines.append(f"{','.join(repr(x) for x in numbers)},{result.status},{result.runtime_s:.6f}")
+                lines[-1] += f",{result.precision}" * several
         return "\n".join(lines) + "\n"
 
 

@@ -104,8 +104,7 @@ def command(
             check_target(Path(path))
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
-    asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated)
-    asked.needs_budget()
+    asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated).in_one_precision(errors.print)
     described = asked.problem
     options = dict(asked.options)
     first_budget = options.pop("budget")

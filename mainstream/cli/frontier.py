@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mainstream.schedule import Frontier
-    from mainstream.solver import Prepared
+    from mainstream.solver.precisions import Precisions
 
 
 def command(
@@ -96,7 +96,8 @@ def command(
         wanted = _useful(prepared, points) if budgets is None else _given(budgets)
         with console.Watch(errors) as watch:
             found = prepared.frontier(wanted, **asked.how(), progress=watch)
-    unit = prepared.model.unit
+    model = asked.problem.model
+    unit = model.unit
     metric = _metric(found)
     if csv == "-":
         typer.echo(found.to_csv(), nl=False)
@@ -106,12 +107,12 @@ def command(
             write_text(Path(csv), found.to_csv())
     if plot is not None:
         drawn = figures.FrontierCurve(found.budgets, found.objectives, found.bounds)
-        marks = {"chosen": asked.problem.budget, "capacity": prepared.model.capacity}
+        marks = {"chosen": asked.problem.budget, "capacity": model.capacity}
         figure = figures.frontier_figure(drawn, metric=metric, unit=unit, title=asked.title, **marks)
         figures.save_figure(figure, plot)
 
 
-def _useful(prepared: Prepared, points: int) -> list[float]:
+def _useful(prepared: Precisions, points: int) -> list[float]:
     """Equal steps from the smallest budget that has a schedule to the one beyond which nothing is gained."""
     import numpy as np
 
@@ -139,7 +140,8 @@ def _table(found: Frontier, metric: str, unit: str) -> Table:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for heading in (f"budget {unit}".strip(), metric, "bound", f"cost {unit}".strip(), "status", "seconds"):
+    headings = [f"budget {unit}".strip(), metric, "bound", f"cost {unit}".strip(), "status", "seconds"]
+    for heading in [*headings, *["precision"] * found.in_several_precisions]:
         table.add_column(heading, justify="right", no_wrap=True)
     for budget, result in zip(found.budgets.tolist(), found.results, strict=True):
         if result is None:
@@ -152,5 +154,6 @@ def _table(found: Frontier, metric: str, unit: str) -> Table:
                 f"{result.cost:.6g}",
                 result.status,
                 f"{result.runtime_s:.3g}",
+                *[result.precision] * found.in_several_precisions,
             )
     return table

@@ -13,6 +13,7 @@ from mainstream.errors import ProblemError
 if TYPE_CHECKING:
     from mainstream.graphs.trace import Layer, Network
     from mainstream.onnx_graphs.layers import OnnxLayer, OnnxNetwork
+    from mainstream.trainer.package_network import PackageNetwork
 
 Net = Annotated[
     str,
@@ -86,7 +87,7 @@ def open_network(
     return read_network(model, size)
 
 
-def channels_first(net: Network | OnnxNetwork) -> str | None:
+def channels_first(net: Network | OnnxNetwork | PackageNetwork) -> str | None:
     """What to say of a model that takes its channels first; None where there is nothing to say."""
     if not getattr(net, "channels_first", False):
         return None

@@ -90,7 +90,11 @@ def _plan_of_result(file: Path, problem: Path, store: str | None) -> NetPlan:
 def _plan(result: Result, described: Problem) -> NetPlan:
     from mainstream.streamer import net_plan
 
-    return net_plan(result, described.apps, described.model)
+    each = described.by_precision
+    if result.precision is not None and result.precision not in each:
+        raise ProblemError(f"the result is in {result.precision}, the problem in {' and '.join(each)}")
+    chosen = next(iter(each.values())) if result.precision is None else each[result.precision]
+    return net_plan(result, chosen.apps, chosen.model)
 
 
 def _is_result(file: Path) -> bool:

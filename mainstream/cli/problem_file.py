@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from mainstream.errors import ProblemError
+from mainstream.errors import InfeasibleError, ProblemError
 
 if TYPE_CHECKING:
     from mainstream.io import Problem
-    from mainstream.solver import Prepared
+    from mainstream.solver.precisions import Precisions
 
 ProblemFile = Annotated[
     Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
@@ -68,12 +69,38 @@ class Asked:
         if "budget" not in self.options:
             raise ProblemError(f"{self.file}: no budget; give 'budget' there or --budget")
 
-    def prepare(self) -> Prepared:
-        """The problem, compiled."""
+    def prepare(self) -> Precisions:
+        """The problem, compiled in each precision that it has."""
         from mainstream.solver import prepare
+        from mainstream.solver.precisions import Precisions
 
-        parts = (self.problem.apps, self.problem.model, self.problem.video)
-        return prepare(*parts, self.options.get("budget"), **self.what())
+        each = self.problem.by_precision.items()
+        rest = (self.problem.video, self.options.get("budget"))
+        return Precisions({name: prepare(one.apps, one.model, *rest, **self.what()) for name, one in each})
+
+    def in_one_precision(self, say: Callable[[str], None]) -> Asked:
+        """The same in the precision of its best schedule, which is said where there are several to choose from.
+
+        What measures and solves again stays with this precision: what it learns of one says nothing of another. Where
+        nothing fits it is the first.
+
+        Raises
+        ------
+        ProblemError
+            There is no budget, or the problem is not what it has to be.
+        """
+        from mainstream.files import naming
+        from mainstream.result_text import precision_text
+
+        self.needs_budget()
+        each = self.problem.by_precision
+        precision = next(iter(each))
+        if len(each) > 1:
+            with suppress(InfeasibleError), naming(self.file):
+                result = self.prepare().solve(**self.how())
+                precision = result.precision or precision
+                say(f"precision {precision_text(result)}")
+        return replace(self, problem=each[precision])
 
     def what(self) -> dict[str, Any]:
         """Keywords for :func:`mainstream.prepare`."""

@@ -20,8 +20,9 @@ def command(
     net: Annotated[
         str,
         typer.Option(
-            metavar="NAME|MODEL.keras|MODEL.onnx",
-            help="inceptionv3, resnet50, mobilenet, mobilenetv2, efficientnetb0, or a .keras or .onnx file.",
+            metavar="NAME|MODEL.keras|MODEL.onnx|PACKAGE",
+            help="inceptionv3, resnet50, mobilenet, mobilenetv2, efficientnetb0, a .keras or .onnx file; or the folder "
+            "of an M-Package, which is measured as it will run.",
             show_default=False,
         ),
     ],
@@ -56,19 +57,23 @@ def command(
     from mainstream.onnx_graphs.auto import is_installed
     from mainstream.onnx_graphs.model_file import SUFFIX
     from mainstream.result_text import plain_console
+    from mainstream.trainer.package_network import read_package_network
     from mainstream.trainer.profile import profile
 
     errors = plain_console(stderr=True)
-    foreign = Path(net).suffix == SUFFIX
+    package = read_package_network(net) if Path(net).is_dir() else None
+    if package is not None and (size is not None or weights != "none" or dense):
+        raise ProblemError(f"{net} is a package, which has its own; leave out --size, --weights and --dense")
+    foreign = (Path(net) if package is None else package.path).suffix == SUFFIX
     runs = that_runs("onnx" if foreign and engine is None else engine_name(engine))
     kernels = None
     if runs == "tensorflow" and not foreign:
-        kernels = _choose_kernels(net, size, threads, errors)
+        kernels = None if package is not None else _choose_kernels(net, size, threads, errors)
         use_threads(threads)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("preparing", total=1.0)
-        base = open_network(net, size, weights=weights, classes=classes, dense=dense)
+        base = package or open_network(net, size, weights=weights, classes=classes, dense=dense)
 
         def measure(engine: str) -> Profile:
             return profile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,12 +98,12 @@ def command(
     watch = FileWatch(problem)
 
     def read() -> Wanted:
-        return _wanted(problem, budget, store, calibrated=calibrated)
+        return _wanted(problem, budget, store, said.say, calibrated=calibrated)
 
     with naming("command line"):
         made = event_options.event_settings(events, event_gap_ms, clips, mqtt, webhook, keep_days, keep_gb)
     if state is None:  # where no plan is kept there is no use in starting an engine for a problem that is none
-        read()
+        _wanted(problem, budget, store, lambda line: None, calibrated=calibrated)
     end_in_time()
     try:
         with naming("command line"):
@@ -145,9 +146,10 @@ def _check_place(source: str | None, streamer: str | None, here: list[str], mode
         raise ProblemError(f"command line: {here[0]} is for a runtime in this process; the one there has its own")
 
 
-def _wanted(file: Path, budget: str | None, store: str | None, *, calibrated: bool) -> Wanted:
+def _wanted(
+    file: Path, budget: str | None, store: str | None, say: Callable[[str], None], *, calibrated: bool
+) -> Wanted:
     from mainstream.box.wanted import Wanted
 
-    asked = ask(file, {"budget": budget}, store=store, calibrated=calibrated)
-    asked.needs_budget()
+    asked = ask(file, {"budget": budget}, store=store, calibrated=calibrated).in_one_precision(say)
     return Wanted(asked.problem, asked.options["budget"], asked.what(), asked.how())

@@ -55,7 +55,7 @@ def command(
         result = prepared.solve(**asked.how(), progress=watch)
 
     steady, *decayed = (
-        simulate_schedule(result, prepared, frames=frames, seed=seed, decay_unit=unit)
+        simulate_schedule(result, prepared.of(result), frames=frames, seed=seed, decay_unit=unit)
         for unit in ([None, decay_unit] if decay else [None])
     )
     shown = decayed[0] if decayed else steady

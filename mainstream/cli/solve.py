@@ -122,7 +122,8 @@ def command(
             console.show_result(plain_console(), result, title)
         _save(result, json)
         if plot is not None:
-            save_figure(result_figure(result, model.prefix, title=title), plot)
+            measured = model if result.precision is None else asked.problem.by_precision[result.precision].model
+            save_figure(result_figure(result, measured.prefix, title=title), plot)
 
     try:
         with interruptible(), naming(problem), console.Watch(errors) as watch:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 import yaml
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -21,13 +21,12 @@ from mainstream.description import Description, each_once, nearest, refuse, show
 from mainstream.errors import ProblemError
 from mainstream.files import naming, parse, write_text
 from mainstream.formats.curve import Curve, load_curve, save_curve
-from mainstream.problem import Lengths, Model, canonical
+from mainstream.problem import FLOAT32, Lengths, Model, Precision, canonical
 from mainstream.ranges import PROBABILITY, Count, NonNegative, Positive, Share, Whole
 
 PACKAGE: Final = "package.yaml"
 CURVE: Final = "curve.csv"
 MODELS: Final = "models"
-INT8: Final = "int8"
 
 _COMMENT: Final = "# An M-Package of Mainstream: one app; curve.csv holds its accuracy curve, models/ its networks.\n"
 _WIDTH: Final = 110
@@ -215,7 +214,7 @@ class Package(Description):
     chokepoints: Annotated[Mapping[Whole, _Word], each_once]
     models: Annotated[Mapping[Whole, _Model], each_once] = Field(default_factory=dict)
     tested: Tested | None = None
-    precision: Literal["int8"] | None = None
+    precision: Precision | None = None
     events: Events | None = None
     training: Mapping[str, JsonValue] = Field(default_factory=dict)
     versions: Mapping[str, str] = Field(default_factory=dict)
@@ -355,6 +354,11 @@ def check_fit(packages: Mapping[str, Package], model: Model) -> None:
     of_shape, shape = first, packages[first].shape
     if model.height is not None and model.width is not None:
         of_shape, shape = "the model", (model.height, model.width, model.channels)
+    if packages[first].precision != model.precision:
+        raise ProblemError(
+            f"{first}: its models are in {packages[first].precision or FLOAT32}, and the model was measured in "
+            f"{model.precision or FLOAT32}; measure what runs: mainstream profile --net PACKAGE"
+        )
     for where, package in packages.items():
         if package.weights_digest != packages[first].weights_digest:
             raise ProblemError(
@@ -363,9 +367,10 @@ def check_fit(packages: Mapping[str, Package], model: Model) -> None:
             )
         if package.precision != packages[first].precision:
             raise ProblemError(
-                f"{where}: its models are in {package.precision or 'float32'}, those of {first} in "
-                f"{packages[first].precision or 'float32'}; a quantised tail behind a float stem, or the other way "
-                "round, was never measured; give all apps of a problem in one precision"
+                f"{where}: its models are in {package.precision or FLOAT32}, those of {first} in "
+                f"{packages[first].precision or FLOAT32}; a quantised tail behind a float stem, or the other way "
+                "round, was never measured; give all apps of a problem in one precision, or the packages in 8 bits "
+                "as int8"
             )
         if package.shape != shape:
             raise ProblemError(f"{where}: takes frames of {_size(package.shape)}, {of_shape} those of {_size(shape)}")

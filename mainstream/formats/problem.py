@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, Self
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from mainstream.description import Description, nearest, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.files import Name, mapping, naming, write_text
 from mainstream.formats.curve import Curve, load_curve
+from mainstream.formats.int8 import APP_KEY, MODEL_KEY, Int8, joined, split
 from mainstream.formats.package import PACKAGE, Package, check_fit, read_package
 from mainstream.formats.package_app import app_of_package
 from mainstream.formats.profile import load_profile
 from mainstream.ids import check_unique, id_array
-from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
+from mainstream.problem import FLOAT32, INT8, Aggregate, App, Mode, Model, Objective, Video
 from mainstream.ranges import NonNegative, Positive
 from mainstream.registry import Registry
 
@@ -79,6 +80,8 @@ class Problem(SolveOptions):
     video : Video
     budget, objective, ... : optional
         As in :class:`SolveOptions`.
+    int8 : Int8, optional
+        The same apps, and their model, in 8 bits; a file has them at each app, see :mod:`mainstream.formats.int8`.
     id : str, optional
         What a workload file calls it; has no effect.
     """
@@ -87,6 +90,30 @@ class Problem(SolveOptions):
     apps: Annotated[tuple[App, ...], Field(min_length=1)]
     model: Model
     video: Video
+    int8: Int8 | None = None
+
+    @model_validator(mode="after")
+    def _in_8_bits_the_same(self) -> Self:
+        if self.int8 is None:
+            return self
+        if self.model.precision is not None:
+            raise refuse(f"model was measured in {self.model.precision}, as {MODEL_KEY}; one of them has to be float32")
+        if self.model.unit != self.int8.model.unit:
+            raise refuse(
+                f"model has unit {shown(self.model.unit)}, {MODEL_KEY} {shown(self.int8.model.unit)}; "
+                "they share one budget and have to have the same"
+            )
+        if [app.app_id for app in self.apps] != [app.app_id for app in self.int8.apps]:
+            raise refuse("int8 has to have the apps of the problem, in their order")
+        return self
+
+    @property
+    def by_precision(self) -> Mapping[str, Problem]:
+        """What can be chosen from: the name of a precision -> the problem in it alone; one or two."""
+        own = self.model_copy(update={"int8": None})
+        if self.int8 is None:
+            return {self.model.precision or FLOAT32: own}
+        return {FLOAT32: own, INT8: own.model_copy(update={"apps": self.int8.apps, "model": self.int8.model})}
 
 
 def load_problem(path: Name, *, fetch: Fetch | None = None, calibrated: bool = True) -> Problem:
@@ -94,7 +121,8 @@ def load_problem(path: Name, *, fetch: Fetch | None = None, calibrated: bool = T
 
     An app may give ``curve: FILE.csv`` in place of `accuracies` and `false_positive_rates`, or ``package: FOLDER``, an
     M-Package, with what :func:`load_package` takes beside it; its `app_id` is then by default its place in the list,
-    counted from 1. `model` may be the name of a profile. All names are relative to the problem file.
+    counted from 1. `model` may be the name of a profile. All names are relative to the problem file. Where apps have
+    ``int8``, as :mod:`mainstream.formats.int8` tells, ``int8_model`` is the model in 8 bits.
 
     Parameters
     ----------
@@ -113,20 +141,19 @@ def load_problem(path: Name, *, fetch: Fetch | None = None, calibrated: bool = T
     path = Path(path)
     keys = mapping(path)
     with naming(path):
+        known = [key for key in (*Problem.model_fields, MODEL_KEY) if key != APP_KEY]
         for key in keys:
-            if key not in Problem.model_fields:
-                raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), Problem.model_fields)}")
-        packages: dict[str, Package] = {}
-        if isinstance(keys.get("apps"), list):
-            keys["apps"] = _apps(keys["apps"], path.parent, packages, fetch, calibrated)
-        if isinstance(keys.get("model"), str):
-            profile = path.parent / keys["model"]
-            with _unquoted(profile, path.parent):
-                keys["model"] = load_profile(profile)
-        elif "model" in keys:
-            keys["model"] = Model.of(keys["model"])
-        if packages and "model" in keys:
-            check_fit(packages, keys["model"])
+            if key not in known:
+                raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), known)}")
+        given = keys.get("apps")
+        plain, quantised = split(given) if isinstance(given, list) else (given, [])
+        if bool(quantised) != (MODEL_KEY in keys):
+            lacking, there = (MODEL_KEY, f"apps have {APP_KEY}") if quantised else (APP_KEY, f"there is {MODEL_KEY}")
+            raise ProblemError(f"{there}, and {lacking} is missing; they go together")
+        reader = _Reader(path.parent, fetch, calibrated)
+        keys |= reader.read(plain, keys.get("model"), "model")
+        if quantised:
+            keys[APP_KEY] = reader.read(quantised, keys.pop(MODEL_KEY), MODEL_KEY, f": {APP_KEY}")
         if "video" in keys:
             keys["video"] = Video.of(keys["video"])
     return Problem.of(keys, where=str(path))
@@ -147,7 +174,10 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
     keys = problem.model_dump(exclude_defaults=True)
     if profile is not None:
         keys["model"] = profile
-    order = [*SolveOptions.model_fields, "video", "model", "apps"]
+    if problem.int8 is not None:
+        keys["apps"] = joined(keys["apps"], keys[APP_KEY]["apps"])
+        keys[MODEL_KEY] = keys[APP_KEY]["model"]
+    order = [*SolveOptions.model_fields, "video", "model", MODEL_KEY, "apps"]
     body = yaml.safe_dump(
         {key: keys[key] for key in order if key in keys},
         sort_keys=False,
@@ -166,30 +196,52 @@ class _Named(NamedTuple):
     curve: Curve
 
 
-def _apps(
-    given: list[Any], folder: Path, packages: dict[str, Package], fetch: Fetch | None, calibrated: bool
-) -> tuple[App, ...]:
-    """The apps, with the files that they name; `packages` gets those of them, by app."""
-    curves: dict[Path, Curve] = {}
-    read: dict[str, _Named] = {}
-    apps = []
-    for i, app in enumerate(given):
-        where = f"apps[{i}]"
-        keys = _with_curve(app, folder, curves, where)
-        if not isinstance(keys, dict) or "package" not in keys:
-            apps.append(App.of(keys, where=where))
-            continue
-        name = _text("package", keys.pop("package"), "a folder", where)
-        with naming(f"{where}: package"):
-            if name not in read:
-                read[name] = _read_package(name, folder, fetch)
-        at, packages[where], curve = read[name]
-        called = name if name.startswith(STORE) else str(at)
-        with naming(where):
-            own = {"app_id": i + 1, **keys}
-            apps.append(app_of_package(at, packages[where], curve, own, called=called, calibrated=calibrated))
-    check_unique(id_array([app.app_id for app in apps]))
-    return tuple(apps)
+class _Reader(NamedTuple):
+    """What apps and models of one file are read with."""
+
+    folder: Path
+    fetch: Fetch | None
+    calibrated: bool
+
+    def read(self, apps: Any, model: Any, model_key: str, variant: str = "") -> dict[str, Any]:
+        """Those of `apps` and `model` that there are, with the files that they name."""
+        found: dict[str, Any] = {}
+        packages: dict[str, Package] = {}
+        if apps is not None:
+            found["apps"] = self._apps(apps, packages, variant) if isinstance(apps, list) else apps
+        if isinstance(model, str):
+            profile = self.folder / model
+            with _unquoted(profile, self.folder):
+                found["model"] = load_profile(profile)
+        elif model is not None:
+            with naming(model_key) if variant else nullcontext():
+                found["model"] = Model.of(model)
+        if packages and "model" in found:
+            check_fit(packages, found["model"])
+        return found
+
+    def _apps(self, given: list[Any], packages: dict[str, Package], variant: str) -> tuple[App, ...]:
+        """The apps; `packages` gets those that they name, by app."""
+        curves: dict[Path, Curve] = {}
+        read: dict[str, _Named] = {}
+        apps = []
+        for i, app in enumerate(given):
+            where = f"apps[{i}]{variant}"
+            keys = _with_curve(app, self.folder, curves, where)
+            if not isinstance(keys, dict) or "package" not in keys:
+                apps.append(App.of(keys, where=where))
+                continue
+            name = _text("package", keys.pop("package"), "a folder", where)
+            with naming(f"{where}: package"):
+                if name not in read:
+                    read[name] = _read_package(name, self.folder, self.fetch)
+            at, packages[where], curve = read[name]
+            called = name if name.startswith(STORE) else str(at)
+            with naming(where):
+                own = {"app_id": i + 1, **keys}
+                apps.append(app_of_package(at, packages[where], curve, own, called=called, calibrated=self.calibrated))
+        check_unique(id_array([app.app_id for app in apps]))
+        return tuple(apps)
 
 
 def _read_package(name: str, folder: Path, fetch: Fetch | None) -> _Named:

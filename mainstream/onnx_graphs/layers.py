@@ -19,6 +19,7 @@ from mainstream.errors import ProblemError
 from mainstream.graphs.cuts import single_tensor_cuts
 from mainstream.graphs.shapes import Shape
 from mainstream.onnx_graphs.model_file import OnnxModel, read_model, reads
+from mainstream.problem import Precision
 from mainstream.ranges import SIDE
 
 _NO_BLOCK: Final = frozenset({"Pad", "Transpose", "Cast", "Identity"})
@@ -78,6 +79,11 @@ class OnnxNetwork:
     def total_layers(self) -> int:
         """Number of layers."""
         return len(self.layers)
+
+    @property
+    def precision(self) -> Precision | None:
+        """That is "int8" where it computes in 8 bits."""
+        return self._model.precision
 
     @cached_property
     def _places(self) -> list[int]:

@@ -17,6 +17,7 @@ from mainstream.graphs.shapes import Shape
 from mainstream.onnx_graphs.backend import onnx
 from mainstream.onnx_graphs.conversion import CONVERTED, converted
 from mainstream.onnx_graphs.op_allow_list import ONNX_DOMAINS, check_ops
+from mainstream.problem import INT8, Precision
 
 SUFFIX: Final = ".onnx"
 _NUMBERS: Final = "fiub"
@@ -77,6 +78,11 @@ class OnnxModel:
     def outputs(self) -> list[str]:
         """The tensors that the model gives."""
         return [one.name for one in self.proto.graph.output]
+
+    @cached_property
+    def precision(self) -> Precision | None:
+        """That is "int8" where it computes in 8 bits, at least in part."""
+        return INT8 if any(node.op_type == "QuantizeLinear" for node in self.proto.graph.node) else None
 
     @cached_property
     def makers(self) -> dict[str, int]:

@@ -50,7 +50,7 @@ def quantised(path: Path, frames: Iterable[NDArray[np.uint8]]) -> bytes:
     with naming(path):
         if len(model.inputs) != 1:
             raise ProblemError(f"it has {len(model.inputs)} inputs; it has to take one frame")
-        if any(node.op_type == "QuantizeLinear" for node in model.proto.graph.node):
+        if model.precision is not None:
             raise ProblemError("it is quantised already; give the model that it was made from")
         return _quantised(model, frames)
 

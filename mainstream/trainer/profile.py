@@ -33,10 +33,12 @@ from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.part import GraphPart
 from mainstream.graphs.trace import Network
 from mainstream.onnx_graphs.layers import OnnxNetwork
+from mainstream.onnx_graphs.model_file import SUFFIX
 from mainstream.onnx_graphs.part import OnnxPart
 from mainstream.problem import FloatArray, Model
 from mainstream.ranges import POSITIVE, SECONDS, Range
 from mainstream.trainer.chokepoints import chokepoints
+from mainstream.trainer.package_network import PackageNetwork
 
 Function = Callable[[ArrayLike], NDArray[Any]]
 
@@ -99,7 +101,7 @@ class Profile:
 
 
 def profile(
-    network: Network | OnnxNetwork,
+    network: Network | OnnxNetwork | PackageNetwork,
     *,
     engine: str = "tensorflow",
     which: str | int = "block",
@@ -113,11 +115,12 @@ def profile(
 
     Parameters
     ----------
-    network : Network or OnnxNetwork
+    network : Network, OnnxNetwork or PackageNetwork
     engine : str
         "tensorflow" or "onnx"; an ONNX model is run by the latter only.
     which : str or int
-        The chokepoints, as for :func:`mainstream.trainer.chokepoints.chokepoints`.
+        The chokepoints, as for :func:`mainstream.trainer.chokepoints.chokepoints`; "block" are a package's own,
+        and it has no others.
     threads : int
         Threads that one frame uses.
     pause_ms : float
@@ -146,7 +149,7 @@ def profile(
     if not POSITIVE.holds(spread) or not SECONDS.holds(seconds):
         raise ProblemError(f"spread {shown(spread)} and seconds {shown(seconds)} have to be positive and finite")
     _PAUSE_MS.check("pause_ms", pause_ms)
-    names = chokepoints(network, which)
+    names = _chokepoints(network, which)
     frame = np.random.default_rng(0).uniform(0, 255, (1, network.height, network.width, network.channels))
     with TemporaryDirectory() as folder:
         part = _parts(network, names, Path(folder), engine, threads)
@@ -170,9 +173,18 @@ def profile(
         cores=len(os.sched_getaffinity(0)),
         measured_on=_device(engine),
         engine=engine,
+        precision=None if isinstance(network, Network) else network.precision,
         whole_network_ms=round(whole.median_ms, 6),
     )
     return Profile(model, whole, {k: timings[k][0] for k in inner}, tails)
+
+
+def _chokepoints(network: Network | OnnxNetwork | PackageNetwork, which: str | int) -> Mapping[int, str]:
+    if not isinstance(network, PackageNetwork):
+        return chokepoints(network, which)
+    if which != "block":
+        raise ProblemError(f"chokepoints {shown(which)}: a package has its own; leave them out")
+    return network.chokepoints
 
 
 def latencies(tails: Mapping[int, float], total_layers: int) -> tuple[float, ...]:
@@ -221,10 +233,10 @@ def timing(times: FloatArray, clean: NDArray[np.bool_]) -> Timing:
 
 
 def _parts(
-    network: Network | OnnxNetwork, names: Mapping[int, str], folder: Path, engine: str, threads: int
+    network: Network | OnnxNetwork | PackageNetwork, names: Mapping[int, str], folder: Path, engine: str, threads: int
 ) -> Callable[[str, str], Function]:
     """What makes a part of a network of the names of its two ends."""
-    if isinstance(network, OnnxNetwork):
+    if not isinstance(network, Network) and network.path.suffix == SUFFIX:
         if engine != "onnx":
             raise ProblemError(
                 f"{network.path} is an ONNX model, which engine {engine} does not run; use --engine onnx"
@@ -232,12 +244,16 @@ def _parts(
         return partial(OnnxPart, network.path, threads=threads)
     if engine == "tensorflow":
         use_threads(threads)
-    path = folder / "network.pb"
-    path.write_bytes(frozen_graph(network, names).SerializeToString())
+    made_here = isinstance(network, Network)
+    if isinstance(network, Network):
+        path = folder / "network.pb"
+        path.write_bytes(frozen_graph(network, names).SerializeToString())
+    else:
+        path = network.path
     if engine == "tensorflow":
-        return partial(GraphPart, path, trusted=True)  # the graph was made here
+        return partial(GraphPart, path, trusted=made_here)
     if engine == "onnx":
-        return partial(OnnxPart, path, trusted=True, threads=threads)
+        return partial(OnnxPart, path, trusted=made_here, threads=threads)
     raise ProblemError(f"engine {shown(engine)} cannot be profiled; known: tensorflow, onnx")
 
 

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from mainstream.errors import ProblemError
 from mainstream.files import reason, write_bytes
 from mainstream.formats.curve import Curve
-from mainstream.formats.package import INT8, MODELS, Package, read_package, save_package
+from mainstream.formats.package import MODELS, Package, read_package, save_package
 from mainstream.onnx_graphs.part import OnnxPart
 from mainstream.onnx_graphs.quantising import quantised
+from mainstream.problem import INT8
 from mainstream.trainer import samples
 from mainstream.trainer.fine_tuning import rates
 from mainstream.trainer.images import find, read

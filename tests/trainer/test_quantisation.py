@@ -21,6 +21,8 @@ from mainstream.formats.package import check_fit, read_package
 from mainstream.onnx_graphs.layers import read_network
 from mainstream.onnx_graphs.part import OnnxPart
 from mainstream.trainer import train
+from mainstream.trainer.package_network import read_package_network
+from mainstream.trainer.profile import profile
 from mainstream.trainer.quantisation import quantise
 from mainstream.trainer.sharing import shared_layers
 
@@ -107,6 +109,19 @@ def test_a_float_stem_and_a_quantised_tail_are_one_line(trained: Path) -> None:
     ):
         check_fit(packages, model)
     check_fit({"one": packages["one"]}, model)
+
+
+def test_each_precision_is_measured_with_its_models_and_cut_where_the_package_says(trained: Path) -> None:
+    for name, precision in (("one", None), ("one-int8", "int8")):
+        package, _ = read_package(trained / name)
+        model = profile(read_package_network(trained / name), engine="onnx", seconds=0.5).model
+        assert (model.precision, model.engine, model.total_layers) == (precision, "onnx", package.total_layers)
+        assert model.frozen_layer_names == package.chokepoints
+        check_fit({name: package}, model)
+    with pytest.raises(ProblemError, match="is an ONNX model, which engine tensorflow does not run"):
+        profile(read_package_network(trained / "one-int8"), engine="tensorflow", seconds=0.5)
+    with pytest.raises(ProblemError, match="a package has its own; leave them out"):
+        profile(read_package_network(trained / "one-int8"), engine="onnx", which="every", seconds=0.5)
 
 
 def test_the_command_prints_both_accuracies(trained: Path, tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""The network of an M-Package, to be measured as it will run: its model files, cut at its chokepoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mainstream.errors import ProblemError
+from mainstream.formats.package import read_package
+from mainstream.problem import Precision, canonical
+
+
+@dataclass(frozen=True)
+class PackageNetwork:
+    """A model of an M-Package; layers are numbered as in the package.
+
+    Attributes
+    ----------
+    name : str
+    path : Path
+        The model.
+    total_layers, height, width, channels : int
+    chokepoints : mapping of int to str
+        As a profile's `frozen_layer_names`.
+    precision : str or None
+    """
+
+    name: str
+    path: Path
+    total_layers: int
+    height: int
+    width: int
+    channels: int
+    chokepoints: Mapping[int, str]
+    precision: Precision | None
+
+
+def read_package_network(folder: str | Path) -> PackageNetwork:
+    """The network of the package in a folder; that of the model which shares least.
+
+    Raises
+    ------
+    ProblemError
+        It is no package, has no models, or cannot be cut between its ends.
+    """
+    folder = Path(folder)
+    package, _ = read_package(folder)
+    if not package.models:
+        raise ProblemError(f"{folder}: it has no models; `mainstream train` makes them")
+    cuts = {canonical(k): package.chokepoints[k] for k in sorted(package.chokepoints)}
+    if len(cuts) < 3:
+        raise ProblemError(f"{folder}: it has no chokepoint between input and output")
+    return PackageNetwork(
+        name=package.name,
+        path=folder / package.models[min(package.models)],
+        total_layers=package.total_layers,
+        height=package.height,
+        width=package.width,
+        channels=package.channels,
+        chokepoints=cuts,
+        precision=package.precision,
+    )
