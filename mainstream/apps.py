@@ -105,11 +105,16 @@ class Apps:
         Raises
         ------
         ProblemError
-            An app is not valid, there is none, or two have the same `app_id`.
+            An app is not valid, there is none, two have the same `app_id`, or they see different regions.
         """
         if isinstance(given, Apps):
             return given
         apps = App.each(given)
+        regions = list(dict.fromkeys(app.region for app in apps))
+        if len(regions) > 1:
+            raise ProblemError(
+                f"region: got {shown(regions)}; this is for apps that see the same, and may share layers"
+            )
         chokepoints = sorted({canonical(f) for app in apps for f in app.accuracies})
         column_of = {f: k for k, f in enumerate(chokepoints)}
         accuracies = np.full((len(apps), len(chokepoints)), np.nan)

@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from mainstream.description import Description, each_once, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.ranges import PARAMETERS, WHOLE, Count, NonNegative, StreamFps, TargetFps, Whole
+from mainstream.region import OfFrame
 
 FloatArray = NDArray[np.float64]
 
@@ -147,6 +148,9 @@ class App(Description):
         `num_frozen` -> model file, by the name that the runtime knows it by.
     event_class : int or str, optional
         Which of the classifier's outputs is the event, for a runtime that tells events.
+    region : (float, float, float, float), optional
+        The part of the frame that it sees: x, y, width, height, as shares of the frame's width and height. Only apps
+        of one region share layers. Default: the whole frame.
 
     Raises
     ------
@@ -180,6 +184,7 @@ class App(Description):
     name: str | None = None
     model_path: Annotated[Mapping[Whole, str], each_once] = Field(default_factory=dict)
     event_class: EventClass = None
+    region: OfFrame = None
 
     @classmethod
     def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mainstream.region import written
+
 if TYPE_CHECKING:
-    from mainstream.costs import StemPart
-    from mainstream.schedule import Choice, Result
+    from mainstream.schedule import Choice, Result, Schedule
 
 LISTED: Final = 30
 """Apps that a table shows; the rest are counted."""
@@ -91,19 +92,19 @@ def _cells(choice: Choice, metrics: list[str]) -> list[str]:
     ]
 
 
-def _stem(stem: tuple[StemPart, ...], heading: str, unit: str) -> str:
-    steps = [f"layers {part.start}-{part.stop - 1} at {part.target_fps:g} fps" for part in stem]
-    cost = sum(part.cost for part in stem)
+def _stem(schedule: Schedule, heading: str, unit: str) -> str:
+    steps = [f"layers {part.start}-{part.stop - 1} at {part.target_fps:g} fps" for part in schedule.stem]
+    cost = sum(part.cost for part in schedule.stem)
     text = f"{', '.join(steps)}: {cost:.4g} {unit}".rstrip() if steps else "nothing is shared"
-    return f"{heading:<10} {text}"
+    return f"{heading:<10} {text}" + (f"; region {written(schedule.region)}" if schedule.region else "")
 
 
 def _stems(result: Result, unit: str) -> list[str]:
     """The stem of each stream, the first few of many."""
     schedules = result.schedules
     if len(schedules) == 1:
-        return [_stem(schedules[0].stem, "stem", unit)]
-    lines = [_stem(schedule.stem, f"stem {k}", unit) for k, schedule in enumerate(schedules[:LISTED])]
+        return [_stem(schedules[0], "stem", unit)]
+    lines = [_stem(schedule, f"stem {k}", unit) for k, schedule in enumerate(schedules[:LISTED])]
     more = len(schedules) - LISTED
     return [*lines, f"... and {more:,} more stems"] if more > 0 else lines
 

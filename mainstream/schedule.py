@@ -15,6 +15,7 @@ from mainstream.costs import StemPart
 from mainstream.errors import ProblemError
 from mainstream.ids import IdArray, id_array
 from mainstream.problem import FloatArray
+from mainstream.region import Region
 
 FORMAT: Final = "mainstream-result-1"
 INTERVALS: Final = ("f1_interval", "recall_interval", "precision_interval")
@@ -76,6 +77,7 @@ class Schedule:
     `f1` and `precision` are NaN where an app has none, `x_vote` is 0 for no voting. Intervals are (N, 2), low and high,
     NaN where they are not known; None where nobody knows any. An app that was left out has
     `target_fps` 0 and no entry in `choices`. `memory_mb` is what the models take, None where that is not known.
+    `region` is the part of the frame that the apps see, None for the whole.
     """
 
     app_ids: IdArray
@@ -94,6 +96,7 @@ class Schedule:
     f1_interval: FloatArray | None = None
     recall_interval: FloatArray | None = None
     precision_interval: FloatArray | None = None
+    region: Region | None = None
 
     def __len__(self) -> int:
         return len(self.app_ids)
@@ -335,6 +338,7 @@ def _rows(schedule: Schedule) -> dict[str, Any]:
         "choices": [choice.to_dict() for choice in schedule.choices],
         "left_out": list(schedule.left_out),
         **({} if schedule.memory_mb is None else {"stream_memory_mb": schedule.memory_mb}),
+        **({} if schedule.region is None else {"region": list(schedule.region)}),
     }
 
 
@@ -372,6 +376,7 @@ def _from_rows(rows: dict[str, Any]) -> Schedule:
         tail_cost=column("tail_cost", 0.0),
         stem=tuple(StemPart(**part) for part in rows["stem"]),
         memory_mb=rows.get("stream_memory_mb"),
+        region=tuple(rows["region"]) if rows.get("region") else None,
         names=(*names, *[None] * rest) if any(names) else (),
         **{name: intervals(name) for name in INTERVALS},
     )

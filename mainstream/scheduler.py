@@ -274,11 +274,13 @@ class Scheduler:
 
 def _cost(model: Model, result: Result, fps: FloatArray) -> float:
     """Compute a second of the result's choices at other rates, (N,) for N choices."""
-    frozen = [choice.num_frozen for choice in result.choices]
-    sharing = result.mode != "no-sharing"
-    tails = float(tail_costs(model, frozen, fps, sharing=sharing).sum())
-    stem = stem_parts(model, frozen, fps) if sharing else ()
-    return tails + sum(part.cost for part in stem)
+    cost, sharing, begun = 0.0, result.mode != "no-sharing", 0
+    for schedule in result.schedules:
+        frozen = [choice.num_frozen for choice in schedule.choices]
+        rates, begun = fps[begun : begun + len(frozen)], begun + len(frozen)
+        cost += float(tail_costs(model, frozen, rates, sharing=sharing).sum())
+        cost += sum(part.cost for part in stem_parts(model, frozen, rates)) if sharing and frozen else 0.0
+    return cost
 
 
 def measurement(told: Observed, model: Model) -> tuple[Measurement | None, str | None]:

@@ -13,6 +13,7 @@ from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.ids import id_list
 from mainstream.problem import App, Model, Objective, Video
+from mainstream.region import Region
 
 
 class Stream:
@@ -35,7 +36,7 @@ class Stream:
     Raises
     ------
     ProblemError
-        Bad input, in one line; there is no app.
+        Bad input, in one line; there is no app; apps see different regions.
     """
 
     __slots__ = ("apps", "described", "model", "video")
@@ -55,14 +56,24 @@ class Stream:
     def __repr__(self) -> str:
         return f"<Stream: {len(self.apps)} apps, {self.video.stream_fps:g} fps, {self.model.total_layers} layers>"
 
+    @property
+    def region(self) -> Region | None:
+        """The part of the frame that the apps see; None for the whole."""
+        return self.described[0].region if self.described else None
+
     def with_app(self, app: App) -> Stream:
         """The stream with one more app, at the end.
 
         Raises
         ------
         ProblemError
-            Its `app_id` is taken.
+            Its `app_id` is taken, or it sees another region.
         """
+        if app.region != self.region:
+            raise ProblemError(
+                f"app {shown(app.app_id)}: region {shown(app.region)}, that of the stream's apps is "
+                f"{shown(self.region)}; prepare all apps anew"
+            )
         described = (*self.described, app) if len(self.described) == len(self.apps) else ()
         return self._with_apps(self.apps.joined(Apps.of([app])), described)
 
@@ -87,7 +98,7 @@ def streams_of(
     model: Model | Mapping[str, Any] | None,
     video: Video | Mapping[str, Any] | None,
 ) -> tuple[Stream, ...]:
-    """The streams that a user gave: as a list of them, or one as apps, a model and a video.
+    """The streams that a user gave: as a list of them, or as apps, a model and a video, where each region is one.
 
     Raises
     ------
@@ -108,7 +119,14 @@ def streams_of(
     if model is None or video is None:
         missing = "model" if model is None else "video"
         raise ProblemError(f"{missing}: there is none; give apps, a model and a video, or a list of Stream objects")
-    return (Stream(apps, model, video),)  # type: ignore[arg-type]  # the streams were taken out above
+    check_order(apps, model, video)
+    if isinstance(apps, Apps):
+        return (Stream(apps, model, video),)
+    model, video = Model.of(model), Video.of(video)
+    of_region: dict[Region | None, list[App]] = {}
+    for app in App.each(apps):  # type: ignore[arg-type]  # streams were taken out above
+        of_region.setdefault(app.region, []).append(app)
+    return tuple(Stream(group, model, video) for group in of_region.values())
 
 
 def check_together(streams: Sequence[Stream], mode: str) -> None:
@@ -184,17 +202,18 @@ def objective_of(several: Sequence[Apps], objective: Objective | None) -> Object
     raise ProblemError(f"objective {objective!r}: app {ids}: missing {missing}")
 
 
-def only_stream(streams: Sequence[Stream]) -> Stream:
-    """The stream of a problem that has one.
+def only_camera(streams: Sequence[Stream]) -> Stream:
+    """The first of the streams, when they are regions of one camera, on one base network.
 
     Raises
     ------
     ProblemError
-        There are several.
+        They have different models or videos.
     """
-    if len(streams) > 1:
-        raise ProblemError(f"this is for one stream, and the problem has {len(streams)}; see `streams`")
-    return streams[0]
+    first = streams[0]
+    if any(stream.model != first.model or stream.video != first.video for stream in streams[1:]):
+        raise ProblemError(f"this is for one camera, and the problem has {len(streams)} streams; see `streams`")
+    return first
 
 
 def is_model(given: object) -> bool:

@@ -34,6 +34,7 @@ LAYERS = [
     {"apps"},
     {"ids"},
     {"problem", "extensions"},
+    {"region"},
     {"registry", "ranges", "shares"},
     {"description"},
     {"_optional"},

@@ -127,7 +127,10 @@ def command(
 
     try:
         with interruptible(), naming(problem), console.Watch(errors) as watch:
-            result = asked.prepare().solve(**asked.how(), progress=None if quiet else watch)
+            prepared = asked.prepare()
+            if plot is not None and len(prepared.streams) > 1:
+                raise ProblemError(f"--plot draws one stem; {len(prepared.streams)} regions have one each")
+            result = prepared.solve(**asked.how(), progress=None if quiet else watch)
     except InterruptedSearch as interruption:
         from mainstream.cli.exit_codes import INTERRUPTED
 

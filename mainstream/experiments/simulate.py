@@ -308,16 +308,16 @@ def simulate_schedule(
         The result has an app or a `num_frozen` that is not among the apps', or an argument is out of its range.
     """
     check_draw(frames, seed, decay_unit)
-    schedule = result.schedule
-    chosen = np.flatnonzero(schedule.admitted)
     apps = prepared.apps
-    ids, num_frozen = schedule.app_ids[chosen], schedule.num_frozen[chosen]
-    target_fps = schedule.target_fps[chosen]
+    ids, num_frozen, target_fps, x_vote = (
+        np.concatenate([getattr(schedule, column)[schedule.admitted] for schedule in result.schedules])
+        for column in ("app_ids", "num_frozen", "target_fps", "x_vote")
+    )
     parameters: dict[str, Any] = {
         **apps.at(*apps.places(ids.tolist(), num_frozen.tolist()))._asdict(),
         "stream_fps": prepared.video.stream_fps,
         "target_fps": target_fps,
-        "x_vote": schedule.x_vote[chosen],
+        "x_vote": x_vote,
     }
     if decay_unit is not None:
         known = parameters["correlation_fps"]
@@ -326,7 +326,7 @@ def simulate_schedule(
     return Replay(
         app_ids=ids,
         target_fps=target_fps,
-        x_vote=schedule.x_vote[chosen],
+        x_vote=x_vote,
         predicted={event_model: event_metrics(**parameters, event_model=event_model) for event_model in EVENT_MODELS},
         simulated=simulate(**parameters, windows=windows, seed=seed),
     )

@@ -265,7 +265,7 @@ class OptionTable:
         accuracy[rows] = chosen.accuracy
         how: dict[str, Any] = {"stream_fps": self.video.stream_fps, "target_fps": fps[rows], "x_vote": votes[rows]}
         metrics = metrics_of(self.event_model, **chosen._asdict(), **how)
-        intervals = {name: np.full((n, 2), np.nan) for name in INTERVALS}
+        intervals: dict[str, Any] = {name: np.full((n, 2), np.nan) for name in INTERVALS}
         if not np.isnan(apps.accuracy_intervals).all():
             low, high = metric_intervals(self.event_model, apps, rows, column[rows], **how)
             for name in INTERVALS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -22,7 +22,7 @@ from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objectiv
 from mainstream.ranges import NON_NEGATIVE, POSITIVE, WHOLE
 from mainstream.schedule import Choice, Frontier, Result, Schedule
 from mainstream.solver.tables import Once, build, join
-from mainstream.stream import Stream, check_memory, check_together, objective_of, only_stream, streams_of
+from mainstream.stream import Stream, check_memory, check_together, objective_of, only_camera, streams_of
 
 if TYPE_CHECKING:
     from mainstream.solver.joint_table import JointTable
@@ -43,7 +43,7 @@ class Prepared:
     Attributes
     ----------
     streams : tuple of Stream
-        One where apps, a model and a video were given.
+        One for each region where apps, a model and a video were given.
     objective : {"f1", "recall", "precision"}
     mode : {"mainstream", "no-sharing", "max-sharing"}
     event_model : EventModel
@@ -70,23 +70,27 @@ class Prepared:
 
     @property
     def apps(self) -> Apps:
-        """The apps of the only stream; :class:`ProblemError` where there are several, as for the next three."""
-        return only_stream(self.streams).apps
+        """The apps of all streams, in their order; :class:`ProblemError` where these are of several cameras or models,
+        as for the next three.
+        """
+        only_camera(self.streams)
+        return reduce(Apps.joined, (stream.apps for stream in self.streams))
 
     @property
     def model(self) -> Model:
-        """The model of the only stream."""
-        return only_stream(self.streams).model
+        """The model of all streams."""
+        return only_camera(self.streams).model
 
     @property
     def video(self) -> Video:
-        """The video of the only stream."""
-        return only_stream(self.streams).video
+        """The video of all streams."""
+        return only_camera(self.streams).video
 
     @property
     def described(self) -> tuple[App, ...]:
-        """The apps of the only stream as objects; empty when they were given as columns."""
-        return only_stream(self.streams).described
+        """The apps of all streams as objects; empty when they were given as columns."""
+        only_camera(self.streams)
+        return tuple(app for stream in self.streams for app in stream.described)
 
     @property
     def table(self) -> JointTable:
@@ -281,7 +285,8 @@ class Prepared:
 
     def _stream_number(self, given: int | None) -> int:
         if given is None:
-            only_stream(self.streams)
+            if len(self.streams) > 1:
+                raise ProblemError(f"stream: there are {len(self.streams)}; say which, 0..{len(self.streams) - 1}")
             return 0
         if not WHOLE.holds(given) or given >= len(self.streams):
             raise ProblemError(f"stream: got {shown(given)}; it has to be one of 0..{len(self.streams) - 1}")
@@ -313,7 +318,10 @@ class Prepared:
                 outcome = method.improve(table, budget, limits, aggregate, first)
             else:
                 outcome = method.maximise(table, budget, limits, aggregate, table.staircases(warm_start))
-            schedules = table.schedules(outcome.cells)
+            schedules = tuple(
+                replace(schedule, region=stream.region)
+                for schedule, stream in zip(table.schedules(outcome.cells), self.streams, strict=True)
+            )
         values = np.concatenate([schedule.value for schedule in schedules])
         _check_fits(method, values, schedules, budget, self.memory_mb)
         mean = float(table.share @ values)

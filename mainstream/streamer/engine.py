@@ -26,13 +26,14 @@ from mainstream.extensions import Part, PartLoader
 from mainstream.files import naming
 from mainstream.formats.package import PACKAGE, read_package
 from mainstream.graphs.shapes import fits
+from mainstream.region import Region
 from mainstream.registry import check_has
-from mainstream.streamer.plan import NOBODY, NetPlan, Subnet
+from mainstream.streamer.plan import NOBODY, NetPlan, Subnet, View
 from mainstream.streamer.requests import one_line
 
 Tensor = NDArray[Any]
-Pixels = Callable[[int, int, int], NDArray[np.uint8]]
-"""Height, width, channels -> the frame at that size, shape (height, width, channels)."""
+Pixels = Callable[[int, int, int, Region | None], NDArray[np.uint8]]
+"""Height, width, channels, region -> that part of the frame at that size, shape (height, width, channels)."""
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
 LARGEST_SIDE: Final = 8192
@@ -203,7 +204,7 @@ def run(
     branches : iterable of Branch
         Parents first; with each part its parent.
     pixels : callable
-        Gives the frame at a size; called once for each size.
+        Gives the frame or a region of it at a size; called once for each.
     failures : dict of int to str, optional
         Gets the `net_id` of each part that fails and of those that it feeds, and the reason; the others run.
 
@@ -219,16 +220,16 @@ def run(
     ProblemError
         A part fails, and there is no `failures`; the message names the net.
     """
-    frames: dict[tuple[int, int, int], Tensor] = {}
+    frames: dict[View, Tensor] = {}
     outputs: dict[int, Tensor] = {}
     seconds: dict[int, float] = {}
     for branch in branches:
         subnet = branch.subnet
         if subnet.parent_id == NOBODY:
-            size = subnet.height, subnet.width, subnet.channels
-            if size not in frames:
-                frames[size] = pixels(*size)[None].astype(np.float32)
-            tensor = frames[size]
+            view = subnet.view
+            if view not in frames:
+                frames[view] = pixels(*view)[None].astype(np.float32)
+            tensor = frames[view]
         elif subnet.parent_id in outputs:
             tensor = outputs[subnet.parent_id]
         elif failures is not None:
@@ -371,7 +372,7 @@ def _warm(branches: list[Branch]) -> list[Branch]:
 
 def _black(branches: list[Branch]) -> tuple[dict[int, Tensor], dict[int, float]]:
     """Run all parts on a black frame."""
-    return run(branches, lambda height, width, channels: np.zeros((height, width, channels), np.uint8))
+    return run(branches, lambda height, width, channels, region: np.zeros((height, width, channels), np.uint8))
 
 
 def _took(branches: list[Branch]) -> dict[int, float]:

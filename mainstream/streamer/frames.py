@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from mainstream._optional import require
 from mainstream.errors import ProblemError
+from mainstream.region import Region, box
 
 if TYPE_CHECKING:
     from av import VideoFrame
 
+_View = tuple[int, int, int, Region | None]
+"""Height, width, channels, region."""
 _FORMATS: Final = {1: "gray", 3: "rgb24"}
 _PLANAR: Final = {1: "gray", 3: "gbrp"}
 """FFmpeg's formats with a plane for each channel; to resize into them takes half of the time that rgb24 takes."""
@@ -43,7 +46,7 @@ class Frame:
     number: int
     time_s: float
     _picture: VideoFrame = field(repr=False)
-    _made: dict[tuple[int, int, int], NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
+    _made: dict[_View, NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
     _making: Lock = field(default_factory=Lock, init=False, repr=False)
 
     @classmethod
@@ -77,25 +80,28 @@ class Frame:
         plane = np.ascontiguousarray(given if channels > 1 else given[:, :, 0])
         return cls(number, time_s, VideoFrame.from_ndarray(plane, _FORMATS[channels]))
 
-    def pixels(self, height: int, width: int, channels: int) -> NDArray[np.uint8]:
-        """The frame at a size, stretched to it; made once for each size.
+    def pixels(self, height: int, width: int, channels: int, region: Region | None = None) -> NDArray[np.uint8]:
+        """The frame, or a region of it, at a size, stretched to it; made once for each size and region.
 
         Parameters
         ----------
         height, width : int
         channels : int
             3 for RGB, 1 for grey.
+        region : (float, float, float, float), optional
+            x, y, width, height, as shares of the frame's width and height; default the whole.
 
         Returns
         -------
         array of uint8, shape (height, width, channels)
             Read-only.
         """
-        size = height, width, channels
+        view = height, width, channels, region
         with self._making:
-            if size not in self._made:
-                self._made[size] = _resized(self._picture, *size)
-            return self._made[size]
+            if view not in self._made:
+                picture = self._picture if region is None else _crops.of(self._picture, region)
+                self._made[view] = _resized(picture, height, width, channels, region)
+            return self._made[view]
 
     def jpeg(self) -> bytes:
         """The frame as a JPEG picture, in its own size."""
@@ -117,9 +123,9 @@ class _Resizers(local):
     """
 
     def __init__(self) -> None:
-        self._by_size: dict[tuple[int, int, int], Any] = {}
+        self._by_size: dict[_View, Any] = {}
 
-    def to(self, size: tuple[int, int, int]) -> Any:
+    def to(self, size: _View) -> Any:
         from av.video.reformatter import VideoReformatter
 
         if size not in self._by_size:
@@ -132,7 +138,42 @@ class _Resizers(local):
 _resizers: Final = _Resizers()
 
 
-def _resized(picture: VideoFrame, height: int, width: int, channels: int) -> NDArray[np.uint8]:
+class _Crops(local):
+    """FFmpeg's filter that cuts a region out of a frame, which copies nothing; kept for each thread, as above."""
+
+    def __init__(self) -> None:
+        self._graphs: dict[tuple[Any, ...], Any] = {}
+
+    def of(self, picture: VideoFrame, region: Region) -> VideoFrame:
+        shape = picture.width, picture.height, picture.format.name, picture.colorspace, picture.color_range, region
+        if shape not in self._graphs:
+            if len(self._graphs) >= _MOST_SIZES:
+                self._graphs.clear()
+            self._graphs[shape] = self._made(picture, region)
+        graph = self._graphs[shape]
+        graph.push(picture)
+        cropped: VideoFrame = graph.vpull()
+        return cropped
+
+    def _made(self, picture: VideoFrame, region: Region) -> Any:
+        from av.filter import Graph
+
+        left, top, right, bottom = box(region, picture.width, picture.height)
+        graph = Graph()
+        fed = graph.add_buffer(
+            width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1, 1000)
+        )
+        cropped = graph.add("crop", f"{right - left}:{bottom - top}:{left}:{top}")
+        fed.link_to(cropped)
+        cropped.link_to(graph.add("buffersink"))
+        graph.configure()
+        return graph
+
+
+_crops: Final = _Crops()
+
+
+def _resized(picture: VideoFrame, height: int, width: int, channels: int, region: Region | None) -> NDArray[np.uint8]:
     """Resize as Pillow's BILINEAR does, which the images of the training went through.
 
     Both weigh pixels by a triangle as wide as the scale asks for. swscale's short cuts for chroma would add 1.5 of
@@ -143,7 +184,7 @@ def _resized(picture: VideoFrame, height: int, width: int, channels: int) -> NDA
     from av.video.reformatter import Interpolation
 
     exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-    small = _resizers.to((height, width, channels)).reformat(
+    small = _resizers.to((height, width, channels, region)).reformat(
         picture, width, height, _PLANAR[channels], interpolation=Interpolation.BILINEAR | exact, threads=1
     )
     pixels = np.asarray(small.to_ndarray(), np.uint8).reshape(height, width, channels)

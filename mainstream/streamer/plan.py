@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import AfterValidator, StrictBool, model_validator
 
@@ -21,6 +21,7 @@ from mainstream.description import Description, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.problem import App, EventClass, Model
 from mainstream.ranges import WHOLE, Count, TargetFps, Whole
+from mainstream.region import OfFrame, Region, written
 from mainstream.schedule import Choice, Result
 from mainstream.streamer.requests import nets
 
@@ -42,6 +43,15 @@ def _of_good_length(given: Any) -> Any:
 _Name = Annotated[str, AfterValidator(_of_good_length)]
 _LONE: Final = re.compile("[\ud800-\udfff]")
 """Halves of a character, which JSON can hold."""
+
+
+class View(NamedTuple):
+    """A frame, or a region of it, at a size."""
+
+    height: int
+    width: int
+    channels: int
+    region: Region | None = None
 
 
 class Subnet(Description):
@@ -71,6 +81,9 @@ class Subnet(Description):
         The output that is the app's event; never on a shared part.
     name : str, optional
         What the app is called where people read it; never on a shared part.
+    region : (float, float, float, float), optional
+        The part of the frame that it gets: x, y, width, height, as shares of the frame's width and height; only on a
+        part that the camera feeds. Default: the whole frame.
 
     Raises
     ------
@@ -92,6 +105,7 @@ class Subnet(Description):
     x_vote: Count | None = None
     event_class: Annotated[EventClass, AfterValidator(_of_good_length)] = None
     name: _Name | None = None
+    region: OfFrame = None
 
     @classmethod
     def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:
@@ -103,7 +117,14 @@ class Subnet(Description):
             raise refuse(f"app_id {self.app_id} with shared {self.shared}; a shared part has -1, an app's own part not")
         if self.shared and not (self.x_vote is None and self.event_class is None and self.name is None):
             raise refuse("x_vote, event_class and name are an app's; a shared part has none of them")
+        if self.region is not None and self.parent_id != NOBODY:
+            raise refuse("region is for a part that the camera feeds; one that another feeds sees what that sees")
         return self
+
+    @property
+    def view(self) -> View:
+        """What of a frame it gets, where the camera feeds it."""
+        return View(self.height, self.width, self.channels, self.region)
 
     def wire(self) -> dict[str, Any]:
         """The object to send: a whole rate as an integer, optional keys only when set."""
@@ -228,8 +249,8 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
     result : Result
         Apps that it left out are not in the plan.
     apps : list of App or mapping
-        Those that were solved for: their model files and event classes. An `app_id` that is text gets a number, the
-        same one for the same list of apps.
+        Those that were solved for: their model files, event classes and regions, each of which has a stem of its own.
+        An `app_id` that is text gets a number, the same one for the same list of apps.
     model : Model or mapping
         The base network that was solved for: its tensors and its input size.
 
@@ -256,7 +277,7 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
     layers: list[tuple[int, int]] = []
 
     def add(start: int, stop: int, parent_id: int, fps: float, choice: Choice, *, shared: bool) -> None:
-        app = _owner(choice, described)
+        app = described[choice.app_id]
         layers.append((start, stop))
         called = app.app_id if isinstance(app.app_id, str) else app.name
         own = {} if shared else {"x_vote": choice.x_vote, "event_class": app.event_class, "name": called or None}
@@ -270,24 +291,29 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
                 target_fps=fps,
                 shared=shared,
                 model_path=_model_path(app, choice),
+                region=app.region if parent_id == NOBODY else None,
                 **size,
                 **own,
             )
         )
 
+    of_region: dict[Region | None, list[Choice]] = {}
     for choice in result.choices:
-        if not sharing or choice.num_frozen <= 1:
-            add(0, model.total_layers, NOBODY, choice.target_fps, choice, shared=False)
-    behind = [choice for choice in result.choices if sharing and choice.num_frozen > 1]
-    start, parent_id = 0, NOBODY
-    for stop in sorted({choice.num_frozen for choice in behind}):
-        add(start, stop, parent_id, max(choice.target_fps for choice in behind), behind[0], shared=True)
-        start, parent_id = stop, len(parts) - 1
-        for choice in behind:
-            if choice.num_frozen == stop:
-                _has_own_layers(choice, model)
-                add(stop, model.total_layers, parent_id, choice.target_fps, choice, shared=False)
-        behind = [choice for choice in behind if choice.num_frozen > stop]
+        of_region.setdefault(_owner(choice, described).region, []).append(choice)
+    for choices in of_region.values():
+        for choice in choices:
+            if not sharing or choice.num_frozen <= 1:
+                add(0, model.total_layers, NOBODY, choice.target_fps, choice, shared=False)
+        behind = [choice for choice in choices if sharing and choice.num_frozen > 1]
+        start, parent_id = 0, NOBODY
+        for stop in sorted({choice.num_frozen for choice in behind}):
+            add(start, stop, parent_id, max(choice.target_fps for choice in behind), behind[0], shared=True)
+            start, parent_id = stop, len(parts) - 1
+            for choice in behind:
+                if choice.num_frozen == stop:
+                    _has_own_layers(choice, model)
+                    add(stop, model.total_layers, parent_id, choice.target_fps, choice, shared=False)
+            behind = [choice for choice in behind if choice.num_frozen > stop]
     names = {number: name for name, number in numbers.items() if isinstance(name, str)}
     return NetPlan(tuple(parts), names, tuple(layers))
 
@@ -353,5 +379,7 @@ def _described(part: Subnet, app_id: int | str) -> str:
         notes.append(f"votes {part.x_vote}")
     if part.event_class is not None:
         notes.append(f"event {part.event_class}")
+    if part.region is not None:
+        notes.append(f"region {written(part.region)}")
     owner = "shared" if part.shared else f"app {app_id}"
     return f"{owner}: {part.input_layer} -> {part.output_layer}, {', '.join(notes)}, {part.model_path}"

@@ -37,7 +37,7 @@ from mainstream.streamer.frame_loop import FrameLoop
 from mainstream.streamer.loading import Loading
 from mainstream.streamer.meters import AppRate, Meters
 from mainstream.streamer.metrics_server import serve_metrics
-from mainstream.streamer.plan import NetPlan
+from mainstream.streamer.plan import NOBODY, NetPlan, View
 from mainstream.streamer.plan_state import PlanState
 from mainstream.streamer.requests import one_line
 from mainstream.streamer.results import Analysis, ResultsFile
@@ -250,15 +250,15 @@ class LocalRunner:
         except ProblemError:
             return True
 
-    def recent_frame(self, plan: NetPlan) -> dict[tuple[int, int, int], NDArray[np.uint8]]:
-        """Height, width, channels -> the newest frame at each input size of a plan; empty when there was none."""
+    def recent_frame(self, plan: NetPlan) -> dict[View, NDArray[np.uint8]]:
+        """The newest frame as each part of a plan that the camera feeds gets it; empty when there was none."""
         frame = self._watch.newest
-        sizes = {(one.height, one.width, one.channels) for one in plan.subnets if one.channels in (1, 3)}
+        views = {one.view for one in plan.subnets if one.parent_id == NOBODY and one.channels in (1, 3)}
         found = {}
         with suppress(Exception):  # a damaged one is none
-            for size in sizes:
-                if frame is not None and max(size) <= LARGEST_SIDE:
-                    found[size] = frame.pixels(*size)
+            for view in views:
+                if frame is not None and max(view.height, view.width) <= LARGEST_SIDE:
+                    found[view] = frame.pixels(*view)
         return found
 
     def deploy(

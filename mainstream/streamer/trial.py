@@ -26,11 +26,10 @@ from numpy.typing import NDArray
 
 from mainstream.errors import DeployError, MainstreamError
 from mainstream.extensions import PART_LOADERS
+from mainstream.region import Region
 from mainstream.streamer.engine import OUT_OF_MEMORY, Engine, run
 from mainstream.streamer.memory import limit_memory
-from mainstream.streamer.plan import NetPlan
-
-Size = tuple[int, int, int]
+from mainstream.streamer.plan import NetPlan, View
 
 _LOOK_S: Final = 0.1
 _NICE: Final = 5
@@ -93,14 +92,14 @@ class Trial:
                 with suppress(OSError):  # what was not sent yet
                     pipe.close()
 
-    def check(self, plan: NetPlan, recent: dict[Size, NDArray[np.uint8]], given_up: Event) -> None:
+    def check(self, plan: NetPlan, recent: dict[View, NDArray[np.uint8]], given_up: Event) -> None:
         """Load a plan in the spare process and run it on three frames.
 
         Parameters
         ----------
         plan : NetPlan
-        recent : dict of (int, int, int) to array
-            Height, width, channels -> a recent frame at that size.
+        recent : dict of View to array
+            A recent frame.
         given_up : Event
             Nobody waits for it any more.
 
@@ -109,8 +108,8 @@ class Trial:
         DeployError
             It cannot be loaded, took too long, or ended the spare process.
         """
-        sent = {size: frame for size, frame in recent.items() if frame.size <= _LARGEST_FRAME}
-        head = json.dumps({"plan": plan.to_json(), "sizes": list(sent)}).encode() + b"\n"
+        sent = {view: frame for view, frame in recent.items() if frame.size <= _LARGEST_FRAME}
+        head = json.dumps({"plan": plan.to_json(), "views": list(sent)}).encode() + b"\n"
         Thread(target=self._send, args=(self._process.stdin, [head, *(f.tobytes() for f in sent.values())])).start()
         until = monotonic() + self._timeout_s
         while monotonic() < until and not given_up.is_set():
@@ -158,7 +157,7 @@ def main(arguments: Sequence[str]) -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the engine prints is no answer
     os.nice(_NICE)
-    asked: queue.Queue[tuple[str, dict[Size, NDArray[np.uint8]]]] = queue.Queue()
+    asked: queue.Queue[tuple[str, dict[View, NDArray[np.uint8]]]] = queue.Queue()
     Thread(target=_read, args=(sys.stdin.buffer, asked), daemon=True).start()
     loader = PART_LOADERS.find(engine)
     loader.start()
@@ -186,25 +185,26 @@ def main(arguments: Sequence[str]) -> None:
         gc.collect()  # TensorFlow's objects of the plan before refer to one another
 
 
-def _noise(height: int, width: int, channels: int) -> NDArray[np.uint8]:
+def _noise(height: int, width: int, channels: int, region: Region | None) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
 
 
-def _recent(frames: dict[Size, NDArray[np.uint8]], *size: int) -> NDArray[np.uint8]:
-    """The frame of a size, white where there is none."""
-    height, width, channels = size
-    found = frames.get((height, width, channels))
-    return np.full(size, 255, np.uint8) if found is None else found
+def _recent(frames: dict[View, NDArray[np.uint8]], *view: Any) -> NDArray[np.uint8]:
+    """The frame at a view, white where there is none."""
+    height, width, channels, _ = view
+    found = frames.get(View(*view))
+    return np.full((height, width, channels), 255, np.uint8) if found is None else found
 
 
-def _read(pipe: IO[bytes], asked: queue.Queue[tuple[str, dict[Size, NDArray[np.uint8]]]]) -> None:
+def _read(pipe: IO[bytes], asked: queue.Queue[tuple[str, dict[View, NDArray[np.uint8]]]]) -> None:
     """Take requests as they come; when there are no more the process that started this one has ended."""
     while line := pipe.readline():
         head = json.loads(line)
         recent = {}
-        for height, width, channels in head["sizes"]:
+        for height, width, channels, region in head["views"]:
             frame = np.frombuffer(pipe.read(height * width * channels), np.uint8)
-            recent[height, width, channels] = frame.reshape(height, width, channels)
+            view = View(height, width, channels, tuple(region) if region else None)
+            recent[view] = frame.reshape(height, width, channels)
         asked.put((head["plan"], recent))
     os._exit(0)
 

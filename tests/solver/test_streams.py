@@ -162,12 +162,12 @@ def test_apps_come_and_go_in_their_stream() -> None:
             lambda: solve([*two(), Stream([app(5, event_frequency=0.1)], MODEL, VIDEO)], budget=9, objective="f1"),
             "objective 'f1': app 0, 1, door, 5: missing false_positive_rates and event_frequency",
         ),
-        (lambda: prepare(two()).with_app(app(5)), "this is for one stream, and the problem has 2"),
+        (lambda: prepare(two()).with_app(app(5)), "stream: there are 2; say which, 0..1"),
         (lambda: prepare(two()).with_app(app(5), stream=2), r"stream: got 2; it has to be one of 0\.\.1"),
         (lambda: prepare(two()).with_app(app("door"), stream=0), "app_id door stands in the streams"),
         (lambda: prepare(two()).without("door"), "app door is the only one"),
         (lambda: prepare(two()).without("window"), "app 'window' is not among the apps; they are .*0, 1, 'door'"),
-        (lambda: prepare(two()).model, "this is for one stream, and the problem has 2; see `streams`"),
+        (lambda: prepare(two()).model, "this is for one camera, and the problem has 2 streams; see `streams`"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(ask: Any, message: str) -> None:

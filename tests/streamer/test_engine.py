@@ -45,7 +45,7 @@ def frames_of(engine: Engine, numbers: Iterable[int]) -> dict[int, list[int]]:
 
 def outputs_of(engine: Engine, picture: NDArray[np.uint8]) -> dict[int, NDArray[Any]]:
     """`app_id` -> scores, every part run on one frame."""
-    outputs, _ = run(engine.branches, lambda height, width, channels: picture)
+    outputs, _ = run(engine.branches, lambda *view: picture)
     return {b.subnet.app_id: outputs[b.subnet.net_id] for b in engine.branches if not b.subnet.shared}
 
 
@@ -122,12 +122,12 @@ def test_a_frame_is_resized_once_for_each_size(models: Path) -> None:
     engine = Engine(plan_of([(0, 1), (4, 1), (0, 1)]), TENSORFLOW, models, 10.0)
     asked = []
 
-    def pixels(*size: int) -> NDArray[np.uint8]:
-        asked.append(size)
+    def pixels(*view: Any) -> NDArray[np.uint8]:
+        asked.append(view)
         return pictures(1)[0]
 
     run(engine.branches, pixels)
-    assert asked == [(SIZE, SIZE, 3)]
+    assert asked == [(SIZE, SIZE, 3, None)]
 
 
 def test_parts_of_the_plan_before_are_not_loaded_again(models: Path) -> None:
@@ -256,8 +256,8 @@ def test_grey_frames_are_given_to_a_network_that_takes_them(tmp_path: Path) -> N
     keys = {"channels": 1, "height": 8, "width": 8, "model_path": "grey.pb"}
     engine = Engine(changed(put(0, **keys), [(0, 4)]), TENSORFLOW, tmp_path, 10.0)
     sizes = []
-    run(engine.branches, lambda *size: sizes.append(size) or np.zeros(size, np.uint8))  # type: ignore[func-returns-value]
-    assert sizes == [(8, 8, 1)]
+    run(engine.branches, lambda *view: sizes.append(view) or np.zeros(view[:3], np.uint8))  # type: ignore[func-returns-value]
+    assert sizes == [(8, 8, 1, None)]
 
 
 def test_the_name_of_an_event_class_is_that_of_the_package(models: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from support.waiting import comes_true
 from mainstream import DeployError
 from mainstream.streamer import LocalRunner, Server, StreamerClient
 from mainstream.streamer.frames import Frame
+from mainstream.streamer.plan import View
 from mainstream.streamer.trial import Trial
 
 pytest.importorskip("tensorflow", reason="needs the extra run", exc_type=ImportError)
@@ -108,7 +109,7 @@ def test_a_spare_process_that_dies_is_told_and_the_next_one_is_ready(models: Pat
         threading.Timer(2, trial._process.kill).start()
         with pytest.raises(DeployError, match="the plan ended the process in which it was tried"):
             trial.check(alone((1, "endless.pb")), {}, threading.Event())
-        recent = {(16, 16, 3): np.zeros((16, 16, 3), np.uint8)}
+        recent = {View(16, 16, 3): np.zeros((16, 16, 3), np.uint8)}
         trial.check(alone((1, "numbers.pb")), recent, threading.Event())  # fails on noise, but may run on the stream
         with pytest.raises(DeployError, match=r"^net 0: model_path: there is no file 'no.pb'"):
             trial.check(alone((1, "no.pb")), {}, threading.Event())
