@@ -16,6 +16,7 @@ from mainstream.cli import (
     experiment,
     freeze,
     frontier,
+    images,
     label,
     layers,
     methods,
@@ -71,6 +72,7 @@ app.command("layers")(layers.command)
 app.command("profile")(profile.command)
 app.command("freeze")(freeze.command)
 app.command("share")(share.command)
+app.command("images")(images.command)
 app.command("train")(train.command)
 app.command("quantise")(quantise.command)
 app.command("calibrate")(calibrate.command)

@@ -73,6 +73,14 @@ def command(
         str | None,
         typer.Option(metavar="CLASS", help="Measure this class's true and false positive rates.", show_default=False),
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,W,H",
+            help="Train on this part of each image, in shares of it; the app then sees this part of frames.",
+            show_default=False,
+        ),
+    ] = None,
     batch_norm: Annotated[
         bool | None,
         typer.Option("--batch-norm", help="Train batch norm, too, behind the chokepoint.", show_default=False),
@@ -115,6 +123,7 @@ def command(
         "n": size,
         "weights": weights,
         "event_class": event_class,
+        "region": region,
         "batch_norm": batch_norm,
         "warm_start": False if cold else None,
         "seed": seed,

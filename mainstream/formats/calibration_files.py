@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +63,59 @@ def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[F
                 raise ProblemError(f"{where}: label {shown(row.label)} is no class; {nearest(row.label, classes)}")
             _add(found, row.frame, row.label == event_class, where)
     return _arrays(found)
+
+
+@dataclass(frozen=True)
+class FrameLabels:
+    """What a file says of frames.
+
+    Attributes
+    ----------
+    marked : tuple of (int, int, str)
+        First frame, first one behind, and their label; in their order in time, none overlap.
+    intervals : bool
+        The file has intervals: it speaks of all frames, and one in none of them shows nothing.
+    """
+
+    marked: tuple[tuple[int, int, str], ...]
+    intervals: bool
+
+    @property
+    def last(self) -> int:
+        """The last frame that is labelled."""
+        return self.marked[-1][1] - 1
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The labels."""
+        return frozenset(label for _, _, label in self.marked)
+
+    def of(self, frame: int) -> str | None:
+        """The label of a frame."""
+        place = bisect_right(self.marked, frame, key=itemgetter(0)) - 1
+        return self.marked[place][2] if place >= 0 and frame < self.marked[place][1] else None
+
+
+def read_frame_labels(path: Path) -> FrameLabels:
+    """The labels in a file, whatever they are; CSV as :func:`read_labels` takes it.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, has no label, or a frame has two.
+    """
+    text = read_text(path, largest=_LARGEST)
+    intervals = "start" in text.partition("\n")[0]
+    if intervals:
+        found = [(one.start, one.end, one.label) for one in read_intervals(path)]
+    else:
+        with naming(path):
+            rows = [_Label.of(keys, where=where) for where, keys in csv_rows(text, ("frame", "label"))]
+        found = sorted((row.frame, row.frame + 1, row.label) for row in rows)
+    for (_, end, before), (start, _, label) in pairwise(found):
+        if start < end:
+            raise ProblemError(f"{path}: frame {start} has two labels, {shown(before)} and {shown(label)}; give it one")
+    return FrameLabels(tuple(found), intervals)
 
 
 def _marked(

@@ -23,6 +23,7 @@ from mainstream.files import naming, parse, write_text
 from mainstream.formats.curve import Curve, load_curve, save_curve
 from mainstream.problem import FLOAT32, Lengths, Model, Precision, canonical
 from mainstream.ranges import PROBABILITY, Count, NonNegative, Positive, Share, Whole
+from mainstream.region import OfFrame
 
 PACKAGE: Final = "package.yaml"
 CURVE: Final = "curve.csv"
@@ -191,6 +192,8 @@ class Package(Description):
         "int8" where the models are in 8 bits; None for 32.
     events : Events, optional
         None before the package is calibrated.
+    region : (float, float, float, float), optional
+        The part of the frame that it was trained on, as shares; None for the whole.
     training : mapping
         The settings of the training.
     versions : mapping of str to str
@@ -216,6 +219,7 @@ class Package(Description):
     tested: Tested | None = None
     precision: Precision | None = None
     events: Events | None = None
+    region: OfFrame = None
     training: Mapping[str, JsonValue] = Field(default_factory=dict)
     versions: Mapping[str, str] = Field(default_factory=dict)
 

@@ -21,7 +21,8 @@ def load_package(folder: Name, app_id: int = 1, *, calibrated: bool = True, **ke
 
     Its curve is what :func:`~mainstream.formats.package.pareto` keeps, moved by what was seen on the camera
     (:mod:`mainstream.formats.correction`), its event parameters are the calibrated ones, its event class is the number
-    of an output, and its model files are absolute, so that a runtime on this machine finds them.
+    of an output, its region is the one it was trained on, and its model files are absolute, so that a runtime on this
+    machine finds them.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ def app_of_package(
         "model_path": {f: str((folder / file).absolute()) for f, file in package.models.items()},
         "event_class": package.event_output,
     }
+    if package.region is not None:
+        own["region"] = package.region
     if "accuracies" not in given:
         own |= _kept(accuracies, kept, "accuracies", "accuracy_intervals")
         if alarms is not None and "false_positive_rates" not in given:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mainstream._optional import require
 from mainstream.errors import ProblemError
 from mainstream.files import reason
+from mainstream.region import Region, box
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 
@@ -117,6 +118,7 @@ def read(
     width: int,
     add: Callable[[Frames], None],
     progress: Callable[[float], None],
+    region: Region | None = None,
 ) -> dict[str, str]:
     """Read the images and hand them over one by one.
 
@@ -129,6 +131,8 @@ def read(
         Takes one picture, (height, width, 3), RGB 0-255; called in the order of the folder's files.
     progress : callable
         Called with the share of the files that has been read.
+    region : (float, float, float, float), optional
+        The part of each image that is read; default the whole.
 
     Returns
     -------
@@ -136,7 +140,7 @@ def read(
         The files that could not be read -> why; `add` was not called for them.
     """
     broken = {}
-    for count, (file, picture) in enumerate(_pictures(folder, height, width), start=1):
+    for count, (file, picture) in enumerate(_pictures(folder, height, width, region), start=1):
         if isinstance(picture, str):
             broken[file] = picture
         else:
@@ -145,7 +149,7 @@ def read(
     return broken
 
 
-def _pictures(folder: Folder, height: int, width: int) -> Iterator[tuple[str, Frames | str]]:
+def _pictures(folder: Folder, height: int, width: int, region: Region | None) -> Iterator[tuple[str, Frames | str]]:
     require("PIL", "train")
     from PIL import Image, ImageOps
 
@@ -158,6 +162,8 @@ def _pictures(folder: Folder, height: int, width: int) -> Iterator[tuple[str, Fr
                 if opened.width * opened.height > _MOST_PIXELS:
                     raise ValueError(f"{opened.width} x {opened.height} pixels, more than {_MOST_PIXELS:,}")
                 picture = _opaque(ImageOps.exif_transpose(opened))
+                if region is not None:
+                    picture = picture.crop(box(region, picture.width, picture.height))
                 yield file, np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3))
         except Exception as error:  # Pillow raises almost anything on damaged files
             reason = " ".join(str(error).split()) or type(error).__name__

@@ -157,7 +157,7 @@ def _read(path: Path, package: Package) -> NDArray[np.uint8]:
     """The calibration frames in a folder."""
     pictures: list[NDArray[np.uint8]] = []
     found = find(path)
-    broken = read(found, package.height, package.width, pictures.append, lambda done: None)
+    broken = read(found, package.height, package.width, pictures.append, lambda done: None, package.region)
     found.without(broken)
     return np.stack([pictures[row] for row in _some(np.arange(len(pictures)))])
 

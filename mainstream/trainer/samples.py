@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mainstream.description import shown
 from mainstream.errors import ProblemError
+from mainstream.region import Region
 from mainstream.trainer.activations import BATCH, RowFile
 from mainstream.trainer.augmentation import augmenter
 from mainstream.trainer.images import Folder, find, read
@@ -117,13 +118,13 @@ def load(
         A class has too few images that can be read, or the disk is full.
     """
     file = RowFile(folder / "frames", (*size, 3), np.uint8)
-    train = _read(images.train, file, progress)
+    train = _read(images.train, file, progress, settings.region)
     labels = np.array(train.labels)
     groups = [images.groups.get(image, image) for image in train.files]
     if images.test is None:
         first, test = _split(train, labels, groups, np.arange(len(labels)), TEST_SHARE, settings.seed)
     else:
-        tested = _read(images.test, file, progress)
+        tested = _read(images.test, file, progress, settings.region)
         first, test = np.arange(len(labels)), len(labels) + np.arange(len(tested.files))
         labels = np.concatenate([labels, tested.labels])
     first, validation = _split(train, labels, groups, first, settings.validation, settings.seed + 1)
@@ -140,9 +141,9 @@ def load(
     return Samples(file.mapped(), labels, passes, validation, test)
 
 
-def _read(folder: Folder, file: RowFile, progress: Callable[[float], None]) -> Folder:
+def _read(folder: Folder, file: RowFile, progress: Callable[[float], None], region: Region | None) -> Folder:
     """Append a folder's images; gives the folder without those that are broken, which are named."""
-    broken = read(folder, file.shape[0], file.shape[1], lambda picture: file.append(picture[None]), progress)
+    broken = read(folder, file.shape[0], file.shape[1], lambda picture: file.append(picture[None]), progress, region)
     for image, why in broken.items():
         _log.warning("skipped %s: %s", folder.path / image, why)
     if broken:

@@ -13,6 +13,7 @@ from mainstream.description import Description, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.files import naming, parse, read_text
 from mainstream.ranges import Count, NonNegative, Positive, Range, Whole
+from mainstream.region import OfFrame
 
 SECTION: Final = "finetune-config"
 
@@ -75,6 +76,9 @@ class Settings(Description):
     warm_start : bool
         A tail begins from the trained tail of the next deeper chokepoint; otherwise from the base network.
     seed : int
+    region : (float, float, float, float), optional
+        The part of each image that the app is trained on, and later sees of the camera's frames: x, y, width, height,
+        as shares of the image's width and height. Default: the whole.
 
     Raises
     ------
@@ -104,6 +108,7 @@ class Settings(Description):
     batch_norm: bool = False
     warm_start: bool = True
     seed: Annotated[int, Range(0, 2**32 - 1, whole=True)] = 0
+    region: OfFrame = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -274,6 +274,7 @@ def _finish(
         models={k: f"{MODELS}/{k}.pb" for k in kept},
         tested=before.tested if tested is None and before is not None else tested,
         events=before.events if before is not None else None,
+        region=settings.region,
         training=record.settings,
         versions=_versions(),
     )
