@@ -11,6 +11,7 @@ EXTRAS = {
     "onnx": ["onnxruntime>=1.22", "onnx>=1.18", "tf2onnx>=1.17", "scipy>=1.14", *_RUNTIME],
     "report": ["matplotlib>=3.9"],
     "experiment": ["joblib>=1.4"],
+    "page": ["starlette>=0.41", "uvicorn>=0.32"],
     "label": ["starlette>=0.41", "uvicorn>=0.32", "av>=17", "pillow>=11"],
     "scenes": ["av>=17", "pillow>=11"],
     "store": ["fsspec>=2025.3", "redis>=6"],
@@ -24,6 +25,7 @@ EXTRAS["test"] = [
     "pytest>=8",
     "pytest-benchmark>=5",
     "pytest-xdist>=3.6",
+    "schemathesis>=4",
     "selenium>=4.20",
 ]
 EXTRAS["dev"] = [*EXTRAS["test"], "ruff>=0.9", "mypy>=1.14", "types-PyYAML>=6", "cosmic-ray>=8.7"]

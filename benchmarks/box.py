@@ -100,7 +100,7 @@ def _comes(folder: Path, problem: Problem, engine: str) -> tuple[float, float, f
     out.unlink(missing_ok=True)
     save_problem(problem.model_copy(update={"apps": problem.apps[:APPS]}), file)
 
-    def read() -> Wanted:
+    def read(_: object = ()) -> Wanted:
         loaded = load_problem(file)
         return Wanted(loaded, problem.budget or 0.0, {}, {})
 

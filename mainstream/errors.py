@@ -16,6 +16,10 @@ class ProblemError(MainstreamError, ValueError):
     """A problem, a file or an argument is not what it has to be."""
 
 
+class NotKeptError(ProblemError):
+    """What has to outlive a restart cannot be written to disk."""
+
+
 class InfeasibleError(MainstreamError):
     """No schedule satisfies the problem.
 

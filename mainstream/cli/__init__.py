@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from mainstream.cli import (
+    apps,
     calibrate,
     deploy,
     experiment,
@@ -63,6 +64,7 @@ app.command("methods")(methods.command)
 app.command("plan")(plan.command)
 app.command("deploy")(deploy.command)
 app.command("run")(run.command)
+app.add_typer(apps.app, name="apps")
 app.command("streamer")(streamer.command)
 app.command("streamer-keys")(streamer_keys.command)
 app.command("simulate")(simulate.command)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mainstream.schedule import Frontier
-    from mainstream.solver.precisions import Precisions
 
 
 def command(
@@ -73,6 +72,7 @@ def command(
     from mainstream.files import check_target, naming, write_text
     from mainstream.report import figures
     from mainstream.result_text import plain_console
+    from mainstream.solver.budgets import useful_budgets
 
     flags = {
         "objective": objective,
@@ -93,7 +93,7 @@ def command(
     console.show_warnings(errors, quiet=False)
     with interruptible(), naming(problem):
         prepared = asked.prepare()
-        wanted = _useful(prepared, points) if budgets is None else _given(budgets)
+        wanted = useful_budgets(prepared, points) if budgets is None else _given(budgets)
         with console.Watch(errors) as watch:
             found = prepared.frontier(wanted, **asked.how(), progress=watch)
     model = asked.problem.model
@@ -110,16 +110,6 @@ def command(
         marks = {"chosen": asked.problem.budget, "capacity": model.capacity}
         figure = figures.frontier_figure(drawn, metric=metric, unit=unit, title=asked.title, **marks)
         figures.save_figure(figure, plot)
-
-
-def _useful(prepared: Precisions, points: int) -> list[float]:
-    """Equal steps from the smallest budget that has a schedule to the one beyond which nothing is gained."""
-    import numpy as np
-
-    least, most = prepared.smallest_budget(), prepared.useful_budget()
-    # Where every app may be left out the least is nothing, which is no budget.
-    first = least * (1 + 1e-9) if least > 0 else most / points
-    return [float(budget) for budget in np.linspace(first, max(most * (1 + 1e-9), first), points)]
 
 
 def _given(budgets: str) -> list[float]:

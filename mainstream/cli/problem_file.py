@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,7 +111,9 @@ class Asked:
         return {key: self.options[key] for key in self.options if key not in (*_OF_THE_PROBLEM, "budget", *but)}
 
 
-def read_problem(file: Path, store: str | None, *, calibrated: bool = True) -> Problem:
+def read_problem(
+    file: Path, store: str | None, *, calibrated: bool = True, more: Sequence[Mapping[str, Any]] = ()
+) -> Problem:
     """The problem in a file; a store is opened when a package is in one.
 
     Raises
@@ -126,11 +128,17 @@ def read_problem(file: Path, store: str | None, *, calibrated: bool = True) -> P
 
         return open_store(store).fetch(name)
 
-    return load_problem(file, fetch=fetch, calibrated=calibrated)
+    return load_problem(file, fetch=fetch, calibrated=calibrated, more=more)
 
 
 def ask(
-    file: Path, flags: Mapping[str, Any], without: Iterable[str] = (), *, store: str | None, calibrated: bool = True
+    file: Path,
+    flags: Mapping[str, Any],
+    without: Iterable[str] = (),
+    *,
+    store: str | None,
+    calibrated: bool = True,
+    more: Sequence[Mapping[str, Any]] = (),
 ) -> Asked:
     """Read a problem file and join it with flags.
 
@@ -145,6 +153,8 @@ def ask(
         URL of the store of its packages; None for the default.
     calibrated : bool
         Whether what was seen on the camera moves the curves of packages.
+    more : sequence of mapping
+        Apps beside those of the file, as for :func:`mainstream.io.load_problem`.
 
     Raises
     ------
@@ -154,6 +164,6 @@ def ask(
     from mainstream.io import SolveOptions
 
     given = SolveOptions.of(flags, where="command line").given()
-    problem = read_problem(file, store, calibrated=calibrated)
+    problem = read_problem(file, store, calibrated=calibrated, more=more)
     options = {key: value for key, value in (problem.given() | given).items() if key not in without}
     return Asked(file, problem, options)

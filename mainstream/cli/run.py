@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainstream.cli import event_options, runtime_options
+from mainstream.cli import event_options, page_options, runtime_options
 from mainstream.cli.engine import EngineName, engine_name
 from mainstream.cli.exit_codes import FAILED
 from mainstream.cli.log import Log, LogForm
@@ -17,7 +17,9 @@ from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
 from mainstream.errors import DeployError, ProblemError
 
 if TYPE_CHECKING:
-    from mainstream.box.wanted import Wanted
+    from collections.abc import Sequence
+
+    from mainstream.box.changes import AddedApp
     from mainstream.streamer import LocalRunner, StreamerClient
 
 
@@ -61,9 +63,14 @@ def command(
     state: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Keep the last good plan there; it runs when the problem cannot.", show_default=False
+            metavar="DIR",
+            help="Keep the last good plan there, which runs when the problem cannot, and what the page changes.",
+            show_default=False,
         ),
     ] = None,
+    page: page_options.Page = None,
+    tls_cert: page_options.TlsCert = None,
+    tls_key: page_options.TlsKey = None,
     log: Annotated[LogForm, typer.Option(help="How to say what happens, on stderr.")] = LogForm.TEXT,
     calibrated: Calibrated = True,
     store: StoreUrl = None,
@@ -74,10 +81,11 @@ def command(
     likewise when the camera has another rate. What does not fit is said, with what would have to give, and the plan
     before goes on. Ctrl-C or SIGTERM ends it.
     """
-    from contextlib import closing, nullcontext
+    from contextlib import ExitStack, nullcontext
 
     from mainstream.box.box import Box
     from mainstream.box.file_watch import FileWatch
+    from mainstream.box.wanted import Wanted
     from mainstream.cli.ending import end_in_time, leave
     from mainstream.cli.rates import live_rates
     from mainstream.files import naming
@@ -91,19 +99,23 @@ def command(
         "--engine": engine,
         "--results": results,
         "--metrics": metrics,
-        "--state": state,
+        "--state": None if page else state,
         "--events": events,
     }
     _check_place(source, streamer, [name for name, value in here.items() if value is not None], model_dir)
     watch = FileWatch(problem)
 
-    def read() -> Wanted:
-        return _wanted(problem, budget, store, said.say, calibrated=calibrated)
+    def read(added: Sequence[AddedApp]) -> Wanted:
+        more = [one.in_folder(model_dir) for one in added] if model_dir is not None else []
+        asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated, more=more)
+        asked = asked.in_one_precision(said.say)
+        return Wanted(asked.problem, asked.options["budget"], asked.what(), asked.how())
 
+    kept = page_options.PageSettings(page, tls_cert, tls_key, state, events)
     with naming("command line"):
         made = event_options.event_settings(events, event_gap_ms, clips, mqtt, webhook, keep_days, keep_gb)
     if state is None:  # where no plan is kept there is no use in starting an engine for a problem that is none
-        _wanted(problem, budget, store, lambda line: None, calibrated=calibrated)
+        read(())
     end_in_time()
     try:
         with naming("command line"):
@@ -119,12 +131,17 @@ def command(
                     threads=threads,
                     results=results,
                     events=made,
+                    tellers=kept.tellers,
                     metrics=metrics,
                     state=state,
                 )
             else:
                 runtime = StreamerClient(streamer or "", timeout, integer_fps=integer_fps, curve_keys=curve_keys)
-        with runtime, closing(Box(read, watch, runtime, said.say)) as box:
+        with ExitStack() as opened:
+            opened.enter_context(runtime)
+            box = Box(read, watch, runtime, kept.saying(said.say), kept.changes, kept.keep)
+            opened.callback(box.close)
+            opened.enter_context(kept.site(box, runtime, model_dir))
             box.start()
             with live_rates(runtime, errors) if isinstance(runtime, LocalRunner) else nullcontext():
                 box.run()
@@ -144,12 +161,3 @@ def _check_place(source: str | None, streamer: str | None, here: list[str], mode
         raise ProblemError("command line: --source needs -m, the folder of the models")
     if streamer is not None and here:
         raise ProblemError(f"command line: {here[0]} is for a runtime in this process; the one there has its own")
-
-
-def _wanted(
-    file: Path, budget: str | None, store: str | None, say: Callable[[str], None], *, calibrated: bool
-) -> Wanted:
-    from mainstream.box.wanted import Wanted
-
-    asked = ask(file, {"budget": budget}, store=store, calibrated=calibrated).in_one_precision(say)
-    return Wanted(asked.problem, asked.options["budget"], asked.what(), asked.how())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, Self
@@ -116,7 +116,9 @@ class Problem(SolveOptions):
         return {FLOAT32: own, INT8: own.model_copy(update={"apps": self.int8.apps, "model": self.int8.model})}
 
 
-def load_problem(path: Name, *, fetch: Fetch | None = None, calibrated: bool = True) -> Problem:
+def load_problem(
+    path: Name, *, fetch: Fetch | None = None, calibrated: bool = True, more: Sequence[Mapping[str, Any]] = ()
+) -> Problem:
     """The problem in a YAML file, or a JSON file when its name ends in .json.
 
     An app may give ``curve: FILE.csv`` in place of `accuracies` and `false_positive_rates`, or ``package: FOLDER``, an
@@ -131,6 +133,9 @@ def load_problem(path: Name, *, fetch: Fetch | None = None, calibrated: bool = T
         What finds the packages that are named as ``store://NAME@VERSION``: ``mainstream.store.open_store(url).fetch``.
     calibrated : bool
         False: the curves of packages as they were measured, whatever was seen on the camera.
+    more : sequence of mapping
+        Apps beside those of the file, with the keys that they would have there and an `app_id`; one that the file has
+        counts in their place.
 
     Raises
     ------
@@ -151,9 +156,11 @@ def load_problem(path: Name, *, fetch: Fetch | None = None, calibrated: bool = T
             lacking, there = (MODEL_KEY, f"apps have {APP_KEY}") if quantised else (APP_KEY, f"there is {MODEL_KEY}")
             raise ProblemError(f"{there}, and {lacking} is missing; they go together")
         reader = _Reader(path.parent, fetch, calibrated)
-        keys |= reader.read(plain, keys.get("model"), "model")
+        keys |= reader.read(plain, keys.get("model"), "model", more)
         if quantised:
-            keys[APP_KEY] = reader.read(quantised, keys.pop(MODEL_KEY), MODEL_KEY, f": {APP_KEY}")
+            for app in keys["apps"][len(quantised) :]:
+                raise ProblemError(f"app {shown(app.app_id)} has no {APP_KEY}, as those of the file have; it cannot be added")
+            keys[APP_KEY] = reader.read(quantised, keys.pop(MODEL_KEY), MODEL_KEY, (), f": {APP_KEY}")
         if "video" in keys:
             keys["video"] = Video.of(keys["video"])
     return Problem.of(keys, where=str(path))
@@ -203,12 +210,14 @@ class _Reader(NamedTuple):
     fetch: Fetch | None
     calibrated: bool
 
-    def read(self, apps: Any, model: Any, model_key: str, variant: str = "") -> dict[str, Any]:
-        """Those of `apps` and `model` that there are, with the files that they name."""
+    def read(
+        self, apps: Any, model: Any, model_key: str, more: Sequence[Mapping[str, Any]], variant: str = ""
+    ) -> dict[str, Any]:
+        """Those of `apps`, with `more` beside them, and `model` that there are, with the files that they name."""
         found: dict[str, Any] = {}
         packages: dict[str, Package] = {}
         if apps is not None:
-            found["apps"] = self._apps(apps, packages, variant) if isinstance(apps, list) else apps
+            found["apps"] = self._apps(apps, more, packages, variant) if isinstance(apps, list) else apps
         if isinstance(model, str):
             profile = self.folder / model
             with _unquoted(profile, self.folder):
@@ -220,13 +229,20 @@ class _Reader(NamedTuple):
             check_fit(packages, found["model"])
         return found
 
-    def _apps(self, given: list[Any], packages: dict[str, Package], variant: str) -> tuple[App, ...]:
+    def _apps(
+        self, given: list[Any], more: Sequence[Mapping[str, Any]], packages: dict[str, Package], variant: str
+    ) -> tuple[App, ...]:
         """The apps; `packages` gets those that they name, by app."""
         curves: dict[Path, Curve] = {}
         read: dict[str, _Named] = {}
-        apps = []
-        for i, app in enumerate(given):
-            where = f"apps[{i}]{variant}"
+        apps: list[App] = []
+        own_ids: set[int | str] = set()
+        for i, app in enumerate([*given, *more]):
+            if i == len(given):
+                own_ids = {one.app_id for one in apps}
+            if i >= len(given) and app["app_id"] in own_ids:
+                continue
+            where = f"apps[{i}]{variant}" if i < len(given) else f"app {shown(app['app_id'])}"
             keys = _with_curve(app, self.folder, curves, where)
             if not isinstance(keys, dict) or "package" not in keys:
                 apps.append(App.of(keys, where=where))
@@ -275,7 +291,7 @@ def _text(key: str, name: object, kind: str, where: str) -> str:
 
 def _with_curve(app: Any, folder: Path, curves: dict[Path, Curve], where: str) -> Any:
     """A copy of the app's keys, the rates of its curve in place of the name."""
-    if not isinstance(app, dict):
+    if not isinstance(app, Mapping):
         return app
     keys = dict(app)
     if "curve" not in keys:

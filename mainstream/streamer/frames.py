@@ -103,15 +103,18 @@ class Frame:
                 self._made[view] = _resized(picture, height, width, channels, region)
             return self._made[view]
 
-    def jpeg(self) -> bytes:
-        """The frame as a JPEG picture, in its own size."""
+    def jpeg(self, widest: int | None = None) -> bytes:
+        """The frame as a JPEG picture: in its own size, or no wider than that and in proportion."""
         from av import CodecContext
 
+        width, height = self._picture.width, self._picture.height
+        if widest is not None and width > widest:
+            width, height = widest, max(2, round(height * widest / width / 2) * 2)
         coder: Any = CodecContext.create("mjpeg", "w")
-        coder.width, coder.height = self._picture.width, self._picture.height
+        coder.width, coder.height = width, height
         coder.pix_fmt, coder.time_base = "yuvj420p", Fraction(1)
         coder.qmin = coder.qmax = _QUALITY
-        picture = self._picture.reformat(format="yuvj420p", threads=1)
+        picture = self._picture.reformat(width, height, "yuvj420p", threads=1)
         picture.pts = 0
         return b"".join(bytes(packet) for packet in [*coder.encode(picture), *coder.encode(None)])
 

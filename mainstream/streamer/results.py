@@ -107,6 +107,11 @@ class ResultsFile:
     path : str or Path
         ``-`` is stdout. A file that is there already is gone on with.
 
+    Attributes
+    ----------
+    pausing : str or None
+        Why nothing is written now.
+
     Raises
     ------
     ProblemError
@@ -117,6 +122,7 @@ class ResultsFile:
         self._path = path
         self._lost = 0
         self._again_s = 0.0
+        self.pausing: str | None = None
         if str(path) == "-":
             self._stdout: TextIO | None = sys.stdout
             return
@@ -154,13 +160,14 @@ class ResultsFile:
             if not self._file.regular:
                 raise
             if not self._lost:
-                _log.warning("%s; results pause until it can be written again", self._cannot(error))
+                self.pausing = f"{self._cannot(error)}; results pause until it can be written again"
+                _log.warning("%s", self.pausing)
             self._lost += 1
             self._again_s = monotonic() + _PAUSE_S
             return False
         if self._lost:
             _log.warning("results: %s can be written again; %d lines are lost", self._path, self._lost)
-            self._lost = 0
+            self._lost, self.pausing = 0, None
         return True
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
@@ -30,10 +30,11 @@ from mainstream.streamer.engine import LARGEST_SIDE, part_keys
 from mainstream.streamer.events.event import PlannedApp, planned_apps
 from mainstream.streamer.events.merging import Said
 from mainstream.streamer.events.packets import CodedSource
-from mainstream.streamer.events.recorder import Recorder, packets_for
+from mainstream.streamer.events.recorder import Recorder, Teller, packets_for
 from mainstream.streamer.events.settings import EventSettings
 from mainstream.streamer.feed import Arrival, Feed
 from mainstream.streamer.frame_loop import FrameLoop
+from mainstream.streamer.frames import Frame
 from mainstream.streamer.loading import Loading
 from mainstream.streamer.meters import AppRate, Meters
 from mainstream.streamer.metrics_server import serve_metrics
@@ -90,10 +91,17 @@ class LocalRunner:
         File to add a JSON line to for each app and frame; ``-`` is stdout.
     events : EventSettings, optional
         What is made of events, and where they go.
+    tellers : sequence of Teller
+        Who else is told of events.
     metrics : str, optional
         ``PORT`` or ``HOST:PORT`` where Prometheus is answered.
     state : str or Path, optional
         Folder where the last good plan is kept, for :meth:`restore`.
+
+    Attributes
+    ----------
+    listener : callable or None
+        Is told what each app says of each frame. Frames wait for it, so it may only take note.
 
     Raises
     ------
@@ -117,6 +125,7 @@ class LocalRunner:
         threads: int | None = None,
         results: str | Path | None = None,
         events: EventSettings | None = None,
+        tellers: Sequence[Teller] = (),
         metrics: str | None = None,
         state: str | Path | None = None,
     ) -> None:
@@ -137,6 +146,9 @@ class LocalRunner:
         self._loading = Loading(self.loader, self.model_dir, size, trusted=trust_models, closed=self._closed)
         self._results: ResultsFile | None = None
         self._recorder: Recorder | None = None
+        self.listener: Callable[[PlannedApp, Analysis], None] | None = None
+        if tellers and events is None:
+            events = EventSettings()
         self._gap_ms = 0.0 if events is None else events.gap_ms
         self._state = None if state is None else PlanState(Path(state))
         with ExitStack() as opened:
@@ -154,7 +166,7 @@ class LocalRunner:
             if results is not None:
                 self._results = opened.enter_context(closing(ResultsFile(results)))
             if events is not None:
-                self._recorder = self._record(events, source_)
+                self._recorder = self._record(events, source_, tellers)
                 opened.callback(self._recorder.close)
             if metrics is not None:
                 opened.callback(
@@ -232,6 +244,16 @@ class LocalRunner:
             return wrong
         running = self._plan.running
         return "no plan runs" if running is None or running.failed else self._watch.away
+
+    def troubles(self) -> list[str]:
+        """What is wrong now, a line each: no frames, no plan, a disk that cannot be written."""
+        wrong = [self.unready(), self._results and self._results.pausing, self._recorder and self._recorder.pausing]
+        return [one for one in wrong if one]
+
+    @property
+    def newest(self) -> Frame | None:
+        """The newest frame of the source."""
+        return self._watch.newest
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -378,7 +400,7 @@ class LocalRunner:
         if self._state is not None:
             self._state.save(plan)
 
-    def _record(self, events: EventSettings, source: Source) -> Recorder:
+    def _record(self, events: EventSettings, source: Source, tellers: Sequence[Teller]) -> Recorder:
         packets = packets_for(events)
         if packets is not None:
             if not self._paced:
@@ -386,7 +408,7 @@ class LocalRunner:
             if not isinstance(source, CodedSource):
                 raise ProblemError("clips: this source gives pictures, no coded video; leave them out")
             source.on_packet = packets.add
-        return Recorder(events, self.meters.event_lost, packets, by_clock=self._paced)
+        return Recorder(events, self.meters.event_lost, packets, by_clock=self._paced, tellers=tellers)
 
     def _changed(self, plan: NetPlan) -> None:
         self.meters.plan(plan)
@@ -396,6 +418,8 @@ class LocalRunner:
     def _write(self, apps: Mapping[int, PlannedApp], analysis: Analysis, arrival: Arrival) -> None:
         if self._results is not None and not self._results.write(analysis):
             self.meters.result_lost()
+        if self.listener is not None:
+            self.listener(apps[analysis.app_id], analysis)
         if self._recorder is not None:
             self._recorder.said(Said(apps[analysis.app_id], analysis, arrival.frame, arrival.at_s))
 

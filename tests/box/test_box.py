@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ import pytest
 from support.boxes import SOURCE, app, write_problem
 from support.cameras import RtspCamera
 from support.third_party import MATRICES, Matrices
-from support.waiting import comes_true, found
+from support.waiting import PATIENCE_S, comes_true, found
 
 from mainstream import ProblemError
 from mainstream.box import box as box_module
 from mainstream.box.box import Box
+from mainstream.box.changes import AddedApp
 from mainstream.box.compute_watch import ComputeWatch
 from mainstream.box.file_watch import FileWatch
 from mainstream.box.wanted import Wanted
@@ -33,8 +34,8 @@ pytest.importorskip("av", reason="needs the extra run")
 pytest.importorskip("zmq", reason="needs the extra run")
 
 
-def read(file: Path) -> Wanted:
-    problem = load_problem(file)
+def read(file: Path, added: Sequence[AddedApp] = ()) -> Wanted:
+    problem = load_problem(file, more=[one.in_folder(file.parent) for one in added])
     assert problem.budget is not None
     return Wanted(problem, problem.budget, {}, {})
 
@@ -64,6 +65,10 @@ class Running:
     def model(self) -> Model | None:
         return self._box._model
 
+    def join(self) -> None:
+        self._thread.join(PATIENCE_S)
+        assert not self.alive
+
     @property
     def alive(self) -> bool:
         return self._thread.is_alive()
@@ -77,11 +82,15 @@ def boxed(
     file: Path, runtime: LocalRunner | StreamerClient, started: Callable[[Box], None] = Box.start
 ) -> Iterator[Running]:
     said: list[str] = []
-    box = Box(lambda: read(file), FileWatch(file), runtime, said.append)
+    box = Box(lambda added: read(file, added), FileWatch(file), runtime, said.append)
     with runtime:
         started(box)
-        yield Running(box, said)
-        box.close()
+        running = Running(box, said)
+        try:
+            yield running
+        finally:
+            box.close()
+            running.join()
 
 
 def runner(folder: Path, source: str = SOURCE, **options: Any) -> LocalRunner:

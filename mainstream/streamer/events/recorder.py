@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -69,6 +69,8 @@ class Recorder:
         What clips are cut out of.
     by_clock : bool
         Frames come at their pace, wait for nobody, and an app that says nothing for long has ended its event.
+    tellers : sequence of Teller
+        Who is told beside those of the settings.
 
     Raises
     ------
@@ -79,7 +81,13 @@ class Recorder:
     """
 
     def __init__(
-        self, settings: EventSettings, lost: Callable[[str], None], packets: Packets | None, *, by_clock: bool
+        self,
+        settings: EventSettings,
+        lost: Callable[[str], None],
+        packets: Packets | None,
+        *,
+        by_clock: bool,
+        tellers: Sequence[Teller] = (),
     ) -> None:
         self._count_lost = lost
         self._told_of: set[str] = set()
@@ -94,7 +102,7 @@ class Recorder:
         self._wake = Flag()
         self._closing = False
         self._store: EventStore | None = None
-        self._tellers: list[Teller] = []
+        self._tellers = [*tellers]
         with ExitStack() as opened:
             if settings.folder is not None:
                 lose = partial(self._lose, "disk")
@@ -107,7 +115,7 @@ class Recorder:
                 self._tellers.append(Webhook(url, partial(self._lose, "webhook")))
                 opened.callback(self._tellers[-1].close)
             self._opened = opened.pop_all()
-        self._pictures = settings.folder is not None or settings.mqtt is not None
+        self._pictures = settings.folder is not None or settings.mqtt is not None or bool(tellers)
         self._thread = Thread(target=self._work, name="mainstream-events", daemon=True)
         self._thread.start()
 
@@ -129,6 +137,11 @@ class Recorder:
             else:
                 said = said._replace(frame=None)
         self._waiting.append(said)
+
+    @property
+    def pausing(self) -> str | None:
+        """Why nothing is written to the folder now."""
+        return None if self._store is None else self._store.pausing
 
     def _full(self, said: Said) -> bool:
         """Whether one more, with its frame, would be too much."""

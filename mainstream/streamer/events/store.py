@@ -58,6 +58,11 @@ class EventStore:
     lost : callable
         Called for each event, picture or clip that could not be written.
 
+    Attributes
+    ----------
+    pausing : str or None
+        Why nothing is written now.
+
     Raises
     ------
     ProblemError
@@ -68,7 +73,8 @@ class EventStore:
         self._folder, self._keep = folder, (keep_days, keep_gb)
         self._lost = lost
         self._open, self._media, self._lines = folder / "open", folder / "media", folder / "events.jsonl"
-        self._paused_until_s: float | None = None
+        self.pausing: str | None = None
+        self._paused_until_s = 0.0
         self._waiting: deque[Event] = deque()
         self._written_s: dict[str, float] = {}
         try:
@@ -151,19 +157,20 @@ class EventStore:
 
     def _write(self, do: Callable[[], None]) -> bool:
         """Whether something was written; a disk that cannot be written is told once, and left alone for a while."""
-        if self._paused_until_s is not None and monotonic() < self._paused_until_s:
+        if self.pausing is not None and monotonic() < self._paused_until_s:
             return False
         try:
             do()
         except (OSError, ProblemError) as error:
-            if self._paused_until_s is None:
+            if self.pausing is None:
                 why = str(error) if isinstance(error, ProblemError) else f"{self._lines}: {reason(error)}"
-                _log.warning("events: %s; they pause until it can be written again", why)
+                self.pausing = f"events: {why}; they pause until it can be written again"
+                _log.warning("%s", self.pausing)
             self._paused_until_s = monotonic() + _PAUSE_S
             return False
-        if self._paused_until_s is not None:
+        if self.pausing is not None:
             _log.warning("events: %s can be written again", self._folder)
-            self._paused_until_s = None
+            self.pausing = None
         return True
 
     def _clean(self) -> None:

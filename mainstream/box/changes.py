@@ -1,0 +1,198 @@
+"""What was changed while the box runs, on top of the problem file, whatever that says: key by key, until taken back.
+
+A change names an app by its id. Where the file has no such app the change waits for one. An app that was added counts
+until the file has one of that id, which then takes its place.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, StrictBool
+
+from mainstream.box.wanted import Wanted
+from mainstream.description import Description, refuse, shown
+from mainstream.errors import NotKeptError, ProblemError
+from mainstream.files import json_values, read_text, write_text
+from mainstream.problem import App, AppId
+from mainstream.ranges import PARAMETERS, Positive
+
+MOST: Final = 1000
+"""Apps that may be added, and apps that may be changed."""
+_NAME: Final = "changes.json"
+_LONGEST: Final = 200
+
+_log = logging.getLogger(__name__)
+
+
+def _package(name: str) -> str:
+    if not 0 < len(name) <= _LONGEST or not name.isprintable() or "/" in name or "\\" in name or name[0] in ". ":
+        raise refuse("it has to be the name of a package's folder in the model folder")
+    return name
+
+
+class AppChange(Description):
+    """What is another than the file says, of one app; None is what the file says.
+
+    Parameters
+    ----------
+    paused, removed : bool
+        It does not run: for now, or until it is brought back.
+    weight, min_value, min_fps : float, optional
+        As in :class:`mainstream.problem.App`.
+    """
+
+    paused: StrictBool = False
+    removed: StrictBool = False
+    weight: Annotated[float, PARAMETERS["weight"]] | None = None
+    min_value: Annotated[float, PARAMETERS["min_value"]] | None = None
+    min_fps: Annotated[float, PARAMETERS["min_fps"]] | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether the app is to run."""
+        return not (self.paused or self.removed)
+
+    def keys(self) -> dict[str, float]:
+        """Keys of the app that are others."""
+        return self.model_dump(include={"weight", "min_value", "min_fps"}, exclude_none=True)
+
+
+class AddedApp(Description):
+    """An app that the file does not have.
+
+    Parameters
+    ----------
+    package : str
+        A folder of the model folder.
+    app_id : int or str
+    event_length_ms, event_frequency : float, optional
+        Where the package does not say it, or to be something else.
+    """
+
+    package: Annotated[str, AfterValidator(_package)]
+    app_id: AppId
+    event_length_ms: Annotated[float, PARAMETERS["event_length_ms"]] | None = None
+    event_frequency: Annotated[float, PARAMETERS["event_frequency"]] | None = None
+
+    def in_folder(self, model_dir: Path) -> dict[str, Any]:
+        """Its keys in a problem file, the package by its absolute name.
+
+        Raises
+        ------
+        ProblemError
+            A link leads out of the model folder.
+        """
+        folder = (model_dir / self.package).resolve()
+        if not folder.is_relative_to(model_dir.resolve()):
+            raise ProblemError(f"package {shown(self.package)} lies outside the model folder")
+        if not folder.is_dir():
+            raise ProblemError(f"package {shown(self.package)} is not in the model folder")
+        return self.model_dump(exclude_none=True) | {"package": str(folder)}
+
+
+class Changes(Description):
+    """All changes.
+
+    Parameters
+    ----------
+    budget : float, optional
+        In place of the file's.
+    apps : mapping of int or str to AppChange
+        By `app_id`.
+    added : sequence of AddedApp
+    """
+
+    budget: Positive | None = None
+    apps: Annotated[Mapping[AppId, AppChange], Field(max_length=MOST)] = Field(default_factory=dict)
+    added: Annotated[tuple[AddedApp, ...], Field(max_length=MOST)] = ()
+
+    def change_of(self, app_id: int | str) -> AppChange:
+        """Those of one app."""
+        return self.apps.get(app_id, AppChange())
+
+    def with_budget(self, budget: float | None) -> Changes:
+        """With another budget; None is the file's."""
+        return Changes(budget=budget, apps=self.apps, added=self.added)
+
+    def with_app(self, app_id: int | str, change: AppChange) -> Changes:
+        """With another change of an app."""
+        apps = {**self.apps, app_id: change}
+        if change == AppChange():
+            del apps[app_id]
+        return Changes(budget=self.budget, apps=apps, added=self.added)
+
+    def with_added(self, app: AddedApp) -> Changes:
+        """With one more app."""
+        return Changes(budget=self.budget, apps=self.apps, added=(*self.added, app))
+
+    def without_added(self, app_id: int | str) -> Changes:
+        """Without an app that was added, and what was changed of it."""
+        apps = {key: change for key, change in self.apps.items() if key != app_id}
+        return Changes(budget=self.budget, apps=apps, added=tuple(one for one in self.added if one.app_id != app_id))
+
+    def on(self, wanted: Wanted) -> Wanted:
+        """What is wanted, with the changes.
+
+        Raises
+        ------
+        ProblemError
+            No app is left, or a change makes one that contradicts itself.
+        """
+        changes = [(app, self.change_of(app.app_id)) for app in wanted.problem.apps]
+        apps = tuple(_changed(app, change) for app, change in changes if change.runs)
+        if not apps:
+            raise ProblemError("no app would be left that runs; let at least one run")
+        problem = wanted.problem.model_copy(update={"apps": apps})
+        return replace(wanted, problem=problem, budget=self.budget or wanted.budget)
+
+    def to_json(self) -> str:
+        """As a file keeps them."""
+        return json.dumps(self.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n"
+
+
+def _changed(app: App, change: AppChange) -> App:
+    return App(**dict(app) | keys) if (keys := change.keys()) else app
+
+
+class ChangesFile:
+    """The changes in ``changes.json`` of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Has to exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _NAME
+
+    def load(self) -> Changes:
+        """Those that were kept; a file that is damaged is put aside and told of in the log."""
+        if not self._path.exists():
+            return Changes()
+        try:
+            return Changes.of(json_values(read_text(self._path)), where=str(self._path))
+        except ProblemError as error:
+            aside = self._path.with_name(f"{_NAME}.damaged")
+            _log.warning("the changes that were kept cannot be read, and are now %s: %s", aside, error)
+            self._path.replace(aside)
+            return Changes()
+
+    def save(self, changes: Changes) -> None:
+        """Keep these in place of those before.
+
+        Raises
+        ------
+        NotKeptError
+            The disk is full or broken.
+        """
+        try:
+            write_text(self._path, changes.to_json())
+        except ProblemError as error:
+            raise NotKeptError(str(error)) from None

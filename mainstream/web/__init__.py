@@ -1,0 +1,1 @@
+"""The box over HTTP: what it does as JSON, changes by who has the token, and a page."""
