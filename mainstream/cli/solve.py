@@ -128,8 +128,9 @@ def command(
     try:
         with interruptible(), naming(problem), console.Watch(errors) as watch:
             prepared = asked.prepare()
-            if plot is not None and len(prepared.streams) > 1:
-                raise ProblemError(f"--plot draws one stem; {len(prepared.streams)} regions have one each")
+            regions = {app.region for app in asked.problem.apps}
+            if plot is not None and len(regions) > 1:
+                raise ProblemError(f"--plot draws one stem; {len(regions)} regions have one each")
             result = prepared.solve(**asked.how(), progress=None if quiet else watch)
     except InterruptedSearch as interruption:
         from mainstream.cli.exit_codes import INTERRUPTED

@@ -159,7 +159,9 @@ def load_problem(
         keys |= reader.read(plain, keys.get("model"), "model", more)
         if quantised:
             for app in keys["apps"][len(quantised) :]:
-                raise ProblemError(f"app {shown(app.app_id)} has no {APP_KEY}, as those of the file have; it cannot be added")
+                raise ProblemError(
+                    f"app {shown(app.app_id)} has no {APP_KEY}, as those of the file have; it cannot be added"
+                )
             keys[APP_KEY] = reader.read(quantised, keys.pop(MODEL_KEY), MODEL_KEY, (), f": {APP_KEY}")
         if "video" in keys:
             keys["video"] = Video.of(keys["video"])
