@@ -231,8 +231,10 @@ def _move(packed: kernels.Packed, rows: IntArray, g: int, i: int, o: int, climb:
     stem.apps[new] += 1
     floats[_COST] += packed.own[new // width, new % width] - packed.own[old // width, old % width]
     edge = old % width > 0 and stem.top[old // width] == old % width
+    # A segment may take memory and cost nothing.
+    beyond = new // width > rows[0] and new % width > stem.top[new // width]
     moved = False
-    if stem.rise[new] > 0.0 or (edge and stem.apps[old] == 0):
+    if beyond or (edge and stem.apps[old] == 0):
         moved = staircase(stem.apps, width, stem.floor, rows, stem.top)
     if moved:
         carried = rises(packed.stem, rows, stem.top, stem.rise)

@@ -102,6 +102,21 @@ def test_every_method_keeps_to_the_memory(seed: int, method: str) -> None:
             assert found.objective == pytest.approx(best[0], abs=2e-6)
 
 
+def test_greedy_counts_the_memory_of_layers_that_cost_nothing() -> None:
+    for seed in range(30):
+        problems = problem_of(seed)
+        for problem in problems:
+            problem["model"] = {
+                **problem["model"],
+                "layer_latencies": [0.0] * (problem["model"]["total_layers"] - 1) + [1.0],
+            }
+        tried = streams.every_schedule(problems)
+        for budget, memory in limits_of(seed, tried) if len(tried.cost) else []:
+            if streams.best(tried, budget, "mean", memory) is not None:
+                found = streams.run(problems, budget, memory_mb=memory, method="greedy")
+                assert (found.memory or 0) <= memory * (1 + 2e-9)
+
+
 def with_memory(n: int, seed: int) -> tuple[list[Any], dict[str, Any], Any, float]:
     """A workload whose layers take megabytes, more of them the deeper they are; and its hard budget."""
     made = workloads.workload(n, seed=seed)

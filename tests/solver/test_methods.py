@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import oracle
+from support import oracle, streams
 
 from mainstream import Apps, InfeasibleError, ProblemError, Result, solve
 from mainstream.experiments import workloads
@@ -175,15 +175,25 @@ def test_greedy_released_follows_the_published_rule() -> None:
     assert compared > 300
 
 
-def climb_by_hand(problem: dict[str, Any], budget: float) -> float:
-    """Our greedy's rule, transcribed; returns the objective."""
-    given = (problem["video"]["fps_options"], problem["video"]["stream_fps"])
-    rest = (problem["metric"], problem["mode"], problem["event_model"])
-    latencies, mode = problem["model"]["layer_latencies"], problem["mode"]
-    every = [oracle.options(app, *given, *rest) for app in problem["apps"]]
-    weights = np.array([app.get("weight", 1.0) for app in problem["apps"]])
+def climb_by_hand(problems: list[dict[str, Any]], budget: float) -> float:
+    """Our greedy's rule, transcribed, for one stream or several; returns the objective."""
+    first = problems[0]
+    mode, rest = first["mode"], (first["metric"], first["mode"], first["event_model"])
+    every, weights, ends = [], [], [0]
+    for problem in problems:
+        given = (problem["video"]["fps_options"], problem["video"]["stream_fps"])
+        every += [oracle.options(app, *given, *rest) for app in problem["apps"]]
+        weights += [app.get("weight", 1.0) for app in problem["apps"]]
+        ends.append(len(every))
+
+    def cost(picked: list[oracle.Option]) -> float:
+        return sum(
+            oracle.cost(tuple(picked[begin:end]), problem["model"]["layer_latencies"], mode)
+            for problem, begin, end in zip(problems, ends, ends[1:], strict=False)
+        )
+
     current = [max(own, key=lambda o: (o.num_frozen, -o.fps)) for own in every]
-    spent = oracle.cost(tuple(current), latencies, mode)
+    spent = cost(current)
     if spent > budget * (1 + 1e-9):
         return np.nan
     while True:
@@ -191,16 +201,16 @@ def climb_by_hand(problem: dict[str, Any], budget: float) -> float:
         for i, own in enumerate(every):
             for option in own:
                 gain = weights[i] * (option.value - current[i].value)
-                extra = oracle.cost((*current[:i], option, *current[i + 1 :]), latencies, mode) - spent
+                extra = cost([*current[:i], option, *current[i + 1 :]]) - spent
                 if gain <= 0 or spent + extra > budget * (1 + 1e-9):
                     continue
                 score = (gain / extra if extra > 1e-9 else np.inf, gain)
                 if score > best_score:
                     best, best_score = (i, option), score
         if best is None:
-            return float(np.array([o.value for o in current]) @ weights / weights.sum())
+            return float(np.average([o.value for o in current], weights=weights))
         current[best[0]] = best[1]
-        spent = oracle.cost(tuple(current), latencies, mode)
+        spent = cost(current)
 
 
 def test_greedy_follows_its_rule() -> None:
@@ -211,12 +221,29 @@ def test_greedy_follows_its_rule() -> None:
             x + 0.1 + 1e-3 * np.sin(i) for i, x in enumerate(problem["model"]["layer_latencies"])
         ]
         for budget in list(oracle.budgets(problem, seed))[2:]:
-            expected = climb_by_hand(problem, budget)
+            expected = climb_by_hand([problem], budget)
             if not np.isnan(expected):
                 compared += 1
                 equal += run(problem, budget, "greedy").objective == pytest.approx(expected, abs=1e-9)
     # Ties between moves may fall either way.
     assert compared > 300 and equal >= 0.98 * compared
+
+
+def test_greedy_follows_its_rule_over_streams() -> None:
+    compared = equal = 0
+    for seed in range(60):
+        problems = streams.random_streams(seed)
+        for g, problem in enumerate(problems):
+            latencies = [x + 0.1 + 1e-3 * np.sin(i + g) for i, x in enumerate(problem["model"]["layer_latencies"])]
+            problem["model"] = {**problem["model"], "layer_latencies": latencies}
+        costs = streams.every_schedule(problems).cost
+        for budget in [] if not len(costs) else [f * float(costs.min()) for f in (1.2, 2.0, 5.0)]:
+            expected = climb_by_hand(problems, budget)
+            if not np.isnan(expected):
+                compared += 1
+                found = streams.run(problems, budget, method="greedy").objective
+                equal += found == pytest.approx(expected, abs=1e-9)
+    assert compared > 60 and equal >= 0.98 * compared
 
 
 def test_greedies_take_no_other_aggregate() -> None:
@@ -290,4 +317,4 @@ def test_greedy_follows_its_rule_on_more_apps() -> None:
         }
         budget = (1.2 + 0.2 * (seed % 5)) * made.prepare().smallest_budget()
         result = solve(made.apps, made.model, made.video, budget, method="greedy")
-        assert result.objective == pytest.approx(climb_by_hand(problem, budget), abs=1e-9), f"seed {seed}"
+        assert result.objective == pytest.approx(climb_by_hand([problem], budget), abs=1e-9), f"seed {seed}"
