@@ -81,8 +81,8 @@ def _quantised(model: OnnxModel, frames: Iterable[NDArray[np.uint8]]) -> bytes:
                 made,
                 Frames(),
                 quant_format=tools.QuantFormat.QDQ,
-                # As ONNX Runtime advises for x86 without VNNI: unsigned activations are the fast ones there, and weights
-                # of 7 bits keep the sum of two products within 16.
+                # As ONNX Runtime advises for x86 without VNNI: unsigned activations are the fast ones there, and
+                # weights of 7 bits keep the sum of two products within 16.
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
                 reduce_range=True,
