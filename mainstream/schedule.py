@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Final, Self
 
@@ -329,6 +329,20 @@ class Frontier:
                 lines.append(f"{','.join(repr(x) for x in numbers)},{result.status},{result.runtime_s:.6f}")
                 lines[-1] += f",{result.precision}" * several
         return "\n".join(lines) + "\n"
+
+
+def with_dearer_bounds(results: list[Result | None], gap: float) -> tuple[Result | None, ...]:
+    """The results, budgets rising; a bound holds for every smaller budget, too."""
+    bound = math.inf
+    sharper: list[Result | None] = []
+    for result in reversed(results):
+        if result is None:
+            sharper.append(None)
+            continue
+        bound = max(result.objective, min(bound, result.bound))
+        proven = result.aggregate == "mean" and bound - result.objective <= gap
+        sharper.append(replace(result, bound=bound, status="optimal" if proven else result.status))
+    return tuple(reversed(sharper))
 
 
 def _rows(schedule: Schedule) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from mainstream.errors import InfeasibleError, InterruptedSearch, MainstreamErro
 from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Improver, Method
 from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objective, Video
 from mainstream.ranges import NON_NEGATIVE, POSITIVE, WHOLE
-from mainstream.schedule import Choice, Frontier, Result, Schedule
+from mainstream.schedule import Choice, Frontier, Result, Schedule, with_dearer_bounds
 from mainstream.solver.tables import Once, build, join
 from mainstream.stream import Stream, check_memory, check_together, objective_of, only_camera, streams_of
 
@@ -180,7 +180,7 @@ class Prepared:
                 result = replace(result, schedules=before.schedules, objective=before.objective)
             results.append(result)
             before = result
-        return Frontier(np.array(budgets, dtype=np.float64), _with_dearer_bounds(results, gap))
+        return Frontier(np.array(budgets, dtype=np.float64), with_dearer_bounds(results, gap))
 
     def smallest_budget(self) -> float:
         """The smallest budget that has a schedule, compute a second; 0 when every app may be left out.
@@ -406,20 +406,6 @@ def prepare(
         memory_mb=None if memory_mb is None else float(memory_mb),
         _joint=Once(partial(join, tables, memory_mb)),
     )
-
-
-def _with_dearer_bounds(results: list[Result | None], gap: float) -> tuple[Result | None, ...]:
-    """The results, budgets rising; a bound holds for every smaller budget, too."""
-    bound = math.inf
-    sharper: list[Result | None] = []
-    for result in reversed(results):
-        if result is None:
-            sharper.append(None)
-            continue
-        bound = max(result.objective, min(bound, result.bound))
-        proven = result.aggregate == "mean" and bound - result.objective <= gap
-        sharper.append(replace(result, bound=bound, status="optimal" if proven else result.status))
-    return tuple(reversed(sharper))
 
 
 def _check_fits(
