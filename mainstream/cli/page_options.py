@@ -22,7 +22,7 @@ Page = Annotated[
     typer.Option(
         "--page",
         metavar="[HOST:]PORT",
-        help="Serve the API there; HOST is 127.0.0.1. Needs --state.",
+        help="Serve a page and the API there; HOST is 127.0.0.1. Needs --state.",
         show_default=False,
     ),
 ]

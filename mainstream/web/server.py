@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from threading import Thread
 from time import time
@@ -32,6 +33,8 @@ _CONNECTIONS: Final = 256
 _IDLE_S: Final = 10.0
 """Seconds for which a connection may have nothing that is asked; also one whose request does not end."""
 _END_S: Final = 3.0
+
+_FILES: Final = {"": "text/html", "page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
 class Site:
@@ -78,6 +81,7 @@ class Site:
         require("uvicorn", "page")
         import uvicorn
         from starlette.applications import Starlette
+        from starlette.routing import Route
 
         heard = Heard()
         local = runtime if isinstance(runtime, LocalRunner) else None
@@ -88,7 +92,8 @@ class Site:
         timeline.tell = partial(self._viewers.publish, "event")
         pictures = Pictures(lambda: None if local is None else local.newest)
         api = Api(box, views, timeline, self._viewers, pictures, has_packages=model_dir is not None)
-        self.routes = api.routes()
+        pages = [Route(f"/{name}", _static(name or "page.html", kind)) for name, kind in _FILES.items()]
+        self.routes = [*pages, *api.routes()]
         application = Starlette(routes=self.routes, exception_handlers=_handlers())
         guarded = Guard(
             application, address.allows, token, free_reading=address.loopback, most_failures=most_wrong_tokens
@@ -161,6 +166,13 @@ async def _meanwhile(work: Callable[[], Any]) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def _static(name: str, kind: str) -> Callable[[Request], Response]:
+    from starlette.responses import Response
+
+    content = files("mainstream.web").joinpath(name).read_bytes()
+    return lambda request: Response(content, media_type=kind)
 
 
 def _handlers() -> Any:

@@ -96,7 +96,7 @@ class Views:
             listed.append(
                 {
                     "app_id": app.app_id,
-                    "name": app.name or str(app.app_id),
+                    "name": app.app_id if isinstance(app.app_id, str) else app.name or str(app.app_id),
                     "added": app.app_id in added,
                     "paused": change.paused,
                     **_wishes(app),

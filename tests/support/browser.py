@@ -48,9 +48,20 @@ def chromium() -> Iterator[Any]:
 
 
 def look(browser: Any, page: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
-    """Open a page in a window of that width, as a reader who prefers dark pages or does not."""
+    """Open a file in a window of that width, as a reader who prefers dark pages or does not."""
+    _open(browser, page.as_uri(), width=width, height=height, dark=dark)
+
+
+def show(browser: Any, url: str, *, width: int, dark: bool = False) -> None:
+    """As :func:`look`, of a page that this machine serves."""
+    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    browser.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
+    _open(browser, url, width=width, height=900, dark=dark)
+
+
+def _open(browser: Any, url: str, *, width: int, height: int, dark: bool) -> None:
     screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    browser.get(page.as_uri())
+    browser.get(url)

@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -38,8 +38,8 @@ CURVE = Curve({0: 0.6, 2: 0.5}, None)
 JSON = {"Content-Type": "application/json"}
 
 
-def write_package(folder: Path, name: str, **changes: Any) -> Path:
-    """A package whose models MATRICES can run."""
+def write_package(folder: Path, name: str, write: Callable[[Path], None] = write_matrices, **changes: Any) -> Path:
+    """A package whose models MATRICES can run, as `write` makes them."""
     made = packages.make(
         folder / name,
         CURVE,
@@ -55,7 +55,7 @@ def write_package(folder: Path, name: str, **changes: Any) -> Path:
         },
     )
     for model in ("0.pb", "2.pb"):
-        write_matrices(made / model)
+        write(made / model)
     return made
 
 

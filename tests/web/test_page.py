@@ -1,0 +1,132 @@
+"""The page in headless Chromium, on a box that runs: what a user sees, and what he may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.boxes import app, write_problem
+from support.browser import chromium, show
+from support.sites import Lamp, Running, served, write_bright, write_package
+from support.waiting import becomes, comes_true, found
+
+pytest.importorskip("av", reason="needs the extra run")
+pytest.importorskip("uvicorn", reason="needs the extra page")
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+class Page:
+    """A browser on the page."""
+
+    def __init__(self, browser: Any, site: Running) -> None:
+        self.browser, self.site = browser, site
+
+    def text(self, selector: str) -> str:
+        return str(self.browser.execute_script(f"return document.querySelector({selector!r})?.innerText ?? ''"))
+
+    def one(self, selector: str) -> Any:
+        return self.browser.find_element("css selector", selector)
+
+    def click(self, selector: str) -> None:
+        """Rows are made anew when something has changed, so that an element may be gone before it is clicked."""
+        self.browser.execute_script(f"document.querySelector({selector!r}).click()")
+
+    def shows(self, selector: str, text: str) -> None:
+        found(lambda: text in self.text(selector))
+
+
+@pytest.fixture(scope="module")
+def lamp() -> Lamp:
+    return Lamp()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, lamp: Lamp) -> Iterator[Page]:
+    folder = tmp_path_factory.mktemp("page")
+    write_bright(folder / "net.npz")
+    write_package(folder, "cats", write_bright)
+    file = write_problem(folder, app("lamp", event_class=1), app(EVIL, event_class=1), budget=100.0)
+    with served(file, lamp) as site, chromium() as browser:
+        show(browser, site.site.url, width=1200)
+        made = Page(browser, site)
+        made.shows("#rows", "lamp")
+        yield made
+
+
+def test_without_the_token_nothing_is_changed_and_with_it_an_app_is_added(page: Page) -> None:
+    page.shows("#package", "cats")
+    page.click("#add button")
+    page.shows("#said", "the token is needed")
+    page.one("#token").send_keys(page.site.token)
+    page.click("#key button")
+    becomes(lambda: page.text("#said"), "")
+    page.one("#new-id").send_keys("tom")
+    page.click("#add button")
+    page.shows("#rows", "tom")
+    becomes(page.site.runs, {"lamp", EVIL, "tom"})
+    page.click("[data-key='pause tom']")
+    page.shows("[data-app=tom]", "resume")
+    becomes(page.site.runs, {"lamp", EVIL})
+    page.click("[data-key='remove tom']")
+    becomes(lambda: "tom" in page.text("#rows"), False)
+
+
+def test_the_slider_says_what_a_budget_gives_and_applies_it_by_keyboard(page: Page) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    slider = page.one("#budget")
+    comes_true(slider.is_enabled)
+    slider.send_keys(Keys.END)
+    page.shows("#answer", "mean recall, lamp ")
+    assert "fps" in page.text("#answer") and "+0." in page.text("#answer")
+    slider.send_keys(Keys.ENTER)
+    page.shows("#log", "changed: ")
+    comes_true(lambda: page.site.ask("GET", "/api/budget")[1]["budget"] > 150)
+    page.shows("#used", "budget 4")
+    page.click("#file-budget")
+    comes_true(lambda: page.site.ask("GET", "/api/budget")[1]["budget"] == 100)
+
+
+def test_an_event_is_seen_with_its_picture(page: Page, lamp: Lamp) -> None:
+    lamp.on = True
+    page.shows("#timeline", "going on")
+    page.shows("#now", "lamp: yes 0.9")
+    lamp.on = False
+    becomes(lambda: "going on" in page.text("#timeline"), False)
+    drawn = "return [...document.querySelectorAll('#timeline img')].every(one => one.naturalWidth === 64)"
+    comes_true(lambda: page.browser.execute_script(drawn))
+    comes_true(lambda: page.browser.execute_script("return document.getElementById('picture').naturalWidth === 64"))
+    label = "return document.querySelector('[data-strip=lamp]').getAttribute('aria-label')"
+    assert page.browser.execute_script(label).startswith("score of lamp, ")
+
+
+def test_names_are_text_and_the_browser_has_nothing_to_complain_of(page: Page) -> None:
+    page.shows("#rows", EVIL)
+    assert page.browser.execute_script("return document.querySelectorAll('img:not([alt])').length") == 0
+    refused = [line["message"] for line in page.browser.get_log("browser") if "401" not in line["message"]]
+    assert refused == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_fits_a_telephone(page: Page, dark: bool) -> None:
+    show(page.browser, page.site.site.url, width=400, dark=dark)
+    page.shows("#rows", "lamp")
+    assert page.browser.execute_script("return document.documentElement.scrollWidth") <= 400
+    paper = page.browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(20, 22, 26)") == dark
+
+
+def test_what_is_wrong_is_in_plain_sight(page: Page, lamp: Lamp) -> None:
+    lamp.silent.set()
+    page.shows("#trouble", "the camera has been away for ")
+    assert page.one("#trouble").is_displayed()
+    lamp.silent.clear()
+    becomes(lambda: page.one("#trouble").is_displayed(), False)
+    status, answer = page.site.ask("POST", "/api/apps", {"package": "cats"})
+    assert status == 201, answer
+    (Path(page.site.folder) / "problem.yaml").write_text("apps: [")
+    page.shows("#trouble", "problem.yaml: ")
+    page.shows("#trouble", "the plan before goes on")
