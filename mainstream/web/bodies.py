@@ -72,6 +72,9 @@ def body_of(text: str, schema: Schema) -> dict[str, Any]:
         raise ProblemError(f"body: got {shown(values)}; it has to be an object")
     known = schema["properties"]
     for key, value in values.items():
+        # JSON Schema's integers are the whole numbers, however they are written.
+        if isinstance(value, float) and value.is_integer() and "integer" in known.get(key, {}).get("type", ()):
+            value = values[key] = int(value)  # noqa: PLW2901
         if key not in known:
             raise ProblemError(f"body: unknown key {shown(key)}; {nearest(key, known)}")
         kinds = known[key]["type"]

@@ -75,7 +75,7 @@ def test_apps_come_and_go(site: Running) -> None:
     becomes(site.runs, {1, "dogs", "cats"})
     assert site.apps()["cats"]["weight"] == 3 and site.apps()["cats"]["added"]
     assert site.ask("POST", "/api/apps", {"package": "cats"})[0] == 409
-    assert site.ask("POST", "/api/apps", {"package": "cats", "app_id": 7})[0] == 201
+    assert site.ask("POST", "/api/apps", {"package": "cats", "app_id": 7.0})[0] == 201
     becomes(site.runs, {1, "dogs", "cats", 7})
     assert site.ask("DELETE", "/api/apps/cats")[0] == site.ask("DELETE", "/api/apps/7")[0] == 200
     becomes(site.runs, {1, "dogs"})

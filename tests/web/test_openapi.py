@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @SCHEMA.exclude(path="/api/stream").parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_what_is_described_is_what_is_done(case: Any, site: Running) -> None:
     case.call_and_validate(base_url=site.site.url.rstrip("/"), headers={"Authorization": f"Bearer {site.token}"})
 
