@@ -64,7 +64,7 @@ ROWS: Final = ("comes", "viewer", "viewers", "changes", "kill")
 class Served:
     """A box with its page, in this process."""
 
-    def __init__(self, folder: Path, engine: str, opened: ExitStack, results: Path | None = None) -> None:
+    def __init__(self, folder: Path, engine: str, opened: ExitStack) -> None:
         file, kept, timeline = folder / "problem.yaml", ChangesFile(folder), Timeline(None)
 
         def read(added: Any) -> Wanted:
@@ -72,9 +72,7 @@ class Served:
             return Wanted(problem, problem.budget or 0.0, {}, {})
 
         self.token = token_in(folder)
-        self.runner = opened.enter_context(
-            LocalRunner(SOURCE, folder, engine=engine, window_s=60, results=results, tellers=[timeline])
-        )
+        self.runner = opened.enter_context(LocalRunner(SOURCE, folder, engine=engine, window_s=60, tellers=[timeline]))
         self.box = Box(read, FileWatch(file), self.runner, lambda _: None, kept.load(), kept.save)
         site = Site(Address("127.0.0.1", 0), self.token, self.box, self.runner, timeline, folder)
         opened.enter_context(site)
@@ -159,19 +157,17 @@ def _write(folder: Path, size: int) -> None:
 
 
 @contextmanager
-def _served(folder: Path, given: argparse.Namespace, results: Path | None = None) -> Iterator[Served]:
+def _served(folder: Path, given: argparse.Namespace) -> Iterator[Served]:
     (folder / "changes.json").unlink(missing_ok=True)
-    if results is not None:
-        results.unlink(missing_ok=True)
     with ExitStack() as opened:
-        yield Served(folder, given.engine, opened, results)
+        yield Served(folder, given.engine, opened)
 
 
 def _comes(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    out, took, solving, lost = folder / "results.jsonl", [], [], 0
+    took, solving, lost = [], [], 0
     body = {"package": f"app{APPS + 1}", "event_length_ms": 3000.0, "min_fps": 1.0}
     for _ in range(given.rounds):
-        with _served(folder, given, out) as served:
+        with _served(folder, given) as served:
             time.sleep(3)
             begun = time.monotonic()
             status, answer = served.ask("POST", "/api/apps", body)
@@ -181,7 +177,7 @@ def _comes(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, str]]
             _wait(lambda served=served: len(served.runner.rates()) > APPS and served.runner.rates()[-1].analysed > 0)
             took.append(time.monotonic() - begun)
             time.sleep(2)
-        lost += sum(_lost(out, app, FPS) for app in range(1, APPS + 1))
+            lost += _lost(served, APPS)
     about = f"median of {given.rounds} (largest)"
     yield f"an app is asked for, to its first score; {about}", f"{np.median(took):.3g} s ({max(took):.3g})"
     yield "... of it: the solver", f"{1000 * np.median(solving):.3g} ms ({1000 * max(solving):.3g})"
@@ -211,8 +207,8 @@ def _viewers(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, str
 
 
 def _changes(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    out, rng, took = folder / "results.jsonl", random.Random(0), []
-    with _served(folder, given, out) as served:
+    rng, took = random.Random(0), []
+    with _served(folder, given) as served:
         for _ in range(given.changes):
             app = f"/api/apps/app{rng.randint(2, APPS)}"
             method, path, body = rng.choice(
@@ -241,8 +237,9 @@ def _changes(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, str
         _wait(same)
         agrees = same() and served.box.standing.changes == kept
         time.sleep(2)
+        lost = _lost(served, 1)
     yield f"{given.changes} changes, each", f"{1000 * np.median(took):.3g} ms (largest {1000 * max(took):.3g})"
-    yield "... frames lost by an app that none touches", str(_lost(out, 1, FPS))
+    yield "... frames lost by an app that none touches", str(lost)
     yield "... what is kept is what runs", str(agrees)
 
 
@@ -339,10 +336,13 @@ def _analysed(served: Served, seconds: float) -> int:
     return sum(rate.analysed for rate in served.runner.rates()) - before
 
 
-def _lost(out: Path, app: int, every: int) -> int:
-    """Frames between an app's results that it should have had."""
-    frames = np.array([line["frame"] for line in _lines(out) if line["app_id"] == app])
-    return int(np.maximum(np.rint(np.diff(frames) / every) - 1, 0).sum())
+def _lost(served: Served, apps: int) -> int:
+    """Frames that were due for the first so many apps and that a newer one overtook."""
+    drops = (
+        served.runner.registry.get_sample_value("mainstream_frames_dropped_total", {"app": str(number)})
+        for number in range(1, apps + 1)
+    )
+    return int(sum(one or 0 for one in drops))
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
