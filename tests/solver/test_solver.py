@@ -295,7 +295,7 @@ def test_progress_and_ctrl_c_keep_the_best_so_far() -> None:
 
 
 def test_a_time_limit_returns_the_best_so_far() -> None:
-    apps, model, video, smallest = generated(20_000, 4)
+    apps, model, video, smallest = generated(7_000, 4)
     budget = 1.5 * smallest
     result = solve(apps, model, video, budget, time_limit=1e-3)
     assert result.status == "feasible" and result.objective <= result.bound <= 1.0
