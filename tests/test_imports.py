@@ -18,7 +18,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
     {"cli"},
     {"web"},
-    {"experiments", "labelling", "scenes", "box"},
+    {"evaluation", "experiments", "labelling", "scenes", "box"},
     {"scheduler"},
     {"solver", "streamer", "trainer", "report"},
     {"io", "store"},

@@ -14,6 +14,7 @@ from mainstream.cli import (
     apps,
     calibrate,
     deploy,
+    evaluate,
     experiment,
     freeze,
     frontier,
@@ -68,6 +69,7 @@ app.add_typer(apps.app, name="apps")
 app.command("streamer")(streamer.command)
 app.command("streamer-keys")(streamer_keys.command)
 app.command("simulate")(simulate.command)
+app.command("evaluate")(evaluate.command)
 app.command("experiment")(experiment.command)
 app.command("report")(report.command)
 app.command("layers")(layers.command)

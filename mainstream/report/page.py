@@ -41,6 +41,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%%, 22rem), 1fr)); gap: 1.5rem 2rem; }
 figure { margin: 0; min-width: 0; } figcaption { font-weight: 600; }
 figure p { margin: .2rem 0; font-size: .85rem; }
+.pictures { grid-template-columns: repeat(auto-fill, 10rem); } .pictures img { display: block; }
 svg { display: block; width: 100%%; height: auto; max-width: 34rem; }
 .values { cursor: pointer; }
 .scroll { overflow-x: auto; }

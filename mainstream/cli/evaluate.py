@@ -1,0 +1,187 @@
+"""``mainstream evaluate``."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mainstream.cli.engine import EngineName, engine_name, say_engine
+from mainstream.cli.plan import Budget
+from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
+from mainstream.cli.runtime_options import TrustModels
+from mainstream.description import shown
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mainstream.cli.problem_file import Asked
+    from mainstream.evaluation.boxes import Region
+    from mainstream.evaluation.evaluate import Evaluated
+    from mainstream.schedule import Result
+
+
+def command(
+    problem: ProblemFile,
+    video: Annotated[Path, typer.Option(metavar="CLIP", help="A labelled clip.", show_default=False)],
+    labels: Annotated[
+        Path,
+        typer.Option(
+            metavar="LABELS",
+            help="CSV frame,label or start,end,label (start_s,end_s in seconds); MOT .txt; COCO-VID .json.",
+            show_default=False,
+        ),
+    ],
+    model_dir: Annotated[
+        Path,
+        typer.Option("--model-dir", "-m", metavar="DIR", help="Folder with all model files.", show_default=False),
+    ],
+    versions: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Schedules to compare, as of mainstream experiment.")
+    ] = "mainstream",
+    budget: Budget = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[LABEL=]X,Y,W,H",
+            help="Where boxes count, as shares of the frame: for one label, or for all.",
+            show_default=False,
+        ),
+    ] = None,
+    inside: Annotated[float, typer.Option(help="Share of a box that has to be in its region.")] = 0.5,
+    engine: EngineName = None,
+    trust_models: TrustModels = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap behind F1's intervals.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, with the frames of each event missed.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.html", help="A report with pictures of events caught and missed."),
+    ] = None,
+    calibrated: Calibrated = True,
+    store: StoreUrl = None,
+) -> None:
+    """Run schedules on a labelled clip and score what the apps detect, beside what was predicted.
+
+    Each app's recall, precision and F1 per event with 95 % intervals. All frames are there: none is dropped for lack of
+    compute. Each part of a network runs once on a frame, however many schedules need it there.
+    """
+    from mainstream.cli import console
+    from mainstream.evaluation.evaluate import Watched, check_events, evaluate
+    from mainstream.evaluation.footage import Footage
+    from mainstream.evaluation.labels import read_events
+    from mainstream.evaluation.outputs import Outputs
+    from mainstream.evaluation.page import evaluation_page
+    from mainstream.extensions import PART_LOADERS
+    from mainstream.files import check_target, naming, write_text
+    from mainstream.result_text import plain_console
+
+    errors = plain_console(stderr=True)
+    console.show_warnings(errors, quiet=False)
+    if output is not None:
+        check_target(output)
+    asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated)
+    asked = asked.in_one_precision(lambda line: errors.print(f"mainstream: {line}"))
+    parts = asked.problem
+    clip = Footage.of(video)
+    with naming(problem):
+        watched = [Watched.of(app, model_dir) for app in parts.apps]
+    events = [one.label for one in watched]
+    classes = {name for one in watched for name in one.classes}
+    truth = read_events(labels, clip, events, classes, _regions(region or [], inside, events))
+    with naming(labels):
+        check_events(watched, truth)
+    outputs = Outputs(clip, model_dir, PART_LOADERS.find(engine_name(engine)), trusted=trust_models)
+    say_engine(errors, engine, parts.model.engine)
+    if abs(clip.fps / parts.video.stream_fps - 1) > 0.01:
+        errors.print(
+            f"mainstream: {video} has {clip.fps:g} frames a second, the problem's stream {parts.video.stream_fps:g}: "
+            "apps that are to run faster than the clip see all of its frames"
+        )
+    with naming(problem):
+        schedules = _schedules(asked, versions)
+    found = evaluate(schedules, watched, parts.model, clip, truth, outputs, seed=seed)
+    facts = f"{problem.name} on {video.name}: {clip.frames:,} frames, {clip.fps:g} a second"
+    if output is not None:
+        write_text(output, evaluation_page(facts, found, clip))
+    if json:
+        typer.echo(json_module.dumps(_plain(video, clip.frames, clip.fps, found), indent=1))
+        return
+    screen = plain_console()
+    screen.print(facts)
+    for version, apps in found.items():
+        screen.print()
+        screen.print(f"{version}, budget {asked.options['budget']:g}")
+        screen.print(_table(apps))
+
+
+def _regions(given: Sequence[str], inside: float, labels: Sequence[str]) -> dict[str, Region]:
+    """Label -> region, from ``[LABEL=]X,Y,W,H``; one without a label is for those that have none of their own."""
+    from mainstream.description import nearest
+    from mainstream.evaluation.boxes import Region
+
+    found: dict[str, Region] = {}
+    for text in given:
+        name, equals, numbers = text.rpartition("=")
+        if equals and name not in labels:
+            raise ProblemError(f"--region {shown(text)}: no app has the event {shown(name)}; {nearest(name, labels)}")
+        made = Region.parse(numbers, inside, f"--region {shown(text)}")
+        for label in [name] if equals else labels:
+            if equals or label not in found:
+                found[label] = made
+    return found
+
+
+def _schedules(asked: Asked, versions: str) -> dict[str, Result]:
+    """The schedule of each version within the budget, by its name."""
+    from mainstream.cli.experiment_input import words
+    from mainstream.experiments.versions import Version, Workbench
+    from mainstream.io import SolveOptions
+
+    names = words(versions)
+    if not names:
+        raise ProblemError("--versions: there is none; leave it out, or name one")
+    parts, options = asked.problem, dict(asked.options)
+    if names != ["mainstream"]:
+        bench = Workbench(parts.apps, parts.model, parts.video, SolveOptions.of(options, where="command line"))
+        chosen = [Version.of(name) for name in names]
+        return {version.name: bench.solve(version, options["budget"]).result for version in chosen}
+    return {"mainstream": asked.prepare().solve(**asked.how())}
+
+
+def _plain(video: Path, frames: int, fps: float, found: Mapping[str, Sequence[Evaluated]]) -> dict[str, Any]:
+    versions = [{"version": name, "apps": [one.to_dict() for one in apps]} for name, apps in found.items()]
+    return {"video": str(video), "frames": frames, "fps": fps, "versions": versions}
+
+
+def _table(apps: Sequence[Evaluated]) -> Table:
+    from rich.table import Table
+
+    from mainstream.evaluation.evaluate import METRICS
+
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for heading in ("app", "fps", "votes", "caught", "metric", "predicted", "measured", "95 % interval", ""):
+        left = heading in ("app", "metric", "")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "app")
+    for one in apps:
+        caught = sum(frame is not None for frame in one.score.caught)
+        first = (
+            one.watched.called,
+            f"{one.choice.target_fps:g}",
+            str(one.choice.x_vote or "-"),
+            f"{caught} of {len(one.score.events)}",
+        )
+        for metric in METRICS:
+            predicted, measured = getattr(one.choice, metric), one.measured(metric)
+            table.add_row(
+                *(first if metric == METRICS[0] else ("",) * 4),
+                metric,
+                "-" if predicted is None else f"{predicted:.3f}",
+                "-" if measured is None else f"{measured.value:.3f}",
+                "claimed nothing" if measured is None else f"{measured.low:.3f} to {measured.high:.3f}",
+                "outside" if one.outside(metric) else "",
+            )
+    return table

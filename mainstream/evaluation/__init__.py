@@ -1,0 +1,1 @@
+"""What schedules do on a labelled clip: ``mainstream evaluate``."""

@@ -1,0 +1,172 @@
+"""Boxes around things, frame by frame, from MOT and COCO-VID files, and what of them lies in a region.
+
+MOT is CSV without a header: frame (from 1), identity, left, top, width, height in pixels, and, where there is a seventh
+number, 0 for a box that does not count. COCO-VID is JSON: ``images`` with an ``id`` and a ``frame_id`` (from 0),
+``categories`` with a name, ``annotations`` with ``image_id``, ``category_id`` and ``bbox``, which is left, top, width,
+height.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from mainstream.description import Description, refuse, shown
+from mainstream.errors import ProblemError
+from mainstream.files import json_values, naming, read_text
+from mainstream.ranges import Probability, Share, Whole
+
+_LARGEST: Final = 2**28
+"""Bytes of a file of boxes."""
+_MOST: Final = 5_000_000
+"""Boxes of a file."""
+
+
+class Box(NamedTuple):
+    """A box on one frame; pixels."""
+
+    frame: int
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Region(Description):
+    """A part of the picture, and how much of a box has to lie in it.
+
+    Parameters
+    ----------
+    x, y, width, height : float
+        Shares of the frame's width and height.
+    inside : float
+        Share of a box's area.
+    """
+
+    x: Probability = 0.0
+    y: Probability = 0.0
+    width: Share = 1.0
+    height: Share = 1.0
+    inside: Share = 0.5
+
+    @model_validator(mode="after")
+    def _in_the_frame(self) -> Self:
+        if max(self.x + self.width, self.y + self.height) > 1 + 1e-9:
+            raise refuse("it reaches outside the frame, which goes from 0 to 1; divide pixels by its width and height")
+        return self
+
+    @classmethod
+    def parse(cls, text: str, inside: float, where: str) -> Self:
+        """A region from ``x,y,width,height``.
+
+        Raises
+        ------
+        ProblemError
+            It is none, or reaches outside the frame.
+        """
+        try:
+            x, y, width, height = (float(part) for part in text.split(","))
+        except ValueError:
+            raise ProblemError(f"{where}: got {shown(text)}; it has to be x,y,width,height as shares, 0 to 1") from None
+        return cls.of({"x": x, "y": y, "width": width, "height": height, "inside": inside}, where=where)
+
+    def holds(self, box: Box, size: tuple[int, int]) -> bool:
+        """Whether enough of a box lies inside, on a frame of this width and height."""
+        across = min(box.left + box.width, (self.x + self.width) * size[0]) - max(box.left, self.x * size[0])
+        down = min(box.top + box.height, (self.y + self.height) * size[1]) - max(box.top, self.y * size[1])
+        return across > 0 and down > 0 and across * down >= self.inside * box.width * box.height * (1 - 1e-9)
+
+
+def read_mot(path: Path) -> tuple[Box, ...]:
+    """The boxes of a MOT file.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, or a line is no box.
+    """
+    found: list[Box] = []
+    with naming(path):
+        for number, row in enumerate(csv.reader(read_text(path, largest=_LARGEST).splitlines()), start=1):
+            if not row:
+                continue
+            try:
+                frame, _, left, top, width, height, *rest = map(float, row)
+            except ValueError:
+                raise ProblemError(
+                    f"line {number}: got {shown(','.join(row))}; it has to be frame,identity,left,top,width,height,..."
+                ) from None
+            if frame < 1 or not frame.is_integer():
+                raise ProblemError(f"line {number}: frame {frame:g}; MOT counts from 1")
+            box = _checked(Box(int(frame) - 1, left, top, width, height), f"line {number}", len(found))
+            if not rest or rest[0] != 0:
+                found.append(box)
+    return tuple(found)
+
+
+class _Image(Description):
+    id: Whole
+    frame_id: Whole
+    video_id: Whole = 0
+
+
+class _Category(Description):
+    id: Whole
+    name: str
+
+
+class _Annotation(Description):
+    image_id: Whole
+    category_id: Whole
+    bbox: Annotated[tuple[float, ...], Field(min_length=4, max_length=4)]
+
+
+def read_coco(path: Path) -> dict[str, tuple[Box, ...]]:
+    """The boxes of a COCO-VID file, by the name of their category.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, holds something else, or several videos.
+    """
+    with naming(path):
+        values = json_values(read_text(path, largest=_LARGEST))
+        images = {one.id: one for one in _each(values, "images", _Image)}
+        if len({one.video_id for one in images.values()}) > 1:
+            raise ProblemError("images: they are of several videos; give a file with those of the clip only")
+        names = {one.id: one.name for one in _each(values, "categories", _Category)}
+        found: dict[str, list[Box]] = {name: [] for name in names.values()}
+        for place, one in enumerate(_each(values, "annotations", _Annotation)):
+            where = f"annotations[{place}]"
+            if one.image_id not in images or one.category_id not in names:
+                raise ProblemError(f"{where}: there is no such image_id {one.image_id} or category_id")
+            box = _checked(Box(images[one.image_id].frame_id, *one.bbox), where, place)
+            found[names[one.category_id]].append(box)
+    return {name: tuple(boxes) for name, boxes in found.items()}
+
+
+def _each(values: Any, key: str, kind: type[Any]) -> Iterable[Any]:
+    given = values.get(key) if isinstance(values, Mapping) else None
+    if not isinstance(given, list) or len(given) > _MOST:
+        raise ProblemError(f"{key}: it has to be a list of at most {_MOST:,}, as in COCO-VID")
+    for place, one in enumerate(given):
+        known = {name: one[name] for name in kind.model_fields if name in one} if isinstance(one, Mapping) else one
+        yield kind.of(known, where=f"{key}[{place}]")
+
+
+def _checked(box: Box, where: str, before: int) -> Box:
+    if not all(map(math.isfinite, box)) or box.width <= 0 or box.height <= 0:
+        raise ProblemError(f"{where}: a box of {box.width:g} x {box.height:g} at {box.left:g}, {box.top:g} is none")
+    if before >= _MOST:
+        raise ProblemError(f"it has more than {_MOST:,} boxes")
+    return box
+
+
+def frames_in(boxes: Sequence[Box], region: Region, size: tuple[int, int]) -> set[int]:
+    """The frames on which at least one box lies in the region, enough of it; `size` is the frames' width and height."""
+    return {box.frame for box in boxes if region.holds(box, size)}

@@ -1,0 +1,206 @@
+"""Schedules on a labelled clip: what was predicted for each app, and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mainstream.description import printable
+from mainstream.errors import ProblemError
+from mainstream.evaluation.footage import Footage
+from mainstream.evaluation.labels import Labels
+from mainstream.evaluation.outputs import Outputs
+from mainstream.evaluation.scoring import Measured, Score, score
+from mainstream.files import naming
+from mainstream.formats.package import PACKAGE, read_package
+from mainstream.problem import App, Model
+from mainstream.schedule import Choice, Result
+from mainstream.streamer.plan import net_plan
+
+METRICS: Final = ("recall", "precision", "f1")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the labels call an app's event.
+
+    Attributes
+    ----------
+    app : App
+    label : str
+        The event.
+    classes : frozenset of str
+        All classes of the app's model, where they are known.
+    """
+
+    app: App
+    label: str
+    classes: frozenset[str]
+
+    @property
+    def called(self) -> str:
+        """What to call the app where people read it."""
+        return printable(str(self.app.app_id if isinstance(self.app.app_id, str) else self.app.name or self.app.app_id))
+
+    @classmethod
+    def of(cls, app: App, model_dir: Path) -> Watched:
+        """The class of the app's M-Package that is its event; without a package its class or else the app's name.
+
+        Raises
+        ------
+        ProblemError
+            The app has no event class.
+        """
+        if app.event_class is None:
+            raise ProblemError(f"app {app.app_id}: it has no event_class, so nothing says which class is the event")
+        for file in app.model_path.values():
+            folder = (model_dir / file).parent.parent
+            if (folder / PACKAGE).is_file():
+                package, _ = read_package(folder)
+                number = app.event_class
+                if isinstance(number, int) and number >= len(package.classes):
+                    raise ProblemError(f"app {app.app_id}: event_class {number}; {folder} has fewer classes")
+                return cls(
+                    app, package.classes[number] if isinstance(number, int) else number, frozenset(package.classes)
+                )
+        named = app.event_class if isinstance(app.event_class, str) else str(app.name or app.app_id)
+        return cls(app, named, frozenset((named,)))
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """One app under one schedule.
+
+    Attributes
+    ----------
+    watched : Watched
+    choice : Choice
+        What it was given, and what was predicted.
+    score : Score
+        What it did.
+    """
+
+    watched: Watched
+    choice: Choice
+    score: Score
+
+    def measured(self, metric: str) -> Measured | None:
+        """Recall, precision or f1; None where there is nothing to count."""
+        found: Measured | None = getattr(self.score, metric)
+        return found
+
+    def outside(self, metric: str) -> bool:
+        """Whether what was predicted lies outside the interval of what was measured."""
+        predicted, measured = getattr(self.choice, metric), self.measured(metric)
+        return predicted is not None and measured is not None and not measured.low <= predicted <= measured.high
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts."""
+        values = {}
+        for metric in METRICS:
+            measured = self.measured(metric)
+            values[metric] = {"predicted": getattr(self.choice, metric)} | (
+                {"measured": None} if measured is None else measured_keys(measured)
+            )
+        return {
+            "app_id": self.choice.app_id,
+            "name": self.watched.called,
+            "label": self.watched.label,
+            "num_frozen": self.choice.num_frozen,
+            "target_fps": self.choice.target_fps,
+            "x_vote": self.choice.x_vote,
+            "events": len(self.score.events),
+            "caught": sum(frame is not None for frame in self.score.caught),
+            "false_alarms": len(self.score.alarms),
+            **values,
+            "missed": self.score.missed,
+            "false_alarm_frames": list(self.score.alarms),
+        }
+
+
+def measured_keys(measured: Measured) -> dict[str, float]:
+    """A measured value as plain keys."""
+    return {"measured": measured.value, "low": measured.low, "high": measured.high}
+
+
+def check_events(watched: Sequence[Watched], labels: Labels) -> None:
+    """Check that each app has two events, without which nothing can be said.
+
+    Raises
+    ------
+    ProblemError
+        One has fewer.
+    """
+    for one in watched:
+        count = len(labels.events.get(one.label, ()))
+        if count < 2:
+            raise ProblemError(
+                f"app {one.called}: the labels have {count} events of {one.label!r}; "
+                "intervals need 2 or more: label more"
+            )
+
+
+def evaluate(
+    schedules: Mapping[str, Result],
+    watched: Sequence[Watched],
+    model: Model,
+    clip: Footage,
+    labels: Labels,
+    outputs: Outputs,
+    *,
+    seed: int,
+) -> dict[str, tuple[Evaluated, ...]]:
+    """Run schedules on a clip, all in one pass, and score them.
+
+    Parameters
+    ----------
+    schedules : mapping of str to Result
+        By the name of their version.
+    watched : sequence of Watched
+        All apps of the problem.
+    model : Model
+    clip : Footage
+    labels : Labels
+        Of the clip; two events of each app at least.
+    outputs : Outputs
+        Of the clip; keeps what is decided for later calls.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict of str to tuple of Evaluated
+        For each version the apps that it runs.
+
+    Raises
+    ------
+    ProblemError
+        A schedule cannot be run: a model file is missing, an app has no event class, a part fails.
+    """
+    by_id = {one.app.app_id: one for one in watched}
+    plans = {}
+    for version, result in schedules.items():
+        with naming(version):
+            plans[version] = net_plan(result, [one.app for one in watched], model)
+    decided = outputs.decisions(list(plans.values()))
+    found = {}
+    for (version, plan), decisions in zip(plans.items(), decided, strict=True):
+        of_app = {plan.app_id_of(number): some for number, some in decisions.items()}
+        found[version] = tuple(
+            Evaluated(
+                by_id[choice.app_id],
+                choice,
+                score(
+                    of_app[choice.app_id],
+                    labels.events[by_id[choice.app_id].label],
+                    labels.known,
+                    votes=choice.x_vote or 1,
+                    window=by_id[choice.app_id].app.event_length_ms / 1000 * clip.fps,
+                    seed=seed,
+                ),
+            )
+            for choice in schedules[version].choices
+        )
+    return found

@@ -1,0 +1,91 @@
+"""The report of an evaluation: one HTML file, a table for each version, pictures of what was caught and missed."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Final, NamedTuple
+
+from mainstream.evaluation.evaluate import METRICS, Evaluated
+from mainstream.evaluation.footage import Footage
+from mainstream.report.page import html_table, report_page
+
+_WIDTH: Final = 160
+"""Pixels of a picture."""
+_MOST: Final = 40
+"""Pictures of a kind, for each app."""
+_HEADINGS: Final = (
+    "app", "event", "layers shared", "fps", "votes", "events", "caught", "false alarms",
+    *(f"{metric}, {kind}" for metric in METRICS for kind in ("predicted", "measured")),
+)  # fmt: skip
+
+
+class _Kind(NamedTuple):
+    """Some pictures of one app below a heading: each a frame, and what to say of it."""
+
+    heading: str
+    pictures: list[tuple[int, str]]
+
+
+def evaluation_page(title: str, found: Mapping[str, Sequence[Evaluated]], clip: Footage) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    title : str
+    found : mapping of str to sequence of Evaluated
+        By version; of the first one there are pictures.
+    clip : Footage
+        Where they are from.
+    """
+    lead = [
+        "Predicted is what the schedule says, measured what the apps did on the labelled clip, with 95 % intervals.",
+        f"Pictures are of the first schedule, {next(iter(found))}: at most {_MOST} of a kind for each app.",
+    ]
+    tables = [html_table(version, _HEADINGS, [_row(one) for one in apps]) for version, apps in found.items()]
+    kinds = [kind for one in next(iter(found.values())) for kind in _kinds(one, clip.fps)]
+    jpegs = clip.thumbnails({frame for kind in kinds for frame, _ in kind.pictures}, _WIDTH)
+    return report_page(title, lead, [*tables, *(_pictures(kind, jpegs) for kind in kinds)], [])
+
+
+def _row(one: Evaluated) -> list[str]:
+    choice, counts = one.choice, one.score
+    cells = [
+        one.watched.called,
+        one.watched.label,
+        str(choice.num_frozen),
+        f"{choice.target_fps:g}",
+        str(choice.x_vote or "-"),
+        str(len(counts.events)),
+        str(sum(frame is not None for frame in counts.caught)),
+        str(len(counts.alarms)),
+    ]
+    for metric in METRICS:
+        predicted, measured = getattr(choice, metric), one.measured(metric)
+        cells.append("-" if predicted is None else f"{predicted:.3f}")
+        cells.append("-" if measured is None else f"{measured.value:.3f} ({measured.low:.3f} to {measured.high:.3f})")
+    return cells
+
+
+def _kinds(one: Evaluated, fps: float) -> list[_Kind]:
+    """Missed events by their middle, caught ones and false alarms by the frame of the detection."""
+    missed, caught = [], []
+    for (start, end), frame in zip(one.score.events.tolist(), one.score.caught, strict=True):
+        span = f"frames {start} to {end - 1}, from {start / fps:.1f} s"
+        if frame is None:
+            missed.append(((start + end) // 2, span))
+        else:
+            caught.append((frame, f"{span}; detected on frame {frame}"))
+    alarms = [(frame, f"frame {frame}, {frame / fps:.1f} s") for frame in one.score.alarms]
+    named = (("missed", missed), ("caught", caught), ("false alarms", alarms))
+    return [_Kind(f"{one.watched.called}: {name}, {len(some)}", some[:_MOST]) for name, some in named if some]
+
+
+def _pictures(kind: _Kind, jpegs: Mapping[int, bytes]) -> str:
+    figures = "".join(
+        f'<figure><img width="{_WIDTH}" alt="{escape(words)}" '
+        f'src="data:image/jpeg;base64,{b64encode(jpegs[frame]).decode()}"><p>{escape(words)}</p></figure>'
+        for frame, words in kind.pictures
+    )
+    return f'<h2>{escape(kind.heading)}</h2><div class="charts pictures">{figures}</div>'

@@ -1,0 +1,145 @@
+"""Which events an app caught, and what it claimed without one, counted as the event models predict it.
+
+An event is caught when as many positive frames in a row as the app needs votes lie in it. The time between events is
+cut into windows as long as an event of the app (a gap of g into max(1, round(g / L)) equal ones), and a window in which
+as many positive frames in a row lie is a false alarm. With n events, c caught and a false alarms
+
+    recall = c / n,    precision = c / (c + a),    F1 = 2 c / (n + c + a).
+
+Recall and precision are shares, with Wilson's interval. F1 has the percentile interval of a bootstrap: events are drawn
+with replacement, each with the false alarms between it and the next one (the first with those before it, too). A
+bootstrap knows only what it has seen: where nothing was missed and nothing false, its interval is one point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from mainstream.apps import IntArray
+from mainstream.evaluation.outputs import Decisions
+from mainstream.shares import share_interval
+
+_DRAWS: Final = 2000
+_TAIL: Final = 2.5
+"""Percent that lie beyond each end of an interval."""
+_AT_ONCE: Final = 2_000_000
+"""Events that are drawn in one array."""
+
+
+class Measured(NamedTuple):
+    """What was counted, with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """How an app did.
+
+    Attributes
+    ----------
+    events : (n, 2) int array
+        First frame and first one behind.
+    caught : tuple of int or None
+        For each event the frame that made it a detection; None where it was missed.
+    alarms : tuple of int
+        Frames that made a false alarm.
+    recall, f1 : Measured
+    precision : Measured or None
+        None where the app claimed nothing.
+    """
+
+    events: IntArray
+    caught: tuple[int | None, ...]
+    alarms: tuple[int, ...]
+    recall: Measured
+    precision: Measured | None
+    f1: Measured
+
+    @property
+    def missed(self) -> list[tuple[int, int]]:
+        """The events that were not caught."""
+        return [(int(a), int(b)) for (a, b), frame in zip(self.events, self.caught, strict=True) if frame is None]
+
+
+def score(
+    decisions: Decisions, events: IntArray, known: tuple[int, int], *, votes: int, window: float, seed: int
+) -> Score:
+    """Score an app's decisions against its events.
+
+    Parameters
+    ----------
+    decisions : Decisions
+    events : (n, 2) int array
+        First frame and first one behind; in order, none overlap, one at least.
+    known : (int, int)
+        Frames of which it is known whether they are of an event: first, and first one behind.
+    votes : int
+        Positive frames in a row that the app needs.
+    window : float
+        Length of an event of the app, in frames of the clip.
+    seed : int
+        Of the bootstrap.
+    """
+    caught = tuple(_detection(decisions, float(start), float(end), votes) for start, end in events)
+    alarms: list[int] = []
+    after = np.zeros(len(events), np.int64)
+    for place, start, end in _gaps(events, known):
+        edges = np.linspace(start, end, max(1, round((end - start) / window)) + 1).tolist()
+        false = [_detection(decisions, begins, ends, votes) for begins, ends in pairwise(edges)]
+        found = [frame for frame in false if frame is not None]
+        alarms += found
+        after[max(place, 0)] += len(found)
+    hits = np.array([frame is not None for frame in caught], np.int64)
+    count, claims = int(hits.sum()), int(hits.sum()) + len(alarms)
+    return Score(
+        events=events,
+        caught=caught,
+        alarms=tuple(alarms),
+        recall=_share(count, len(events)),
+        precision=_share(count, claims) if claims else None,
+        f1=_f1(hits, after, seed),
+    )
+
+
+def _gaps(events: IntArray, known: tuple[int, int]) -> Iterator[tuple[int, int, int]]:
+    """What lies between events, -1 before the first: the event's place, the gap's first frame and first one behind."""
+    starts = [known[0], *events[:, 1].tolist()]
+    ends = [*events[:, 0].tolist(), known[1]]
+    for place, (start, end) in enumerate(zip(starts, ends, strict=True), start=-1):
+        if end > start:
+            yield place, start, end
+
+
+def _detection(decisions: Decisions, start: float, end: float, votes: int) -> int | None:
+    """The frame of the last of the first `votes` positive frames in a row from `start` to before `end`."""
+    first, behind = np.searchsorted(decisions.frames, (start, end))
+    if behind - first < votes:
+        return None
+    before = np.concatenate(([0], np.cumsum(decisions.positive[first:behind])))
+    last = np.flatnonzero(before[votes:] - before[:-votes] == votes)
+    return int(decisions.frames[first + last[0] + votes - 1]) if last.size else None
+
+
+def _share(count: int, of: int) -> Measured:
+    return Measured(*(float(part) for part in share_interval(count, of)))
+
+
+def _f1(hits: IntArray, after: IntArray, seed: int) -> Measured:
+    random = np.random.default_rng(seed)
+    n = len(hits)
+    drawn: list[float] = []
+    while len(drawn) < _DRAWS:
+        chosen = random.integers(n, size=(min(_DRAWS - len(drawn), max(1, _AT_ONCE // n)), n))
+        caught, alarms = hits[chosen].sum(axis=1), after[chosen].sum(axis=1)
+        drawn += (2 * caught / (n + caught + alarms)).tolist()
+    value = float(2 * hits.sum() / (n + hits.sum() + after.sum()))
+    low, high = np.percentile(drawn, (_TAIL, 100 - _TAIL)).tolist()
+    return Measured(value, min(value, low), max(value, high))
