@@ -235,7 +235,7 @@ def test_wrong_names_in_a_problem(tmp_path: Path, name: str, message: str) -> No
 def test_the_problem_in_the_docs_names_packages_in_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     text = (Path(__file__).parents[2] / "docs/packages.md").read_text(encoding="utf-8")
-    (apps,) = re.findall(r"^    (apps:\n(?:      .*\n)+)", text, flags=re.MULTILINE)
+    (apps,) = re.findall(r"^    (apps:\n      - package: store:.*\n(?:      .*\n)+)", text, flags=re.MULTILINE)
     model = "{total_layers: 6, layer_latencies: [1, 1, 1, 1, 1, 1], frozen_layer_names: {0: in, 2: a, 4: b, 6: out}}"
     problem = tmp_path / "problem.yaml"
     problem.write_text(f"video: {{stream_fps: 10}}\nmodel: {model}\n{dedent('    ' + apps)}", encoding="utf-8")
