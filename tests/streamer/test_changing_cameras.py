@@ -84,13 +84,14 @@ def test_an_app_gets_its_frames_a_second_from_a_camera_that_comes_back_with_anot
         LocalRunner(camera.uri, models, engine=MATRICES, window_s=4, results=out) as runner,
     ):
         plan = alone((1, "net.npz"), fps=5)
-        becomes(lambda: runner.deploy(plan)[1], pytest.approx(5, abs=0.6))
+        becomes(lambda: runner.deploy(plan)[1], pytest.approx(5, rel=0.4))
         camera.stop()
         camera.fps = after
         camera.start()
         becomes(lambda: runner.stream_fps, pytest.approx(after, rel=0.15))
         began = time.time()
-        becomes(lambda: rate_of_late(out, began), pytest.approx(5, rel=0.2))
+        # With the rate of before it would be 12.5 or 2; on a busy machine the camera itself is not steady.
+        becomes(lambda: rate_of_late(out, began), pytest.approx(5, rel=0.4))
     said = [record.getMessage() for record in caplog.records]
     assert any(text.startswith("the camera is lost: ") for text in said)
     assert any(text.startswith("the camera is back: ") for text in said)
