@@ -31,3 +31,9 @@ def share_interval(count: ArrayLike, of: ArrayLike, z: float = Z95) -> Interval:
         half = z / (n + z * z) * np.sqrt(k * (n - k) / n + z * z / 4)
     # At the ends of [0, 1] rounding must not cut the observed share off.
     return Interval(share, np.minimum(middle - half, share).clip(0, 1), np.maximum(middle + half, share).clip(0, 1))
+
+
+def f1_interval(found: ArrayLike, events: ArrayLike, claims: ArrayLike, z: float = Z95) -> Interval:
+    """F1 from counts, and its interval of `z` standard deviations: that of J = F1 / (2 - F1), the share of those found."""
+    either = np.asarray(events) + np.asarray(claims) - np.asarray(found)
+    return Interval(*(2 * part / (1 + part) for part in share_interval(found, either, z)))

@@ -70,7 +70,7 @@ def command(
     compute. Each part of a network runs once on a frame, however many schedules need it there.
     """
     from mainstream.cli import console
-    from mainstream.evaluation.evaluate import Watched, check_events, evaluate
+    from mainstream.evaluation.evaluate import Watched, check_events, evaluate, means
     from mainstream.evaluation.footage import Footage
     from mainstream.evaluation.labels import read_events
     from mainstream.evaluation.outputs import Outputs
@@ -114,7 +114,11 @@ def command(
     screen.print(facts)
     for version, apps in found.items():
         screen.print()
-        screen.print(f"{version}, budget {asked.options['budget']:g}")
+        metric, predicted, measured = means(apps)
+        screen.print(
+            f"{version}, budget {asked.options['budget']:g}: "
+            f"mean {metric} {predicted:.3f} predicted, {measured:.3f} measured"
+        )
         screen.print(_table(apps))
 
 
@@ -153,7 +157,13 @@ def _schedules(asked: Asked, versions: str) -> dict[str, Result]:
 
 
 def _plain(video: Path, frames: int, fps: float, found: Mapping[str, Sequence[Evaluated]]) -> dict[str, Any]:
-    versions = [{"version": name, "apps": [one.to_dict() for one in apps]} for name, apps in found.items()]
+    from mainstream.evaluation.evaluate import means
+
+    versions = []
+    for name, apps in found.items():
+        metric, predicted, measured = means(apps)
+        mean = {"metric": metric, "predicted": predicted, "measured": measured}
+        versions.append({"version": name, "mean": mean, "apps": [one.to_dict() for one in apps]})
     return {"video": str(video), "frames": frames, "fps": fps, "versions": versions}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final
 
 from mainstream.description import printable
@@ -118,6 +119,13 @@ class Evaluated:
             "missed": self.score.missed,
             "false_alarm_frames": list(self.score.alarms),
         }
+
+
+def means(apps: Sequence[Evaluated]) -> tuple[str, float, float]:
+    """The metric that all apps have a prediction of, f1 or else recall; its mean as predicted, and as measured."""
+    metric = "f1" if all(one.choice.f1 is not None for one in apps) else "recall"
+    predicted = fmean(getattr(one.choice, metric) for one in apps)
+    return metric, predicted, fmean(getattr(one.score, metric).value for one in apps)
 
 
 def measured_keys(measured: Measured) -> dict[str, float]:

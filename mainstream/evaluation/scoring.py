@@ -8,7 +8,8 @@ as many positive frames in a row lie is a false alarm. With n events, c caught a
 
 Recall and precision are shares, with Wilson's interval. F1 has the percentile interval of a bootstrap: events are drawn
 with replacement, each with the false alarms between it and the next one (the first with those before it, too). A
-bootstrap knows only what it has seen: where nothing was missed and nothing false, its interval is one point.
+bootstrap knows only what it has seen: where nothing was missed and nothing false, its interval is one point. So it is
+widened to that of J = c / (n + a), which Wilson's formula gives, as F1 = 2 J / (1 + J).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 
 from mainstream.apps import IntArray
 from mainstream.evaluation.outputs import Decisions
-from mainstream.shares import share_interval
+from mainstream.shares import f1_interval, share_interval
 
 _DRAWS: Final = 2000
 _TAIL: Final = 2.5
@@ -140,6 +141,6 @@ def _f1(hits: IntArray, after: IntArray, seed: int) -> Measured:
         chosen = random.integers(n, size=(min(_DRAWS - len(drawn), max(1, _AT_ONCE // n)), n))
         caught, alarms = hits[chosen].sum(axis=1), after[chosen].sum(axis=1)
         drawn += (2 * caught / (n + caught + alarms)).tolist()
-    value = float(2 * hits.sum() / (n + hits.sum() + after.sum()))
-    low, high = np.percentile(drawn, (_TAIL, 100 - _TAIL)).tolist()
-    return Measured(value, min(value, low), max(value, high))
+    shares = f1_interval(hits.sum(), n, hits.sum() + after.sum())
+    low, high = np.percentile(drawn, (_TAIL, 100 - _TAIL))
+    return Measured(float(shares.value), float(min(shares.low, low)), float(max(shares.high, high)))

@@ -45,7 +45,7 @@ from mainstream.ids import IdArray
 from mainstream.problem import FloatArray
 from mainstream.ranges import POSITIVE, WHOLE, Range
 from mainstream.schedule import Result
-from mainstream.shares import Z95, Interval, share_interval
+from mainstream.shares import Interval, f1_interval, share_interval
 from mainstream.solver import Prepared
 
 _FRAMES: Final = Range(1, 10**12, whole=True)
@@ -89,12 +89,6 @@ class Simulated:
 
     def _where_defined(self, estimate: Interval) -> Interval:
         return Interval(*(np.where(self.has_precision, part, np.nan) for part in estimate))
-
-
-def f1_interval(found: ArrayLike, events: ArrayLike, claims: ArrayLike, z: float = Z95) -> Interval:
-    """F1 from counts of windows, and its interval of `z` standard deviations: that of J = F1 / (2 - F1)."""
-    either = np.asarray(events) + np.asarray(claims) - np.asarray(found)
-    return Interval(*(2 * part / (1 + part) for part in share_interval(found, either, z)))
 
 
 @njit(cache=True, error_model="numpy")

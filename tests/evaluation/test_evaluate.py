@@ -94,11 +94,14 @@ def by_name(found: Mapping[str, Any], version: int = 0) -> dict[str, Any]:
 
 
 def test_events_caught_and_missed_are_those_of_the_clip(folder: Path) -> None:
-    apps = by_name(measured(folder))
+    found = measured(folder)
+    assert found["versions"][0]["mean"]["measured"] == 1
+    apps = by_name(found)
     for name, one in apps.items():
         assert (one["label"], one["events"], one["caught"], one["false_alarms"]) == (name, 2, 2, 0)
         assert one["recall"]["measured"] == one["precision"]["measured"] == one["f1"]["measured"] == 1
         assert 0.3 < one["recall"]["low"] < one["recall"]["predicted"] < 1
+        assert 0.3 < one["f1"]["low"] < one["f1"]["predicted"] < 1 == one["f1"]["high"]
     # An event of red that nobody can see, and a shot of blue that nobody marked.
     text = (folder / "labels.csv").read_text().replace("122,131,blue", "30,35,blue")
     (folder / "wrong.csv").write_text(text + "76,86,red\n")
@@ -114,7 +117,8 @@ def test_versions_stand_side_by_side_and_the_report_shows_what_was_missed(folder
     page = folder / "report.html"
     done = call(folder, "--versions", "mainstream,no-sharing,max-sharing", "-o", page, labels="wrong.csv")
     assert done.exit_code == 0, done.output
-    assert re.findall(r"^(\S+), budget 70$", done.stdout, re.M) == ["mainstream", "no-sharing", "max-sharing"]
+    heads = re.findall(r"^(\S+), budget 70: mean f1 0\.\d+ predicted, (0\.\d+) measured$", done.stdout, re.M)
+    assert [version for version, _ in heads] == ["mainstream", "no-sharing", "max-sharing"]
     assert len(re.findall(r"^ *red +\S+ +- +2 of 3 +recall ", done.stdout, re.M)) == 3
     text = page.read_text()
     assert "red: missed, 1" in text and "blue: missed, 1" in text and "green: caught, 2" in text

@@ -15,10 +15,10 @@ import pytest
 
 from mainstream import App, Prepared, ProblemError, Result, Video, prepare, solve
 from mainstream.events import METRICS, event_metrics
-from mainstream.experiments.simulate import f1_interval, simulate, simulate_schedule
+from mainstream.experiments.simulate import simulate, simulate_schedule
 from mainstream.extensions import EVENT_MODELS
 from mainstream.io import load_problem
-from mainstream.shares import share_interval
+from mainstream.shares import f1_interval, share_interval
 
 PROBLEMS = Path(__file__).parents[2] / "data" / "problems"
 ONE = {
