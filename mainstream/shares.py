@@ -34,6 +34,6 @@ def share_interval(count: ArrayLike, of: ArrayLike, z: float = Z95) -> Interval:
 
 
 def f1_interval(found: ArrayLike, events: ArrayLike, claims: ArrayLike, z: float = Z95) -> Interval:
-    """F1 from counts, and its interval of `z` standard deviations: that of J = F1 / (2 - F1), the share of those found."""
+    """F1 from counts, and its interval of `z` standard deviations: that of the share J = F1 / (2 - F1)."""
     either = np.asarray(events) + np.asarray(claims) - np.asarray(found)
     return Interval(*(2 * part / (1 + part) for part in share_interval(found, either, z)))

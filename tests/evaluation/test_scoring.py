@@ -74,3 +74,19 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     one, same, other = (score(decisions, events, (0, 40), votes=1, window=5, seed=seed) for seed in (1, 1, 2))
     assert one.f1 == same.f1
     assert one.f1.value == other.f1.value
+
+
+def test_false_alarms_that_come_together_leave_more_open_than_as_many_apart() -> None:
+    """Between two events are 30 windows: all of them false after one event, or one after each."""
+    starts = np.arange(0, 40 * 30, 40)
+    events = np.stack([starts, starts + 10], axis=1)
+    apart, together = np.zeros(1200, bool), np.zeros(1200, bool)
+    apart[starts], together[starts] = True, True
+    apart[starts + 15] = True
+    together[410:440] = True
+    found = [
+        score(Decisions(np.arange(1200), positive), events, (0, 1200), votes=1, window=1, seed=0).f1
+        for positive in (apart, together)
+    ]
+    assert found[0].value == found[1].value
+    assert found[1].high - found[1].low > 1.5 * (found[0].high - found[0].low)
