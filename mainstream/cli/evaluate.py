@@ -177,21 +177,12 @@ def _table(apps: Sequence[Evaluated]) -> Table:
         left = heading in ("app", "metric", "")
         table.add_column(heading, justify="left" if left else "right", no_wrap=heading != "app")
     for one in apps:
-        caught = sum(frame is not None for frame in one.score.caught)
         first = (
             one.watched.called,
             f"{one.choice.target_fps:g}",
             str(one.choice.x_vote or "-"),
-            f"{caught} of {len(one.score.events)}",
+            f"{one.score.hits} of {len(one.score.events)}",
         )
         for metric in METRICS:
-            predicted, measured = getattr(one.choice, metric), one.measured(metric)
-            table.add_row(
-                *(first if metric == METRICS[0] else ("",) * 4),
-                metric,
-                "-" if predicted is None else f"{predicted:.3f}",
-                "-" if measured is None else f"{measured.value:.3f}",
-                "claimed nothing" if measured is None else f"{measured.low:.3f} to {measured.high:.3f}",
-                "outside" if one.outside(metric) else "",
-            )
+            table.add_row(*(first if metric == METRICS[0] else ("",) * 4), metric, *one.cells(metric))
     return table

@@ -97,14 +97,23 @@ class Evaluated:
         predicted, measured = getattr(self.choice, metric), self.measured(metric)
         return predicted is not None and measured is not None and not measured.low <= predicted <= measured.high
 
+    def cells(self, metric: str) -> tuple[str, str, str, str]:
+        """A metric as text: predicted, measured, its interval, and "outside" where that does not hold the first."""
+        predicted, measured = getattr(self.choice, metric), self.measured(metric)
+        return (
+            "-" if predicted is None else f"{predicted:.3f}",
+            "-" if measured is None else f"{measured.value:.3f}",
+            "claimed nothing" if measured is None else f"{measured.low:.3f} to {measured.high:.3f}",
+            "outside" if self.outside(metric) else "",
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts."""
         values = {}
         for metric in METRICS:
             measured = self.measured(metric)
-            values[metric] = {"predicted": getattr(self.choice, metric)} | (
-                {"measured": None} if measured is None else measured_keys(measured)
-            )
+            keys = {"measured": None} if measured is None else measured.to_dict()
+            values[metric] = {"predicted": getattr(self.choice, metric), **keys}
         return {
             "app_id": self.choice.app_id,
             "name": self.watched.called,
@@ -113,7 +122,7 @@ class Evaluated:
             "target_fps": self.choice.target_fps,
             "x_vote": self.choice.x_vote,
             "events": len(self.score.events),
-            "caught": sum(frame is not None for frame in self.score.caught),
+            "caught": self.score.hits,
             "false_alarms": len(self.score.alarms),
             **values,
             "missed": self.score.missed,
@@ -126,11 +135,6 @@ def means(apps: Sequence[Evaluated]) -> tuple[str, float, float]:
     metric = "f1" if all(one.choice.f1 is not None for one in apps) else "recall"
     predicted = fmean(getattr(one.choice, metric) for one in apps)
     return metric, predicted, fmean(getattr(one.score, metric).value for one in apps)
-
-
-def measured_keys(measured: Measured) -> dict[str, float]:
-    """A measured value as plain keys."""
-    return {"measured": measured.value, "low": measured.low, "high": measured.high}
 
 
 def check_events(watched: Sequence[Watched], labels: Labels) -> None:

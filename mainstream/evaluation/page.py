@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
@@ -16,8 +16,8 @@ _WIDTH: Final = 160
 _MOST: Final = 40
 """Pictures of a kind, for each app."""
 _HEADINGS: Final = (
-    "app", "event", "layers shared", "fps", "votes", "events", "caught", "false alarms",
-    *(f"{metric}, {kind}" for metric in METRICS for kind in ("predicted", "measured")),
+    "app", "metric", "predicted", "measured", "95 % interval", "", "layers shared", "fps", "votes", "caught",
+    "false alarms",
 )  # fmt: skip
 
 
@@ -43,29 +43,27 @@ def evaluation_page(title: str, found: Mapping[str, Sequence[Evaluated]], clip: 
         "Predicted is what the schedule says, measured what the apps did on the labelled clip, with 95 % intervals.",
         f"Pictures are of the first schedule, {next(iter(found))}: at most {_MOST} of a kind for each app.",
     ]
-    tables = [html_table(version, _HEADINGS, [_row(one) for one in apps]) for version, apps in found.items()]
+    tables = [
+        html_table(version, _HEADINGS, [row for one in apps for row in _rows(one)]) for version, apps in found.items()
+    ]
     kinds = [kind for one in next(iter(found.values())) for kind in _kinds(one, clip.fps)]
     jpegs = clip.thumbnails({frame for kind in kinds for frame, _ in kind.pictures}, _WIDTH)
     return report_page(title, lead, [*tables, *(_pictures(kind, jpegs) for kind in kinds)], [])
 
 
-def _row(one: Evaluated) -> list[str]:
+def _rows(one: Evaluated) -> Iterator[list[str]]:
+    """A row for each metric; what is of the app stands in the first."""
     choice, counts = one.choice, one.score
-    cells = [
-        one.watched.called,
-        one.watched.label,
+    first = [
         str(choice.num_frozen),
         f"{choice.target_fps:g}",
         str(choice.x_vote or "-"),
-        str(len(counts.events)),
-        str(sum(frame is not None for frame in counts.caught)),
+        f"{counts.hits} of {len(counts.events)}",
         str(len(counts.alarms)),
     ]
     for metric in METRICS:
-        predicted, measured = getattr(choice, metric), one.measured(metric)
-        cells.append("-" if predicted is None else f"{predicted:.3f}")
-        cells.append("-" if measured is None else f"{measured.value:.3f} ({measured.low:.3f} to {measured.high:.3f})")
-    return cells
+        own = metric == METRICS[0]
+        yield [one.watched.called if own else "", metric, *one.cells(metric), *(first if own else [""] * len(first))]
 
 
 def _kinds(one: Evaluated, fps: float) -> list[_Kind]:

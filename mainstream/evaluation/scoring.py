@@ -39,6 +39,10 @@ class Measured(NamedTuple):
     low: float
     high: float
 
+    def to_dict(self) -> dict[str, float]:
+        """Plain keys."""
+        return {"measured": self.value, "low": self.low, "high": self.high}
+
 
 @dataclass(frozen=True, eq=False)
 class Score:
@@ -63,6 +67,11 @@ class Score:
     recall: Measured
     precision: Measured | None
     f1: Measured
+
+    @property
+    def hits(self) -> int:
+        """How many events were caught."""
+        return sum(frame is not None for frame in self.caught)
 
     @property
     def missed(self) -> list[tuple[int, int]]:

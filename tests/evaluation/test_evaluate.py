@@ -123,6 +123,7 @@ def test_versions_stand_side_by_side_and_the_report_shows_what_was_missed(folder
     text = page.read_text()
     assert "red: missed, 1" in text and "blue: missed, 1" in text and "green: caught, 2" in text
     assert "green: missed" not in text
+    assert "<td>red</td><td>recall</td>" in text and "<td>2 of 3</td>" in text
     assert text.count("data:image/jpeg;base64,") == text.count("<img ") >= 8
 
 
@@ -200,6 +201,8 @@ def test_labels_that_say_nothing_of_the_clip_are_one_line(folder: Path, text: st
         (["--region", "0,0,1,1"], r"labels\.csv: holds no boxes, so --region has no use"),
         (["--versions", "mainsteam"], r"problem\.yaml: version 'mainsteam' is not known"),
         (["--versions", ","], r"--versions: there is none"),
+        (["--video", "none.avi"], r"none\.avi: no such file or directory; name a clip"),
+        (["-m", "none"], r"none: is no folder; give the one with the model files"),
         (["-o", "/no/such/folder/report.html"], r"cannot be written: there is no folder"),
     ],
 )
