@@ -120,7 +120,7 @@ def test_a_package_goes_into_a_store_when_it_is_done(given: Path, tmp_path: Path
 
 def test_what_the_documents_show_works(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/training.md")]
-    (command,) = {*re.findall(r"^    mainstream (train .*)$", "\n".join(pages), flags=re.MULTILINE)}
+    (command,) = {*re.findall(r"^    mainstream (train shapes .*)$", "\n".join(pages), flags=re.MULTILINE)}
     (code,) = re.findall(r"^```python\n(.*?)^```$", pages[1], flags=re.MULTILINE | re.DOTALL)
     (config,) = re.findall(r"^```ini\n(.*?)^```$", pages[1], flags=re.MULTILINE | re.DOTALL)
     (tmp_path / "documented.ini").write_text(config, encoding="utf-8")

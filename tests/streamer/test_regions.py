@@ -189,7 +189,7 @@ def test_a_clip_each_app_sees_its_own_region_only(models: Path, tmp_path: Path) 
 def test_swaps_between_plans_with_and_without_regions_lose_no_frame(models: Path, tmp_path: Path) -> None:
     plans = [plan_of([None, None]), plan_of([LEFT, RIGHT]), plan_of([RIGHT, RIGHT]), plan_of([None, LEFT])]
     out = tmp_path / "results.jsonl"
-    source = "test://?fps=10&width=64&height=36"
+    source = "test://?fps=5&width=64&height=36"
     with LocalRunner(source, models, window_s=0.2, results=out, engine=MATRICES) as runner:
         for swap in range(8):
             observed = runner.deploy(plans[swap % 4])
