@@ -269,5 +269,5 @@ def test_ctrl_c_prints_the_incumbent_and_its_bound(long_problem: Path) -> None:
     assert bound
     assert re.match(r" +[\d.]+ s: incumbent 0\.\d{6}, bound \d\.\d{6}, gap \d\.\de-\d\d, [\d,]+ nodes$", progress)
     problem = load_problem(long_problem)
-    better = solve(problem.apps, problem.model, problem.video, 200.0, time_limit=1)
+    better = solve(problem.apps, problem.model, problem.video, 200.0, time_limit=10)
     assert float(bound[1]) > better.objective - 1e-6

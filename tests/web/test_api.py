@@ -99,6 +99,7 @@ def test_weight_minimum_and_budget(site: Running) -> None:
     assert site.ask("PUT", "/api/budget", {"budget": 200})[1]["budget"] == 200
     becomes(lambda: site.runner.plan is not None and site.runner.plan.target_fps[1] >= 12, True)
     assert site.apps()[1]["weight"] == 5 and site.apps()[1]["min_fps"] == 12
+    becomes(lambda: site.ask("GET", "/api/schedule")[1]["runs"], True)  # that of the new budget, too
     before = site.runner.plan
     status, answer = site.ask("PUT", "/api/budget", {"budget": 40})
     assert status == 409
