@@ -85,7 +85,7 @@ def test_a_plan_deployed_to_a_server_reaches_its_rates_and_sigterm_ends_it(folde
         began = time.monotonic()
         process.terminate()
         assert process.wait(10) == 0
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
     rounds = json.loads((tmp_path / "rounds.json").read_text())
     assert rounds["reason"] == "converged"
     for app in rounds["rounds"][-1]["apps"]:
@@ -95,18 +95,20 @@ def test_a_plan_deployed_to_a_server_reaches_its_rates_and_sigterm_ends_it(folde
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_within_two_seconds_while_it_measures(folder: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_it_within_five_seconds_while_it_measures(folder: Path, number: signal.Signals) -> None:
     with server(folder, "--source", "clip.avi", "--window", "60") as (process, address):
         sender = subprocess.Popen(
-            [sys.executable, "-c", f"from mainstream.streamer import *; StreamerClient({address!r}).deploy("
-             f"NetPlan.from_json({plan_of([(4, 5)]).to_json()!r}))"],
-            stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-c", f"from mainstream.streamer import *; print(flush=True); StreamerClient({address!r})."
+             f"deploy(NetPlan.from_json({plan_of([(4, 5)]).to_json()!r}))"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        assert sender.stdout is not None
+        sender.stdout.readline()
         time.sleep(3)
         began = time.monotonic()
         process.send_signal(number)
         assert process.wait(10) == 0
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         assert "the connection was closed before an answer came" in sender.communicate(timeout=20)[1]
 
 

@@ -133,7 +133,7 @@ def test_the_time_limit_ends_the_making_of_options() -> None:
     begin = perf_counter()
     with pytest.raises(OutOfTimeError, match=r"^time_limit .* s was over before the values of all options were there"):
         prepared.solve(method="greedy", time_limit=limit)
-    assert perf_counter() - begin < 3 * limit
+    assert perf_counter() - begin < 3 * limit + 0.5
     assert prepared.solve(method="greedy").cost <= budget * (1 + 1e-9)
 
 
