@@ -48,7 +48,7 @@ def test_ci_finds_the_two_commands_of_the_readme() -> None:
     )
     first, second = found.stdout.splitlines()
     assert first == "pip install -e . && mainstream solve data/problems/crossing.yaml"
-    assert second.startswith("pip install -e '.[") and second.endswith("]' && pytest -n 3 --dist worksteal")
+    assert second.startswith("pip install -e '.[") and second.endswith("]' && pytest -n 2 --dist worksteal")
 
 
 def test_the_calls_in_the_readme_work(capsys: pytest.CaptureFixture[str]) -> None:
