@@ -13,7 +13,6 @@ MobileNetV2 with random weights on a stream of 10 fps, each app at 1 fps; the se
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -21,11 +20,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from benchmarks.machine import description
+from benchmarks.waiting import PATIENCE_S, lines_of, wait_until
 from mainstream import App, Model, Video
 from mainstream.box.box import Box
 from mainstream.box.file_watch import FileWatch
@@ -38,7 +38,6 @@ from mainstream.trainer.networks import network
 
 APPS: Final = 10
 FPS: Final = 10.0
-PATIENCE_S: Final = 120.0
 
 
 def main() -> None:
@@ -109,11 +108,11 @@ def _comes(folder: Path, problem: Problem, engine: str) -> tuple[float, float, f
     with LocalRunner(source, folder, engine=engine, window_s=60, results=out) as runner:
         box = Box(read, FileWatch(file), runner, lambda _: None)
         box.start()
-        _wait(lambda: runner.rates() and all(rate.analysed >= 2 for rate in runner.rates()))
+        wait_until(lambda: runner.rates() and all(rate.analysed >= 2 for rate in runner.rates()))
         _run_for(box, 3)
         save_problem(problem, file)
         begun = time.monotonic()
-        _run_until(box, lambda: any(line["app_id"] > APPS for line in _lines(out)))
+        _run_until(box, lambda: any(line["app_id"] > APPS for line in lines_of(out)))
         took = time.monotonic() - begun
         _run_for(box, 2)
         box.close()
@@ -123,7 +122,7 @@ def _comes(folder: Path, problem: Problem, engine: str) -> tuple[float, float, f
     solving = time.perf_counter() - begun
     lost = 0
     for app in range(1, APPS + 1):
-        frames = np.array([line["frame"] for line in _lines(out) if line["app_id"] == app])
+        frames = np.array([line["frame"] for line in lines_of(out) if line["app_id"] == app])
         lost += int(np.maximum(np.diff(frames) - 1.5 * FPS, 0).astype(bool).sum())
     return took, solving, lost
 
@@ -155,22 +154,11 @@ def _kill(folder: Path, problem: Problem, engine: str) -> tuple[float, float]:
         out.unlink(missing_ok=True)
         begun = time.monotonic()
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        _wait(lambda: bool(_lines(out)) and (state / "plan.json").exists())
+        wait_until(lambda: bool(lines_of(out)) and (state / "plan.json").exists())
         took.append(time.monotonic() - begun)
         process.kill()
         process.wait()
     return took[1], took[2]
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
-    return [json.loads(line) for line in whole.splitlines()]
-
-
-def _wait(holds: Callable[[], Any]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while not holds() and time.monotonic() < give_up:
-        time.sleep(0.01)
 
 
 if __name__ == "__main__":

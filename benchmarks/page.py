@@ -26,7 +26,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +38,7 @@ import numpy as np
 import yaml
 
 from benchmarks.machine import description
+from benchmarks.waiting import lines_of, wait_until
 from mainstream.box.box import Box
 from mainstream.box.changes import ChangesFile
 from mainstream.box.file_watch import FileWatch
@@ -57,7 +58,6 @@ from mainstream.web.tokens import token_in
 APPS: Final = 10
 FPS: Final = 10
 SOURCE: Final = f"test://?fps={FPS}&width=640&height=480"
-PATIENCE_S: Final = 120.0
 ROWS: Final = ("comes", "viewer", "viewers", "changes", "kill")
 
 
@@ -82,7 +82,7 @@ class Served:
         thread.start()
         opened.callback(thread.join)
         opened.callback(self.box.close)
-        _wait(lambda: self.runner.rates() and all(rate.analysed >= 2 for rate in self.runner.rates()))
+        wait_until(lambda: self.runner.rates() and all(rate.analysed >= 2 for rate in self.runner.rates()))
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and answer."""
@@ -174,7 +174,9 @@ def _comes(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, str]]
             if status != 201:
                 raise RuntimeError(answer)
             solving.append(answer["runtime_s"])
-            _wait(lambda served=served: len(served.runner.rates()) > APPS and served.runner.rates()[-1].analysed > 0)
+            wait_until(
+                lambda served=served: len(served.runner.rates()) > APPS and served.runner.rates()[-1].analysed > 0
+            )
             took.append(time.monotonic() - begun)
             time.sleep(2)
             lost += _lost(served, APPS)
@@ -234,7 +236,7 @@ def _changes(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, str
             plan = served.runner.plan
             return plan is not None and {str(plan.app_id_of(number)) for number in plan.target_fps} == expected
 
-        _wait(same)
+        wait_until(same)
         agrees = same() and served.box.standing.changes == kept
         time.sleep(2)
         lost = _lost(served, 1)
@@ -258,17 +260,17 @@ def _kill(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, str]]:
         out.unlink(missing_ok=True)
         begun = time.monotonic()
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        _wait(lambda: len({line["app_id"] for line in _lines(out)}) == APPS + 1)
+        wait_until(lambda: len({line["app_id"] for line in lines_of(out)}) == APPS + 1)
         took.append(time.monotonic() - begun)
         time.sleep(2)
         process.kill()
         process.wait()
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    _wait(lambda: len(_lines(out)) > 0)
+    wait_until(lambda: len(lines_of(out)) > 0)
     time.sleep(5)
     process.terminate()
     process.wait()
-    ids = [line["event_id"] for line in _lines(events / "events.jsonl")]
+    ids = [line["event_id"] for line in lines_of(events / "events.jsonl")]
     yield f"SIGKILL, start to the first score of all; median of {given.rounds}", f"{np.median(took[1:]):.3g} s"
     still = len(list((events / "open").iterdir()))
     yield "... events, those there twice, those still open", f"{len(ids)}, {len(ids) - len(set(ids))}, {still}"
@@ -313,7 +315,7 @@ def _looking(url: str, viewers: int) -> Iterator[Any]:
     pictures, end = context.Value("i", 0), context.Event()
     process = context.Process(target=_look, args=(url, viewers, pictures, end))
     process.start()
-    _wait(lambda: pictures.value > 0)
+    wait_until(lambda: pictures.value > 0)
     time.sleep(2)
     try:
         yield pictures
@@ -343,17 +345,6 @@ def _lost(served: Served, apps: int) -> int:
         for number in range(1, apps + 1)
     )
     return int(sum(one or 0 for one in drops))
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
-    return [json.loads(line) for line in whole.splitlines()]
-
-
-def _wait(holds: Callable[[], Any]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while not holds() and time.monotonic() < give_up:
-        time.sleep(0.01)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,17 @@ def _region(given: Any) -> Any:
     numbers = _numbers(given.split(",") if isinstance(given, str) else given)
     if numbers is None:
         raise refuse("it has to be four numbers: x, y, width, height, as shares of the frame's width and height")
-    x, y, width, height = numbers
-    if not all(PROBABILITY.holds(one) for one in numbers) or max(x + width, y + height) > 1 + _ROUNDING:
-        raise refuse("it reaches outside the frame, which goes from 0 to 1; divide pixels by its width and height")
-    if not width * height > 0:
+    check_inside(*numbers)
+    if not numbers[2] * numbers[3] > 0:
         raise refuse("it has no area; width and height have to be above 0")
     return None if numbers == (0, 0, 1, 1) else numbers
+
+
+def check_inside(x: float, y: float, width: float, height: float) -> None:
+    """Raise :func:`mainstream.description.refuse` where a region reaches outside the frame."""
+    shares = x, y, width, height
+    if not all(PROBABILITY.holds(share) for share in shares) or max(x + width, y + height) > 1 + _ROUNDING:
+        raise refuse("it reaches outside the frame, which goes from 0 to 1; divide pixels by its width and height")
 
 
 def _numbers(given: Any) -> tuple[float, float, float, float] | None:

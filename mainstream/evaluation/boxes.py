@@ -16,10 +16,11 @@ from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from mainstream.description import Description, refuse, shown
+from mainstream.description import Description, shown
 from mainstream.errors import ProblemError
 from mainstream.files import json_values, naming, read_text
 from mainstream.ranges import Probability, Share, Whole
+from mainstream.region import check_inside
 
 _LARGEST: Final = 2**28
 """Bytes of a file of boxes."""
@@ -56,8 +57,7 @@ class Region(Description):
 
     @model_validator(mode="after")
     def _in_the_frame(self) -> Self:
-        if max(self.x + self.width, self.y + self.height) > 1 + 1e-9:
-            raise refuse("it reaches outside the frame, which goes from 0 to 1; divide pixels by its width and height")
+        check_inside(self.x, self.y, self.width, self.height)
         return self
 
     @classmethod
