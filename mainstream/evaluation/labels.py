@@ -30,8 +30,9 @@ from mainstream.errors import ProblemError
 from mainstream.evaluation.boxes import Region, frames_in, read_coco, read_mot
 from mainstream.evaluation.footage import Footage
 from mainstream.files import csv_rows, naming, read_text
+from mainstream.formats.calibration_files import label_rows
 from mainstream.formats.intervals import intervals_of, read_intervals
-from mainstream.ranges import NonNegative, Whole
+from mainstream.ranges import NonNegative
 
 NOTHING: Final = "nothing"
 """Label of frames that show no event, as scenes have it; every app knows it."""
@@ -53,11 +54,6 @@ class Labels:
 
     events: Mapping[str, IntArray]
     known: tuple[int, int]
-
-
-class _Row(Description):
-    frame: Whole
-    label: str
 
 
 class _Seconds(Description):
@@ -87,7 +83,8 @@ def read_events(
     ProblemError
         The file cannot be read or has no label, a label is known to no app, or a frame lies outside the clip.
     """
-    head = read_text(path, largest=_LARGEST).lstrip()[:200].partition("\n")[0]
+    text = read_text(path, largest=_LARGEST)
+    head = text.lstrip()[:200].partition("\n")[0]
     columns = {column.strip() for column in head.split(",")}
     known = (0, clip.frames)
     found: dict[str, IntArray]
@@ -107,10 +104,10 @@ def read_events(
         if regions:
             raise ProblemError(f"{path}: holds no boxes, so --region has no use; leave it out")
         if "frame" in columns:
-            found, known = _of_frames(path)
+            found, known = _of_frames(path, text)
             last = known[1] - 1
         else:
-            found = _of_intervals(path, clip.fps, seconds="start_s" in columns)
+            found = _of_intervals(path, text, clip.fps, seconds="start_s" in columns)
             last = max(int(events[-1, 1]) for events in found.values()) - 1
     if not found:
         raise ProblemError(f"{path}: has no label; there is nothing to score against")
@@ -130,11 +127,10 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _of_frames(path: Path) -> tuple[dict[str, IntArray], tuple[int, int]]:
+def _of_frames(path: Path, text: str) -> tuple[dict[str, IntArray], tuple[int, int]]:
     rows: dict[int, str] = {}
     with naming(path):
-        for where, keys in csv_rows(read_text(path, largest=_LARGEST), ("frame", "label")):
-            row = _Row.of(keys, where=where)
+        for where, row in label_rows(text):
             if row.frame in rows:
                 raise ProblemError(f"{where}: frame {row.frame} stands twice")
             rows[row.frame] = row.label
@@ -147,10 +143,9 @@ def _of_frames(path: Path) -> tuple[dict[str, IntArray], tuple[int, int]]:
     return {name: np.array(some) for name, some in events.items()}, (frames[0], frames[-1] + 1)
 
 
-def _of_intervals(path: Path, fps: float, *, seconds: bool) -> dict[str, IntArray]:
+def _of_intervals(path: Path, text: str, fps: float, *, seconds: bool) -> dict[str, IntArray]:
     if seconds:
         with naming(path):
-            text = read_text(path, largest=_LARGEST)
             timed = [_Seconds.of(keys, where=where) for where, keys in csv_rows(text, ("start_s", "end_s", "label"))]
             found = intervals_of(
                 [{"start": round(t.start_s * fps), "end": round(t.end_s * fps), "label": t.label} for t in timed]

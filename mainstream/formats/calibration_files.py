@@ -29,6 +29,17 @@ _MOST_FRAMES: Final = 10**8
 """Of a clip that is marked in intervals: a camera's of a month or more."""
 
 
+class FrameLabel(Description):
+    frame: Whole
+    label: str
+
+
+def label_rows(text: str) -> Iterator[tuple[str, FrameLabel]]:
+    """The rows of CSV with the columns frame and label, each with the place where it stands."""
+    for where, keys in csv_rows(text, ("frame", "label")):
+        yield where, FrameLabel.of(keys, where=where)
+
+
 def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[Frames, Flags]:
     """Labelled frames, from CSV with the columns frame and label, or start, end and label.
 
@@ -57,8 +68,7 @@ def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[F
     if "start" in text.partition("\n")[0]:
         return _marked(read_intervals(path), path, classes, event_class)
     with naming(path):
-        for where, keys in csv_rows(text, ("frame", "label")):
-            row = _Label.of(keys, where=where)
+        for where, row in label_rows(text):
             if row.label not in classes:
                 raise ProblemError(f"{where}: label {shown(row.label)} is no class; {nearest(row.label, classes)}")
             _add(found, row.frame, row.label == event_class, where)
@@ -110,8 +120,7 @@ def read_frame_labels(path: Path) -> FrameLabels:
         found = [(one.start, one.end, one.label) for one in read_intervals(path)]
     else:
         with naming(path):
-            rows = [_Label.of(keys, where=where) for where, keys in csv_rows(text, ("frame", "label"))]
-        found = sorted((row.frame, row.frame + 1, row.label) for row in rows)
+            found = sorted((row.frame, row.frame + 1, row.label) for _, row in label_rows(text))
     for (_, end, before), (start, _, label) in pairwise(found):
         if start < end:
             raise ProblemError(f"{path}: frame {start} has two labels, {shown(before)} and {shown(label)}; give it one")
@@ -169,11 +178,6 @@ def read_scores(path: Path, threshold: float, app_id: int | None = None) -> tupl
                 row = _Score.of(keys, where=where)
                 _add(found, row.frame, row.score >= threshold, where)
     return _arrays(found)
-
-
-class _Label(Description):
-    frame: Whole
-    label: str
 
 
 class _Score(Description):
