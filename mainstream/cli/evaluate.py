@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mainstream.cli.engine import EngineName, engine_name, say_engine
+from mainstream.cli.label_options import LABEL_FILES, BoxRegions, Inside, Seed, box_regions
 from mainstream.cli.plan import Budget
 from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
 from mainstream.cli.runtime_options import TrustModels
-from mainstream.description import shown
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from mainstream.cli.problem_file import Asked
-    from mainstream.evaluation.boxes import Region
     from mainstream.evaluation.evaluate import Evaluated
     from mainstream.schedule import Result
 
@@ -32,7 +31,7 @@ def command(
         Path,
         typer.Option(
             metavar="LABELS",
-            help="CSV frame,label or start,end,label (start_s,end_s in seconds); MOT .txt; COCO-VID .json.",
+            help=LABEL_FILES,
             show_default=False,
         ),
     ],
@@ -44,18 +43,11 @@ def command(
         str, typer.Option(metavar="A,B,...", help="Schedules to compare, as of mainstream experiment.")
     ] = "mainstream",
     budget: Budget = None,
-    region: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[LABEL=]X,Y,W,H",
-            help="Where boxes count, as shares of the frame: for one label, or for all.",
-            show_default=False,
-        ),
-    ] = None,
-    inside: Annotated[float, typer.Option(help="Share of a box that has to be in its region.")] = 0.5,
+    region: BoxRegions = None,
+    inside: Inside = 0.5,
     engine: EngineName = None,
     trust_models: TrustModels = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap behind F1's intervals.")] = 0,
+    seed: Seed = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, with the frames of each event missed.")] = False,
     output: Annotated[
         Path | None,
@@ -70,11 +62,12 @@ def command(
     compute. Each part of a network runs once on a frame, however many schedules need it there.
     """
     from mainstream.cli import console
-    from mainstream.evaluation.evaluate import Watched, check_events, evaluate, means
+    from mainstream.evaluation.evaluate import evaluate, means
     from mainstream.evaluation.footage import Footage
     from mainstream.evaluation.labels import read_events
     from mainstream.evaluation.outputs import Outputs
     from mainstream.evaluation.page import evaluation_page
+    from mainstream.evaluation.watched import Watched
     from mainstream.extensions import PART_LOADERS
     from mainstream.files import check_target, naming, write_text
     from mainstream.result_text import plain_console
@@ -89,11 +82,8 @@ def command(
     clip = Footage.of(video)
     with naming(problem):
         watched = [Watched.of(app, model_dir) for app in parts.apps]
-    events = [one.label for one in watched]
-    classes = {name for one in watched for name in one.classes}
-    truth = read_events(labels, clip, events, classes, _regions(region or [], inside, events))
-    with naming(labels):
-        check_events(watched, truth)
+    regions = box_regions(region, inside, [one.label for one in watched])
+    truth = read_events(labels, clip, watched, regions, inside)
     outputs = Outputs(clip, model_dir, PART_LOADERS.find(engine_name(engine)), trusted=trust_models)
     say_engine(errors, engine, parts.model.engine)
     if abs(clip.fps / parts.video.stream_fps - 1) > 0.01:
@@ -120,23 +110,6 @@ def command(
             f"mean {metric} {predicted:.3f} predicted, {measured:.3f} measured"
         )
         screen.print(_table(apps))
-
-
-def _regions(given: Sequence[str], inside: float, labels: Sequence[str]) -> dict[str, Region]:
-    """Label -> region, from ``[LABEL=]X,Y,W,H``; one without a label is for those that have none of their own."""
-    from mainstream.description import nearest
-    from mainstream.evaluation.boxes import Region
-
-    found: dict[str, Region] = {}
-    for text in given:
-        name, equals, numbers = text.rpartition("=")
-        if equals and name not in labels:
-            raise ProblemError(f"--region {shown(text)}: no app has the event {shown(name)}; {nearest(name, labels)}")
-        made = Region.parse(numbers, inside, f"--region {shown(text)}")
-        for label in [name] if equals else labels:
-            if equals or label not in found:
-                found[label] = made
-    return found
 
 
 def _schedules(asked: Asked, versions: str) -> dict[str, Result]:

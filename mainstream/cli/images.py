@@ -7,31 +7,49 @@ from typing import Annotated
 
 import typer
 
+from mainstream.cli.label_options import Inside
 from mainstream.errors import ProblemError
 
 
 def command(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video file.", show_default=False)],
     labels: Annotated[
-        Path, typer.Option(metavar="FILE.csv", help="Its labels: frame,label or start,end,label.", show_default=False)
+        Path,
+        typer.Option(
+            metavar="LABELS", help="CSV frame,label or start,end,label; MOT .txt; COCO-VID .json.", show_default=False
+        ),
     ],
     folder: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="New folder for the images.", show_default=False)
     ],
     every: Annotated[int, typer.Option(min=1, metavar="N", help="Take each N-th frame.")] = 1,
-    nothing: Annotated[str, typer.Option(metavar="NAME", help="Label of frames in no interval.")] = "nothing",
+    nothing: Annotated[str, typer.Option(metavar="NAME", help="Label of frames in no interval or box.")] = "nothing",
+    region: Annotated[
+        str,
+        typer.Option(metavar="X,Y,W,H", help="Where boxes count, as shares of the frame; else in all of it."),
+    ] = "0,0,1,1",
+    inside: Inside = 0.5,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Boxes: the category that counts; what those of MOT are called.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Cut images to train on out of a labelled clip: a subfolder for each label.
 
-    Frames are written whole; `mainstream train --region` takes its part of them. Those under one label, one after the
+    Frames are written whole; `mainstream train --region` takes its part of them. Of boxes those count
+    that lie in --region far enough: best the region that the app is to have. Frames under one label, one after the
     other, are a group in DIR/groups.csv, which is for `mainstream train --groups`.
     """
+    from mainstream.formats.boxes import Region
     from mainstream.labelling.frames import GROUPS, save_frames
 
     if not clip.is_file():
         raise ProblemError(f"{clip}: there is no such file; give a clip")
-    counts = save_frames(clip, labels, folder, every=every, nothing=nothing)
+    where = Region.parse(region, inside, f"--region {region} --inside {inside:g}")
+    counts = save_frames(clip, labels, folder, every=every, nothing=nothing, region=where, box_label=label)
     width = max(map(len, counts))
-    for label, count in sorted(counts.items()):
-        typer.echo(f"{label:<{width}}  {count:,} images")
+    for name, count in sorted(counts.items()):
+        typer.echo(f"{name:<{width}}  {count:,} images")
     typer.echo(f"groups     {folder / GROUPS}")

@@ -4,70 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from mainstream.description import printable
-from mainstream.errors import ProblemError
 from mainstream.evaluation.footage import Footage
 from mainstream.evaluation.labels import Labels
 from mainstream.evaluation.outputs import Outputs
 from mainstream.evaluation.scoring import Measured, Score, score
+from mainstream.evaluation.watched import Watched
 from mainstream.files import naming
-from mainstream.formats.package import PACKAGE, read_package
-from mainstream.problem import App, Model
+from mainstream.problem import Model
 from mainstream.schedule import Choice, Result
 from mainstream.streamer.plan import net_plan
 
 METRICS: Final = ("recall", "precision", "f1")
-
-
-@dataclass(frozen=True)
-class Watched:
-    """What the labels call an app's event.
-
-    Attributes
-    ----------
-    app : App
-    label : str
-        The event.
-    classes : frozenset of str
-        All classes of the app's model, where they are known.
-    """
-
-    app: App
-    label: str
-    classes: frozenset[str]
-
-    @property
-    def called(self) -> str:
-        """What to call the app where people read it."""
-        return printable(str(self.app.app_id if isinstance(self.app.app_id, str) else self.app.name or self.app.app_id))
-
-    @classmethod
-    def of(cls, app: App, model_dir: Path) -> Watched:
-        """The class of the app's M-Package that is its event; without a package its class or else the app's name.
-
-        Raises
-        ------
-        ProblemError
-            The app has no event class.
-        """
-        if app.event_class is None:
-            raise ProblemError(f"app {app.app_id}: it has no event_class, so nothing says which class is the event")
-        for file in app.model_path.values():
-            folder = (model_dir / file).parent.parent
-            if (folder / PACKAGE).is_file():
-                package, _ = read_package(folder)
-                number = app.event_class
-                if isinstance(number, int) and number >= len(package.classes):
-                    raise ProblemError(f"app {app.app_id}: event_class {number}; {folder} has fewer classes")
-                return cls(
-                    app, package.classes[number] if isinstance(number, int) else number, frozenset(package.classes)
-                )
-        named = app.event_class if isinstance(app.event_class, str) else str(app.name or app.app_id)
-        return cls(app, named, frozenset((named,)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,23 +87,6 @@ def means(apps: Sequence[Evaluated]) -> tuple[str, float, float]:
     return metric, predicted, fmean(getattr(one.score, metric).value for one in apps)
 
 
-def check_events(watched: Sequence[Watched], labels: Labels) -> None:
-    """Check that each app has two events, without which nothing can be said.
-
-    Raises
-    ------
-    ProblemError
-        One has fewer.
-    """
-    for one in watched:
-        count = len(labels.events.get(one.label, ()))
-        if count < 2:
-            raise ProblemError(
-                f"app {one.called}: the labels have {count} events of {one.label!r}; "
-                "intervals need 2 or more: label more"
-            )
-
-
 def evaluate(
     schedules: Mapping[str, Result],
     watched: Sequence[Watched],
@@ -206,7 +139,7 @@ def evaluate(
                 choice,
                 score(
                     of_app[choice.app_id],
-                    labels.events[by_id[choice.app_id].label],
+                    labels.events[choice.app_id],
                     labels.known,
                     votes=choice.x_vote or 1,
                     window=by_id[choice.app_id].app.event_length_ms / 1000 * clip.fps,

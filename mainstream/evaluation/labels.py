@@ -1,4 +1,4 @@
-"""What a clip shows: for each label its events, as frames counted from 0, from any of five kinds of files.
+"""What a clip shows: for each app its events, as frames counted from 0, from any of five kinds of files.
 
 =======================  ============================================================================================
 file                     what it says
@@ -7,16 +7,17 @@ CSV frame,label          the label of each frame, or of every k-th: one holds un
                          and behind the last nothing is known, and nothing there is scored.
 CSV start,end,label      intervals of frames, `end` the first one behind
 CSV start_s,end_s,label  the same in seconds
-MOT (.txt, .csv)         boxes; each is an event of every app, where enough of it lies in the app's region
+MOT (.txt, .csv)         boxes, for every app
 COCO-VID (.json)         boxes with categories
 =======================  ============================================================================================
 
-Frames with a label, one after the other, are one event.
+Frames with a label, one after the other, are one event. A box counts where enough of it lies in the app's region, or
+in the one that is given for its label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -27,9 +28,10 @@ import numpy as np
 from mainstream.apps import IntArray
 from mainstream.description import Description, nearest, shown
 from mainstream.errors import ProblemError
-from mainstream.evaluation.boxes import Region, frames_in, read_coco, read_mot
 from mainstream.evaluation.footage import Footage
+from mainstream.evaluation.watched import Watched
 from mainstream.files import csv_rows, naming, read_text
+from mainstream.formats.boxes import Region, frames_in, read_boxes
 from mainstream.formats.calibration_files import label_rows
 from mainstream.formats.intervals import intervals_of, read_intervals
 from mainstream.ranges import NonNegative
@@ -37,7 +39,7 @@ from mainstream.ranges import NonNegative
 NOTHING: Final = "nothing"
 """Label of frames that show no event, as scenes have it; every app knows it."""
 _LARGEST: Final = 2**28
-_WHOLE_FRAME: Final = Region()
+_NO_EVENTS: Final = np.empty((0, 2), np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +48,13 @@ class Labels:
 
     Attributes
     ----------
-    events : mapping of str to (n, 2) int array
-        Label -> first frame and first one behind, in their order in time.
+    events : mapping of int or str to (n, 2) int array
+        `app_id` -> first frame and first one behind, in their order in time.
     known : (int, int)
         The frames of which something is known: first, and first one behind.
     """
 
-    events: Mapping[str, IntArray]
+    events: Mapping[int | str, IntArray]
     known: tuple[int, int]
 
 
@@ -63,68 +65,76 @@ class _Seconds(Description):
 
 
 def read_events(
-    path: Path, clip: Footage, apps: Collection[str], classes: Collection[str], regions: Mapping[str, Region]
+    path: Path, clip: Footage, watched: Sequence[Watched], regions: Mapping[str, Region], inside: float
 ) -> Labels:
-    """The events in a file of labels.
+    """The events in a file of labels; two of each app at least, without which nothing can be said.
 
     Parameters
     ----------
     path : Path
     clip : Footage
-    apps : collection of str
-        Labels that are the event of an app.
-    classes : collection of str
-        Further labels that some app's model knows.
+    watched : sequence of Watched
     regions : mapping of str to Region
-        By label, for files of boxes; the whole frame where there is none.
+        By label, for files of boxes; else each app's own.
+    inside : float
+        Share of a box that has to be in an app's own region.
 
     Raises
     ------
     ProblemError
-        The file cannot be read or has no label, a label is known to no app, or a frame lies outside the clip.
+        The file cannot be read or has no label, a label is known to no app, a frame lies outside the clip, or an app
+        has fewer than two events.
     """
-    text = read_text(path, largest=_LARGEST)
-    head = text.lstrip()[:200].partition("\n")[0]
-    columns = {column.strip() for column in head.split(",")}
     known = (0, clip.frames)
-    found: dict[str, IntArray]
-    if path.suffix.lower() == ".json":
-        boxes = read_coco(path)
-        size = clip.width, clip.height
+    boxes = read_boxes(path)
+    if boxes is not None:
         found = {
-            name: _runs(frames_in(boxes[name], regions.get(name, _WHOLE_FRAME), size)) for name in boxes if boxes[name]
+            one.app.app_id: _runs(
+                frames_in(
+                    boxes.get(one.label, boxes.get(None, ())),
+                    regions.get(one.label) or Region.seen_by(one.app.region, inside),
+                    (clip.width, clip.height),
+                )
+            )
+            for one in watched
         }
+        names = {name or watched[0].label for name, some in boxes.items() if some}
         last = max((box.frame for some in boxes.values() for box in some), default=-1)
-    elif _is_number(head.partition(",")[0]):
-        of_all = read_mot(path)
-        size = clip.width, clip.height
-        found = {name: _runs(frames_in(of_all, regions.get(name, _WHOLE_FRAME), size)) for name in apps if of_all}
-        last = max((box.frame for box in of_all), default=-1)
     else:
         if regions:
             raise ProblemError(f"{path}: holds no boxes, so --region has no use; leave it out")
+        text = read_text(path, largest=_LARGEST)
+        columns = {column.strip() for column in text.lstrip().partition("\n")[0].split(",")}
         if "frame" in columns:
-            found, known = _of_frames(path, text)
+            marked, known = _of_frames(path, text)
             last = known[1] - 1
         else:
-            found = _of_intervals(path, text, clip.fps, seconds="start_s" in columns)
-            last = max(int(events[-1, 1]) for events in found.values()) - 1
-    if not found:
+            marked = _of_intervals(path, text, clip.fps, seconds="start_s" in columns)
+            last = max(int(events[-1, 1]) for events in marked.values()) - 1
+        found = {one.app.app_id: marked.get(one.label, _NO_EVENTS) for one in watched}
+        names = set(marked)
+    if not names:
         raise ProblemError(f"{path}: has no label; there is nothing to score against")
-    for name in found:
-        if name not in {*apps, *classes, NOTHING}:
-            raise ProblemError(f"{path}: label {shown(name)} is no class of any app; {nearest(name, sorted(apps))}")
     if last >= clip.frames:
         raise ProblemError(f"{path}: labels frame {last:,}; {clip.path} has frames 0 to {clip.frames - 1:,}")
+    _check(path, watched, names, found)
     return Labels(found, known)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _check(path: Path, watched: Sequence[Watched], names: Set[str | None], found: Mapping[int | str, IntArray]) -> None:
+    """Check that some app knows each label, and that each app has two events."""
+    classes = {NOTHING}.union(*({one.label, *one.classes} for one in watched))
+    for name in names - classes:
+        raise ProblemError(
+            f"{path}: label {shown(name)} is no class of any app; {nearest(name, sorted({w.label for w in watched}))}"
+        )
+    for one in watched:
+        count = len(found[one.app.app_id])
+        if count < 2:
+            raise ProblemError(
+                f"{path}: app {one.called}: the labels have {count} events of {one.label!r}; "
+                "intervals need 2 or more: label more"
+            )
 
 
 def _of_frames(path: Path, text: str) -> tuple[dict[str, IntArray], tuple[int, int]]:
@@ -162,7 +172,7 @@ def _runs(frames: Collection[int]) -> IntArray:
     """Frames in a row, as first and first behind."""
     shown_on = np.array(sorted(frames), np.int64)
     if not shown_on.size:
-        return np.empty((0, 2), np.int64)
+        return _NO_EVENTS
     breaks = np.flatnonzero(np.diff(shown_on) > 1)
     starts = shown_on[np.concatenate(([0], breaks + 1))]
     ends = shown_on[np.concatenate((breaks, [-1]))] + 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,21 @@ class FrameLabels:
     marked: tuple[tuple[int, int, str], ...]
     intervals: bool
 
+    @classmethod
+    def of_marked(cls, found: Iterable[tuple[int, int, str]], *, intervals: bool) -> Self:
+        """From the same in any order.
+
+        Raises
+        ------
+        ProblemError
+            A frame has two labels.
+        """
+        marked = sorted(found)
+        for (_, end, before), (start, _, label) in pairwise(marked):
+            if start < end:
+                raise ProblemError(f"frame {start} has two labels, {shown(before)} and {shown(label)}; give it one")
+        return cls(tuple(marked), intervals)
+
     @property
     def last(self) -> int:
         """The last frame that is labelled."""
@@ -115,16 +130,13 @@ def read_frame_labels(path: Path) -> FrameLabels:
         The file cannot be read, has no label, or a frame has two.
     """
     text = read_text(path, largest=_LARGEST)
-    intervals = "start" in text.partition("\n")[0]
-    if intervals:
+    if "start" in text.partition("\n")[0]:
         found = [(one.start, one.end, one.label) for one in read_intervals(path)]
-    else:
         with naming(path):
-            found = sorted((row.frame, row.frame + 1, row.label) for _, row in label_rows(text))
-    for (_, end, before), (start, _, label) in pairwise(found):
-        if start < end:
-            raise ProblemError(f"{path}: frame {start} has two labels, {shown(before)} and {shown(label)}; give it one")
-    return FrameLabels(tuple(found), intervals)
+            return FrameLabels.of_marked(found, intervals=True)
+    with naming(path):
+        found = [(row.frame, row.frame + 1, row.label) for _, row in label_rows(text)]
+        return FrameLabels.of_marked(found, intervals=False)
 
 
 def _marked(

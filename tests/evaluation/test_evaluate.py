@@ -198,6 +198,7 @@ def test_labels_that_say_nothing_of_the_clip_are_one_line(folder: Path, text: st
         (["--region", "0,0,1"], r"--region '0,0,1': got '0,0,1'; it has to be x,y,width,height as shares, 0 to 1"),
         (["--region", "0.5,0,0.6,1"], r"it reaches outside the frame"),
         (["--region", "rad=0,0,1,1"], r"no app has the event 'rad'; did you mean 'red'\?"),
+        (["--inside", "1.5"], r"--inside: got 1\.5"),
         (["--region", "0,0,1,1"], r"labels\.csv: holds no boxes, so --region has no use"),
         (["--versions", "mainsteam"], r"problem\.yaml: version 'mainsteam' is not known"),
         (["--versions", ","], r"--versions: there is none"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from support.clips import number_of, write_clip
 
 from mainstream import ProblemError
+from mainstream.formats.boxes import Region
 from mainstream.labelling.frames import save_frames
 from mainstream.trainer.samples import Images
 from mainstream.trainer.splits import read_groups, split
@@ -74,6 +76,82 @@ def test_frames_of_one_run_are_one_group_that_a_training_keeps_together(clip: Pa
     assert not {names[i] for i in first} & {names[i] for i in second}
 
 
+LEFT = Region(width=0.5)
+MOT = "".join(
+    f"{number + 1},{who},{left},8,10,20,1\n"
+    for who, left, frames in ((1, 2, range(4, 9)), (2, 40, range(7, 13)), (3, 29, range(16, 18)))
+    for number in frames
+)
+
+
+def coco(boxes: dict[str, tuple[int, range]]) -> str:
+    """Category -> left edge and frames of its boxes."""
+    names = list(boxes)
+    marked = [(names.index(name), left, number) for name, (left, frames) in boxes.items() for number in frames]
+    return json.dumps(
+        {
+            "images": [{"id": 100 + n, "frame_id": n} for n in range(FRAMES)],
+            "categories": [{"id": i, "name": name} for i, name in enumerate(names)],
+            "annotations": [
+                {"id": i, "image_id": 100 + n, "category_id": c, "bbox": [left, 8, 10, 20]}
+                for i, (c, left, n) in enumerate(marked)
+            ],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("region", "frames"),
+    [
+        (Region(), {*range(4, 13), 16, 17}),
+        (LEFT, set(range(4, 9))),  # 3 of the 10 columns of the third box lie in it
+        (Region(width=0.5, inside=0.3), {*range(4, 9), 16, 17}),
+    ],
+)
+def test_boxes_of_mot_are_what_they_are_called_where_they_lie_in_the_region(
+    clip: Path, tmp_path: Path, region: Region, frames: set[int]
+) -> None:
+    labels = written(MOT, tmp_path)
+    counts = save_frames(clip, labels, tmp_path / "images", region=region, box_label="dog")
+    rest = [n for n in range(FRAMES) if n not in frames]
+    assert found_in(tmp_path / "images") == {"dog": sorted(frames), "nothing": rest}
+    assert counts == {"dog": len(frames), "nothing": len(rest)}
+
+
+def test_boxes_of_coco_have_their_category_or_the_one_that_is_asked_for(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "boxes.json").write_text(coco({"dog": (2, range(3, 9)), "cat": (40, range(5, 7))}))
+    save_frames(clip, tmp_path / "boxes.json", tmp_path / "cats", box_label="cat")
+    assert found_in(tmp_path / "cats")["cat"] == [5, 6] and "dog" not in found_in(tmp_path / "cats")
+    save_frames(clip, tmp_path / "boxes.json", tmp_path / "left", region=LEFT)
+    assert found_in(tmp_path / "left")["dog"] == [*range(3, 9)] and "cat" not in found_in(tmp_path / "left")
+    with pytest.raises(ProblemError, match=r"takes one category: frame 5 has two labels, 'cat' and 'dog'"):
+        save_frames(clip, tmp_path / "boxes.json", tmp_path / "both")
+    with pytest.raises(ProblemError, match=r"has no box of 'cats'; did you mean 'cat'\?"):
+        save_frames(clip, tmp_path / "boxes.json", tmp_path / "both", box_label="cats")
+    assert not (tmp_path / "both").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "called", "message"),
+    [
+        (MOT, Region(), None, "boxes of MOT have no label; say what they are with --label NAME"),
+        (MOT, Region(y=0.8, height=0.2), "dog", "no box lies far enough in the region"),
+        (MOT + "25,1,40,8,10,20,1\n", LEFT, "dog", "it labels frame 24; {clip} has frames 0 to 23"),
+        (MOT, Region(), "nothing", "label 'nothing' is that of frames in no interval"),
+        (INTERVALS, LEFT, None, "holds no boxes, so --region, --inside and --label have no use"),
+        (INTERVALS, Region(), "dog", "holds no boxes, so --region, --inside and --label have no use"),
+    ],
+)
+def test_boxes_that_say_nothing_are_told_and_leave_nothing(
+    clip: Path, tmp_path: Path, text: str, region: Region, called: str | None, message: str
+) -> None:
+    labels = written(text, tmp_path)
+    with pytest.raises(ProblemError) as refusal:
+        save_frames(clip, labels, tmp_path / "images", region=region, box_label=called)
+    assert str(refusal.value) == f"{labels}: {message.format(clip=clip)}" or message in str(refusal.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -117,5 +195,10 @@ def test_the_command_says_how_many_and_refuses_in_one_line(clip: Path, tmp_path:
     done = run(clip, "--labels", labels, "-o", tmp_path / "images", "--nothing", "street")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:3] == ["cat     2 images", "dog     8 images", "street  14 images"]
+    (tmp_path / "gt.txt").write_text(MOT)
+    done = run(clip, "--labels", tmp_path / "gt.txt", "-o", tmp_path / "left", "--label=dog", "--region=0,0,0.5,1")
+    assert done.stdout.splitlines()[:2] == ["dog      5 images", "nothing  19 images"], done.stderr
+    outside = run(clip, "--labels", tmp_path / "gt.txt", "-o", tmp_path / "l", "--label=dog", "--region=0.6,0,0.5,1")
+    assert outside.returncode == 2 and outside.stderr.count("\n") == 1 and "outside the frame" in outside.stderr
     missing = run(clip, "--labels", tmp_path / "no.csv", "-o", tmp_path / "more")
     assert missing.returncode == 2 and missing.stderr.count("\n") == 1 and "no.csv" in missing.stderr

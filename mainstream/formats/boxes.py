@@ -1,15 +1,16 @@
 """Boxes around things, frame by frame, from MOT and COCO-VID files, and what of them lies in a region.
 
-MOT is CSV without a header: frame (from 1), identity, left, top, width, height in pixels, and, where there is a seventh
-number, 0 for a box that does not count. COCO-VID is JSON: ``images`` with an ``id`` and a ``frame_id`` (from 0),
-``categories`` with a name, ``annotations`` with ``image_id``, ``category_id`` and ``bbox``, which is left, top, width,
-height.
+MOT (.txt, .csv) is CSV without a header: frame (from 1), identity, left, top, width, height in pixels, and, where there
+is a seventh number, 0 for a box that does not count. COCO-VID (.json) has ``images`` with an ``id`` and a ``frame_id``
+(from 0), ``categories`` with a name, ``annotations`` with ``image_id``, ``category_id`` and ``bbox``, which is left, top,
+width, height.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, Self
@@ -20,12 +21,14 @@ from mainstream.description import Description, shown
 from mainstream.errors import ProblemError
 from mainstream.files import json_values, naming, read_text
 from mainstream.ranges import Probability, Share, Whole
-from mainstream.region import check_inside
+from mainstream.region import OfFrame, check_inside
 
 _LARGEST: Final = 2**28
 """Bytes of a file of boxes."""
 _MOST: Final = 5_000_000
 """Boxes of a file."""
+_NUMBER: Final = re.compile(r"\s*[-+.\d]")
+"""How a line of MOT begins, and no header does."""
 
 
 class Box(NamedTuple):
@@ -75,6 +78,12 @@ class Region(Description):
             raise ProblemError(f"{where}: got {shown(text)}; it has to be x,y,width,height as shares, 0 to 1") from None
         return cls.of({"x": x, "y": y, "width": width, "height": height, "inside": inside}, where=where)
 
+    @classmethod
+    def seen_by(cls, region: OfFrame, inside: float) -> Self:
+        """What an app sees; the whole frame where it has no region."""
+        x, y, width, height = region or (0, 0, 1, 1)
+        return cls(x=x, y=y, width=width, height=height, inside=inside)
+
     def holds(self, box: Box, size: tuple[int, int]) -> bool:
         """Whether enough of a box lies inside, on a frame of this width and height."""
         across = min(box.left + box.width, (self.x + self.width) * size[0]) - max(box.left, self.x * size[0])
@@ -82,30 +91,45 @@ class Region(Description):
         return across > 0 and down > 0 and across * down >= self.inside * box.width * box.height * (1 - 1e-9)
 
 
-def read_mot(path: Path) -> tuple[Box, ...]:
-    """The boxes of a MOT file.
+WHOLE_FRAME: Final = Region()
+
+
+def read_boxes(path: Path) -> dict[str | None, tuple[Box, ...]] | None:
+    """The boxes of a file, by the name of their category; those of MOT have none.
+
+    Returns
+    -------
+    dict or None
+        None where the file holds something else than boxes: CSV with a header.
 
     Raises
     ------
     ProblemError
-        The file cannot be read, or a line is no box.
+        The file cannot be read, a line is no box, or the boxes are of several videos.
     """
-    found: list[Box] = []
+    text = read_text(path, largest=_LARGEST)
     with naming(path):
-        for number, row in enumerate(csv.reader(read_text(path, largest=_LARGEST).splitlines()), start=1):
-            if not row:
-                continue
-            try:
-                frame, _, left, top, width, height, *rest = map(float, row)
-            except ValueError:
-                raise ProblemError(
-                    f"line {number}: got {shown(','.join(row))}; it has to be frame,identity,left,top,width,height,..."
-                ) from None
-            if frame < 1 or not frame.is_integer():
-                raise ProblemError(f"line {number}: frame {frame:g}; MOT counts from 1")
-            box = _checked(Box(int(frame) - 1, left, top, width, height), f"line {number}", len(found))
-            if not rest or rest[0] != 0:
-                found.append(box)
+        if path.suffix.lower() == ".json":
+            return _coco(json_values(text))
+        return {None: _mot(text)} if _NUMBER.match(text) else None
+
+
+def _mot(text: str) -> tuple[Box, ...]:
+    found: list[Box] = []
+    for number, row in enumerate(csv.reader(text.splitlines()), start=1):
+        if not row:
+            continue
+        try:
+            frame, _, left, top, width, height, *rest = map(float, row)
+        except ValueError:
+            raise ProblemError(
+                f"line {number}: got {shown(','.join(row))}; it has to be frame,identity,left,top,width,height,..."
+            ) from None
+        if frame < 1 or not frame.is_integer():
+            raise ProblemError(f"line {number}: frame {frame:g}; MOT counts from 1")
+        box = _checked(Box(int(frame) - 1, left, top, width, height), f"line {number}", len(found))
+        if not rest or rest[0] != 0:
+            found.append(box)
     return tuple(found)
 
 
@@ -126,28 +150,19 @@ class _Annotation(Description):
     bbox: Annotated[tuple[float, ...], Field(min_length=4, max_length=4)]
 
 
-def read_coco(path: Path) -> dict[str, tuple[Box, ...]]:
-    """The boxes of a COCO-VID file, by the name of their category.
-
-    Raises
-    ------
-    ProblemError
-        The file cannot be read, holds something else, or several videos.
-    """
-    with naming(path):
-        values = json_values(read_text(path, largest=_LARGEST))
-        images = {one.id: one for one in _each(values, "images", _Image)}
-        if len({one.video_id for one in images.values()}) > 1:
-            raise ProblemError("images: they are of several videos; give a file with those of the clip only")
-        names = {one.id: one.name for one in _each(values, "categories", _Category)}
-        found: dict[str, list[Box]] = {name: [] for name in names.values()}
-        for place, one in enumerate(_each(values, "annotations", _Annotation)):
-            where = f"annotations[{place}]"
-            if one.image_id not in images or one.category_id not in names:
-                raise ProblemError(f"{where}: there is no such image_id {one.image_id} or category_id")
-            box = _checked(Box(images[one.image_id].frame_id, *one.bbox), where, place)
-            found[names[one.category_id]].append(box)
-    return {name: tuple(boxes) for name, boxes in found.items()}
+def _coco(values: Any) -> dict[str | None, tuple[Box, ...]]:
+    images = {one.id: one for one in _each(values, "images", _Image)}
+    if len({one.video_id for one in images.values()}) > 1:
+        raise ProblemError("images: they are of several videos; give a file with those of the clip only")
+    names = {one.id: one.name for one in _each(values, "categories", _Category)}
+    found: dict[str, list[Box]] = {name: [] for name in names.values()}
+    for place, one in enumerate(_each(values, "annotations", _Annotation)):
+        where = f"annotations[{place}]"
+        if one.image_id not in images or one.category_id not in names:
+            raise ProblemError(f"{where}: there is no such image_id {one.image_id} or category_id")
+        box = _checked(Box(images[one.image_id].frame_id, *one.bbox), where, place)
+        found[names[one.category_id]].append(box)
+    return {name: tuple(boxes) for name, boxes in found.items() if boxes}
 
 
 def _each(values: Any, key: str, kind: type[Any]) -> Iterable[Any]:

@@ -1,0 +1,52 @@
+"""Options of the commands that read labels of a clip: the file, and where its boxes count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from mainstream.formats.boxes import Region
+
+LABEL_FILES = "CSV frame,label or start,end,label (start_s,end_s in seconds); MOT .txt; COCO-VID .json."
+
+BoxRegions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="[LABEL=]X,Y,W,H",
+        help="Where boxes count, as shares of the frame: for one label, or for all; else in each app's own region.",
+        show_default=False,
+    ),
+]
+Inside = Annotated[float, typer.Option(help="Share of a box that has to be in its region.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap behind F1's intervals.")]
+
+
+def box_regions(given: Sequence[str] | None, inside: float, labels: Sequence[str]) -> dict[str, Region]:
+    """Label -> region, from ``[LABEL=]X,Y,W,H``; one without a label is for those that have none of their own.
+
+    Raises
+    ------
+    ProblemError
+        One is no region in the frame or for a label that there is not, or `inside` is no share.
+    """
+    from mainstream.description import nearest, shown
+    from mainstream.formats.boxes import Region
+    from mainstream.ranges import SHARE
+
+    SHARE.check("--inside", inside)
+    found: dict[str, Region] = {}
+    for text in given or []:
+        name, equals, numbers = text.rpartition("=")
+        if equals and name not in labels:
+            raise ProblemError(f"--region {shown(text)}: no app has the event {shown(name)}; {nearest(name, labels)}")
+        made = Region.parse(numbers, inside, f"--region {shown(text)}")
+        for label in [name] if equals else labels:
+            if equals or label not in found:
+                found[label] = made
+    return found
