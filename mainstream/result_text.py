@@ -60,7 +60,10 @@ def precision_text(result: Result) -> str:
 
 def _table(result: Result, cost: str, width: int) -> Table:
     """The first choices; numbers are never cut, names are, to keep within `width` columns."""
-    of_stream = [(str(k), one) for k, schedule in enumerate(result.schedules) for one in schedule.choices][:LISTED]
+    of_stream = [
+        (schedule.stream or str(k), one) for k, schedule in enumerate(result.schedules) for one in schedule.choices
+    ]
+    of_stream = of_stream[:LISTED]
     listed = [choice for _, choice in of_stream]
     metrics = [result.metric, *(name for name in ("f1", "recall", "precision") if name != result.metric)]
     metrics = [name for name in metrics if any(getattr(choice, name) is not None for choice in listed)]
@@ -104,7 +107,9 @@ def _stems(result: Result, unit: str) -> list[str]:
     schedules = result.schedules
     if len(schedules) == 1:
         return [_stem(schedules[0], "stem", unit)]
-    lines = [_stem(schedule, f"stem {k}", unit) for k, schedule in enumerate(schedules[:LISTED])]
+    headings = [f"stem {schedule.stream or k}" for k, schedule in enumerate(schedules[:LISTED])]
+    width = max(map(len, headings))
+    lines = [_stem(schedule, f"{name:<{width}}", unit) for name, schedule in zip(headings, schedules, strict=False)]
     more = len(schedules) - LISTED
     return [*lines, f"... and {more:,} more stems"] if more > 0 else lines
 

@@ -77,7 +77,8 @@ class Schedule:
     `f1` and `precision` are NaN where an app has none, `x_vote` is 0 for no voting. Intervals are (N, 2), low and high,
     NaN where they are not known; None where nobody knows any. An app that was left out has
     `target_fps` 0 and no entry in `choices`. `memory_mb` is what the models take, None where that is not known.
-    `region` is the part of the frame that the apps see, None for the whole.
+    `region` is the part of the frame that the apps see, None for the whole; `stream` what the stream is called, None
+    where it has no name.
     """
 
     app_ids: IdArray
@@ -97,6 +98,7 @@ class Schedule:
     recall_interval: FloatArray | None = None
     precision_interval: FloatArray | None = None
     region: Region | None = None
+    stream: str | None = None
 
     def __len__(self) -> int:
         return len(self.app_ids)
@@ -206,6 +208,11 @@ class Result:
         if len(self.schedules) > 1:
             raise ProblemError(f"the result has {len(self.schedules)} streams; each one's schedule is in `schedules`")
         return self.schedules[0]
+
+    @cached_property
+    def together(self) -> Schedule:
+        """The apps of all streams as one schedule, stream by stream; its stem is all of their stems."""
+        return _together(self.schedules)
 
     @property
     def cost(self) -> float:
@@ -345,6 +352,24 @@ def with_dearer_bounds(results: list[Result | None], gap: float) -> tuple[Result
     return tuple(reversed(sharper))
 
 
+def _together(schedules: tuple[Schedule, ...]) -> Schedule:
+    if len(schedules) == 1:
+        return schedules[0]
+    columns: dict[str, Any] = {"app_ids": id_array([i for one in schedules for i in one.app_ids.tolist()])}
+    for field in fields(Schedule):
+        given = [getattr(one, field.name) for one in schedules]
+        if field.name in INTERVALS:
+            filled = [
+                np.full((len(one), 2), np.nan) if x is None else x for one, x in zip(schedules, given, strict=True)
+            ]
+            columns[field.name] = np.concatenate(filled) if any(x is not None for x in given) else None
+        elif field.name not in ("app_ids", "stem", "memory_mb", "names", "region", "stream"):
+            columns[field.name] = np.concatenate(given)
+    names = [name for one in schedules for name in one.names or (None,) * len(one)]
+    stem = tuple(part for one in schedules for part in one.stem)
+    return Schedule(**columns, stem=stem, names=tuple(names) if any(names) else ())
+
+
 def _rows(schedule: Schedule) -> dict[str, Any]:
     """A schedule as plain lists and dicts."""
     return {
@@ -353,6 +378,7 @@ def _rows(schedule: Schedule) -> dict[str, Any]:
         "left_out": list(schedule.left_out),
         **({} if schedule.memory_mb is None else {"stream_memory_mb": schedule.memory_mb}),
         **({} if schedule.region is None else {"region": list(schedule.region)}),
+        **({} if schedule.stream is None else {"stream": schedule.stream}),
     }
 
 
@@ -391,6 +417,7 @@ def _from_rows(rows: dict[str, Any]) -> Schedule:
         stem=tuple(StemPart(**part) for part in rows["stem"]),
         memory_mb=rows.get("stream_memory_mb"),
         region=tuple(rows["region"]) if rows.get("region") else None,
+        stream=rows.get("stream"),
         names=(*names, *[None] * rest) if any(names) else (),
         **{name: intervals(name) for name in INTERVALS},
     )

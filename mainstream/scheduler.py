@@ -52,7 +52,7 @@ class Scheduler:
     deployer : object with ``deploy(plan)``, optional
         What runs a plan, see :class:`~mainstream.streamer.deployer.Deployer`; default a Streamer at `address`.
     address : str
-    objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
+    memory_mb, objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
         As in :func:`mainstream.solve`.
     tolerance : float
         Converged is a round in which the cost predicted for the observed rates differs by less than this share from
@@ -84,6 +84,7 @@ class Scheduler:
         video_desc: Video | Mapping[str, Any] | None = None,
         deployer: Deployer | None = None,
         address: str = DEFAULT_ADDRESS,
+        memory_mb: float | None = None,
         objective: Objective | None = None,
         aggregate: Aggregate = "mean",
         mode: Mode = "mainstream",
@@ -109,11 +110,17 @@ class Scheduler:
             "time_limit": time_limit,
             "memory_limit": memory_limit,
         }
-        options = {**self._how, "objective": objective, "mode": mode, "event_model": event_model}
+        what: dict[str, Any] = {
+            "memory_mb": memory_mb,
+            "objective": objective,
+            "mode": mode,
+            "event_model": event_model,
+        }
+        options = {**self._how, **what}
         named = {key: value for key, value in options.items() if key not in _DOORS or isinstance(value, str)}
         SolveOptions.of(named, where="scheduler")
         check_how(**self._how)
-        self.prepared = prepare(apps, own_model, stream, objective=objective, mode=mode, event_model=event_model)
+        self.prepared = prepare(apps, own_model, stream, **what)
         POSITIVE.check("tolerance", tolerance)
         POSITIVE.check("compute_tolerance", compute_tolerance)
         COUNT.check("max_rounds", max_rounds)
@@ -222,7 +229,7 @@ class Scheduler:
         """The problem with the profile corrected by what was measured."""
         if last.factor is None or last.measured is None:
             return prepared
-        how: dict[str, Any] = {key: getattr(prepared, key) for key in ("objective", "mode", "event_model")}
+        how: dict[str, Any] = {key: getattr(prepared, key) for key in ("memory_mb", "objective", "mode", "event_model")}
         return prepare(prepared.described, corrected(prepared.model, last.measured.parts), prepared.video, **how)
 
     def _no_use(self, last: Round, result: Result) -> Reason | None:

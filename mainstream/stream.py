@@ -24,12 +24,15 @@ class Stream:
     apps : Apps, or list of App or mapping
     model : Model or mapping
     video : Video or mapping
+    name : str, optional
+        What results call it.
 
     Attributes
     ----------
     apps : Apps
     model : Model
     video : Video
+    name : str or None
     described : tuple of App
         The apps as objects; empty when they were given as columns.
 
@@ -39,22 +42,27 @@ class Stream:
         Bad input, in one line; there is no app; apps see different regions.
     """
 
-    __slots__ = ("apps", "described", "model", "video")
+    __slots__ = ("apps", "described", "model", "name", "video")
 
     def __init__(
         self,
         apps: Apps | Iterable[App | Mapping[str, Any]],
         model: Model | Mapping[str, Any],
         video: Video | Mapping[str, Any],
+        name: str | None = None,
     ) -> None:
         check_order(apps, model, video)
         self.described: tuple[App, ...] = () if isinstance(apps, Apps) else App.each(apps)
         self.apps = apps if isinstance(apps, Apps) else Apps.of(self.described)
         self.model = Model.of(model)
         self.video = Video.of(video)
+        self.name = name
 
     def __repr__(self) -> str:
-        return f"<Stream: {len(self.apps)} apps, {self.video.stream_fps:g} fps, {self.model.total_layers} layers>"
+        called = "" if self.name is None else f" {self.name}"
+        return (
+            f"<Stream{called}: {len(self.apps)} apps, {self.video.stream_fps:g} fps, {self.model.total_layers} layers>"
+        )
 
     @property
     def region(self) -> Region | None:
@@ -88,7 +96,7 @@ class Stream:
         return self._with_apps(self.apps.without(row), self.described[:row] + self.described[row + 1 :])
 
     def _with_apps(self, apps: Apps, described: tuple[App, ...]) -> Stream:
-        changed = Stream(apps, self.model, self.video)
+        changed = Stream(apps, self.model, self.video, self.name)
         changed.described = described
         return changed
 
@@ -97,8 +105,11 @@ def streams_of(
     apps: Apps | Iterable[App | Mapping[str, Any] | Stream],
     model: Model | Mapping[str, Any] | None,
     video: Video | Mapping[str, Any] | None,
+    name: str | None = None,
 ) -> tuple[Stream, ...]:
     """The streams that a user gave: as a list of them, or as apps, a model and a video, where each region is one.
+
+    Those of apps, a model and a video are all called `name`.
 
     Raises
     ------
@@ -109,9 +120,9 @@ def streams_of(
         apps = tuple(apps)
         streams = tuple(one for one in apps if isinstance(one, Stream))
         if streams:
-            for name, given in (("model", model), ("video", video)):
+            for key, given in (("model", model), ("video", video)):
                 if given is not None:
-                    raise ProblemError(f"{name}: got {shown(given)} beside a list of streams; each has its own")
+                    raise ProblemError(f"{key}: got {shown(given)} beside a list of streams; each has its own")
             strange = [one for one in apps if not isinstance(one, Stream)]
             if strange:
                 raise ProblemError(f"streams: got {shown(strange[0])} in the list; it has to hold Stream objects only")
@@ -121,12 +132,18 @@ def streams_of(
         raise ProblemError(f"{missing}: there is none; give apps, a model and a video, or a list of Stream objects")
     check_order(apps, model, video)
     if isinstance(apps, Apps):
-        return (Stream(apps, model, video),)
+        return (Stream(apps, model, video, name),)
     model, video = Model.of(model), Video.of(video)
     of_region: dict[Region | None, list[App]] = {}
     for app in App.each(apps):  # type: ignore[arg-type]  # streams were taken out above
         of_region.setdefault(app.region, []).append(app)
-    return tuple(Stream(group, model, video) for group in of_region.values())
+    return tuple(Stream(group, model, video, name) for group in of_region.values())
+
+
+def called(streams: Sequence[Stream], k: int) -> str:
+    """What a message calls one of several streams."""
+    name = streams[k].name
+    return f"streams[{k}]" if name is None else f"stream {name}"
 
 
 def check_together(streams: Sequence[Stream], mode: str) -> None:
@@ -149,13 +166,13 @@ def check_together(streams: Sequence[Stream], mode: str) -> None:
         try:
             stream.apps.check(stream.model, stream.video, mode)
         except ProblemError as error:
-            raise (error if len(streams) == 1 else ProblemError(f"streams[{k}]: {error}")) from None
+            raise (error if len(streams) == 1 else ProblemError(f"{called(streams, k)}: {error}")) from None
     if len(streams) == 1:
         return
     ids = [app_id for stream in streams for app_id in stream.apps.app_ids.tolist()]
     app_id, count = Counter(ids).most_common(1)[0]
     if count > 1:
-        owners = [k for k, stream in enumerate(streams) if app_id in stream.apps.app_ids.tolist()]
+        owners = [stream.name or k for k, stream in enumerate(streams) if app_id in stream.apps.app_ids.tolist()]
         raise ProblemError(f"app_id {app_id} stands in the streams {shown(owners)}; each app needs its own")
     units = sorted({stream.model.unit for stream in streams if stream.model.unit is not None})
     if len(units) > 1:
@@ -166,7 +183,7 @@ def check_memory(streams: Sequence[Stream]) -> None:
     """Raise :class:`ProblemError` where a model does not say how much memory it takes."""
     for k, stream in enumerate(streams):
         if stream.model.layer_memory_mb is None:
-            where = "the model" if len(streams) == 1 else f"the model of streams[{k}]"
+            where = "the model" if len(streams) == 1 else f"the model of {called(streams, k)}"
             raise ProblemError(f"memory_mb: {where} has no layer_memory_mb; give the megabytes of each layer there")
 
 
@@ -214,6 +231,17 @@ def only_camera(streams: Sequence[Stream]) -> Stream:
     if any(stream.model != first.model or stream.video != first.video for stream in streams[1:]):
         raise ProblemError(f"this is for one camera, and the problem has {len(streams)} streams; see `streams`")
     return first
+
+
+def unit_of(models: Iterable[Model]) -> str | None:
+    """The unit of the latencies of models that share one budget; None where none says it."""
+    return next((model.unit for model in models if model.unit is not None), None)
+
+
+def capacity_of(models: Iterable[Model]) -> float | None:
+    """Compute a second of all the cores of the device of several models; None where they do not all say the same."""
+    capacities = {model.capacity for model in models}
+    return capacities.pop() if len(capacities) == 1 else None
 
 
 def is_model(given: object) -> bool:

@@ -358,7 +358,7 @@ class Box:
         wanted, plan = self._wanted, self._plan
         if wanted is None or plan is None or self._compute is None or observed.plan != plan:
             return
-        model = self._model or wanted.problem.model
+        model = self._model or wanted.problem.camera.model
         measured, _ = measurement(observed, model)
         off = None if measured is None else self._compute.heard(measured)
         if measured is None or off is None:

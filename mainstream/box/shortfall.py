@@ -81,7 +81,7 @@ def _best(ways: Iterator[_Way]) -> _Way | None:
 
 def _solve(prepared: Prepared, apps: Sequence[App], how: Mapping[str, Any]) -> Result:
     """The best schedule of other apps, quickly."""
-    what = {key: getattr(prepared, key) for key in ("objective", "mode", "event_model")}
+    what = {key: getattr(prepared, key) for key in ("memory_mb", "objective", "mode", "event_model")}
     other = prepare(apps, prepared.model, prepared.video, prepared.budget, **what)
     return other.solve(**{**how, "time_limit": _A_SOLVE_S})
 

@@ -34,10 +34,8 @@ class Wanted:
 
     def prepared(self, stream_fps: float | None, model: Model | None = None) -> Prepared:
         """The problem, compiled for a camera of `stream_fps` and a corrected model; None is what the problem says."""
-        problem = self.problem
-        return prepare(
-            problem.apps, model or problem.model, at_rate(problem.video, stream_fps), self.budget, **self.what
-        )
+        camera = self.problem.camera
+        return prepare(camera.apps, model or camera.model, at_rate(camera.video, stream_fps), self.budget, **self.what)
 
 
 def at_rate(video: Video, stream_fps: float | None) -> Video:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainstream.cli.engine import EngineName, engine_name, say_engine
-from mainstream.cli.plan import Budget, IntegerFps, plan_of_problem
+from mainstream.cli.plan import Budget, IntegerFps, plans_of_problem, written
 from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
 from mainstream.errors import ProblemError
 from mainstream.files import naming
@@ -86,8 +86,8 @@ def command(
     if dry_run:
         if json is not None:
             raise ProblemError("command line: --dry-run prints the plan and has no rounds to save; leave --json out")
-        plan = plan_of_problem(problem, budget, store, calibrated=calibrated)
-        typer.echo((plan.with_integer_fps() if integer_fps else plan).to_json())
+        plans = plans_of_problem(problem, budget, store, calibrated=calibrated)
+        typer.echo(written(plans, tree=False, integer_fps=integer_fps))
         return
 
     check_flags(local, streamer, source, model_dir, curve_keys, window, engine)
@@ -105,7 +105,8 @@ def command(
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated).in_one_precision(errors.print)
-    described = asked.problem
+    with naming(problem):
+        described = asked.problem.camera
     options = dict(asked.options)
     first_budget = options.pop("budget")
     unit = f" {described.model.unit}/s" if described.model.unit else ""

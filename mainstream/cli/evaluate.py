@@ -78,7 +78,8 @@ def command(
         check_target(output)
     asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated)
     asked = asked.in_one_precision(lambda line: errors.print(f"mainstream: {line}"))
-    parts = asked.problem
+    with naming(problem):
+        parts = asked.problem.camera
     clip = Footage.of(video)
     with naming(problem):
         watched = [Watched.of(app, model_dir) for app in parts.apps]
@@ -121,9 +122,9 @@ def _schedules(asked: Asked, versions: str) -> dict[str, Result]:
     names = words(versions)
     if not names:
         raise ProblemError("--versions: there is none; leave it out, or name one")
-    parts, options = asked.problem, dict(asked.options)
+    options = dict(asked.options)
     if names != ["mainstream"]:
-        bench = Workbench(parts.apps, parts.model, parts.video, SolveOptions.of(options, where="command line"))
+        bench = Workbench(asked.problem.each, SolveOptions.of(options, where="command line"))
         chosen = [Version.of(name) for name in names]
         return {version.name: bench.solve(version, options["budget"]).result for version in chosen}
     return {"mainstream": asked.prepare().solve(**asked.how())}

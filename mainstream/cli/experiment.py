@@ -19,6 +19,7 @@ from mainstream.problem import Objective
 
 if TYPE_CHECKING:
     from mainstream.experiments.experiment import Runtime
+    from mainstream.experiments.points import Point
     from mainstream.experiments.versions import Version
     from mainstream.io import SolveOptions
 
@@ -149,7 +150,7 @@ def command(
         for point, _ in left:
             typer.echo(point.id)
         return
-    runtime = _runtime(streamer, source, model_dir, window)
+    runtime = _runtime(points, streamer, source, model_dir, window)
     # A runtime takes as long for any schedule; without one, part of the time goes with the number of apps.
     weight = {point.id: 1 if runtime else _EACH + len(point.apps) for point in points}
     total = sum(weight[point.id] * len(keys) for point, keys in left)
@@ -197,17 +198,21 @@ def _options(flags: Mapping[str, Any], of_file: Mapping[str, Any], versions: tup
     from mainstream.solver.prepared import check_how
 
     given = SolveOptions.of(flags, where="command line").given()
-    what = {key: of_file[key] for key in ("objective", "event_model") if key in of_file}
+    what = {key: of_file[key] for key in ("memory_mb", "objective", "event_model") if key in of_file}
     options = SolveOptions(**(what | given))
     for version in versions:
         check_how(given["aggregate"], version.method or given["method"], given["gap"], options.time_limit)
     return options
 
 
-def _runtime(streamer: str | None, source: str | None, model_dir: Path | None, window: float) -> Runtime | None:
+def _runtime(
+    points: list[Point], streamer: str | None, source: str | None, model_dir: Path | None, window: float
+) -> Runtime | None:
     """What opens the runtime of one schedule."""
     from mainstream.streamer import LocalRunner, StreamerClient
 
+    if (source or streamer) and any(len(point.streams) > 1 for point in points):
+        raise ProblemError("command line: a runtime has one camera; with several streams leave --local, --streamer out")
     if source is not None and model_dir is not None:
         return partial(LocalRunner, source, model_dir, window_s=window)
     return None if streamer is None else partial(StreamerClient, streamer)

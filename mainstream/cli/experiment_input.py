@@ -13,9 +13,8 @@ from mainstream.cli.problem_file import read_problem
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
-    from mainstream.experiments.points import Point
+    from mainstream.experiments.points import Placed, Point
     from mainstream.io import Problem
-    from mainstream.problem import App, Model, Video
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,8 @@ class Input:
 
     Attributes
     ----------
-    apps : sequence of App
-    parts : (Model, Video) or None
-        None with whole workloads.
+    apps : sequence of Placed
+        Empty with whole workloads.
     options : mapping of str to object
         What the problem file says of how to solve.
     problems : tuple of Problem
@@ -35,8 +33,7 @@ class Input:
         The line of the workload file that is cut off.
     """
 
-    apps: Sequence[App] = ()
-    parts: tuple[Model, Video] | None = None
+    apps: Sequence[Placed] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     cut: int | None = None
@@ -45,14 +42,14 @@ class Input:
         """The workloads of the experiment, each app with these votes where they are given."""
         from mainstream.experiments.points import combinations, growing, of_workloads
 
-        if self.parts is None:
+        if not self.apps:
             if combs:
                 raise ProblemError("command line: --combs is for --apps; a workload is taken as it is")
             points = of_workloads(self.problems, num_apps)
         elif combs:
-            points = combinations(self.apps, *self.parts, num_apps, most=most, seed=seed)
+            points = combinations(self.apps, num_apps, most=most, seed=seed)
         else:
-            points = growing(self.apps, *self.parts, num_apps)
+            points = growing(self.apps, num_apps)
         return points if x_vote is None else [_with_votes(point, x_vote) for point in points]
 
 
@@ -91,7 +88,8 @@ def read_input(
 
 
 def _of_packages(folder: Path, profile: Path | None, stream_fps: float | None) -> Input:
-    from mainstream.experiments.points import apps_of_packages
+    from mainstream.experiments.points import apps_of_packages, placed
+    from mainstream.formats.named_stream import NamedStream
     from mainstream.io import load_profile
     from mainstream.problem import Video
 
@@ -99,7 +97,7 @@ def _of_packages(folder: Path, profile: Path | None, stream_fps: float | None) -
         raise ProblemError("command line: a folder of M-Packages needs --profile, the base network")
     model = load_profile(profile)
     video = Video(stream_fps=10 if stream_fps is None else stream_fps)
-    return Input(apps_of_packages(folder, model), (model, video))
+    return Input(placed([NamedStream(apps=apps_of_packages(folder, model), model=model, video=video)]))
 
 
 def _of_problem(file: Path, profile: Path | None, stream_fps: float | None, store: str | None) -> Input:
@@ -107,8 +105,10 @@ def _of_problem(file: Path, profile: Path | None, stream_fps: float | None, stor
         raise ProblemError(
             "command line: --profile and --stream-fps are for a folder of M-Packages; a problem file has its own"
         )
+    from mainstream.experiments.points import placed
+
     problem = read_problem(file, store)
-    return Input(problem.apps, (problem.model, problem.video), problem.given())
+    return Input(placed(problem.each), problem.given())
 
 
 def words(given: str | None) -> list[str]:
@@ -121,15 +121,19 @@ def _with_votes(point: Point, x_vote: str) -> Point:
     from mainstream.problem import App
 
     votes = int(x_vote) if x_vote.isdecimal() else x_vote
-    apps = (App.of({**app.model_dump(exclude_defaults=True), "x_vote": votes}) for app in point.apps)
-    return replace(point, apps=tuple(apps))
+    streams = []
+    for stream in point.streams:
+        apps = (App.of({**app.model_dump(exclude_defaults=True), "x_vote": votes}) for app in stream.apps)
+        streams.append(stream.model_copy(update={"apps": tuple(apps)}))
+    return replace(point, streams=tuple(streams))
 
 
 def digest(points: Iterable[Point]) -> str:
     """What tells these workloads from any others."""
     found = hashlib.sha256()
     for point in points:
-        parts = (*point.apps, point.model, point.video)
-        plain = [point.id, point.budget, *(part.model_dump(mode="json") for part in parts)]
+        parts = (part for stream in point.streams for part in (*stream.apps, stream.model, stream.video))
+        names = [stream.name for stream in point.streams if stream.name is not None]
+        plain = [point.id, point.budget, *names, *(part.model_dump(mode="json") for part in parts)]
         found.update(json.dumps(plain, sort_keys=True).encode())
     return found.hexdigest()[:16]

@@ -12,6 +12,7 @@ from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
 from mainstream.errors import ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.problem import Aggregate, Mode, Objective
+from mainstream.stream import capacity_of, unit_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,6 +25,9 @@ def command(
     budgets: Annotated[
         str | None,
         typer.Option(metavar="B,B,...", help="Budgets; else POINTS from the least to all.", show_default=False),
+    ] = None,
+    memory_mb: Annotated[
+        float | None, typer.Option(help="Megabytes that the models may take; else the file's.", show_default=False)
     ] = None,
     points: Annotated[int, typer.Option(help="How many budgets, when they are not given.", min=1, max=100_000)] = 20,
     objective: Annotated[
@@ -75,6 +79,7 @@ def command(
     from mainstream.solver.budgets import useful_budgets
 
     flags = {
+        "memory_mb": memory_mb,
         "objective": objective,
         "aggregate": aggregate,
         "mode": mode,
@@ -96,8 +101,8 @@ def command(
         wanted = useful_budgets(prepared, points) if budgets is None else _given(budgets)
         with console.Watch(errors) as watch:
             found = prepared.frontier(wanted, **asked.how(), progress=watch)
-    model = asked.problem.model
-    unit = model.unit
+    models = asked.problem.models
+    unit = unit_of(models)
     metric = _metric(found)
     if csv == "-":
         typer.echo(found.to_csv(), nl=False)
@@ -107,7 +112,7 @@ def command(
             write_text(Path(csv), found.to_csv())
     if plot is not None:
         drawn = figures.FrontierCurve(found.budgets, found.objectives, found.bounds)
-        marks = {"chosen": asked.problem.budget, "capacity": model.capacity}
+        marks = {"chosen": asked.problem.budget, "capacity": capacity_of(models)}
         figure = figures.frontier_figure(drawn, metric=metric, unit=unit, title=asked.title, **marks)
         figures.save_figure(figure, plot)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from mainstream.io import Problem
     from mainstream.schedule import Result
     from mainstream.streamer import NetPlan
+
+    Plans = Mapping[str | None, NetPlan]
 
 Budget = Annotated[
     str | None,
@@ -46,25 +50,24 @@ def command(
 ) -> None:
     """Print the net plan of a schedule: the request that Streamer takes, as JSON.
 
-    A result holds choices only; the model files of the apps and the layer names are in the problem that it answers.
+    A result holds choices only; the model files of the apps and the layer names are in the problem that it answers. Of
+    several streams there is a plan each, by the stream's name.
     """
     if _is_result(file):
         if problem is None:
             raise ProblemError(f"{file} is a result; give the problem that it answers, too: --problem PROBLEM.yaml")
         if budget is not None:
             raise ProblemError(f"{file} is a result, solved with its own budget; leave --budget out")
-        plan = _plan_of_result(file, problem, store)
+        plans = _plans_of_result(file, problem, store)
     else:
         if problem is not None:
             raise ProblemError(f"{file} is no result, so --problem has no use; leave it out")
-        plan = plan_of_problem(file, budget, store)
-    if integer_fps:
-        plan = plan.with_integer_fps()
-    typer.echo(plan.tree() if tree else plan.to_json())
+        plans = plans_of_problem(file, budget, store)
+    typer.echo(written(plans, tree=tree, integer_fps=integer_fps))
 
 
-def plan_of_problem(file: Path, budget: str | None, store: str | None, *, calibrated: bool = True) -> NetPlan:
-    """The net plan of a problem, which is solved first."""
+def plans_of_problem(file: Path, budget: str | None, store: str | None, *, calibrated: bool = True) -> Plans:
+    """The net plans of a problem, which is solved first."""
     from mainstream.cli import console
     from mainstream.files import naming
     from mainstream.result_text import plain_console
@@ -74,27 +77,38 @@ def plan_of_problem(file: Path, budget: str | None, store: str | None, *, calibr
     asked = ask(file, {"budget": budget}, store=store, calibrated=calibrated)
     asked.needs_budget()
     with naming(file), console.Watch(errors) as watch:
-        return _plan(asked.prepare().solve(**asked.how(), progress=watch), asked.problem)
+        return _plans(asked.prepare().solve(**asked.how(), progress=watch), asked.problem)
 
 
-def _plan_of_result(file: Path, problem: Path, store: str | None) -> NetPlan:
+def _plans_of_result(file: Path, problem: Path, store: str | None) -> Plans:
     from mainstream.files import naming
     from mainstream.io import load_result
 
     result = load_result(file)
     described = read_problem(problem, store)
     with naming(problem):
-        return _plan(result, described)
+        return _plans(result, described)
 
 
-def _plan(result: Result, described: Problem) -> NetPlan:
-    from mainstream.streamer import net_plan
+def _plans(result: Result, described: Problem) -> Plans:
+    from mainstream.streamer import net_plans
 
     each = described.by_precision
     if result.precision is not None and result.precision not in each:
         raise ProblemError(f"the result is in {result.precision}, the problem in {' and '.join(each)}")
     chosen = next(iter(each.values())) if result.precision is None else each[result.precision]
-    return net_plan(result, chosen.apps, chosen.model)
+    return net_plans(result, chosen.to_solve())
+
+
+def written(plans: Plans, *, tree: bool, integer_fps: bool) -> str:
+    """Net plans as text: that of the only camera by itself, those of several streams by their names."""
+    if integer_fps:
+        plans = {name: plan.with_integer_fps() for name, plan in plans.items()}
+    if None in plans:
+        return plans[None].tree() if tree else plans[None].to_json()
+    if tree:
+        return "\n".join(f"{name}\n{plan.tree()}" for name, plan in plans.items())
+    return "{" + ",\n".join(f"{dumps(name)}:\n{plan.to_json()}" for name, plan in plans.items()) + "}"
 
 
 def _is_result(file: Path) -> bool:

@@ -39,7 +39,7 @@ Calibrated = Annotated[
     ),
 ]
 
-_OF_THE_PROBLEM: Final = ("objective", "mode", "event_model")
+_OF_THE_PROBLEM: Final = ("memory_mb", "objective", "mode", "event_model")
 """Options that say what to solve; the others say how."""
 
 
@@ -62,7 +62,8 @@ class Asked:
     @property
     def title(self) -> str:
         """What to call it."""
-        return f"{self.file.name}: {len(self.problem.apps)} apps"
+        streams = len(self.problem.streams)
+        return f"{self.file.name}: {len(self.problem.all_apps)} apps" + (f" in {streams} streams" if streams else "")
 
     def needs_budget(self) -> None:
         """Raise :class:`ProblemError` where neither file nor flags have a budget."""
@@ -75,8 +76,8 @@ class Asked:
         from mainstream.solver.precisions import Precisions
 
         each = self.problem.by_precision.items()
-        rest = (self.problem.video, self.options.get("budget"))
-        return Precisions({name: prepare(one.apps, one.model, *rest, **self.what()) for name, one in each})
+        what = {"budget": self.options.get("budget"), **self.what()}
+        return Precisions({name: prepare(one.to_solve(), **what) for name, one in each})
 
     def in_one_precision(self, say: Callable[[str], None]) -> Asked:
         """The same in the precision of its best schedule, which is said where there are several to choose from.

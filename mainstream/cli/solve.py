@@ -15,8 +15,11 @@ from mainstream.errors import InterruptedSearch, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.problem import Aggregate, Mode, Model, Objective
 from mainstream.ranges import Share
+from mainstream.stream import capacity_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mainstream.schedule import Result
 
 
@@ -29,12 +32,14 @@ class _Load(Description):
     utilisation: Share
 
 
-def _budget(model: Model, utilisation: str) -> float:
+def _budget(models: Sequence[Model], utilisation: str) -> float:
     """Milliseconds of compute a second that a share of the device's cores has."""
     load = _Load.of({"utilisation": utilisation}, where="command line")
-    if model.capacity is None:
-        raise ProblemError("--utilisation: the profile has to say its cores and unit 'ms'; give --budget instead")
-    return model.capacity * load.utilisation
+    capacity = capacity_of(models)
+    if capacity is None:
+        all_of = "the profile has to say its cores" if len(models) == 1 else "all profiles have to say the same cores"
+        raise ProblemError(f"--utilisation: {all_of} and unit 'ms'; give --budget instead")
+    return capacity * load.utilisation
 
 
 def _one_of(allowed: Any) -> str:
@@ -46,6 +51,9 @@ def command(
     budget: Annotated[str | None, _option("Compute a second, in the latencies' unit; else the file's.")] = None,
     utilisation: Annotated[
         str | None, _option("Instead of a budget: share of the profile's cores, with latencies in ms.")
+    ] = None,
+    memory_mb: Annotated[
+        str | None, _option("Megabytes that the models may take; else the file's.", default="no limit")
     ] = None,
     objective: Annotated[
         str | None, _option("What to maximise; else f1 where the apps allow it.", metavar=_one_of(Objective))
@@ -92,6 +100,7 @@ def command(
 
     flags = {
         "budget": budget,
+        "memory_mb": memory_mb,
         "objective": objective,
         "aggregate": aggregate,
         "mode": mode,
@@ -104,33 +113,30 @@ def command(
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=quiet)
     asked = ask(problem, flags, store=store, calibrated=calibrated)
-    model = asked.problem.model
+    models = asked.problem.models
     if utilisation is not None:
         if budget is not None:
             raise ProblemError("command line: --budget and --utilisation say the same; give one of them")
-        asked = replace(asked, options={**asked.options, "budget": _budget(model, utilisation)})
+        asked = replace(asked, options={**asked.options, "budget": _budget(models, utilisation)})
     asked.needs_budget()
 
     if plot is not None:
         check_target(check_picture(plot))
     if json not in (None, "-"):
         check_target(Path(str(json)))
-    title = f"{asked.title} on {model.name or 'the base network'}"
+    title = f"{asked.title} on {', '.join(dict.fromkeys(model.name or 'the base network' for model in models))}"
 
     def show(result: Result) -> None:
         if not quiet and json != "-":
             console.show_result(plain_console(), result, title)
         _save(result, json)
         if plot is not None:
-            measured = model if result.precision is None else asked.problem.by_precision[result.precision].model
-            save_figure(result_figure(result, measured.prefix, title=title), plot)
+            prefixes = [stream.model.prefix for stream in prepared.of(result).streams]
+            save_figure(result_figure(result, prefixes, title=title), plot)
 
     try:
         with interruptible(), naming(problem), console.Watch(errors) as watch:
             prepared = asked.prepare()
-            regions = {app.region for app in asked.problem.apps}
-            if plot is not None and len(regions) > 1:
-                raise ProblemError(f"--plot draws one stem; {len(regions)} regions have one each")
             result = prepared.solve(**asked.how(), progress=None if quiet else watch)
     except InterruptedSearch as interruption:
         from mainstream.cli.exit_codes import INTERRUPTED

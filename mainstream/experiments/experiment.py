@@ -26,6 +26,7 @@ from mainstream.problem import App, FloatArray
 from mainstream.ranges import POSITIVE, Range
 from mainstream.schedule import Result
 from mainstream.scheduler import Scheduler
+from mainstream.stream import capacity_of
 from mainstream.streamer.deployer import Deployer
 
 Runtime = Callable[[], AbstractContextManager[Deployer]]
@@ -138,7 +139,7 @@ class Plan:
             A message begins with the workload.
         """
         with naming(f"workload {point.id}"):
-            workload = Workbench(point.apps, point.model, point.video, self.options)
+            workload = Workbench(point.streams, self.options)
             budgets = {budget.asked: budget for budget in self._budgets(point)}
             versions = {version.name: version for version in self.versions}
             whole = workload.prepared()
@@ -157,7 +158,8 @@ class Plan:
                         round_ = _run(workload, solved, budget, runtime)
                     except DeployError as error:
                         raise DeployError(f"workload {point.id}, {name}: {error}") from None
-                yield _filled(replace(row, capacity=point.model.capacity), point.apps, solved, round_)
+                capacity = capacity_of(stream.model for stream in point.streams)
+                yield _filled(replace(row, capacity=capacity), point.apps, solved, round_)
 
 
 OWN: Final = Budget("own", math.nan, False)
@@ -206,23 +208,25 @@ def _all_rows(plan: Plan, point: Point, wanted: Sequence[tuple[str, int, str, st
 
 def _run(workload: Workbench, solved: Solved, budget: float, runtime: Runtime) -> Round:
     """Run a schedule once: what came of it."""
-    apps, video = workload.restricted(solved.restriction)
+    (camera,) = workload.restricted(solved.restriction)
     how: dict[str, Any] = {**workload.what, **workload.how, "mode": solved.restriction.mode}
     if solved.result.method in ("greedy", "greedy-released"):
         how["method"] = solved.result.method
     with runtime() as deployer:
-        scheduler = Scheduler(apps, workload.model, video, deployer=deployer, max_rounds=1, **how)
+        scheduler = Scheduler(camera.apps, camera.model, camera.video, deployer=deployer, max_rounds=1, **how)
         return scheduler.run(budget)[0]
 
 
 def _filled(row: SweepRow, apps: Sequence[App], solved: Solved, round_: Round | None) -> SweepRow:
     """The row with all figures of a schedule."""
     result = solved.result if round_ is None else round_.result
-    schedule = result.schedule
+    schedule = result.together
     scores = _scores(result, round_)
+    of_app = {app.app_id: app for app in apps}
+    apps = [of_app[app_id] for app_id in schedule.app_ids.tolist()]
     best = np.array([max(app.accuracies.values()) for app in apps])
     relative = np.where(schedule.admitted, schedule.accuracy / best, 0.0)
-    stem = float(sum(part.cost for part in result.stem))
+    stem = float(sum(part.cost for part in schedule.stem))
     return replace(
         row,
         status=solved.result.status,
@@ -259,7 +263,7 @@ def _filled(row: SweepRow, apps: Sequence[App], solved: Solved, round_: Round | 
 
 def _scores(result: Result, round_: Round | None) -> Mapping[str, FloatArray]:
     """f1, recall and precision of each app, at the observed rates where there are some; NaN where it has none."""
-    schedule = result.schedule
+    schedule = result.together
     scores = {name: np.array(getattr(schedule, name), dtype=np.float64) for name in ("f1", "recall", "precision")}
     if round_ is not None:
         rows = np.flatnonzero(schedule.admitted)
@@ -270,7 +274,7 @@ def _scores(result: Result, round_: Round | None) -> Mapping[str, FloatArray]:
 
 
 def _observed_fps(result: Result, round_: Round) -> list[float]:
-    return [round_.observed.get(app_id, 0.0) for app_id in result.schedule.app_ids.tolist()]
+    return [round_.observed.get(app_id, 0.0) for app_id in result.together.app_ids.tolist()]
 
 
 def _objective(values: FloatArray, apps: Sequence[App], aggregate: str) -> float:

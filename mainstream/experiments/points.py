@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.files import Name, naming
+from mainstream.formats.named_stream import NamedStream
 from mainstream.formats.package import PACKAGE, check_fit, read_package
 from mainstream.formats.package_app import app_of_package
 from mainstream.io import Problem
-from mainstream.problem import App, Model, Video
+from mainstream.problem import App, Model
 
 _MOST: Final = 1_000_000
 """Combinations that are listed."""
@@ -29,42 +30,49 @@ class Point:
     Attributes
     ----------
     id : str
-    apps : tuple of App
-    model : Model
-    video : Video
+    streams : tuple of NamedStream
     budget : float or None
         Its own, compute a second.
     """
 
     id: str
-    apps: tuple[App, ...]
-    model: Model
-    video: Video
+    streams: tuple[NamedStream, ...]
     budget: float | None = None
 
+    @property
+    def apps(self) -> tuple[App, ...]:
+        """The apps of all streams."""
+        return tuple(app for stream in self.streams for app in stream.apps)
 
-def growing(apps: Sequence[App], model: Model, video: Video, num_apps: int) -> list[Point]:
+
+class Placed(NamedTuple):
+    """An app, and the stream that it is part of."""
+
+    app: App
+    stream: NamedStream
+
+
+def placed(streams: Iterable[NamedStream]) -> list[Placed]:
+    """The apps of all streams."""
+    return [Placed(app, stream) for stream in streams for app in stream.apps]
+
+
+def growing(apps: Sequence[Placed], num_apps: int) -> list[Point]:
     """1, 2, ... `num_apps` apps: the given ones in turn, again from the first when there are fewer.
 
-    Their ids are 1, 2, ...; the id of the point is the number of apps.
+    Each is in its own stream. Their ids are 1, 2, ...; the id of the point is the number of apps.
     """
-    return [
-        Point(str(n), _numbered(apps[i % len(apps)] for i in range(n)), model, video) for n in range(1, num_apps + 1)
-    ]
+    return [_point(str(n), (apps[i % len(apps)] for i in range(n))) for n in range(1, num_apps + 1)]
 
 
-def combinations(
-    apps: Sequence[App], model: Model, video: Video, num_apps: int, *, most: int | None, seed: int
-) -> list[Point]:
+def combinations(apps: Sequence[Placed], num_apps: int, *, most: int | None, seed: int) -> list[Point]:
     """All combinations of `num_apps` of the apps, each of which may stand in one several times, or a sample of them.
 
     The id of one is its apps' names, joined by underscores.
 
     Parameters
     ----------
-    apps : sequence of App
-    model : Model
-    video : Video
+    apps : sequence of Placed
     num_apps : int
     most : int, optional
         So many of them, drawn without replacement.
@@ -90,12 +98,10 @@ def combinations(
         while len(ranks) < most:
             ranks[draw.randrange(count)] = None
         chosen = (_combination(rank, len(apps), num_apps) for rank in ranks)
-    names = [_word(app.name or str(app.app_id)) for app in apps]
+    names = [_word(app.name or str(app.app_id)) for app, _ in apps]
     if len(set(names)) < len(names):
-        names = [f"{name}-{_word(str(app.app_id))}" for name, app in zip(names, apps, strict=True)]
-    return [
-        Point("_".join(names[i] for i in places), _numbered(apps[i] for i in places), model, video) for places in chosen
-    ]
+        names = [f"{name}-{_word(str(app.app_id))}" for name, (app, _) in zip(names, apps, strict=True)]
+    return [_point("_".join(names[i] for i in places), (apps[i] for i in places)) for places in chosen]
 
 
 def of_workloads(problems: Sequence[Problem], num_apps: int) -> list[Point]:
@@ -107,14 +113,14 @@ def of_workloads(problems: Sequence[Problem], num_apps: int) -> list[Point]:
         One has more than `num_apps` apps.
     """
     for number, problem in enumerate(problems, start=1):
-        if len(problem.apps) > num_apps:
+        if len(problem.all_apps) > num_apps:
             raise ProblemError(
-                f"workload {number} has {len(problem.apps)} apps, NUM_APPS is {num_apps}; give one as large"
+                f"workload {number} has {len(problem.all_apps)} apps, NUM_APPS is {num_apps}; give one as large"
             )
-    return [Point(str(one.id), one.apps, one.model, one.video, one.budget) for one in problems]
+    return [Point(str(one.id), one.each, one.budget) for one in problems]
 
 
-def selected(apps: Sequence[App], names: Sequence[str]) -> list[App]:
+def selected(apps: Sequence[Placed], names: Sequence[str]) -> list[Placed]:
     """The apps of these names or ids, in this order.
 
     Raises
@@ -124,11 +130,10 @@ def selected(apps: Sequence[App], names: Sequence[str]) -> list[App]:
     """
     chosen = []
     for name in names:
-        found = [app for app in apps if name in (app.name, str(app.app_id))]
+        found = [one for one in apps if name in (one.app.name, str(one.app.app_id))]
         if not found:
-            raise ProblemError(
-                f"dataset {shown(name)} is not there; {nearest(name, [app.name or str(app.app_id) for app in apps])}"
-            )
+            known = [one.app.name or str(one.app.app_id) for one in apps]
+            raise ProblemError(f"dataset {shown(name)} is not there; {nearest(name, known)}")
         if len(found) > 1:
             raise ProblemError(f"dataset {shown(name)}: {len(found)} apps have that name; give the app_id")
         chosen.append(found[0])
@@ -157,8 +162,16 @@ def apps_of_packages(folder: Name, model: Model) -> list[App]:
     return apps
 
 
-def _numbered(apps: Iterable[App]) -> tuple[App, ...]:
-    return tuple(app.model_copy(update={"app_id": i}) for i, app in enumerate(apps, start=1))
+def _point(called: str, apps: Iterable[Placed]) -> Point:
+    """The apps, numbered, in their streams."""
+    of_stream: dict[str | None, list[App]] = {}
+    streams = {}
+    for i, (app, stream) in enumerate(apps, start=1):
+        of_stream.setdefault(stream.name, []).append(app.model_copy(update={"app_id": i}))
+        streams[stream.name] = stream
+    return Point(
+        called, tuple(streams[name].model_copy(update={"apps": tuple(own)}) for name, own in of_stream.items())
+    )
 
 
 def _word(name: str) -> str:

@@ -18,14 +18,15 @@ static-fps          all apps have one rate, the best for the workload and the bu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from mainstream.description import nearest, shown
 from mainstream.errors import InfeasibleError, ProblemError
+from mainstream.formats.named_stream import NamedStream
 from mainstream.io import SolveOptions
-from mainstream.problem import App, Mode, Model, Video, canonical
+from mainstream.problem import App, Mode, canonical
 from mainstream.schedule import Result
 from mainstream.solver import Prepared, prepare
 
@@ -111,7 +112,7 @@ class Version:
         elif self.name == "max-sharing-best":
             yield from (Restriction(num_frozen=f) for f in workload.common_chokepoints())
         elif self.name == "static-fps":
-            yield from (Restriction(target_fps=fps) for fps in workload.video.rates("mainstream").tolist())
+            yield from (Restriction(target_fps=fps) for fps in workload.common_rates())
         elif self.name in ("no-sharing", "max-sharing"):
             yield Restriction(mode=self.name)  # type: ignore[arg-type]  # mypy does not narrow to a literal
         else:
@@ -130,19 +131,16 @@ class Workbench:
 
     Parameters
     ----------
-    apps : tuple of App
-    model : Model
-    video : Video
+    streams : sequence of NamedStream
     options : SolveOptions
         How to solve; `mode` and `budget` have no effect.
     """
 
-    def __init__(self, apps: tuple[App, ...], model: Model, video: Video, options: SolveOptions) -> None:
-        self.apps = apps
-        self.model = model
-        self.video = video
+    def __init__(self, streams: Sequence[NamedStream], options: SolveOptions) -> None:
+        self.streams = tuple(streams)
         given = options.given()
-        self.what: dict[str, Any] = {key: given[key] for key in ("objective", "event_model") if key in given}
+        what = ("memory_mb", "objective", "event_model")
+        self.what: dict[str, Any] = {key: given[key] for key in what if key in given}
         self.how: dict[str, Any] = {
             key: given[key] for key in ("aggregate", "method", "gap", "time_limit") if key in given
         }
@@ -156,32 +154,49 @@ class Workbench:
         ProblemError
             There is none.
         """
-        free = [{canonical(f) for f in app.accuracies} for app in self.apps if app.pinned is None]
+        apps = [app for stream in self.streams for app in stream.apps if app.pinned is None]
+        free = [{canonical(f) for f in app.accuracies} for app in apps]
         common = set.intersection(*free) if free else {0}
         if not common:
             raise ProblemError("max-sharing-best: there is no num_frozen that all apps have; leave that version out")
         return sorted(common)
 
-    def restricted(self, restriction: Restriction) -> tuple[tuple[App, ...], Video]:
-        """Apps and video that allow what a restriction allows, but for its mode.
+    def common_rates(self) -> list[float]:
+        """The frame rates that all streams have, rising.
+
+        Raises
+        ------
+        ProblemError
+            There is none.
+        """
+        common = set.intersection(*(set(stream.video.rates("mainstream").tolist()) for stream in self.streams))
+        if not common:
+            raise ProblemError("static-fps: there is no frame rate that all streams have; leave that version out")
+        return sorted(common)
+
+    def restricted(self, restriction: Restriction) -> tuple[NamedStream, ...]:
+        """Streams that allow what a restriction allows, but for its mode.
 
         Raises
         ------
         ProblemError
             An app has not the chokepoint.
         """
-        apps, video = self.apps, self.video
+        return tuple(self._restricted(stream, restriction) for stream in self.streams)
+
+    def _restricted(self, stream: NamedStream, restriction: Restriction) -> NamedStream:
+        apps, video = stream.apps, stream.video
         if restriction.num_frozen is not None:
             apps = tuple(_only(app, restriction.num_frozen) for app in apps)
         if restriction.target_fps is not None:
             video = video.model_copy(update={"fps_options": (restriction.target_fps,)})
-        return apps, video
+        return stream.model_copy(update={"apps": apps, "video": video})
 
     def prepared(self, restriction: Restriction = Restriction()) -> Prepared:  # noqa: B008  # it is immutable
         """The workload under a restriction, compiled when first asked for."""
         if restriction not in self._prepared:
-            apps, video = self.restricted(restriction)
-            self._prepared[restriction] = prepare(apps, self.model, video, mode=restriction.mode, **self.what)
+            streams = [stream for one in self.restricted(restriction) for stream in one.to_solve()]
+            self._prepared[restriction] = prepare(streams, mode=restriction.mode, **self.what)
         return self._prepared[restriction]
 
     def useful_range(self) -> tuple[float, float]:

@@ -56,10 +56,16 @@ class Int8(Description):
         return self
 
 
-def split(given: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def split(given: Sequence[Any], where: str = "apps") -> tuple[list[Any], list[Any]]:
     """The apps of a file as they were trained, and in 8 bits; the second list is empty where none has `int8`.
 
     In 8 bits an app has its own keys, less those of its curve and its models, and over them what `int8` holds.
+
+    Parameters
+    ----------
+    given : sequence
+    where : str
+        What to call it in a message.
 
     Raises
     ------
@@ -73,18 +79,18 @@ def split(given: Sequence[Any]) -> tuple[list[Any], list[Any]]:
             plain.append(app)
             continue
         if len(quantised) < i:
-            raise _missing(len(quantised), i)
+            raise _missing(where, len(quantised), i)
         own = {key: value for key, value in app.items() if key != APP_KEY}
         different = app[APP_KEY]
         if not isinstance(different, dict):
             raise ProblemError(
-                f"apps[{i}]: {APP_KEY}: got {shown(different)}; it has to be a mapping with what is different in "
+                f"{where}[{i}]: {APP_KEY}: got {shown(different)}; it has to be a mapping with what is different in "
                 "8 bits, such as {package: FOLDER}"
             )
         plain.append(own)
         quantised.append({key: value for key, value in own.items() if key not in _OF_ITS_MODELS} | different)
     if quantised and len(quantised) < len(given):
-        raise _missing(len(quantised), 0)
+        raise _missing(where, len(quantised), 0)
     return plain, quantised
 
 
@@ -100,8 +106,8 @@ def _different(own: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return of_models | {key: other.get(key) for key in sorted(rest) if other.get(key) != own.get(key)}
 
 
-def _missing(without: int, having: int) -> ProblemError:
+def _missing(where: str, without: int, having: int) -> ProblemError:
     return ProblemError(
-        f"apps[{without}]: {APP_KEY} is missing, apps[{having}] has it; a problem runs in one precision, so give it "
-        "to all apps or to none"
+        f"{where}[{without}]: {APP_KEY} is missing, {where}[{having}] has it; a problem runs in one precision, "
+        "so give it to all apps or to none"
     )

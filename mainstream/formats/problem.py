@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, Self
 
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
@@ -14,21 +14,15 @@ from mainstream.description import Description, nearest, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.files import Name, mapping, naming, write_text
-from mainstream.formats.curve import Curve, load_curve
-from mainstream.formats.int8 import APP_KEY, MODEL_KEY, Int8, joined, split
-from mainstream.formats.package import PACKAGE, Package, check_fit, read_package
-from mainstream.formats.package_app import app_of_package
-from mainstream.formats.profile import load_profile
-from mainstream.ids import check_unique, id_array
+from mainstream.formats.int8 import APP_KEY, MODEL_KEY, Int8, joined
+from mainstream.formats.named_stream import NamedStream, check_int8
+from mainstream.formats.problem_reader import Fetch, ProblemReader
 from mainstream.problem import FLOAT32, INT8, Aggregate, App, Mode, Model, Objective, Video
 from mainstream.ranges import NonNegative, Positive
 from mainstream.registry import Registry
+from mainstream.stream import Stream
 
-STORE: Final = "store://"
-"""What the name of a package in a store begins with."""
-Fetch = Callable[[str], Path]
-"""Gives the folder of this machine that holds a package of a store, by its name, ``store://NAME@VERSION``."""
-
+_OF_A_CAMERA: Final = ("apps", "model", "video")
 _WIDTH: Final = 110
 
 
@@ -50,11 +44,14 @@ class SolveOptions(Description):
     ----------
     budget : float, optional
         Compute a second, in the unit of the model's latencies a second.
+    memory_mb : float, optional
+        Megabytes that the models may take.
     objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
         As in :func:`mainstream.solve`; `time_limit` in seconds, `memory_limit` in bytes.
     """
 
     budget: Positive | None = None
+    memory_mb: Positive | None = None
     objective: Objective | None = None
     aggregate: Aggregate | None = None
     mode: Mode | None = None
@@ -78,6 +75,8 @@ class Problem(SolveOptions):
         At least one, with different `app_id`.
     model : Model
     video : Video
+    streams : sequence of NamedStream
+        In place of the three above: several cameras or base networks on one budget. Each `app_id` stands in one only.
     budget, objective, ... : optional
         As in :class:`SolveOptions`.
     int8 : Int8, optional
@@ -87,33 +86,72 @@ class Problem(SolveOptions):
     """
 
     id: str | None = None
-    apps: Annotated[tuple[App, ...], Field(min_length=1)]
-    model: Model
-    video: Video
+    apps: Annotated[tuple[App, ...], Field(min_length=1)] = ()
+    model: Model | None = None
+    video: Video | None = None
     int8: Int8 | None = None
+    streams: Annotated[tuple[NamedStream, ...], Field(min_length=1)] = ()
 
     @model_validator(mode="after")
-    def _in_8_bits_the_same(self) -> Self:
-        if self.int8 is None:
+    def _one_camera_or_streams(self) -> Self:
+        own = [key for key in (*_OF_A_CAMERA, APP_KEY) if getattr(self, key)]
+        if self.streams:
+            if own:
+                raise refuse(f"{own[0]} has no place beside streams, each of which has its own; move it there")
+            _check_streams(self.streams)
             return self
-        if self.model.precision is not None:
-            raise refuse(f"model was measured in {self.model.precision}, as {MODEL_KEY}; one of them has to be float32")
-        if self.model.unit != self.int8.model.unit:
-            raise refuse(
-                f"model has unit {shown(self.model.unit)}, {MODEL_KEY} {shown(self.int8.model.unit)}; "
-                "they share one budget and have to have the same"
-            )
-        if [app.app_id for app in self.apps] != [app.app_id for app in self.int8.apps]:
-            raise refuse("int8 has to have the apps of the problem, in their order")
+        missing = [key for key in _OF_A_CAMERA if key not in own]
+        if missing:
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise refuse(f"missing key {missing[0]!r}{more}")
+        assert self.model is not None
+        check_int8(self.apps, self.model, self.int8)
         return self
+
+    @property
+    def each(self) -> tuple[NamedStream, ...]:
+        """The streams; without `streams` the one that apps, model and video are, without a name."""
+        if self.streams:
+            return self.streams
+        return (NamedStream(apps=self.apps, model=self.model, video=self.video, int8=self.int8),)
+
+    @property
+    def camera(self) -> NamedStream:
+        """The only stream; :class:`ProblemError` where there are several."""
+        if len(self.each) > 1:
+            names = ", ".join(str(one.name) for one in self.streams)
+            raise ProblemError(f"streams: there are {len(self.streams)} ({names}), and this is for a single one")
+        return self.each[0]
+
+    @property
+    def all_apps(self) -> tuple[App, ...]:
+        """The apps of all streams."""
+        return tuple(app for one in self.each for app in one.apps)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The base network of each stream."""
+        return tuple(one.model for one in self.each)
+
+    def to_solve(self) -> tuple[Stream, ...]:
+        """The streams as :func:`mainstream.solve` takes them, one for each region of each."""
+        return tuple(stream for one in self.each for stream in one.to_solve())
 
     @property
     def by_precision(self) -> Mapping[str, Problem]:
         """What can be chosen from: the name of a precision -> the problem in it alone; one or two."""
-        own = self.model_copy(update={"int8": None})
-        if self.int8 is None:
-            return {self.model.precision or FLOAT32: own}
-        return {FLOAT32: own, INT8: own.model_copy(update={"apps": self.int8.apps, "model": self.int8.model})}
+        each = self.each
+        plain = {one.name: one.model_copy(update={APP_KEY: None}) for one in each}
+        if each[0].int8 is None:
+            return {each[0].model.precision or FLOAT32: self._with(plain)}
+        return {FLOAT32: self._with(plain), INT8: self._with({one.name: one.in_8_bits() for one in each})}
+
+    def _with(self, streams: Mapping[str | None, NamedStream]) -> Problem:
+        """The problem with other streams, of the same names."""
+        if self.streams:
+            return self.model_copy(update={"streams": tuple(streams.values())})
+        (one,) = streams.values()
+        return self.model_copy(update={key: getattr(one, key) for key in (*_OF_A_CAMERA, APP_KEY)})
 
 
 def load_problem(
@@ -124,7 +162,9 @@ def load_problem(
     An app may give ``curve: FILE.csv`` in place of `accuracies` and `false_positive_rates`, or ``package: FOLDER``, an
     M-Package, with what :func:`load_package` takes beside it; its `app_id` is then by default its place in the list,
     counted from 1. `model` may be the name of a profile. All names are relative to the problem file. Where apps have
-    ``int8``, as :mod:`mainstream.formats.int8` tells, ``int8_model`` is the model in 8 bits.
+    ``int8``, as :mod:`mainstream.formats.int8` tells, ``int8_model`` is the model in 8 bits. In place of apps and
+    video there may be ``streams``, a list in which each has a name and its own; `model` and ``int8_model`` of the file
+    are those of the streams that give none.
 
     Parameters
     ----------
@@ -135,7 +175,7 @@ def load_problem(
         False: the curves of packages as they were measured, whatever was seen on the camera.
     more : sequence of mapping
         Apps beside those of the file, with the keys that they would have there and an `app_id`; one that the file has
-        counts in their place.
+        counts in their place. Where the file has streams, ``stream`` is the name of theirs.
 
     Raises
     ------
@@ -150,21 +190,10 @@ def load_problem(
         for key in keys:
             if key not in known:
                 raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), known)}")
-        given = keys.get("apps")
-        plain, quantised = split(given) if isinstance(given, list) else (given, [])
-        if bool(quantised) != (MODEL_KEY in keys):
-            lacking, there = (MODEL_KEY, f"apps have {APP_KEY}") if quantised else (APP_KEY, f"there is {MODEL_KEY}")
-            raise ProblemError(f"{there}, and {lacking} is missing; they go together")
-        reader = _Reader(path.parent, fetch, calibrated)
-        keys |= reader.read(plain, keys.get("model"), "model", more)
-        if quantised:
-            for app in keys["apps"][len(quantised) :]:
-                raise ProblemError(
-                    f"app {shown(app.app_id)} has no {APP_KEY}, as those of the file have; it cannot be added"
-                )
-            keys[APP_KEY] = reader.read(quantised, keys.pop(MODEL_KEY), MODEL_KEY, (), f": {APP_KEY}")
-        if "video" in keys:
-            keys["video"] = Video.of(keys["video"])
+        reader = ProblemReader(path.parent, fetch, calibrated)
+        for key in (one for one in ("apps", "video") if one in keys and "streams" in keys):
+            raise ProblemError(f"{key} has no place beside streams, each of which has its own; move it there")
+        keys = reader.streams(keys, more) if "streams" in keys else reader.camera(keys, more)
     return Problem.of(keys, where=str(path))
 
 
@@ -181,12 +210,11 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
         Lines for the top of the file, without the ``#``.
     """
     keys = problem.model_dump(exclude_defaults=True)
-    if profile is not None:
-        keys["model"] = profile
-    if problem.int8 is not None:
-        keys["apps"] = joined(keys["apps"], keys[APP_KEY]["apps"])
-        keys[MODEL_KEY] = keys[APP_KEY]["model"]
-    order = [*SolveOptions.model_fields, "video", "model", MODEL_KEY, "apps"]
+    if "streams" in keys:
+        keys["streams"] = [_in_file(stream, profile) for stream in keys["streams"]]
+    else:
+        keys = _in_file(keys, profile)
+    order = [*SolveOptions.model_fields, "video", "model", MODEL_KEY, "apps", "streams"]
     body = yaml.safe_dump(
         {key: keys[key] for key in order if key in keys},
         sort_keys=False,
@@ -197,113 +225,29 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
     write_text(Path(path), "".join(f"# {line}\n" for line in comment.splitlines()) + body)
 
 
-class _Named(NamedTuple):
-    """A package that a problem names, and the folder that holds it."""
-
-    folder: Path
-    package: Package
-    curve: Curve
-
-
-class _Reader(NamedTuple):
-    """What apps and models of one file are read with."""
-
-    folder: Path
-    fetch: Fetch | None
-    calibrated: bool
-
-    def read(
-        self, apps: Any, model: Any, model_key: str, more: Sequence[Mapping[str, Any]], variant: str = ""
-    ) -> dict[str, Any]:
-        """Those of `apps`, with `more` beside them, and `model` that there are, with the files that they name."""
-        found: dict[str, Any] = {}
-        packages: dict[str, Package] = {}
-        if apps is not None:
-            found["apps"] = self._apps(apps, more, packages, variant) if isinstance(apps, list) else apps
-        if isinstance(model, str):
-            profile = self.folder / model
-            with _unquoted(profile, self.folder):
-                found["model"] = load_profile(profile)
-        elif model is not None:
-            with naming(model_key) if variant else nullcontext():
-                found["model"] = Model.of(model)
-        if packages and "model" in found:
-            check_fit(packages, found["model"])
-        return found
-
-    def _apps(
-        self, given: list[Any], more: Sequence[Mapping[str, Any]], packages: dict[str, Package], variant: str
-    ) -> tuple[App, ...]:
-        """The apps; `packages` gets those that they name, by app."""
-        curves: dict[Path, Curve] = {}
-        read: dict[str, _Named] = {}
-        apps: list[App] = []
-        own_ids: set[int | str] = set()
-        for i, app in enumerate([*given, *more]):
-            if i == len(given):
-                own_ids = {one.app_id for one in apps}
-            if i >= len(given) and app["app_id"] in own_ids:
-                continue
-            where = f"apps[{i}]{variant}" if i < len(given) else f"app {shown(app['app_id'])}"
-            keys = _with_curve(app, self.folder, curves, where)
-            if not isinstance(keys, dict) or "package" not in keys:
-                apps.append(App.of(keys, where=where))
-                continue
-            name = _text("package", keys.pop("package"), "a folder", where)
-            with naming(f"{where}: package"):
-                if name not in read:
-                    read[name] = _read_package(name, self.folder, self.fetch)
-            at, packages[where], curve = read[name]
-            called = name if name.startswith(STORE) else str(at)
-            with naming(where):
-                own = {"app_id": i + 1, **keys}
-                apps.append(app_of_package(at, packages[where], curve, own, called=called, calibrated=self.calibrated))
-        check_unique(id_array([app.app_id for app in apps]))
-        return tuple(apps)
+def _in_file(keys: dict[str, Any], profile: str | None) -> dict[str, Any]:
+    """The keys of a camera as a file has them."""
+    if APP_KEY in keys:
+        quantised = keys.pop(APP_KEY)
+        keys |= {"apps": joined(keys["apps"], quantised["apps"]), MODEL_KEY: quantised["model"]}
+    return keys if profile is None else {**keys, "model": profile}
 
 
-def _read_package(name: str, folder: Path, fetch: Fetch | None) -> _Named:
-    if not name.startswith(STORE):
-        with _unquoted(folder / name / PACKAGE, folder):
-            return _Named(folder / name, *read_package(folder / name))
-    if fetch is None:
-        raise ProblemError(f"{shown(name)} is in a store; give load_problem() its fetch, as in open_store().fetch")
-    fetched = fetch(name)
-    return _Named(fetched, *read_package(fetched))
-
-
-@contextmanager
-def _unquoted(file: Path, folder: Path) -> Iterator[None]:
-    """Tell nothing of what a file outside the problem's folder holds: who sent the problem may not be let read it."""
-    try:
-        yield
-    except ProblemError:
-        if file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
-            raise
-        raise ProblemError(
-            f"{file}: it is not what it has to be; what is wrong is told of files in the problem's own folder only"
-        ) from None
-
-
-def _text(key: str, name: object, kind: str, where: str) -> str:
-    if not isinstance(name, str):
-        raise ProblemError(f"{where}: {key}: got {shown(name)}; it has to be the name of {kind}")
-    return name
-
-
-def _with_curve(app: Any, folder: Path, curves: dict[Path, Curve], where: str) -> Any:
-    """A copy of the app's keys, the rates of its curve in place of the name."""
-    if not isinstance(app, Mapping):
-        return app
-    keys = dict(app)
-    if "curve" not in keys:
-        return keys
-    path = folder / _text("curve", keys.pop("curve"), "a CSV file", where)
-    if path not in curves:
-        with naming(f"{where}: curve"), _unquoted(path, folder):
-            curves[path] = load_curve(path)
-    filled = {key: rates for key, rates in curves[path]._asdict().items() if rates is not None}
-    for key in keys:
-        if App.other_names.get(key, key) in filled:
-            raise ProblemError(f"{where}: curve brings {key!r} along; give one of them")
-    return keys | filled
+def _check_streams(streams: Sequence[NamedStream]) -> None:
+    """Raise what a validator may where streams do not go together."""
+    for k, stream in enumerate(streams):
+        if stream.name is None:
+            raise refuse(f"streams[{k}]: missing key 'name'")
+        if (stream.int8 is None) != (streams[0].int8 is None):
+            raise refuse(f"streams[{k}]: {APP_KEY} is for all apps of all streams, or for none")
+    name, count = Counter(stream.name for stream in streams).most_common(1)[0]
+    if count > 1:
+        places = [k for k, stream in enumerate(streams) if stream.name == name]
+        raise refuse(f"streams[{places[1]}]: name {shown(name)} is that of streams[{places[0]}]; give each its own")
+    owners: dict[int | str, str] = {}
+    for k, stream in enumerate(streams):
+        for i, app in enumerate(stream.apps):
+            where = f"streams[{k}].apps[{i}]"
+            if app.app_id in owners:
+                raise refuse(f"{where}: app_id {shown(app.app_id)} is that of {owners[app.app_id]}; give each its own")
+            owners[app.app_id] = where

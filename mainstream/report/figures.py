@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -26,6 +27,12 @@ _DPI: Final = 110
 _LEFT: Final = 0.85
 _RIGHT: Final = 0.2
 _WIDTH: Final = 9.0
+_ALONE: Final = 3.75
+_ONE_OF_SEVERAL: Final = 2.5
+_BETWEEN: Final = 0.95
+"""Heights of a staircase, and of what is between two."""
+STAIRCASES: Final = 12
+"""A picture shows so many; the rest are counted."""
 
 
 class FrontierCurve(NamedTuple):
@@ -54,15 +61,16 @@ def check_picture(path: str | os.PathLike[str]) -> Path:
 
 
 def result_figure(
-    result: Result, prefix: ArrayLike, *, title: str = "", frontier: FrontierCurve | None = None
+    result: Result, prefixes: Sequence[ArrayLike], *, title: str = "", frontier: FrontierCurve | None = None
 ) -> Figure:
     """A picture of a result: its schedule, where the budget goes, rates against accuracies and, if given, a frontier.
 
     Parameters
     ----------
     result : Result
-    prefix : (total_layers + 1,) array
-        Latency of the first k layers, as :attr:`mainstream.Model.prefix`.
+        Each of its streams has a staircase, up to :data:`STAIRCASES`.
+    prefixes : sequence of (total_layers + 1,) array
+        Latency of the first k layers, as :attr:`mainstream.Model.prefix`, of each stream.
     title : str
         Above the picture.
     frontier : FrontierCurve, optional
@@ -75,9 +83,15 @@ def result_figure(
     MissingExtraError
         matplotlib is not installed.
     """
-    schedule, unit = result.schedule, result.unit
-    page = _Page(8.45, title)
-    draw_schedule(page.axes(4.15, 3.75, right=2.75), schedule, prefix, unit=unit)
+    schedules, unit, schedule = result.schedules[:STAIRCASES], result.unit, result.together
+    height = _ALONE if len(schedules) == 1 else _ONE_OF_SEVERAL
+    more = len(result.schedules) - len(schedules)
+    page = _Page(3.75 + len(schedules) * (height + _BETWEEN), f"{title}; {more:,} more streams" if more else title)
+    first = 0
+    for k, (one, own) in enumerate(zip(schedules, prefixes, strict=False)):
+        bottom = 4.15 + (len(schedules) - 1 - k) * (height + _BETWEEN)
+        draw_schedule(page.axes(bottom, height, right=2.75), one, own, unit=unit, first=first)
+        first += int(one.admitted.sum())
     draw_budget(page.axes(3.15, 0.28), schedule, result.budget, unit=unit)
     if frontier is None:
         draw_choices(page.axes(0.5, 1.9), schedule)

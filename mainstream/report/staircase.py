@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from mainstream.apps import IntArray
 from mainstream.problem import FloatArray
+from mainstream.region import written
 from mainstream.report.labels import BLUE, GREY, NAMED, SMALL, STEM, label, per, point, rows_beside, spread, style
 from mainstream.schedule import Schedule
 
@@ -28,7 +29,9 @@ class _Branch(NamedTuple):
     fps: float
 
 
-def draw_schedule(axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: str | None = None) -> None:
+def draw_schedule(
+    axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: str | None = None, first: int = 0
+) -> None:
     """Draw the stem as a staircase and where each app branches off it.
 
     The area of the staircase is the stem's compute a second. Branches of one rate lie upon each other, their markers
@@ -43,6 +46,8 @@ def draw_schedule(axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: st
         Latency of the first k layers, in `unit`, as :attr:`mainstream.Model.prefix`.
     unit : str, optional
         Unit of the latencies.
+    first : int
+        Apps that run in the streams before, whose colours are not to be had again.
     """
     latency = np.asarray(prefix, dtype=np.float64)
     end = float(latency[-1])
@@ -72,7 +77,7 @@ def draw_schedule(axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: st
     room = rows_beside(axes)
     if len(running) <= min(NAMED, room):
         branches = _branches(schedule, latency, [np.array([i]) for i in running])
-        _name_branches(axes, schedule, branches, end)
+        _name_branches(axes, schedule, branches, end, first)
     else:
         pairs = np.column_stack([_shared(schedule)[running], schedule.target_fps[running]])
         _, group = np.unique(pairs, axis=0, return_inverse=True)
@@ -93,7 +98,9 @@ def _headline(schedule: Schedule) -> str:
             few.pop()
         more = f" and {len(out) - len(few):,} more" if len(out) > len(few) else ""
         words.append(f"left out: {', '.join(few)}{more}")
-    return "; ".join(words)
+    if schedule.region is not None:
+        words.append(f"region {written(schedule.region)}")
+    return ("" if schedule.stream is None else f"{schedule.stream}: ") + "; ".join(words)
 
 
 def _shared(schedule: Schedule) -> IntArray:
@@ -122,14 +129,14 @@ def _aside(axes: Axes, branches: list[_Branch], size: float) -> list[int]:
     return places
 
 
-def _name_branches(axes: Axes, schedule: Schedule, branches: list[_Branch], end: float) -> None:
+def _name_branches(axes: Axes, schedule: Schedule, branches: list[_Branch], end: float, first: int) -> None:
     running = np.flatnonzero(schedule.admitted)
     shared = _shared(schedule)
     heights = spread(axes, np.array([branch.fps for branch in branches]) / axes.get_ylim()[1])
     aside = _aside(axes, branches, _MARKER)
     for branch, height, places in zip(branches, heights.tolist(), aside, strict=True):
         i = int(branch.rows[0])
-        colour, marker = style(int(np.searchsorted(running, i)))
+        colour, marker = style(first + int(np.searchsorted(running, i)))
         _draw_branch(axes, branch, end, colour, marker, _MARKER, places)
         words = f"{label(schedule, i)}: {branch.fps:g} fps"
         if schedule.stem:

@@ -22,7 +22,7 @@ from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objectiv
 from mainstream.ranges import NON_NEGATIVE, POSITIVE, WHOLE
 from mainstream.schedule import Choice, Frontier, Result, Schedule, with_dearer_bounds
 from mainstream.solver.tables import Once, build, join
-from mainstream.stream import Stream, check_memory, check_together, objective_of, only_camera, streams_of
+from mainstream.stream import Stream, check_memory, check_together, objective_of, only_camera, streams_of, unit_of
 
 if TYPE_CHECKING:
     from mainstream.solver.joint_table import JointTable
@@ -319,7 +319,7 @@ class Prepared:
             else:
                 outcome = method.maximise(table, budget, limits, aggregate, table.staircases(warm_start))
             schedules = tuple(
-                replace(schedule, region=stream.region)
+                replace(schedule, region=stream.region, stream=stream.name)
                 for schedule, stream in zip(table.schedules(outcome.cells), self.streams, strict=True)
             )
         values = np.concatenate([schedule.value for schedule in schedules])
@@ -342,7 +342,7 @@ class Prepared:
             method=outcome.method,
             runtime_s=perf_counter() - limits.started,
             nodes=outcome.nodes,
-            unit=next((stream.model.unit for stream in self.streams if stream.model.unit is not None), None),
+            unit=unit_of(stream.model for stream in self.streams),
             mean=mean if fair else None,
             memory_mb=self.memory_mb,
             mean_bound=max(mean, outcome.mean_bound) if fair and outcome.mean_bound is not None else None,

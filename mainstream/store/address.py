@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from mainstream.description import printable, shown
 from mainstream.errors import ProblemError
-from mainstream.formats.problem import STORE
+from mainstream.formats.problem_reader import STORE
 from mainstream.store.records import as_number
 
 VARIABLE: Final = "MAINSTREAM_STORE"

@@ -5,13 +5,23 @@ from typing import TYPE_CHECKING, Any
 
 from mainstream.streamer.client import StreamerClient
 from mainstream.streamer.deployer import Deployer, Observed
-from mainstream.streamer.plan import NetPlan, Subnet, net_plan
+from mainstream.streamer.plan import NetPlan, Subnet, net_plan, net_plans
 
 if TYPE_CHECKING:
     from mainstream.streamer.runner import LocalRunner
     from mainstream.streamer.server import Server
 
-__all__ = ["Deployer", "LocalRunner", "NetPlan", "Observed", "Server", "StreamerClient", "Subnet", "net_plan"]
+__all__ = [
+    "Deployer",
+    "LocalRunner",
+    "NetPlan",
+    "Observed",
+    "Server",
+    "StreamerClient",
+    "Subnet",
+    "net_plan",
+    "net_plans",
+]
 
 _RUNTIME = {"LocalRunner": "runner", "Server": "server"}
 

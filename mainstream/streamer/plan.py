@@ -11,24 +11,28 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import AfterValidator, StrictBool, model_validator
 
 from mainstream.description import Description, refuse, shown
 from mainstream.errors import ProblemError
+from mainstream.files import naming
 from mainstream.problem import App, EventClass, Model
 from mainstream.ranges import WHOLE, Count, TargetFps, Whole
 from mainstream.region import OfFrame, Region, written
 from mainstream.schedule import Choice, Result
+from mainstream.stream import Stream
 from mainstream.streamer.requests import nets
 
 NOBODY: Final = -1
 """`app_id` of a shared part, and `parent_id` of one that the camera feeds."""
 
 _OrNobody = Annotated[int, replace(WHOLE, low=NOBODY)]
+_Known = TypeVar("_Known")
 
 
 _LONGEST: Final = 4_096
@@ -264,14 +268,54 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
         An app has no model file for its `num_frozen`, or no layer of its own; the model lacks the name of a tensor or
         its input size; no app runs.
     """
-    model = Model.of(model)
     if isinstance(apps, Mapping | str) or not isinstance(apps, Iterable):
         raise ProblemError(f"apps: got {shown(apps)}; a net plan needs a list of App objects or mappings")
-    described = {app.app_id: app for app in (App.of(app, where=f"apps[{i}]") for i, app in enumerate(apps))}
+    described = [App.of(app, where=f"apps[{i}]") for i, app in enumerate(apps)]
     if not result.choices:
         raise ProblemError("net plan: the result runs no app, all were left out; solve with a larger budget")
+    return _net_plan(result.choices, described, Model.of(model), sharing=result.mode != "no-sharing")
+
+
+def net_plans(result: Result, streams: Iterable[Stream]) -> dict[str | None, NetPlan]:
+    """The net plan of each stream of a result, by its name: one for all regions of a camera.
+
+    Parameters
+    ----------
+    result : Result
+    streams : iterable of Stream
+        Those that were solved for, with apps that were given as objects.
+
+    Returns
+    -------
+    dict of str to NetPlan
+        Without the streams of which no app runs; the name of one that has none is None.
+
+    Raises
+    ------
+    ProblemError
+        As :func:`net_plan`, with the stream's name before it.
+    """
+    of_name: dict[str | None, list[Stream]] = {}
+    for stream in streams:
+        of_name.setdefault(stream.name, []).append(stream)
+    owner = {app.app_id: name for name, those in of_name.items() for stream in those for app in stream.described}
+    chosen: dict[str | None, list[Choice]] = {name: [] for name in of_name}
+    for choice in result.choices:
+        chosen[_of(owner, choice)].append(choice)
+    plans = {}
+    for name, choices in chosen.items():
+        apps = [app for stream in of_name[name] for app in stream.described]
+        with nullcontext() if name is None else naming(f"stream {name}"):
+            if choices:
+                plans[name] = _net_plan(choices, apps, of_name[name][0].model, sharing=result.mode != "no-sharing")
+    if not plans:
+        raise ProblemError("net plan: the result runs no app, all were left out; solve with a larger budget")
+    return plans
+
+
+def _net_plan(all_choices: Sequence[Choice], apps: Sequence[App], model: Model, *, sharing: bool) -> NetPlan:
+    described = {app.app_id: app for app in apps}
     numbers = _numbers_on_the_wire(described)
-    sharing = result.mode != "no-sharing"
     size = {"channels": model.channels, **_frame(model)}
     parts: list[Subnet] = []
     layers: list[tuple[int, int]] = []
@@ -298,8 +342,8 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
         )
 
     of_region: dict[Region | None, list[Choice]] = {}
-    for choice in result.choices:
-        of_region.setdefault(_owner(choice, described).region, []).append(choice)
+    for choice in all_choices:
+        of_region.setdefault(_of(described, choice).region, []).append(choice)
     for choices in of_region.values():
         for choice in choices:
             if not sharing or choice.num_frozen <= 1:
@@ -351,10 +395,10 @@ def _frame(model: Model) -> dict[str, int]:
     return {"height": model.height, "width": model.width}
 
 
-def _owner(choice: Choice, described: Mapping[int | str, App]) -> App:
-    if choice.app_id not in described:
+def _of(known: Mapping[int | str, _Known], choice: Choice) -> _Known:
+    if choice.app_id not in known:
         raise ProblemError(f"app {choice.app_id} of the result is not among the apps; give those that were solved for")
-    return described[choice.app_id]
+    return known[choice.app_id]
 
 
 def _model_path(app: App, choice: Choice) -> str:

@@ -119,7 +119,7 @@ def test_an_app_that_is_left_out_counts_as_one_that_finds_nothing(tmp_path: Path
     problem = load_problem(TINY)
     apps = (*problem.apps[:2], problem.apps[2].model_copy(update={"optional": True}))
     save_problem(problem.model_copy(update={"apps": apps}), tmp_path / "optional.yaml")
-    least = Workbench(problem.apps, problem.model, problem.video, SolveOptions()).useful_range()[0]
+    least = Workbench(problem.each, SolveOptions()).useful_range()[0]
     run(
         3, tmp_path / "out", "--apps", tmp_path / "optional.yaml", "--budget", 0.999 * least, "--versions", "mainstream"
     )

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from support import oracle
 
-from mainstream import App, InfeasibleError, Model, ProblemError, Video
+from mainstream import InfeasibleError, ProblemError
 from mainstream.experiments.versions import Version, Workbench
+from mainstream.formats.named_stream import NamedStream
 from mainstream.io import SolveOptions
 
 KINDS = ["mainstream", "no-sharing", "max-sharing", "max-sharing-best", "static-fps", "greedy", "greedy-released"]
 
 
 def workbench(problem: dict[str, Any], **options: Any) -> Workbench:
-    apps = tuple(App.of(app) for app in problem["apps"])
     given = SolveOptions(objective=problem["metric"], event_model=problem["event_model"], gap=0.0, **options)
-    return Workbench(apps, Model.of(problem["model"]), Video.of(problem["video"]), given)
+    return Workbench([NamedStream.of({key: problem[key] for key in ("apps", "model", "video")})], given)
 
 
 def restricted(problem: dict[str, Any], version: str) -> list[dict[str, Any]]:

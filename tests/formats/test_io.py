@@ -158,7 +158,7 @@ ALIAS_TOWER = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in ra
         (b"a: &a {b: *a}\n", "line 1: an alias stands for something that contains it"),
         (b"budget: 1\nvideo: {}\nbudget: 2\n", "line 3: key 'budget' stands twice in one mapping"),
         (b"1: 2\n0x1: 3\n", "line 2: key 1 stands twice in one mapping"),
-        (b"3: 4\n", "unknown key 3; known: budget, objective"),
+        (b"3: 4\n", "unknown key 3; known: budget, memory_mb, objective"),
         (b"bugdet: 4\n", "unknown key 'bugdet'; did you mean 'budget'?"),
         (b"budget: 4\n", "missing key 'apps' (and 2 more)"),
     ],
@@ -355,8 +355,8 @@ def test_writing_replaces_the_file_whole_or_not_at_all(tmp_path: Path, monkeypat
 @pytest.mark.parametrize("path", sorted((DATA / "problems").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_problems_of_the_project_load(path: Path) -> None:
     problem = load_problem(path)
-    known = problem.model.chokepoints
-    assert all(f in known for app in problem.apps for f in app.accuracies)
+    for stream in problem.each:
+        assert all(f in stream.model.chokepoints for app in stream.apps for f in app.accuracies)
     assert problem.budget
 
 

@@ -80,7 +80,7 @@ def result(made: Schedule, *, aggregate: str = "mean") -> Result:
 
 
 def drawn(made: Schedule, frontier: FrontierCurve | None = None) -> Figure:
-    return result_figure(result(made), MODEL.prefix, title="a title", frontier=frontier)
+    return result_figure(result(made), [MODEL.prefix], title="a title", frontier=frontier)
 
 
 def shown_texts(figure: Figure) -> Iterator[Text]:
@@ -219,7 +219,7 @@ def test_a_schedule_without_apps_is_all_unused() -> None:
 def test_the_bar_is_the_budget(n: int) -> None:
     made = schedule(n)
     of = result(made)
-    axes = result_figure(of, MODEL.prefix).axes[1]
+    axes = result_figure(of, [MODEL.prefix]).axes[1]
     parts = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     ends = np.cumsum([part.get_width() for part in parts])
     assert [part.get_x() for part in parts] == pytest.approx([0.0, *ends[:-1]])
@@ -309,7 +309,7 @@ def test_a_frontier_of_one_budget_is_a_point(objective: float) -> None:
 def test_the_budget_of_a_result_is_marked_on_its_frontier() -> None:
     made = schedule(3)
     of = result(made, aggregate="min")
-    axes = result_figure(of, MODEL.prefix, frontier=FrontierCurve([10, 20], [0.5, 0.6], [0.5, 0.6])).axes[3]
+    axes = result_figure(of, [MODEL.prefix], frontier=FrontierCurve([10, 20], [0.5, 0.6], [0.5, 0.6])).axes[3]
     assert axes.get_ylabel() == "smallest f1"
     assert axes.lines[-1].get_xdata() == pytest.approx([of.budget] * 2)
 

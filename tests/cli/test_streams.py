@@ -1,0 +1,126 @@
+"""The commands on a problem of several streams: one budget, an answer for each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mainstream import solve
+from mainstream.io import load_problem, load_result
+from mainstream.streamer import net_plans
+
+TWO = Path(__file__).parents[2] / "data" / "problems" / "two-cameras.yaml"
+COMMAND = str(Path(sys.executable).with_name("mainstream"))
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=240, check=False)
+
+
+def refused(*arguments: object) -> str:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    return done.stderr.removeprefix("mainstream: ").rstrip("\n")
+
+
+@pytest.fixture(scope="module")
+def with_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The problem with a model file for each choice, which has to be no file yet to be planned."""
+    keys: dict[str, Any] = yaml.safe_load(TWO.read_text())
+    keys["model"] = str((TWO.parent / keys["model"]).resolve())
+    for stream in keys["streams"]:
+        for app in stream["apps"]:
+            app["curve"] = str((TWO.parent / app["curve"]).resolve())
+            chokepoints = [0, 18, 54, 72, 90, 107, 125, 143, 151, 154, 155]
+            app["model_path"] = {f: f"{app['app_id']}-{f}.pb" for f in chokepoints}
+    path = tmp_path_factory.mktemp("streams") / "two.yaml"
+    path.write_text(yaml.safe_dump(keys))
+    return path
+
+
+def test_solve_shows_saves_and_draws_each_stream(tmp_path: Path) -> None:
+    problem = load_problem(TWO)
+    expected = solve(problem.to_solve(), **problem.given())
+    done = run("solve", TWO, "--json", tmp_path / "result.json", "--plot", tmp_path / "result.svg")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "two-cameras.yaml: 5 apps in 2 streams on mobilenetv2-96"
+    assert [line.split()[0] for line in lines[2:7]] == ["crossing"] * 3 + ["yard"] * 2
+    assert [line.split()[1] for line in lines if line.startswith("stem ")] == ["crossing", "yard"]
+    saved = load_result(tmp_path / "result.json")
+    assert [schedule.stream for schedule in saved.schedules] == ["crossing", "yard"]
+    assert saved.objective == pytest.approx(expected.objective, abs=1e-6)
+    assert saved.cost <= 40
+    drawn = (tmp_path / "result.svg").read_text()
+    assert drawn.count("latency into the network") == 2 and "crossing: 3 apps" in drawn and "yard: 2 apps" in drawn
+
+
+def test_a_share_of_the_cores_is_shared_by_all(tmp_path: Path) -> None:
+    keys = yaml.safe_load(TWO.read_text().replace("../", f"{TWO.parent}/../"))
+    keys["model"] = {**json.loads(Path(keys["model"]).read_text()), "cores": 2}
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(keys))
+    done = run("solve", tmp_path / "two.yaml", "-q", "--json", "-", "--utilisation", "0.02")
+    assert json.loads(done.stdout)["budget"] == pytest.approx(40)
+    keys["streams"][1]["model"] = {**keys["model"], "cores": 7}
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump(keys))
+    assert refused("solve", other, "--utilisation", "0.02") == (
+        "--utilisation: all profiles have to say the same cores and unit 'ms'; give --budget instead"
+    )
+
+
+def test_a_plan_for_each_stream(with_models: Path, tmp_path: Path) -> None:
+    problem = load_problem(with_models)
+    result = solve(problem.to_solve(), **problem.given())
+    expected = {name: json.loads(plan.to_json()) for name, plan in net_plans(result, problem.to_solve()).items()}
+    assert list(expected) == ["crossing", "yard"]
+    assert [len([net for net in plan if not net["shared"]]) for plan in expected.values()] == [3, 2]
+    assert json.loads(run("plan", with_models).stdout) == expected
+    assert json.loads(run("deploy", with_models, "--dry-run").stdout) == expected
+    (tmp_path / "result.json").write_text(result.to_json())
+    trees = run("plan", tmp_path / "result.json", "--problem", with_models, "--tree").stdout.splitlines()
+    assert [line for line in trees if line[0] not in "├└│ "] == ["crossing", "camera", "yard", "camera"]
+
+
+def test_frontier_and_simulation_are_of_all_streams(tmp_path: Path) -> None:
+    done = run("frontier", TWO, "--budgets", "20,40", "--csv", "-")
+    objectives = [float(line.split(",")[1]) for line in done.stdout.splitlines()[1:]]
+    problem = load_problem(TWO)
+    for budget, objective in zip((20, 40), objectives, strict=True):
+        assert objective == pytest.approx(solve(problem.to_solve(), budget=budget).objective, abs=2e-6)
+    done = run("simulate", TWO, "--frames", "20000")
+    assert done.returncode == 0
+    assert "windowed: 15 of 15 predictions are in their interval" in done.stdout
+
+
+def test_an_experiment_takes_the_apps_in_their_streams(tmp_path: Path) -> None:
+    done = run(
+        "experiment", 5, tmp_path / "out", "--apps", TWO, "--budget", "40", "--versions", "mainstream,static-fps"
+    )
+    assert done.returncode == 0
+    rows = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()]
+    column = rows[0].index("objective")
+    last = next(float(row[column]) for row in rows[1:] if row[0] == "5" and "mainstream" in row)
+    problem = load_problem(TWO)
+    assert last == pytest.approx(solve(problem.to_solve(), budget=40).objective, abs=2e-6)
+
+
+def test_bad_files_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    text = TWO.read_text().replace("../", f"{TWO.parent}/../")
+    path.write_text(text.replace("budget: 40", "# none"))
+    assert refused("solve", path) == f"{path}: no budget; give 'budget' there or --budget"
+    path.write_text(text.replace("app_id: dog", "app_id: bus"))
+    assert refused("solve", path) == (
+        f"{path}: streams[1].apps[1]: app_id 'bus' is that of streams[0].apps[2]; give each its own"
+    )
+    path.write_text(text.replace("name: yard", "name: crossing"))
+    assert refused("frontier", path).startswith(f"{path}: streams[1]: name 'crossing' is that of streams[0]")
+    path.write_text(text + "apps: []\n")
+    assert refused("plan", path).startswith(f"{path}: apps has no place beside streams")
