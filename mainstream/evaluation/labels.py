@@ -121,7 +121,7 @@ def read_events(
     return Labels(found, known)
 
 
-def _check(path: Path, watched: Sequence[Watched], names: Set[str | None], found: Mapping[int | str, IntArray]) -> None:
+def _check(path: Path, watched: Sequence[Watched], names: Set[str], found: Mapping[int | str, IntArray]) -> None:
     """Check that some app knows each label, and that each app has two events."""
     classes = {NOTHING}.union(*({one.label, *one.classes} for one in watched))
     for name in names - classes:

@@ -2,8 +2,8 @@
 
 MOT (.txt, .csv) is CSV without a header: frame (from 1), identity, left, top, width, height in pixels, and, where there
 is a seventh number, 0 for a box that does not count. COCO-VID (.json) has ``images`` with an ``id`` and a ``frame_id``
-(from 0), ``categories`` with a name, ``annotations`` with ``image_id``, ``category_id`` and ``bbox``, which is left, top,
-width, height.
+(from 0), ``categories`` with a name, ``annotations`` with ``image_id``, ``category_id`` and ``bbox``: left, top, width,
+height.
 """
 
 from __future__ import annotations
