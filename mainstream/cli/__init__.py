@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from mainstream.cli import (
     apps,
     calibrate,
+    demo,
     deploy,
     evaluate,
     experiment,
@@ -59,6 +60,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("demo")(demo.command)
 app.command("solve")(solve.command)
 app.command("frontier")(frontier.command)
 app.command("methods")(methods.command)

@@ -96,7 +96,8 @@ def command(
     decided = _model(described, num_frozen)
     if scores is not None and decided is not None:
         seen = Seen(num_frozen=decided, accuracy=found.accuracy, false_positive_rate=found.false_positive_rate)
-        measured = measured.model_copy(update={"seen": seen})
+        others = [one for one in described.seen if canonical(one.num_frozen) != canonical(decided)]
+        measured = measured.model_copy(update={"seen": (*others, seen)})
     place.save(described.model_copy(update={"events": measured, "event_class": event}))
 
     typer.echo(f"{'events':<18}{measured.events:,} in {len(frames):,} frames, {found.cut_off} of them cut off")

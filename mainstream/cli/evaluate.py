@@ -17,6 +17,7 @@ from mainstream.cli.runtime_options import TrustModels
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from mainstream.cli.problem_file import Asked
@@ -62,7 +63,7 @@ def command(
     compute. Each part of a network runs once on a frame, however many schedules need it there.
     """
     from mainstream.cli import console
-    from mainstream.evaluation.evaluate import evaluate, means
+    from mainstream.evaluation.evaluate import evaluate
     from mainstream.evaluation.footage import Footage
     from mainstream.evaluation.labels import read_events
     from mainstream.evaluation.outputs import Outputs
@@ -103,12 +104,17 @@ def command(
         return
     screen = plain_console()
     screen.print(facts)
+    show_versions(screen, found, asked.options["budget"])
+
+
+def show_versions(screen: Console, found: Mapping[str, Sequence[Evaluated]], budget: float) -> None:
+    """A table for each version."""
+    from mainstream.evaluation.evaluate import means
+
     for version, apps in found.items():
-        screen.print()
         metric, predicted, measured = means(apps)
         screen.print(
-            f"{version}, budget {asked.options['budget']:g}: "
-            f"mean {metric} {predicted:.3f} predicted, {measured:.3f} measured"
+            f"\n{version}, budget {budget:g}: mean {metric} {predicted:.3f} predicted, {measured:.3f} measured"
         )
         screen.print(_table(apps))
 

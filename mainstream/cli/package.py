@@ -79,24 +79,22 @@ def _seen(package: Package, curve: Curve) -> Iterator[tuple[str, str]]:
     """What a model did on the camera, what that makes of the curve, and where the two contradict each other."""
     from mainstream.formats.correction import contradictions, rates
 
-    seen = package.events.seen if package.events is not None else None
-    if seen is None:
-        return
     accuracies, alarms = rates(package, curve)
-    for what, here, own in (
-        ("accuracy", seen.accuracy, accuracies),
-        ("false positives", seen.false_positive_rate, alarms),
-    ):
-        if here is None or own is None or own.shift is None:
-            continue
-        shift, low, high = own.shift
-        yield (
-            f"seen {what}",
-            (
-                f"{estimate(here)} at num_frozen {seen.num_frozen}; "
-                f"moves the curve by {shift:+.2f} ({low:+.2f} to {high:+.2f}) on the logit scale"
-            ),
-        )
+    for seen in package.seen:
+        for what, here, own in (
+            ("accuracy", seen.accuracy, accuracies),
+            ("false positives", seen.false_positive_rate, alarms),
+        ):
+            if here is None or own is None:
+                continue
+            shift, low, high = own.shifts[seen.num_frozen]
+            yield (
+                f"seen {what}",
+                (
+                    f"{estimate(here)} at num_frozen {seen.num_frozen}; "
+                    f"moves the curve by {shift:+.2f} ({low:+.2f} to {high:+.2f}) there on the logit scale"
+                ),
+            )
     for one in contradictions(package, curve):
         yield "warning", f"calibration contradicts the curve: {one}"
 

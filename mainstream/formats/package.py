@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Self
 
 import yaml
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
 from mainstream.description import Description, each_once, nearest, refuse, shown
 from mainstream.errors import ProblemError
@@ -50,6 +50,10 @@ def _inside(file: str) -> str:
     if path.suffix not in (".pb", ".onnx") or path.is_absolute() or ".." in path.parts or "\\" in file:
         raise refuse(f"it has to be a .pb file inside the package's folder, such as {MODELS}/90.pb, or an .onnx file")
     return file
+
+
+def _listed(given: Any) -> Any:
+    return [given] if isinstance(given, Mapping) else given
 
 
 _Word = Annotated[str, AfterValidator(_not_empty)]
@@ -118,8 +122,9 @@ class Events(Description):
         How much events differ in accuracy; None where no difference could be told from none.
     event_lengths_ms : sequence of float, optional
         Lengths that events have equally often, milliseconds; None where all are of one length.
-    seen : Seen, optional
-        How a model of the package did on the recording; None where it is not known which one.
+    seen : sequence of Seen, optional
+        How models of the package did on the recording, each once; a single one need not be in a list. None where it is
+        not known which ones.
     confidence : float
         Of the intervals.
     labelled_frames, events : int
@@ -133,7 +138,7 @@ class Events(Description):
     correlation_fps: Positive | None = None
     accuracy_spread: Estimate | None = None
     event_lengths_ms: Lengths | None = None
-    seen: Seen | None = None
+    seen: Annotated[tuple[Seen, ...], BeforeValidator(_listed)] | None = None
     confidence: Share
     labelled_frames: Count
     events: Count
@@ -144,6 +149,10 @@ class Events(Description):
             given = getattr(self, key)
             if given is not None and not PROBABILITY.holds(given.high):
                 raise refuse(f"{key}.high: got {given.high:g}; it has to be {PROBABILITY.words()}")
+        models = [canonical(one.num_frozen) for one in self.seen or ()]
+        twice = [f for f in models if models.count(f) > 1]
+        if twice:
+            raise refuse(f"seen has num_frozen {twice[0]} twice; give each model once")
         if (self.correlation is None) != (self.correlation_fps is None):
             raise refuse("correlation and correlation_fps go together; give both or neither")
         return self
@@ -238,11 +247,10 @@ class Package(Description):
             raise refuse(f"chokepoints has {beyond[0]}, the network has {self.total_layers} layers")
         if not {0, self.total_layers} <= {canonical(f) for f in self.chokepoints}:
             raise refuse(f"chokepoints has to have the two ends, 0 and {self.total_layers}")
-        seen = self.events.seen if self.events is not None else None
-        if seen is not None and canonical(seen.num_frozen) not in self.branches:
-            raise refuse(
-                f"events: seen: num_frozen {seen.num_frozen} is no chokepoint; allowed: {shown(sorted(self.branches))}"
-            )
+        for seen in self.seen:
+            if canonical(seen.num_frozen) not in self.branches:
+                allowed = shown(sorted(self.branches))
+                raise refuse(f"events: seen: num_frozen {seen.num_frozen} is no chokepoint; allowed: {allowed}")
         strange = [f for f in self.models if canonical(f) not in self.branches]
         if strange:
             raise refuse(f"models has {strange[0]}, which is no chokepoint; allowed: {shown(sorted(self.branches))}")
@@ -252,6 +260,11 @@ class Package(Description):
     def branches(self) -> frozenset[int]:
         """The chokepoints at which an app can leave the stem: all but the last; 0 for nothing shared."""
         return frozenset(canonical(f) for f in self.chokepoints if f < self.total_layers)
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """How models did on the camera, as far as it is known."""
+        return (self.events.seen or ()) if self.events is not None else ()
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -69,6 +69,22 @@ def test_the_curve_is_moved_by_one_shift(tmp_path: Path) -> None:
     assert (own.accuracies, own.accuracy_intervals) == ({0: 0.5}, None)
 
 
+def test_each_model_that_was_seen_has_a_shift_of_its_own(tmp_path: Path) -> None:
+    both = [
+        {"num_frozen": f, "accuracy": {"value": x, "low": x - 0.1, "high": x + 0.04}} for f, x in ((4, 0.6), (0, 0.95))
+    ]
+    folder = make(tmp_path / "p", events={**EVENTS, "seen": both})
+    package, curve = read_package(folder)
+    moved, _ = rates(package, curve)
+    assert moved.intervals is not None
+    for f, x in ((0, 0.95), (4, 0.6)):
+        assert moved.values[f] == pytest.approx(x) and moved.intervals[f] == pytest.approx((x - 0.1, x + 0.04))
+    between = (logit(0.6) - logit(0.85) + logit(0.95) - logit(0.95)) / 2  # 2 lies in the middle
+    assert logit(moved.values[2]) == pytest.approx(logit(CURVE.accuracies[2]) + between)
+    with pytest.raises(ProblemError, match="seen has num_frozen 0 twice"):
+        make(tmp_path / "q", events={**EVENTS, "seen": [both[1], both[1]]})
+
+
 def test_all_or_none_seen_stays_a_share(tmp_path: Path) -> None:
     package, curve = read_package(make(tmp_path / "p", events=seen((1.0, 0.9, 1.0), (0.0, 0.0, 0.1))))
     for moved in rates(package, curve):
@@ -173,4 +189,4 @@ def test_commands_warn_and_take_the_curve_as_they_are_told(tmp_path: Path) -> No
     assert accuracies["--calibrated"] < 0.85 <= accuracies["--as-trained"]
     shown = run(command, ["packages", "show", str(tmp_path / "p")]).output
     assert "warning" in shown and "calibration contradicts the curve: accuracy at num_frozen 4" in shown
-    assert "moves the curve by -1.33 (-1.73 to -0.89) on the logit scale" in shown
+    assert "moves the curve by -1.33 (-1.73 to -0.89) there on the logit scale" in shown

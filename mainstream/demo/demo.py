@@ -1,0 +1,254 @@
+"""A whole run on a clip that is made here: three apps that each watch a street for one kind of thing.
+
+Three clips show the same street. No cut-out is in two of them: on one the networks are trained, on one they are
+calibrated, on one the schedule is run and evaluated. What is left in the folder can be used with every other command.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import yaml
+
+from mainstream._optional import require
+from mainstream.demo.folder import fresh_folder
+from mainstream.errors import InfeasibleError
+from mainstream.evaluation.calibrating import calibrate_packages
+from mainstream.evaluation.evaluate import Evaluated, Watched, evaluate
+from mainstream.evaluation.footage import Footage
+from mainstream.evaluation.labels import NOTHING, read_events
+from mainstream.evaluation.outputs import Outputs
+from mainstream.evaluation.page import evaluation_page
+from mainstream.experiments.versions import Version, Workbench
+from mainstream.extensions import PART_LOADERS
+from mainstream.files import write_text
+from mainstream.formats.intervals import Interval, read_intervals, save_intervals
+from mainstream.formats.problem import Problem, SolveOptions, load_problem
+from mainstream.formats.profile import save_profile
+from mainstream.graphs.backend import use_threads
+from mainstream.labelling.frames import GROUPS, save_frames
+from mainstream.problem import App, Model, Video
+from mainstream.scenes.drawing import KINDS, drawn_cutouts, street
+from mainstream.scenes.filming import film
+from mainstream.scenes.script import visits
+from mainstream.schedule import Result
+from mainstream.solver import prepare
+from mainstream.streamer import LocalRunner, net_plan
+from mainstream.trainer import train
+from mainstream.trainer.networks import network
+from mainstream.trainer.profile import profile
+from mainstream.trainer.small_network import save_small_network
+
+VERSIONS: Final = ("mainstream", "max-sharing", "no-sharing")
+_CHOKEPOINTS: Final = (0, 3, 5, 7)
+_FPS: Final = 10.0
+_FRAME: Final = (160, 120)
+_ANYTHING: Final = "anything"
+_SPARE: Final = 0.1
+"""Where the budget lies between the smallest that has a schedule, and the one beyond which nothing is gained."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is made.
+
+    Attributes
+    ----------
+    events : int
+        In each clip.
+    cutouts : int
+        Of each kind, in each clip.
+    event_s, gap_s : float
+        Mean seconds of an event, and between two.
+    epochs : int
+        The most at each chokepoint.
+    profile_s, window_s : float
+        Seconds for which the network is timed at most, and for which the schedule runs live.
+    """
+
+    events: int = 120
+    cutouts: int = 40
+    event_s: float = 1.5
+    gap_s: float = 1.5
+    epochs: int = 12
+    profile_s: float = 5.0
+    window_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a demo.
+
+    Attributes
+    ----------
+    budget : float
+    clip : Footage
+        That was evaluated on.
+    found : mapping of str to tuple of Evaluated
+        By version.
+    report : Path
+    """
+
+    budget: float
+    clip: Footage
+    found: Mapping[str, tuple[Evaluated, ...]]
+    report: Path
+
+
+def demo(
+    folder: Path,
+    *,
+    size: Size = Size(),  # it is immutable
+    tell: Callable[[str], None] = lambda line: None,
+    watching: Callable[[LocalRunner], AbstractContextManager[None]] = lambda runner: nullcontext(),
+) -> Made:
+    """Film, train, calibrate, solve, run and evaluate.
+
+    Parameters
+    ----------
+    folder : Path
+        Is made, or is that of an earlier demo.
+    size : Size
+    tell : callable
+        Is told what is done next, and what came of it.
+    watching : callable
+        Gives a context that lasts while the schedule runs live.
+
+    Raises
+    ------
+    MissingExtraError
+        What the extras train and run bring is not installed.
+    ProblemError
+        The folder holds something else, or cannot be written; TensorFlow runs with several threads already.
+    """
+    for package, extra in (
+        ("tensorflow", "train"), ("keras", "train"), ("PIL", "train"), ("scipy", "train"), ("av", "run"),
+        ("zmq", "run"), ("prometheus_client", "run"),
+    ):  # fmt: skip
+        require(package, extra)
+    use_threads(1)  # as the profile is measured and the runtime runs
+    fresh_folder(folder)
+    clips = folder / "clips"
+    clips.mkdir()
+    compiling = get_context("spawn").Process(target=_compile_search, daemon=True)
+    compiling.start()
+    tell(f"film       a street with {', '.join(KINDS)}: three clips, {size.events} events, twice as many to train on")
+    for place, name in enumerate(("train", "calibration", "test")):
+        _film(clips / f"{name}.mkv", place, size, 2 if name == "train" else 1)
+    tell("train      a small network from nothing, then an app for each kind from it, at 4 chokepoints each")
+    base = _train(folder, size)
+    tell("profile    what each part of the network takes on this machine")
+    measured = profile(network(base), seconds=size.profile_s)
+    save_profile(measured.model, folder / "profile.json")
+    tell("calibrate  each app on a clip that it was not trained on")
+    compiling.join()
+    clip = Footage.of(clips / "calibration.mkv")
+    labels = read_events(clips / "calibration.intervals.csv", clip, KINDS, [NOTHING], {})
+    outputs = Outputs(clip, folder, PART_LOADERS.find("tensorflow"))
+    calibrate_packages([folder / "models" / kind for kind in KINDS], measured.model, clip, labels, outputs)
+    problem, budget, schedules = _solve(folder)
+    tell(f"solve      {budget:g} ms of compute a second")
+    tell(str(schedules[VERSIONS[0]]))
+    tell(f"run        test.mkv as from a camera, for {size.window_s:g} s")
+    plan = net_plan(schedules[VERSIONS[0]], problem.apps, problem.model)
+    clip = Footage.of(clips / "test.mkv")
+    with LocalRunner(clip.path, folder, window_s=size.window_s) as runner, watching(runner):
+        observed = runner.deploy(plan)
+    for number, rate in observed.items():
+        app = problem.apps[number - 1]
+        tell(f"           {app.name}: {plan.target_fps[number]:g} frames a second wanted, {rate:.2f} observed")
+    tell(f"evaluate   test.mkv, {clip.frames:,} frames")
+    watched = [Watched.of(app, folder) for app in problem.apps]
+    labels = read_events(clips / "test.intervals.csv", clip, KINDS, [NOTHING], {})
+    outputs = Outputs(clip, folder, PART_LOADERS.find("tensorflow"))
+    found = evaluate(schedules, watched, problem.model, clip, labels, outputs, seed=0)
+    report = folder / "report.html"
+    title = f"mainstream demo: {len(KINDS)} apps on one street, {clip.frames / clip.fps / 60:.0f} minutes of it"
+    write_text(report, evaluation_page(title, found, clip))
+    return Made(budget, clip, found, report)
+
+
+def _compile_search() -> None:
+    """Solve something of the same kind, for what numba keeps of it: the first time on a machine takes it 40 s.
+
+    It is for a process of its own, so that it can go on while networks are trained.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    logging.disable()
+    app = {
+        "app_id": 1, "x_vote": "auto", "event_length_ms": 1000, "event_frequency": 0.3, "correlation": 0.5,
+        "accuracies": {0: 0.9, 2: 0.8}, "false_positive_rates": {0: 0.02, 2: 0.1}, "correlation_fps": 10,
+    }  # fmt: skip
+    model = {"total_layers": 4, "layer_latencies": [1.0] * 4, "frozen_layer_names": {0: "a", 2: "b"}}
+    apps = tuple(App.of({**app, "app_id": k}) for k in range(1, len(KINDS) + 1))
+    bench = Workbench(apps, Model.of(model), Video(stream_fps=_FPS), SolveOptions())
+    _, most = bench.useful_range()
+    for name in VERSIONS:
+        bench.solve(Version.of(name), most)
+    plain = [app.model_copy(update={"pinned": (0, 1.0), "correlation_fps": None}) for app in apps]  # to calibrate with
+    prepare(plain, bench.model, bench.video, objective="recall").smallest_budget()
+
+
+def _film(path: Path, place: int, size: Size, times: int) -> None:
+    random = np.random.default_rng([0, place])
+    cutouts = drawn_cutouts(times * size.cutouts, random)
+    plan = visits(times * size.events, [one.label for one in cutouts], _FPS, size.event_s, size.gap_s, random)
+    film(path, street(_FRAME, _FPS, np.random.default_rng(0)), plan, cutouts, _FPS, _FRAME, random)
+
+
+def _train(folder: Path, size: Size) -> Path:
+    """An M-Package for each kind; gives the file of their base network, which was trained to see that there is one."""
+    clip = folder / "clips" / "train.mkv"
+    marked = read_intervals(clip.with_suffix(".intervals.csv"))
+    models = folder / "models"
+    models.mkdir()
+    start = models / "small.keras"
+    save_small_network(start)
+    settings = {"max_nb_epoch": size.epochs, "patience": 3, "learning_rate": 1e-3}
+
+    def app(name: str, events: Sequence[Interval], **more: object) -> None:
+        labels, images = clip.with_suffix(f".{name}.csv"), folder / "images" / name
+        save_intervals(events, labels)
+        save_frames(clip, labels, images, every=4, nothing=NOTHING)
+        train(
+            name,
+            images,
+            model_dir=models,
+            log_dir=folder / "logs",
+            groups=images / GROUPS,
+            settings={**settings, "event_class": name, **more},
+        )
+
+    (folder / "images").mkdir()
+    anything = [one.model_copy(update={"label": _ANYTHING}) for one in marked]
+    app(_ANYTHING, anything, net=str(start), chokepoints=(0,), max_nb_epoch=2 * size.epochs)
+    base = models / _ANYTHING / "models" / "0.keras"
+    for kind in KINDS:
+        app(kind, [one for one in marked if one.label == kind], net=str(base), chokepoints=_CHOKEPOINTS)
+    return base
+
+
+def _solve(folder: Path) -> tuple[Problem, float, dict[str, Result]]:
+    """The problem, its budget, and the schedule of each version that has one within the budget."""
+    file = folder / "problem.yaml"
+    apps = [{"app_id": k, "package": f"models/{kind}", "x_vote": "auto"} for k, kind in enumerate(KINDS, start=1)]
+    keys = {"video": {"stream_fps": _FPS}, "model": "profile.json", "apps": apps}
+    write_text(file, yaml.safe_dump(keys, sort_keys=False))
+    problem = load_problem(file)
+    bench = Workbench(problem.apps, problem.model, problem.video, SolveOptions())
+    least, most = bench.useful_range()
+    budget = float(f"{least + _SPARE * (most - least):.3g}")
+    write_text(file, yaml.safe_dump({"budget": budget, **keys}, sort_keys=False))
+    schedules = {}
+    for name in VERSIONS:
+        with suppress(InfeasibleError):
+            schedules[name] = bench.solve(Version.of(name), budget).result
+    return problem, budget, schedules

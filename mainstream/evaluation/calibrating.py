@@ -1,0 +1,69 @@
+"""Packages that watch a labelled clip and keep what that tells of their events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mainstream.evaluation.footage import Footage
+from mainstream.evaluation.labels import Labels
+from mainstream.evaluation.outputs import Outputs
+from mainstream.formats.package import Seen, read_package, save_package
+from mainstream.formats.package_app import load_package
+from mainstream.problem import Model
+from mainstream.solver import prepare
+from mainstream.streamer.plan import NetPlan, net_plan
+from mainstream.trainer.calibration import calibrate
+
+
+def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, labels: Labels, outputs: Outputs) -> None:
+    """Let packages decide on all frames of a clip, and write into them what ``mainstream calibrate`` measures.
+
+    What each model does there is kept (`seen`); correlation and accuracy spread are those of the one that shares most.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Of packages that have an event class.
+    model : Model
+    clip : Footage
+    labels : Labels
+        Of the clip; two events of each package at least.
+    outputs : Outputs
+        Of the clip.
+
+    Raises
+    ------
+    ProblemError
+        A package cannot be read, run or calibrated.
+    """
+    read = [read_package(folder) for folder in folders]
+    models = [sorted(package.models) for package, _ in read]
+    # So many plans run each model of each package; a package with fewer of them runs its last one again.
+    turns = [[some[min(turn, len(some) - 1)] for some in models] for turn in range(max(map(len, models)))]
+    plans = [_plan(folders, turn, model, clip.fps) for turn in turns]
+    decided = outputs.decisions(plans)
+    frames = np.arange(*labels.known)
+    for number, (folder, (package, curve)) in enumerate(zip(folders, read, strict=True), start=1):
+        event = np.zeros(clip.frames, bool)
+        for start, end in labels.events[package.event_class or ""]:
+            event[start:end] = True
+        seen = {}
+        for turn, decisions in zip(turns, decided, strict=True):
+            some, k = decisions[number], turn[number - 1]
+            found = calibrate(frames, event[frames], clip.fps, some.frames, some.positive)
+            seen[k] = Seen(num_frozen=k, accuracy=found.accuracy, false_positive_rate=found.false_positive_rate)
+        events = found.events.model_copy(update={"seen": tuple(seen.values())})
+        save_package(package.model_copy(update={"events": events}), curve, folder)
+
+
+def _plan(folders: Sequence[Path], num_frozen: Sequence[int], model: Model, fps: float) -> NetPlan:
+    """A plan that gives packages all frames, each to its model of one `num_frozen`; they are numbered from 1."""
+    apps = [
+        load_package(folder, number, calibrated=False, pinned=(k, fps), event_length_ms=1000)
+        for number, (folder, k) in enumerate(zip(folders, num_frozen, strict=True), start=1)
+    ]
+    prepared = prepare(apps, model, {"stream_fps": fps}, objective="recall")
+    return net_plan(prepared.solve(prepared.smallest_budget()), apps, model)
