@@ -10,7 +10,7 @@ import numpy as np
 from mainstream.evaluation.footage import Footage
 from mainstream.evaluation.labels import Labels
 from mainstream.evaluation.outputs import Outputs
-from mainstream.formats.package import Seen, read_package, save_package
+from mainstream.formats.package import Seen, pareto, read_package, save_package
 from mainstream.formats.package_app import load_package
 from mainstream.problem import Model
 from mainstream.solver import prepare
@@ -21,7 +21,8 @@ from mainstream.trainer.calibration import calibrate
 def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, labels: Labels, outputs: Outputs) -> None:
     """Let packages decide on all frames of a clip, and write into them what ``mainstream calibrate`` measures.
 
-    What each model does there is kept (`seen`); correlation and accuracy spread are those of the one that shares most.
+    What each model that a problem can choose does there is kept (`seen`); correlation and accuracy spread are those of
+    the one that shares most.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, lab
         A package cannot be read, run or calibrated.
     """
     read = [read_package(folder) for folder in folders]
-    models = [sorted(package.models) for package, _ in read]
+    models = [[k for k in pareto(curve) if k in package.models] for package, curve in read]
     # So many plans run each model of each package; a package with fewer of them runs its last one again.
     turns = [[some[min(turn, len(some) - 1)] for some in models] for turn in range(max(map(len, models)))]
     plans = [_plan(folders, turn, model, clip.fps) for turn in turns]
