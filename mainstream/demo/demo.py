@@ -21,17 +21,19 @@ import yaml
 from mainstream._optional import require
 from mainstream.demo.folder import fresh_folder
 from mainstream.errors import InfeasibleError
-from mainstream.evaluation.calibrating import calibrate_packages
-from mainstream.evaluation.evaluate import Evaluated, Watched, evaluate
+from mainstream.evaluation.calibrating import calibrate_packages, watched_packages
+from mainstream.evaluation.evaluate import Evaluated, evaluate
 from mainstream.evaluation.footage import Footage
 from mainstream.evaluation.labels import NOTHING, read_events
 from mainstream.evaluation.outputs import Outputs
 from mainstream.evaluation.page import evaluation_page
+from mainstream.evaluation.watched import Watched
 from mainstream.experiments.versions import Version, Workbench
 from mainstream.extensions import PART_LOADERS
 from mainstream.files import write_text
 from mainstream.formats.intervals import Interval, read_intervals, save_intervals
-from mainstream.formats.problem import Problem, SolveOptions, load_problem
+from mainstream.formats.named_stream import NamedStream
+from mainstream.formats.problem import SolveOptions, load_problem
 from mainstream.formats.profile import save_profile
 from mainstream.graphs.backend import use_threads
 from mainstream.labelling.frames import GROUPS, save_frames
@@ -151,25 +153,26 @@ def demo(
     tell("calibrate  each app on a clip that it was not trained on")
     compiling.join()
     clip = Footage.of(clips / "calibration.mkv")
-    labels = read_events(clips / "calibration.intervals.csv", clip, KINDS, [NOTHING], {})
+    packages = [folder / "models" / kind for kind in KINDS]
+    labels = read_events(clips / "calibration.intervals.csv", clip, watched_packages(packages), {}, 1)
     outputs = Outputs(clip, folder, PART_LOADERS.find("tensorflow"))
-    calibrate_packages([folder / "models" / kind for kind in KINDS], measured.model, clip, labels, outputs)
-    problem, budget, schedules = _solve(folder)
+    calibrate_packages(packages, measured.model, clip, labels, outputs)
+    parts, budget, schedules = _solve(folder)
     tell(f"solve      {budget:g} ms of compute a second")
     tell(str(schedules[VERSIONS[0]]))
     tell(f"run        test.mkv as from a camera, for {size.window_s:g} s")
-    plan = net_plan(schedules[VERSIONS[0]], problem.apps, problem.model)
+    plan = net_plan(schedules[VERSIONS[0]], parts.apps, parts.model)
     clip = Footage.of(clips / "test.mkv")
     with LocalRunner(clip.path, folder, window_s=size.window_s) as runner, watching(runner):
         observed = runner.deploy(plan)
     for number, rate in observed.items():
-        app = problem.apps[number - 1]
+        app = parts.apps[number - 1]
         tell(f"           {app.name}: {plan.target_fps[number]:g} frames a second wanted, {rate:.2f} observed")
     tell(f"evaluate   test.mkv, {clip.frames:,} frames")
-    watched = [Watched.of(app, folder) for app in problem.apps]
-    labels = read_events(clips / "test.intervals.csv", clip, KINDS, [NOTHING], {})
+    watched = [Watched.of(app, folder) for app in parts.apps]
+    labels = read_events(clips / "test.intervals.csv", clip, watched, {}, 1)
     outputs = Outputs(clip, folder, PART_LOADERS.find("tensorflow"))
-    found = evaluate(schedules, watched, problem.model, clip, labels, outputs, seed=0)
+    found = evaluate(schedules, watched, parts.model, clip, labels, outputs, seed=0)
     report = folder / "report.html"
     title = f"mainstream demo: {len(KINDS)} apps on one street, {clip.frames / clip.fps / 60:.0f} minutes of it"
     write_text(report, evaluation_page(title, found, clip))
@@ -189,12 +192,13 @@ def _compile_search() -> None:
     }  # fmt: skip
     model = {"total_layers": 4, "layer_latencies": [1.0] * 4, "frozen_layer_names": {0: "a", 2: "b"}}
     apps = tuple(App.of({**app, "app_id": k}) for k in range(1, len(KINDS) + 1))
-    bench = Workbench(apps, Model.of(model), Video(stream_fps=_FPS), SolveOptions())
+    stream = NamedStream(apps=apps, model=Model.of(model), video=Video(stream_fps=_FPS))
+    bench = Workbench([stream], SolveOptions())
     _, most = bench.useful_range()
     for name in VERSIONS:
         bench.solve(Version.of(name), most)
     plain = [app.model_copy(update={"pinned": (0, 1.0), "correlation_fps": None}) for app in apps]  # to calibrate with
-    prepare(plain, bench.model, bench.video, objective="recall").smallest_budget()
+    prepare(plain, stream.model, stream.video, objective="recall").smallest_budget()
 
 
 def _film(path: Path, place: int, size: Size, times: int) -> None:
@@ -236,14 +240,14 @@ def _train(folder: Path, size: Size) -> Path:
     return base
 
 
-def _solve(folder: Path) -> tuple[Problem, float, dict[str, Result]]:
-    """The problem, its budget, and the schedule of each version that has one within the budget."""
+def _solve(folder: Path) -> tuple[NamedStream, float, dict[str, Result]]:
+    """What is solved, its budget, and the schedule of each version that has one within the budget."""
     file = folder / "problem.yaml"
     apps = [{"app_id": k, "package": f"models/{kind}", "x_vote": "auto"} for k, kind in enumerate(KINDS, start=1)]
     keys = {"video": {"stream_fps": _FPS}, "model": "profile.json", "apps": apps}
     write_text(file, yaml.safe_dump(keys, sort_keys=False))
-    problem = load_problem(file)
-    bench = Workbench(problem.apps, problem.model, problem.video, SolveOptions())
+    parts = load_problem(file).camera
+    bench = Workbench([parts], SolveOptions())
     least, most = bench.useful_range()
     budget = float(f"{least + _SPARE * (most - least):.3g}")
     write_text(file, yaml.safe_dump({"budget": budget, **keys}, sort_keys=False))
@@ -251,4 +255,4 @@ def _solve(folder: Path) -> tuple[Problem, float, dict[str, Result]]:
     for name in VERSIONS:
         with suppress(InfeasibleError):
             schedules[name] = bench.solve(Version.of(name), budget).result
-    return problem, budget, schedules
+    return parts, budget, schedules

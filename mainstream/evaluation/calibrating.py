@@ -10,9 +10,10 @@ import numpy as np
 from mainstream.evaluation.footage import Footage
 from mainstream.evaluation.labels import Labels
 from mainstream.evaluation.outputs import Outputs
+from mainstream.evaluation.watched import Watched
 from mainstream.formats.package import Seen, pareto, read_package, save_package
 from mainstream.formats.package_app import load_package
-from mainstream.problem import Model
+from mainstream.problem import App, Model
 from mainstream.solver import prepare
 from mainstream.streamer.plan import NetPlan, net_plan
 from mainstream.trainer.calibration import calibrate
@@ -31,7 +32,7 @@ def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, lab
     model : Model
     clip : Footage
     labels : Labels
-        Of the clip; two events of each package at least.
+        Of the clip, for :func:`watched_packages`.
     outputs : Outputs
         Of the clip.
 
@@ -49,7 +50,7 @@ def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, lab
     frames = np.arange(*labels.known)
     for number, (folder, (package, curve)) in enumerate(zip(folders, read, strict=True), start=1):
         event = np.zeros(clip.frames, bool)
-        for start, end in labels.events[package.event_class or ""]:
+        for start, end in labels.events[number]:
             event[start:end] = True
         seen = {}
         for turn, decisions in zip(turns, decided, strict=True):
@@ -60,11 +61,23 @@ def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, lab
         save_package(package.model_copy(update={"events": events}), curve, folder)
 
 
-def _plan(folders: Sequence[Path], num_frozen: Sequence[int], model: Model, fps: float) -> NetPlan:
-    """A plan that gives packages all frames, each to its model of one `num_frozen`; they are numbered from 1."""
-    apps = [
-        load_package(folder, number, calibrated=False, pinned=(k, fps), event_length_ms=1000)
-        for number, (folder, k) in enumerate(zip(folders, num_frozen, strict=True), start=1)
+def watched_packages(folders: Sequence[Path]) -> list[Watched]:
+    """What packages watch for, as apps 1, 2, ... whose events have no length yet."""
+    return [
+        Watched(app, read_package(folder)[0].event_class or "", frozenset(read_package(folder)[0].classes))
+        for folder, app in zip(folders, _apps(folders, [None] * len(folders)), strict=True)
     ]
+
+
+def _apps(folders: Sequence[Path], pinned: Sequence[tuple[int, float] | None]) -> list[App]:
+    return [
+        load_package(folder, number, calibrated=False, pinned=pin, event_length_ms=1000)
+        for number, (folder, pin) in enumerate(zip(folders, pinned, strict=True), start=1)
+    ]
+
+
+def _plan(folders: Sequence[Path], num_frozen: Sequence[int], model: Model, fps: float) -> NetPlan:
+    """A plan that gives packages all frames, each to its model of one `num_frozen`."""
+    apps = _apps(folders, [(k, fps) for k in num_frozen])
     prepared = prepare(apps, model, {"stream_fps": fps}, objective="recall")
     return net_plan(prepared.solve(prepared.smallest_budget()), apps, model)
