@@ -256,7 +256,7 @@ def _keep_better(
     return can_rise
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def fill_values(
     metric: int,
     curves: tuple[FloatArray, FloatArray],
@@ -439,7 +439,7 @@ def _alike(frames: tuple[FloatArray, FloatArray], shares: tuple[FloatArray, Floa
     return same
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def fill_mixed_values(
     metric: int,
     curves: tuple[FloatArray, FloatArray],

@@ -23,14 +23,14 @@ M. Branders, "The evaluation and application of some modified moments", BIT 13, 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.apps import IntArray
+from mainstream.blocks import over_blocks
 from mainstream.errors import ProblemError
 from mainstream.event_kernels import RECALL, PassMemory, fill_mixed_values, fill_values
 from mainstream.event_models import MOST
@@ -43,9 +43,6 @@ _ANGLES: Final = np.pi * (np.arange(NODES) + 0.5) / NODES
 _X: Final = (1 + np.cos(_ANGLES)) / 2
 _TRANSFORM: Final = np.cos(np.arange(NODES)[:, None] * _ANGLES) * np.where(np.arange(NODES) == 0, 1, 2)[:, None] / NODES
 """From moments to weights, (K, K)."""
-
-_BLOCK: Final = 320_000
-"""Options between two looks at the clock and for Ctrl-C: some hundredths of a second."""
 
 Values = tuple[NDArray[np.float64], NDArray[np.int8]]
 
@@ -70,20 +67,22 @@ class Windows(NamedTuple):
     blame: FloatArray
 
     def values(self, metric: int, p: FloatArray, q: FloatArray, meanwhile: Callable[[], None] | None = None) -> Values:
-        """Values and votes (N, F, R) of curves (N, F); calls `meanwhile` before each block of apps."""
+        """Values and votes (N, F, R) of curves (N, F); calls `meanwhile` between blocks of apps."""
         filled = _empty(p, self.frames[0].shape[1])
-        memory = PassMemory.of(self.frames[0].shape[1])
         freedom, correlation, x_vote = self.chains
-        for some in blocks(filled[0], meanwhile):
+
+        def fill(some: slice) -> None:
             fill_values(
                 metric,
                 (plain(p[some]), plain(q[some])),
                 (freedom[some], correlation[some], x_vote[some]),
                 (self.frames[0][some], self.frames[1][some]),
                 self.blame[some],
-                memory,
+                PassMemory.of(self.frames[0].shape[1]),
                 (filled[0][some], filled[1][some]),
             )
+
+        over_blocks(filled[0], fill, meanwhile)
         return filled
 
     def alarms(self, q: FloatArray) -> FloatArray:
@@ -103,11 +102,11 @@ class MixedWindows(NamedTuple):
     spread: FloatArray
 
     def values(self, metric: int, p: FloatArray, q: FloatArray, meanwhile: Callable[[], None] | None = None) -> Values:
-        """Values and votes (N, F, R) of curves (N, F); calls `meanwhile` before each block of apps."""
+        """Values and votes (N, F, R) of curves (N, F); calls `meanwhile` between blocks of apps."""
         filled = _empty(p, self.frames[0].shape[1])
-        memory = PassMemory.of(self.frames[0].shape[2])
         freedom, correlation, x_vote = self.chains
-        for some in blocks(filled[0], meanwhile):
+
+        def fill(some: slice) -> None:
             fill_mixed_values(
                 metric,
                 (plain(p[some]), plain(q[some])),
@@ -116,24 +115,17 @@ class MixedWindows(NamedTuple):
                 (self.frames[0][some], self.frames[1][some]),
                 (self.shares[0][some], self.shares[1][some]),
                 self.lengths[some],
-                memory,
+                PassMemory.of(self.frames[0].shape[2]),
                 (filled[0][some], filled[1][some]),
             )
+
+        over_blocks(filled[0], fill, meanwhile)
         return filled
 
     def alarms(self, q: FloatArray) -> FloatArray:
         """Alarms for each event, (N, F, R)."""
         turned = self._replace(frames=self.frames[::-1], shares=self.shares[::-1], spread=np.zeros_like(self.spread))
         return turned.values(RECALL, q, q)[0]
-
-
-def blocks(options: FloatArray, meanwhile: Callable[[], None] | None) -> Iterator[slice]:
-    """All apps of a table (N, F, R), in blocks, so that Ctrl-C waits for one at most; calls `meanwhile` before each."""
-    apps = max(1, _BLOCK // max(1, math.prod(options.shape[1:])))
-    for first in range(0, len(options), apps):
-        if meanwhile is not None:
-            meanwhile()
-        yield slice(first, first + apps)
 
 
 def windows_of(

@@ -30,7 +30,7 @@ LAYERS = [
     {"correction"},
     {"events", "costs", "schedule"},
     {"event_windows"},
-    {"event_models", "event_kernels", "result_text"},
+    {"event_models", "event_kernels", "result_text", "blocks"},
     {"stream"},
     {"apps"},
     {"ids"},

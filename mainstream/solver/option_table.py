@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray, on_columns
+from mainstream.blocks import over_blocks
 from mainstream.costs import memory_of, stem_parts, tail_costs
 from mainstream.errors import InfeasibleError
-from mainstream.event_windows import blocks
 from mainstream.events import metric_intervals, metrics_of, option_values
 from mainstream.extensions import EventModel
 from mainstream.problem import FloatArray, Model, Video
@@ -126,9 +126,11 @@ class OptionTable:
         keep = np.empty(values.shape, np.bool_)
         own_mb, stem_mb = _memory(apps, model, mode, counts=memory)
         standing = np.concatenate([[0.0], rates])
-        kept = 0
-        for some in blocks(values, check_time):
-            kept += packing.undominated(values[some], depths, tail, own_mb, standing, keep[some])
+
+        def mark(some: slice) -> int:
+            return packing.undominated(values[some], depths, tail, own_mb, standing, keep[some])
+
+        kept = sum(over_blocks(values, mark, check_time))
         limits.less(dense).check_memory(PACKED_BYTES * (kept + len(apps)))
         if check_time is not None:
             check_time()

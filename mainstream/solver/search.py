@@ -21,6 +21,8 @@ from mainstream.solver.option_table import CellArray
 REPORT_EVERY_S: Final = 0.05
 FEASIBLE_TOLERANCE: Final = 1e-9
 """A schedule fits when its cost is at most budget * (1 + this)."""
+_LITTLE: Final = 1 << 24
+"""Bytes that need no look at what is free, which takes longer than a small search."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Limits:
 
     def check_memory(self, needed: float) -> None:
         """Raise :class:`OutOfTimeError` when the options need more bytes than are left."""
+        if self.memory_limit is None and needed <= _LITTLE:
+            return
         allowed = free_memory() if self.memory_limit is None else self.memory_limit
         if needed > allowed:
             raise OutOfTimeError(

@@ -1,0 +1,47 @@
+"""A table of options in blocks of apps: one core a block, a look at the clock between two, Ctrl-C waits for few."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from mainstream.problem import FloatArray
+
+_BLOCK: Final = 160_000
+"""Options of a block: some hundredths of a second, beside which a thread costs nothing."""
+
+_Returned = TypeVar("_Returned")
+
+
+def over_blocks(
+    options: FloatArray, work: Callable[[slice], _Returned], meanwhile: Callable[[], None] | None
+) -> list[_Returned]:
+    """What `work` returns for each block of apps, in their order.
+
+    Parameters
+    ----------
+    options : (N, F, R) array
+    work : callable
+        Takes the slice of the apps of a block. It runs without the GIL, in threads: the first block alone, as numba
+        may have to compile what it calls.
+    meanwhile : callable, optional
+        Called between two blocks; may raise, to put an end to it.
+    """
+    apps = max(1, _BLOCK // max(1, math.prod(options.shape[1:])))
+    first, *others = [slice(begin, begin + apps) for begin in range(0, max(1, len(options)), apps)]
+    done = [work(first)]
+    if not others:
+        return done
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        try:
+            for future in [threads.submit(work, block) for block in others]:
+                if meanwhile is not None:
+                    meanwhile()
+                done.append(future.result())
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    return done
