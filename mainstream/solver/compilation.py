@@ -33,7 +33,7 @@ class _Notice(event.Listener):
         self._depth += 1
         if not self._said:
             self._said = True
-            _log.warning("compiling the search for this machine: some 13 s, this once")
+            _log.warning("compiling the search for this machine: half a minute or so, this once")
 
     def on_end(self, event: Any) -> None:
         global _spent_s  # noqa: PLW0603  one count for the process
