@@ -199,6 +199,10 @@ class PartLoader(Protocol):
     An engine that computes in other threads than the one that calls has an attribute ``own_threads``, True: what its
     parts take of a core is then not told, since it cannot be measured.
 
+    An engine that can compare models has a method ``check_stem(stem, own, layer, *, trusted)``. It raises a
+    :class:`ProblemError` where the layers up to that tensor have other weights in the file `own`, of a tail, than in
+    the file `stem`, from which they are taken.
+
     Attributes
     ----------
     name : str

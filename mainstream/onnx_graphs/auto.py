@@ -13,6 +13,7 @@ from typing import Final
 from mainstream.errors import MissingExtraError, ProblemError
 from mainstream.extensions import PART_LOADERS, Part, PartLoader
 from mainstream.onnx_graphs.model_file import SUFFIX
+from mainstream.onnx_graphs.stems import check_stem
 
 _NEEDED: Final = {"onnx": ("onnxruntime", "onnx"), "tensorflow": ("tensorflow",)}
 """The engines that come along, the faster first, and their packages."""
@@ -54,6 +55,7 @@ class _Auto:
 
     def start(self) -> None:
         """Start the fastest engine that is installed."""
+        self._slow: set[Path] = set()
         self._faster = PART_LOADERS[faster_engine()]
         self._faster.start()
 
@@ -68,8 +70,14 @@ class _Auto:
         other = PART_LOADERS["tensorflow"]
         other.start()
         part = other.load(path, input_layer, output_layer, trusted=trusted)
+        self._slow.add(path)
         _log.warning("TensorFlow runs %s, as ONNX Runtime does not: %s", path.name, refused)
         return part
+
+    def check_stem(self, stem: Path, own: Path, layer: str, *, trusted: bool) -> None:
+        """As :func:`mainstream.onnx_graphs.stems.check_stem`, of what ONNX Runtime runs."""
+        if self._faster.name == "onnx" and self._slow.isdisjoint({stem, own}):
+            check_stem(stem, own, layer, trusted=trusted)
 
 
 AUTO: Final[PartLoader] = _Auto()

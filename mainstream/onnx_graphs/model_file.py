@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -21,6 +22,10 @@ from mainstream.problem import INT8, Precision
 
 SUFFIX: Final = ".onnx"
 _NUMBERS: Final = "fiub"
+_WHOLE_BYTES: Final = frozenset({*range(1, 8), *range(9, 14)})
+"""TensorProto's numbers of a byte or more, from float to uint64; text is not among them."""
+_LARGEST: Final = 2**30
+"""Bytes of a file; as in the runtime."""
 _COLOURS: Final = (1, 3)
 """Channels that a frame may have: grey, RGB."""
 
@@ -165,6 +170,8 @@ def _read(path: Path, modified: int, size: int, trusted: bool) -> OnnxModel:
     """A file's model; `modified` and `size` tell one version of the file from the next."""
     if path.suffix not in {SUFFIX, *CONVERTED}:
         raise ProblemError(f"{path} is no model for this engine; it takes {', '.join((SUFFIX, *CONVERTED))}")
+    if size > _LARGEST:
+        raise ProblemError(f"{path} has more than 1 GB; at most so much is read")
     content = converted(path, trusted=trusted) if path.suffix in CONVERTED else path.read_bytes()
     with naming(path):
         return OnnxModel.of(path, content, trusted=trusted)
@@ -191,7 +198,7 @@ def _opset() -> int:
 
 
 def _check_whole(proto: Any) -> None:
-    """Refuse what lies in other files: who writes the model would choose which."""
+    """Refuse weights in other files, since who writes the model would choose which, and weights that are not whole."""
     graphs = [proto.graph, *proto.functions]
     while graphs:
         graph = graphs.pop()
@@ -209,8 +216,22 @@ def _check_whole(proto: Any) -> None:
         for tensor in held:
             if tensor.external_data or tensor.data_location == tensor.EXTERNAL:
                 raise ProblemError(
-                    f"its weights lie in another file ({tensor.name!r}); save it as one: onnx.save(onnx.load(...), ...)"
+                    f"its weights lie in another file ({tensor.name!r}); save it as one: onnx.save(onnx.load(...), "
+                    "...), or torch.onnx.export(..., external_data=False)"
                 )
+            if not _fills(tensor):
+                raise ProblemError(
+                    f"its weights {tensor.name!r} are of shape {tuple(tensor.dims)}, which they do not fill; "
+                    "export the model again"
+                )
+
+
+def _fills(tensor: Any) -> bool:
+    """Whether the numbers of a tensor are as many as its shape says, where they are given as bytes."""
+    if not tensor.HasField("raw_data") or tensor.data_type not in _WHOLE_BYTES:
+        return True
+    size = np.dtype(onnx().helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize
+    return bool(len(tensor.raw_data) == prod(tensor.dims) * size)
 
 
 def _check_names(proto: Any) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mainstream.errors import ProblemError
+from mainstream.onnx_graphs.backend import onnx
 
 ONNX_DOMAINS: Final = frozenset({"", "ai.onnx"})
 """Two names of one domain."""
@@ -47,6 +48,8 @@ ALLOWED: Final = frozenset(f"{_STRUCTURE} {_SHAPES} {_ARITHMETIC} {_COMPARISON} 
 def check_ops(model: Any) -> None:
     """Raise :class:`ProblemError` unless a ModelProto holds allowed operations only, and no functions of its own.
 
+    What ONNX has no operation for is named before what would need trust, as trust does not help it.
+
     None of those that are allowed holds a graph, so that there are no others to look at.
     """
     if model.functions:
@@ -61,8 +64,22 @@ def check_ops(model: Any) -> None:
             if node.domain not in ONNX_DOMAINS or node.op_type not in ALLOWED
         }
     )
-    if strange:
-        more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
+    lacking = [name for name in strange if "." not in name and not _is_known(name)]
+    if lacking:
         raise ProblemError(
-            f"it holds the operation {strange[0]!r}{more}, which may do more than compute; trust it (--trust-models)"
+            f"it holds the operation {lacking[0]!r}{_more(lacking)}, which the installed ONNX lacks; export the model "
+            "with operations of ONNX alone"
         )
+    if strange:
+        raise ProblemError(
+            f"it holds the operation {strange[0]!r}{_more(strange)}, which may do more than compute; "
+            "trust it (--trust-models)"
+        )
+
+
+def _is_known(operation: str) -> bool:
+    return bool(onnx().defs.has(operation))
+
+
+def _more(names: list[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""

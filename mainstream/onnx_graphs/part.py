@@ -16,6 +16,7 @@ from mainstream.graphs.shapes import fits
 from mainstream.onnx_graphs.backend import onnx, onnxruntime
 from mainstream.onnx_graphs.cutting import Cut, cut
 from mainstream.onnx_graphs.model_file import read_model
+from mainstream.onnx_graphs.stems import check_stem
 from mainstream.ranges import THREADS
 
 _QUIET: Final = 4
@@ -113,6 +114,10 @@ class _OnnxRuntime:
         """The layers between two tensors of a model."""
         return OnnxPart(path, input_layer, output_layer, trusted=trusted)
 
+    def check_stem(self, stem: Path, own: Path, layer: str, *, trusted: bool) -> None:
+        """As :func:`mainstream.onnx_graphs.stems.check_stem`."""
+        check_stem(stem, own, layer, trusted=trusted)
+
 
 ONNX: Final[PartLoader] = _OnnxRuntime()
 
@@ -139,5 +144,5 @@ def _told(what: str, error: Exception) -> Exception:
         return ProblemError(
             f"{newer[0]} in this onnxruntime; export the model with an older opset, such as 17, or update onnxruntime"
         )
-    text = _LOCATED.sub("", text).split(". ", 1)[0]
+    text = _LOCATED.sub("", text).removeprefix("This is an invalid model. ").split(". ", 1)[0]
     return ProblemError(f"{what}: {text if len(text) <= 200 else text[:197] + '...'}")

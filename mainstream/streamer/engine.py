@@ -142,6 +142,7 @@ class Engine:
         self.plan = plan
         parts = _load(plan, loader, model_dir, loaded or {}, trusted=trusted)
         _check_shapes(plan, [part for _, part in parts])
+        _check_stems(plan, loader, [key.path for key, _ in parts], trusted=trusted)
         phased = zip(plan.subnets, parts, _phases(plan, stream_fps), strict=True)
         branches = [Branch(subnet, part, key, *phase) for subnet, (key, part), phase in phased]
         self.branches = _warm(branches)
@@ -326,6 +327,20 @@ def _check_shapes(plan: NetPlan, parts: list[Part]) -> None:
                 f"{where}: input_layer {shown(subnet.input_layer)} of {shown(subnet.model_path)} takes "
                 f"{part.input_shape}; {source} {given}"
             )
+
+
+def _check_stems(plan: NetPlan, loader: PartLoader, paths: list[Path], *, trusted: bool) -> None:
+    """Refuse parts whose own leading layers are not those of the parts that feed them, where the engine can tell."""
+    check = getattr(loader, "check_stem", None)
+    checked: set[tuple[Path, Path, str]] = set()
+    for subnet, path in zip(plan.subnets, paths, strict=True):
+        pair = (paths[subnet.parent_id], path, subnet.input_layer)
+        if check is None or subnet.parent_id == NOBODY or pair[0] == path or pair in checked:
+            continue
+        checked.add(pair)
+        app = "" if subnet.shared else f", app {plan.names.get(subnet.app_id, subnet.app_id)}"
+        with naming(f"net {subnet.net_id}{app}"):
+            check(*pair, trusted=trusted)
 
 
 def _phases(plan: NetPlan, stream_fps: float) -> list[tuple[int, int, int]]:

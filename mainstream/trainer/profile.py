@@ -140,8 +140,8 @@ def profile(
     Raises
     ------
     ProblemError
-        The network has no chokepoint, or does not run in that engine, or TensorFlow already runs with another number
-        of threads.
+        The network has no chokepoint, does not run in that engine or within the memory that there is, or TensorFlow
+        already runs with another number of threads.
     MissingExtraError
         SciPy is not installed: said before anything is measured.
     """
@@ -151,10 +151,13 @@ def profile(
     _PAUSE_MS.check("pause_ms", pause_ms)
     names = _chokepoints(network, which)
     frame = np.random.default_rng(0).uniform(0, 255, (1, network.height, network.width, network.channels))
-    with TemporaryDirectory() as folder:
-        part = _parts(network, names, Path(folder), engine, threads)
-        calls = _calls(part, names)
-    timings = _measure(calls, frame.astype(np.float32), pause_ms, spread, seconds, progress)
+    try:
+        with TemporaryDirectory() as folder:
+            part = _parts(network, names, Path(folder), engine, threads)
+            calls = _calls(part, names)
+        timings = _measure(calls, frame.astype(np.float32), pause_ms, spread, seconds, progress)
+    except MemoryError:
+        raise ProblemError(f"{network.name}: a frame takes more memory than there is; give a smaller network") from None
     total = network.total_layers
     inner = [k for k in names if 0 < k < total]
     (whole,) = timings[0]

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -19,7 +20,8 @@ pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 pytest.importorskip("av", reason="needs the extra onnx")
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 
-from support.onnx_models import SIDE, small_network  # noqa: E402
+from onnx import helper  # noqa: E402
+from support.onnx_models import SIDE, model_of, small_network  # noqa: E402
 
 SOURCE = "test://?fps=10&width=64&height=48"
 
@@ -39,6 +41,17 @@ def run(environment: dict[str, str], *arguments: object) -> subprocess.Completed
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
 
 
+def _huge() -> Any:
+    """A network that asks for petabytes when it runs."""
+    nodes = [
+        helper.make_node("ReduceMean", ["frame"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["mean", "sum"], ["softmax"]),
+    ]
+    return model_of(nodes, {"shape": np.array([20_000_000, 50_000_000])})
+
+
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
     """Two apps with heads of their own, a profile of their network, and a problem."""
@@ -49,6 +62,7 @@ def box(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -
         head = next(one for one in model.graph.initializer if one.name == "dense")
         head.raw_data = bytes(bytearray(head.raw_data[::-1]) if app == 2 else head.raw_data)
         onnx.save(model, folder / "models" / f"app{app}.onnx")
+    onnx.save(_huge(), folder / "models" / "huge.onnx")
     network = str(folder / "models" / "app1.onnx")
     options = ["--seconds", "1", "--chokepoints", "every", "--out", str(folder / "profile.json")]
     measured = run(environment, "profile", "--net", network, "--engine", "onnx", *options)
@@ -148,6 +162,7 @@ def _reached(rounds: dict[str, Any]) -> None:
         ),
         (["profile", "--net", "app1.onnx", "--engine", "tnesorflow"], "did you mean 'tensorflow'"),
         (["profile", "--net", "app1.onnx", "--dense"], "app1.onnx brings its own weights and head"),
+        (["profile", "--net", "huge.onnx"], "huge: a frame takes more memory than there is"),
         (["deploy", "../problem.yaml", "--engine", "onnx"], "--engine is for --local; a Streamer has its own"),
     ],
 )

@@ -87,7 +87,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "no such operation": (
         lambda: _mean(helper.make_node("Frobnicate", ["mean"], ["x"]), helper.make_node("Nonsense", ["x"], ["scores"])),
-        "it holds the operation 'Frobnicate' and 1 more",
+        "it holds the operation 'Frobnicate' and 1 more, which the installed ONNX lacks",
     ),
     "a function": (_function, "it holds the function 'Same'"),
     "weights in any file": (lambda: _external("/etc/passwd"), r"its weights lie in another file \('weight'\)"),
@@ -107,7 +107,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: _mean(
             helper.make_node("Add", ["mean", "weight"], ["scores"]), weights={"weight": np.zeros(3, np.float32)}
         ),
-        "cannot load it|no ONNX model",
+        r"its weights 'weight' are of shape \(1000000000000,\), which they do not fill",
     ),
 }
 
