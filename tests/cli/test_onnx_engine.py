@@ -23,6 +23,8 @@ onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 from onnx import helper  # noqa: E402
 from support.onnx_models import SIDE, model_of, small_network  # noqa: E402
 
+from mainstream.onnx_graphs.quantising import quantised  # noqa: E402
+
 SOURCE = "test://?fps=10&width=64&height=48"
 
 
@@ -123,6 +125,29 @@ def test_deploy_local_runs_it_and_tells_of_a_profile_of_another_engine(
     assert "engine onnx" in said
     assert "mainstream: the profile was measured with engine tensorflow, and onnx runs the models" in said
     _reached(json.loads(rounds.read_text()))
+
+
+@pytest.mark.parametrize(("share", "chosen"), [(4, "int8"), (100, "float32")])
+def test_deploy_local_says_and_runs_the_precision_that_is_chosen(
+    box: Path, environment: dict[str, str], tmp_path: Path, share: float, chosen: str
+) -> None:
+    """With a budget of 4 times the network's latency nothing fits in float32: 5 fps need 5 times it at least."""
+    profile = json.loads((box / "profile.json").read_text())
+    profile["layer_latencies"] = [0.1] * profile["total_layers"]
+    faster = profile | {"layer_latencies": [0.05] * profile["total_layers"], "precision": "int8"}
+    problem = yaml.safe_load((box / "problem.yaml").read_text())
+    frames = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3), np.uint8)
+    for app in problem["apps"]:
+        name = f"app{app['app_id']}-int8.onnx"
+        (box / "models" / name).write_bytes(quantised(box / "models" / f"app{app['app_id']}.onnx", frames))
+        app["int8"] = {"accuracies": {0: 0.8, 5: 0.7}, "model_path": {k: name for k in (0, 5)}}
+    problem |= {"model": profile, "int8_model": faster, "budget": share * 0.1 * profile["total_layers"]}
+    (tmp_path / "problem.yaml").write_text(yaml.safe_dump(problem))
+    options = ["--local", "--source", SOURCE, "-m", box / "models", "--window", 1, "--once", "--engine", "onnx"]
+    done = run(environment, "deploy", tmp_path / "problem.yaml", *options)
+    assert done.returncode == 0, done.stderr
+    assert f"precision {chosen}, " in " ".join(done.stderr.split())
+    assert ("app1-int8.onnx" in done.stdout) == (chosen == "int8")
 
 
 def test_a_server_runs_it(box: Path, environment: dict[str, str], tmp_path: Path) -> None:
