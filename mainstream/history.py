@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
 
 from mainstream.correction import MeasuredPart
+from mainstream.description import shown
+from mainstream.errors import ProblemError
 from mainstream.problem import Model
 from mainstream.schedule import Result
 
@@ -59,14 +61,25 @@ class Measurement:
         Seconds for which it was measured.
     parts : tuple of MeasuredPart
         In the order of the net plan.
+    streams : mapping of str to Measurement
+        Of several streams each one's, by its name; this one is then of them all together, its window the longest.
     """
 
     window_s: float
     parts: tuple[MeasuredPart, ...]
+    streams: Mapping[str, Measurement] = field(default_factory=dict)
+
+    @classmethod
+    def together(cls, streams: Mapping[str, Measurement]) -> Self:
+        """What several streams took on one box."""
+        parts = tuple(part for one in streams.values() for part in one.parts)
+        return cls(max(one.window_s for one in streams.values()), parts, streams)
 
     @property
     def compute(self) -> float:
         """Milliseconds of a core a second."""
+        if self.streams:
+            return sum(one.compute for one in self.streams.values())
         return 1000 * sum(part.measured_core_s for part in self.parts) / self.window_s
 
     @property
@@ -78,8 +91,10 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts."""
-        parts = [{**asdict(part), "factor": part.factor} for part in self.parts]
-        return {"window_s": self.window_s, "factor": self.factor, "parts": parts}
+        plain: dict[str, Any] = {"window_s": self.window_s, "factor": self.factor}
+        if self.streams:
+            return plain | {"streams": {name: one.to_dict() for name, one in self.streams.items()}}
+        return plain | {"parts": [{**asdict(part), "factor": part.factor} for part in self.parts]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,13 +168,14 @@ class History:
     rounds : tuple of Round
     reason : str
         One of :data:`Reason`.
-    profile : Model
-        The profile, corrected by all that was measured; the one that was given where nothing was.
+    profiles : mapping of str to Model
+        The profile of each stream, by its name or None, corrected by all that was measured; the one that was given
+        where nothing was.
     """
 
     rounds: tuple[Round, ...]
     reason: Reason
-    profile: Model
+    profiles: Mapping[str | None, Model]
 
     def __len__(self) -> int:
         return len(self.rounds)
@@ -173,6 +189,16 @@ class History:
     def __str__(self) -> str:
         lines = [f"round {k}: {_line(one)}" for k, one in enumerate(self.rounds, start=1)]
         return "\n".join([*lines, f"ended: {self.reason}"])
+
+    @property
+    def profile(self) -> Model:
+        """The profile of all streams; :class:`ProblemError` where they have different ones."""
+        first, *others = self.profiles.values()
+        if any(other != first for other in others):
+            raise ProblemError(
+                f"the streams have different base networks, whose profiles are {shown([*self.profiles])}"
+            )
+        return first
 
     @property
     def converged(self) -> bool:

@@ -27,10 +27,10 @@ from mainstream.ranges import COUNT, POSITIVE
 from mainstream.schedule import Result
 from mainstream.solver import prepare
 from mainstream.solver.prepared import GAP, Prepared, check_how
-from mainstream.stream import check_order, is_model, is_video
+from mainstream.stream import Stream, check_order, is_model, is_video
 from mainstream.streamer.client import DEFAULT_ADDRESS, StreamerClient
-from mainstream.streamer.deployer import Deployer, Observed
-from mainstream.streamer.plan import net_plan
+from mainstream.streamer.deployer import Deployer, Observed, StreamsDeployer
+from mainstream.streamer.plan import net_plans
 
 _DOORS: Final = ("method", "event_model")
 """Options that take an object, too."""
@@ -43,14 +43,15 @@ class Scheduler:
 
     Parameters
     ----------
-    apps : list of App or mapping
+    apps : list of App or mapping, or list of Stream
         With a model file for each `num_frozen` that may be chosen.
     model : Model or mapping
     video : Video or mapping
         The published order, apps, video, model, is taken, too, and so are the published names of the two,
-        ``video_desc`` and ``model_desc``.
+        ``video_desc`` and ``model_desc``. Both are left out where streams are given.
     deployer : object with ``deploy(plan)``, optional
-        What runs a plan, see :class:`~mainstream.streamer.deployer.Deployer`; default a Streamer at `address`.
+        What runs a plan, see :class:`~mainstream.streamer.deployer.Deployer`; default a Streamer at `address`. Where
+        streams have names it takes the plans of all of them, as :class:`~mainstream.streamer.together.Together` does.
     address : str
     memory_mb, objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
         As in :func:`mainstream.solve`.
@@ -76,13 +77,13 @@ class Scheduler:
 
     def __init__(
         self,
-        apps: Iterable[App | Mapping[str, Any]],
+        apps: Iterable[App | Mapping[str, Any] | Stream],
         model: Model | Mapping[str, Any] | None = None,
         video: Video | Mapping[str, Any] | None = None,
         *,
         model_desc: Model | Mapping[str, Any] | None = None,
         video_desc: Video | Mapping[str, Any] | None = None,
-        deployer: Deployer | None = None,
+        deployer: Deployer | StreamsDeployer | None = None,
         address: str = DEFAULT_ADDRESS,
         memory_mb: float | None = None,
         objective: Objective | None = None,
@@ -97,10 +98,14 @@ class Scheduler:
         compute_tolerance: float = 0.05,
         max_rounds: int = 10,
     ) -> None:
-        published = is_video(model) and (video is None or is_model(video))
-        first, second = (video, model) if published else (model, video)
-        own_model, stream = _one("model", first, model_desc), _one("video", second, video_desc)
-        check_order(apps, own_model, stream)
+        if not isinstance(apps, Apps | Mapping | str) and isinstance(apps, Iterable):
+            apps = tuple(apps)
+        rest: tuple[Any, ...] = (model, video)
+        if not (isinstance(apps, tuple) and any(isinstance(one, Stream) for one in apps)):
+            published = is_video(model) and (video is None or is_model(video))
+            first, second = (video, model) if published else (model, video)
+            rest = _one("model", first, model_desc), _one("video", second, video_desc)
+            check_order(apps, *rest)
         if isinstance(apps, Apps | Mapping | str) or not isinstance(apps, Iterable):
             raise ProblemError(f"apps: got {shown(apps)}; it has to be a list of App objects or mappings")
         self._how: dict[str, Any] = {
@@ -120,7 +125,7 @@ class Scheduler:
         named = {key: value for key, value in options.items() if key not in _DOORS or isinstance(value, str)}
         SolveOptions.of(named, where="scheduler")
         check_how(**self._how)
-        self.prepared = prepare(apps, own_model, stream, **what)
+        self.prepared = prepare(apps, *rest, **what)
         POSITIVE.check("tolerance", tolerance)
         POSITIVE.check("compute_tolerance", compute_tolerance)
         COUNT.check("max_rounds", max_rounds)
@@ -130,7 +135,7 @@ class Scheduler:
         self.compute_tolerance = compute_tolerance
         self.max_rounds = max_rounds
         self._own_client = StreamerClient(address) if deployer is None else None
-        self._deployer: Deployer = self._own_client or deployer  # type: ignore[assignment]
+        self._deployer: Any = self._own_client or deployer
 
     def run(self, cost_threshold: float, *, progress: Callable[[Round], None] | None = None) -> History:
         """Solve, deploy, observe and correct until what comes is what was predicted, or there is no use in going on.
@@ -179,25 +184,40 @@ class Scheduler:
         finally:
             if self._own_client is not None:
                 self._own_client.close()
-        return History(tuple(rounds), reason, prepared.model)
+        return History(tuple(rounds), reason, {stream.name: stream.model for stream in prepared.streams})
 
     def _round(self, prepared: Prepared, budget: float, result: Result) -> Round:
-        plan = net_plan(result, prepared.described, prepared.model)
-        answer = self._deployer.deploy(plan)
-        observed = Observed(answer, plan)
-        told = answer if isinstance(answer, Observed) else observed
-        number_of = {plan.app_id_of(number): number for number in plan.target_fps}
-        numbers = [number_of[choice.app_id] for choice in result.choices]
-        target_fps = np.array([told.plan.target_fps[number] for number in numbers])
-        observed_fps = np.array([observed[number] for number in numbers])
-        measured, unmeasured = measurement(told, prepared.model)
+        plans = net_plans(result, prepared.streams)
+        alone = plans.get(None)
+        answers: Mapping[Any, Any] = (
+            self._deployer.deploy(plans) if alone is None else {None: self._deployer.deploy(alone)}
+        )
+        models = {stream.name: stream.model for stream in prepared.streams}
+        targets: dict[int | str, float] = {}
+        rates: dict[int | str, float] = {}
+        measured: dict[str | None, Measurement] = {}
+        unmeasured: str | None = None
+        for name, plan in plans.items():
+            observed = Observed(answers[name], plan)
+            told = answers[name] if isinstance(answers[name], Observed) else observed
+            for number in plan.target_fps:
+                targets[plan.app_id_of(number)] = told.plan.target_fps[number]
+                rates[plan.app_id_of(number)] = observed[number]
+            found, why = measurement(told, models[name])
+            if found is not None:
+                measured[name] = found
+            elif unmeasured is None:
+                unmeasured = why if name is None else f"stream {name}: {why}"
+        target_fps = np.array([targets[choice.app_id] for choice in result.choices])
+        observed_fps = np.array([rates[choice.app_id] for choice in result.choices])
+        together = None if unmeasured else measured.get(None) or Measurement.together(measured)  # type: ignore[arg-type]
         return Round(
             budget=budget,
             result=result,
-            predicted_cost=_cost(prepared.model, result, target_fps),
-            predicted_cost_at_observed=_cost(prepared.model, result, observed_fps),
+            predicted_cost=_cost(prepared, result, target_fps),
+            predicted_cost_at_observed=_cost(prepared, result, observed_fps),
             apps=self._observations(result, target_fps, observed_fps),
-            measured=measured,
+            measured=together,
             unmeasured=unmeasured,
         )
 
@@ -230,7 +250,18 @@ class Scheduler:
         if last.factor is None or last.measured is None:
             return prepared
         how: dict[str, Any] = {key: getattr(prepared, key) for key in ("memory_mb", "objective", "mode", "event_model")}
-        return prepare(prepared.described, corrected(prepared.model, last.measured.parts), prepared.video, **how)
+        of_stream: Mapping[Any, Measurement] = last.measured.streams or {None: last.measured}
+        known: list[tuple[Model, Model]] = []
+        streams = []
+        for stream in prepared.streams:
+            better = next((new for old, new in known if old == stream.model), None)
+            if better is None:  # one base network may be that of several streams
+                names = {one.name for one in prepared.streams if one.model == stream.model}
+                parts = [part for name, one in of_stream.items() if name in names for part in one.parts]
+                better = corrected(stream.model, parts)
+                known.append((stream.model, better))
+            streams.append(Stream(stream.described, better, stream.video, stream.name))
+        return prepare(streams, **how)
 
     def _no_use(self, last: Round, result: Result) -> Reason | None:
         """Why the next schedule need not be run."""
@@ -254,13 +285,14 @@ class Scheduler:
 
         runs = observed_fps > 0
         seen = [choice for choice, does in zip(result.choices, runs, strict=True) if does]
-        apps, video = self.prepared.apps, self.prepared.video
-        places = apps.places([choice.app_id for choice in seen], [choice.num_frozen for choice in seen])
+        points, stream_fps = self.prepared.seen(
+            [choice.app_id for choice in seen], [choice.num_frozen for choice in seen]
+        )
         recall, precision, f1 = np.zeros((3, len(runs)))
         recall[runs], precision[runs], f1[runs] = event_metrics(
-            **apps.at(*places)._asdict(),
-            stream_fps=video.stream_fps,
-            target_fps=np.minimum(observed_fps[runs], video.stream_fps),
+            **points._asdict(),
+            stream_fps=stream_fps,
+            target_fps=np.minimum(observed_fps[runs], stream_fps),
             x_vote=[choice.x_vote or 0 for choice in seen],
             event_model=self.prepared.event_model,
         )
@@ -279,11 +311,11 @@ class Scheduler:
         )
 
 
-def _cost(model: Model, result: Result, fps: FloatArray) -> float:
+def _cost(prepared: Prepared, result: Result, fps: FloatArray) -> float:
     """Compute a second of the result's choices at other rates, (N,) for N choices."""
     cost, sharing, begun = 0.0, result.mode != "no-sharing", 0
-    for schedule in result.schedules:
-        frozen = [choice.num_frozen for choice in schedule.choices]
+    for schedule, stream in zip(result.schedules, prepared.streams, strict=True):
+        model, frozen = stream.model, [choice.num_frozen for choice in schedule.choices]
         rates, begun = fps[begun : begun + len(frozen)], begun + len(frozen)
         cost += float(tail_costs(model, frozen, rates, sharing=sharing).sum())
         cost += sum(part.cost for part in stem_parts(model, frozen, rates)) if sharing and frozen else 0.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,27 +14,35 @@ from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
 from mainstream.errors import ProblemError
 from mainstream.files import naming
 from mainstream.ranges import SECONDS
+from mainstream.stream import unit_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mainstream.history import History
     from mainstream.streamer import LocalRunner, StreamerClient
+    from mainstream.streamer.together import Together
 
 
 def command(
     problem: ProblemFile,
     streamer: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            metavar="tcp://HOST:PORT", help="Where Streamer listens; else tcp://localhost:5555.", show_default=False
+            metavar="[NAME=]tcp://HOST:PORT",
+            help="Where Streamer listens; else tcp://localhost:5555. With NAME= that of a stream; else the file's.",
+            show_default=False,
         ),
     ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="Run the plans in this process, on --source with the models in -m.")
     ] = False,
     source: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            metavar="FILE|URI", help="For --local: a clip, rtsp://, /dev/videoN, test://.", show_default=False
+            metavar="[NAME=]FILE|URI",
+            help="For --local: a clip, rtsp://, /dev/videoN, test://. With NAME= that of a stream; else the file's.",
+            show_default=False,
         ),
     ] = None,
     model_dir: Annotated[
@@ -81,54 +90,48 @@ def command(
     rates are within a fifth, by their cost, and compute within 5 % of what was predicted, after 10 rounds, or when
     going on is of no use; the last line says which.
     """
-    if dry_run and save_profile is not None:
-        raise ProblemError("command line: --dry-run measures nothing; leave --save-profile out")
     if dry_run:
-        if json is not None:
-            raise ProblemError("command line: --dry-run prints the plan and has no rounds to save; leave --json out")
+        _check_dry_run(json, save_profile)
         plans = plans_of_problem(problem, budget, store, calibrated=calibrated)
         typer.echo(written(plans, tree=False, integer_fps=integer_fps))
         return
 
-    check_flags(local, streamer, source, model_dir, curve_keys, window, engine)
     from mainstream.cli import console
     from mainstream.cli.deploy_screen import Shown
+    from mainstream.cli.stream_options import by_stream
     from mainstream.files import check_target
     from mainstream.result_text import plain_console
     from mainstream.scheduler import Scheduler
-    from mainstream.streamer import LocalRunner, StreamerClient
     from mainstream.streamer.client import DEFAULT_ADDRESS
 
     for path in (save_profile, json):
         if path is not None and path != "-":
             check_target(Path(path))
+    check_flags(local, streamer, source, model_dir, curve_keys, window, engine, in_file=True)
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
-    asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated).in_one_precision(errors.print)
-    with naming(problem):
-        described = asked.problem.camera
+    asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated)
+    with naming("command line"):
+        if save_profile is not None and any(model != asked.problem.models[0] for model in asked.problem.models):
+            raise ProblemError("--save-profile writes one profile, and the streams have several base networks")
+        key, given, usual = ("source", source, None) if local else ("streamer", streamer, DEFAULT_ADDRESS)
+        places = by_stream(key, given, usual, asked.problem)
+    asked = asked.in_one_precision(errors.print)
+    described = asked.problem
     options = dict(asked.options)
     first_budget = options.pop("budget")
-    unit = f" {described.model.unit}/s" if described.model.unit else ""
-    deployer: LocalRunner | StreamerClient
+    unit = unit_of(described.models)
     with naming("command line"):
-        if source is not None and model_dir is not None:
-            deployer = LocalRunner(source, model_dir, window_s=window, engine=engine_name(engine))
-            say_engine(errors, engine, described.model.engine)
-        else:
-            deployer = StreamerClient(streamer or DEFAULT_ADDRESS, timeout, retries, curve_keys=curve_keys)
+        here = {"model_dir": model_dir, "window_s": window, "engine": engine_name(engine)} if local else None
+        there = {"timeout_s": timeout, "retries": retries, "curve_keys": curve_keys}
+        deployer = _opened(places, here, there)
+    for measured in dict.fromkeys(model.engine for model in described.models if local):
+        say_engine(errors, engine, measured)
     with deployer:
         out = None if json == "-" else plain_console()
-        shown = Shown(deployer, out, errors, window, unit, integer_fps=integer_fps)
+        shown = Shown(deployer, out, errors, window, f" {unit}/s" if unit else "", integer_fps=integer_fps)
         with naming(problem):
-            scheduler = Scheduler(
-                described.apps,
-                described.model,
-                described.video,
-                deployer=shown,
-                max_rounds=1 if once else 10,
-                **options,
-            )
+            scheduler = Scheduler(described.to_solve(), deployer=shown, max_rounds=1 if once else 10, **options)
             try:
                 history = scheduler.run(first_budget, progress=shown.round)
             except KeyboardInterrupt:
@@ -140,6 +143,13 @@ def command(
     if json != "-" and not once:
         typer.echo(f"ended      {history.reason}, after {len(history)} round{'' if len(history) == 1 else 's'}")
     _save(history, json, save_profile)
+
+
+def _check_dry_run(json: str | None, save_profile: Path | None) -> None:
+    if save_profile is not None:
+        raise ProblemError("command line: --dry-run measures nothing; leave --save-profile out")
+    if json is not None:
+        raise ProblemError("command line: --dry-run prints the plan and has no rounds to save; leave --json out")
 
 
 def _save(history: History, json: str | None, profile: Path | None) -> None:
@@ -159,23 +169,48 @@ def _save(history: History, json: str | None, profile: Path | None) -> None:
     save_profile(history.profile, profile)
 
 
+def _opened(
+    places: Mapping[str | None, str], here: Mapping[str, Any] | None, there: Mapping[str, Any]
+) -> LocalRunner | StreamerClient | Together:
+    """The runtime at the only place, or those of several streams together: here, with these keywords, or there."""
+    from mainstream.streamer import LocalRunner, StreamerClient
+
+    def open_one(place: str) -> LocalRunner | StreamerClient:
+        return StreamerClient(place, **there) if here is None else LocalRunner(place, **here)
+
+    if None in places:
+        return open_one(places[None])
+    from mainstream.streamer.together import Together
+
+    with ExitStack() as opened:
+        runtimes: dict[str, LocalRunner | StreamerClient] = {}
+        for name, place in places.items():
+            with naming(f"stream {name}"):
+                runtimes[str(name)] = one = open_one(place)
+                opened.callback(one.close)
+        opened.pop_all()
+    return Together(runtimes)
+
+
 def check_flags(
     local: bool,
-    streamer: str | None,
-    source: str | None,
+    streamer: str | list[str] | None,
+    source: str | list[str] | None,
     model_dir: Path | None,
     curve_keys: Path | None,
     window: float,
     engine: str | None = None,
+    *,
+    in_file: bool = False,
 ) -> None:
-    """Refuse flags of a runtime that do not go together."""
+    """Refuse flags of a runtime that do not go together; a source may be `in_file`, the problem's."""
     with naming("command line"):
         SECONDS.check("--window", window)
-        if local and streamer is not None:
+        if local and streamer:
             raise ProblemError("--local and --streamer are two places to run at; give one of them")
-        if local and (source is None or model_dir is None):
+        if local and (not (source or in_file) or model_dir is None):
             raise ProblemError("--local needs --source and -m, the video and the folder of the models")
-        if not local and (source is not None or model_dir is not None):
+        if not local and (source or model_dir is not None):
             raise ProblemError("--source and -m are for --local; a Streamer has its own")
         if not local and engine is not None:
             raise ProblemError("--engine is for --local; a Streamer has its own")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,11 +14,13 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from mainstream.cli.plan import written
 from mainstream.cli.rates import rates_of
 from mainstream.correction import LARGEST_FACTOR, LEAST_RUNS, MeasuredPart
 from mainstream.history import Observation, Round
 from mainstream.result_text import LISTED
-from mainstream.streamer import NetPlan, Observed, StreamerClient
+from mainstream.streamer import NetPlan, StreamerClient
+from mainstream.streamer.together import Together
 
 if TYPE_CHECKING:
     from mainstream.streamer import LocalRunner
@@ -35,7 +37,7 @@ class Shown:
 
     def __init__(
         self,
-        deployer: LocalRunner | StreamerClient,
+        deployer: LocalRunner | StreamerClient | Together,
         out: Console | None,
         errors: Console,
         window: float,
@@ -51,15 +53,18 @@ class Shown:
         self._unit = unit
         self.rounds = 0
 
-    def deploy(self, plan: NetPlan) -> Observed:
+    def deploy(self, plan: Any) -> Any:
+        """Run a plan, or those of several streams by their names."""
         self.rounds += 1
+        plans = {None: plan} if isinstance(plan, NetPlan) else dict(plan)
         if self._integer_fps:
-            plan = plan.with_integer_fps()
+            plans = {name: one.with_integer_fps() for name, one in plans.items()}
         if self._out is not None:
             self._out.print(f"round {self.rounds}")
-            self._out.print(plan.tree())
+            self._out.print(written(plans, tree=True, integer_fps=False))
         with self._waiting():
-            return self._deployer.deploy(plan)
+            deploy: Callable[[Any], Any] = self._deployer.deploy
+            return deploy(plans.get(None, plans))
 
     def round(self, one: Round) -> None:
         if self._out is None:
@@ -80,9 +85,12 @@ class Shown:
             return
         about = f"; {why_uncorrected(one)}" if one.factor is None else f", {one.factor:.3f} of what was predicted"
         self._out.print(f"compute    measured {one.measured.compute:.6g} ms/s{about}")
-        self._out.print(_parts(one.measured.parts[:LISTED]))
-        if len(one.measured.parts) > LISTED:
-            self._out.print(f"... and {len(one.measured.parts) - LISTED:,} more parts")
+        for name, measured in (one.measured.streams or {"": one.measured}).items():
+            if name:
+                self._out.print(f"{name}: {measured.compute:.6g} ms/s", markup=False)
+            self._out.print(_parts(measured.parts[:LISTED]))
+            if len(measured.parts) > LISTED:
+                self._out.print(f"... and {len(measured.parts) - LISTED:,} more parts")
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
@@ -96,7 +104,9 @@ class Shown:
         def look() -> RenderableType:
             left = self._window - (monotonic() - started)
             spinner.update(text=f"measuring, {math.ceil(left)} s left" if left > 0 else "waiting for the answer")
-            return spinner if isinstance(self._deployer, StreamerClient) else Group(rates_of(self._deployer), spinner)
+            runtimes = self._deployer.runtimes if isinstance(self._deployer, Together) else {"": self._deployer}
+            here = {name: one for name, one in runtimes.items() if not isinstance(one, StreamerClient)}
+            return Group(*(part for name, one in here.items() for part in (Text(name), rates_of(one))), spinner)
 
         with Live(console=self._errors, get_renderable=look, transient=True, refresh_per_second=8):
             yield

@@ -107,6 +107,8 @@ def command(
     def read(added: Sequence[AddedApp]) -> Wanted:
         more = [one.in_folder(model_dir) for one in added] if model_dir is not None else []
         asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated, more=more)
+        with naming(problem):
+            asked.problem.camera  # noqa: B018  # refuses several streams
         asked = asked.in_one_precision(said.say)
         return Wanted(asked.problem, asked.options["budget"], asked.what(), asked.how())
 

@@ -30,14 +30,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from mainstream.apps import Apps, IntArray
+from mainstream.apps import IntArray
 from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.events import METRICS, EventMetrics, checked_lengths, checked_parameters, event_metrics
@@ -303,18 +302,13 @@ def simulate_schedule(
         The result has an app or a `num_frozen` that is not among the apps', or an argument is out of its range.
     """
     check_draw(frames, seed, decay_unit)
-    apps = reduce(Apps.joined, (stream.apps for stream in prepared.streams))
-    stream_of: dict[int | str, float] = {}
-    for stream in prepared.streams:
-        stream_of |= dict.fromkeys(stream.apps.app_ids.tolist(), stream.video.stream_fps)
     chosen = result.together
     ids, num_frozen, target_fps, x_vote = (
         getattr(chosen, column)[chosen.admitted] for column in ("app_ids", "num_frozen", "target_fps", "x_vote")
     )
-    places = apps.places(ids.tolist(), num_frozen.tolist())
-    stream_fps = np.array([stream_of[app_id] for app_id in ids.tolist()])
+    points, stream_fps = prepared.seen(ids.tolist(), num_frozen.tolist())
     parameters: dict[str, Any] = {
-        **apps.at(*places)._asdict(),
+        **points._asdict(),
         "stream_fps": stream_fps,
         "target_fps": target_fps,
         "x_vote": x_vote,

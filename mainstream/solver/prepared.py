@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
-from mainstream.apps import Apps
+from mainstream.apps import Apps, CurvePoints
 from mainstream.description import one_of, shown
 from mainstream.errors import InfeasibleError, InterruptedSearch, MainstreamError, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Improver, Method
@@ -91,6 +91,21 @@ class Prepared:
         """The apps of all streams as objects; empty when they were given as columns."""
         only_camera(self.streams)
         return tuple(app for stream in self.streams for app in stream.described)
+
+    def seen(self, app_ids: Sequence[int | str], num_frozen: Sequence[int]) -> tuple[CurvePoints, FloatArray]:
+        """Apps of any streams at one chokepoint each, and the frames a second of their cameras; M of both.
+
+        Raises
+        ------
+        ProblemError
+            An app is not among the streams', or has no such `num_frozen`.
+        """
+        apps = reduce(Apps.joined, (stream.apps for stream in self.streams))
+        points = apps.at(*apps.places(app_ids, num_frozen))
+        stream_fps = {
+            app_id: stream.video.stream_fps for stream in self.streams for app_id in stream.apps.app_ids.tolist()
+        }
+        return points, np.array([stream_fps[app_id] for app_id in app_ids])
 
     @property
     def table(self) -> JointTable:

@@ -66,3 +66,11 @@ class Deployer(Protocol):
     def deploy(self, plan: NetPlan) -> Mapping[int, float]:
         """Run `plan`; return the observed frames a second of each app, an :class:`Observed` if another plan ran."""
         ...
+
+
+class StreamsDeployer(Protocol):
+    """Whatever can run the net plans of several streams at the same time."""
+
+    def deploy(self, plans: Mapping[str, NetPlan]) -> Mapping[str, Mapping[int, float]]:
+        """Run the plan of each stream, by its name; return the rates of each as a :class:`Deployer` does."""
+        ...

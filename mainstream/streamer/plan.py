@@ -25,7 +25,7 @@ from mainstream.problem import App, EventClass, Model
 from mainstream.ranges import WHOLE, Count, TargetFps, Whole
 from mainstream.region import OfFrame, Region, written
 from mainstream.schedule import Choice, Result
-from mainstream.stream import Stream
+from mainstream.stream import Stream, only_camera
 from mainstream.streamer.requests import nets
 
 NOBODY: Final = -1
@@ -298,6 +298,8 @@ def net_plans(result: Result, streams: Iterable[Stream]) -> dict[str | None, Net
     of_name: dict[str | None, list[Stream]] = {}
     for stream in streams:
         of_name.setdefault(stream.name, []).append(stream)
+    for those in of_name.values():
+        only_camera(those)
     owner = {app.app_id: name for name, those in of_name.items() for stream in those for app in stream.described}
     chosen: dict[str | None, list[Choice]] = {name: [] for name in of_name}
     for choice in result.choices:

@@ -172,6 +172,37 @@ def test_deploy_runs_plans_in_its_own_process(folder: Path, tmp_path: Path) -> N
     assert "ended      converged" in done.stdout
 
 
+@pytest.fixture(scope="module")
+def two_cameras(folder: Path) -> Path:
+    """Two streams on one budget, the source of one in the file."""
+    first, *others = apps_of(3)
+    video = Video(stream_fps=10, fps_options=(2, 5, 10))
+    streams = [
+        {"name": "door", "source": "clip.avi", "model": MODEL, "video": video, "apps": [first]},
+        {"name": "yard", "model": MODEL, "video": video, "apps": others},
+    ]
+    path = folder / "two.yaml"
+    save_problem(Problem.of({"streams": streams, "budget": 20.0}), path)
+    return path
+
+
+def test_deploy_runs_each_stream_on_its_own_source(folder: Path, two_cameras: Path, tmp_path: Path) -> None:
+    options = "--once", "--window", "2", "--json", tmp_path / "rounds.json", "-m", folder / "models", "--local"
+    done = run("deploy", two_cameras, *options, "--source", "yard=test://?fps=10&width=64&height=48")
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads((tmp_path / "rounds.json").read_text())["rounds"]
+    assert sorted(one["measured"]["streams"]) == ["door", "yard"]
+    assert one["measured_compute"] == pytest.approx(
+        sum(
+            1000 * sum(part["measured_core_s"] for part in measured["parts"]) / measured["window_s"]
+            for measured in one["measured"]["streams"].values()
+        )
+    )
+    for app in one["apps"]:
+        assert app["observed_fps"] == pytest.approx(app["target_fps"], rel=0.3)
+    assert [line for line in done.stdout.splitlines() if line in ("door", "yard")] == ["door", "yard"]
+
+
 def test_a_terminal_shows_the_rates_while_they_are_measured(folder: Path) -> None:
     arguments = ["deploy", "problem.yaml", "--local", "--source", "clip.avi", "-m", "models", "--window", "2"]
     text = on_terminal(arguments, lambda text: "1 s left" in text, lambda process: None, cwd=folder)

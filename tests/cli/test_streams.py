@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.old_streamer import OldStreamer
 
 from mainstream import solve
 from mainstream.io import load_problem, load_result
@@ -19,14 +20,20 @@ TWO = Path(__file__).parents[2] / "data" / "problems" / "two-cameras.yaml"
 COMMAND = str(Path(sys.executable).with_name("mainstream"))
 
 
+DOOR = "tcp://127.0.0.1:9"
+
+
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=240, check=False)
 
 
 def refused(*arguments: object) -> str:
+    """The one line that a refused call prints, without the command's name; a wait may be said before."""
     done = run(*arguments)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    return done.stderr.removeprefix("mainstream: ").rstrip("\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    *before, message = done.stderr.splitlines()
+    assert all("waiting" in line or "incumbent" in line or "compiling" in line for line in before)
+    return message.removeprefix("mainstream: ")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +93,39 @@ def test_a_plan_for_each_stream(with_models: Path, tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(result.to_json())
     trees = run("plan", tmp_path / "result.json", "--problem", with_models, "--tree").stdout.splitlines()
     assert [line for line in trees if line[0] not in "├└│ "] == ["crossing", "camera", "yard", "camera"]
+
+
+def test_deploy_drives_a_runtime_of_each_stream(with_models: Path) -> None:
+    problem = load_problem(with_models)
+    result = solve(problem.to_solve(), **problem.given())
+    plans = {name: json.loads(plan.to_json()) for name, plan in net_plans(result, problem.to_solve()).items()}
+    with OldStreamer() as one, OldStreamer() as other:
+        to = "--streamer", f"crossing={one.address}", "--streamer", f"yard={other.address}"
+        done = run("deploy", with_models, *to, "--once", "--window", "0.1", "--json", "-")
+        assert done.returncode == 0, done.stderr
+        assert (one.plans, other.plans) == ([plans["crossing"]], [plans["yard"]])
+    (told,) = json.loads(done.stdout)["rounds"]
+    assert [app["app_id"] for app in told["apps"]] == ["person", "car", "bus", "child", "dog"]
+    assert told["unmeasured"].startswith("stream crossing: ")
+    with OldStreamer() as alone:
+        to = "--streamer", f"crossing={DOOR}", "--streamer", f"yard={alone.address}"
+        assert refused("deploy", with_models, *to, "--once", "--json", "-").startswith("stream crossing: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--local", "-m", ".", "--source", "test://"], "--source: got 'test://'; it has to be NAME=..., NAME one of "),
+        (["--local", "-m", ".", "--source", "yard=a.avi", "--source", "yard=b.avi"], "--source: yard stands twice"),
+        (
+            ["--streamer", f"crossing={DOOR}"],
+            "stream yard has no streamer; give it in the file, or as --streamer yard=",
+        ),
+        (["--streamer", f"crossing={DOOR}", "--streamer", f"yard={DOOR}"], f"stream yard: streamer {DOOR} is that of "),
+    ],
+)
+def test_streams_without_a_place_are_one_line(with_models: Path, arguments: list[str], message: str) -> None:
+    assert refused("deploy", with_models, *arguments).startswith(f"command line: {message}")
 
 
 def test_frontier_and_simulation_are_of_all_streams(tmp_path: Path) -> None:

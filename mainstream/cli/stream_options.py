@@ -1,0 +1,57 @@
+"""Options that are given once, or once for each stream, as NAME=VALUE; a stream may have them in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mainstream.description import shown
+from mainstream.errors import ProblemError
+
+if TYPE_CHECKING:
+    from mainstream.io import Problem
+
+
+def by_stream(key: str, given: Sequence[str] | None, default: str | None, problem: Problem) -> dict[str | None, str]:
+    """The value for each stream, by its name; for None where the problem is one camera without a name.
+
+    Parameters
+    ----------
+    key : str
+        Of a stream in the file; the option's name behind ``--``.
+    given : sequence of str, optional
+        As on the command line; goes before the file.
+    default : str, optional
+        For a camera without a name.
+    problem : Problem
+
+    Raises
+    ------
+    ProblemError
+        A stream has no value, a value is for no stream, or two are for one.
+    """
+    option, given = f"--{key}", given or []
+    if not problem.streams:
+        if len(given) > 1 or not (given or default):
+            raise ProblemError(f"{option}: got {len(given)}; this problem is one camera, which needs one")
+        return {None: given[0] if given else str(default)}
+    names = [str(stream.name) for stream in problem.streams]
+    said: dict[str | None, str] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in names or not value:
+            raise ProblemError(f"{option}: got {shown(text)}; it has to be NAME=..., NAME one of {', '.join(names)}")
+        if name in said:
+            raise ProblemError(f"{option}: {name} stands twice")
+        said[name] = value
+    found: dict[str | None, str] = {}
+    for stream in problem.streams:
+        value = said.get(stream.name) or getattr(stream, key)
+        if value is None:
+            raise ProblemError(
+                f"stream {stream.name} has no {key}; give it in the file, or as {option} {stream.name}=..."
+            )
+        if key == "streamer" and value in found.values():
+            raise ProblemError(f"stream {stream.name}: streamer {value} is that of another; each needs its own")
+        found[stream.name] = value
+    return found

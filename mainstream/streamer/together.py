@@ -1,0 +1,102 @@
+"""Several runtimes, one for each stream, that run their plans at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from mainstream.errors import DeployError, MainstreamError
+from mainstream.streamer.client import StreamerClient
+from mainstream.streamer.deployer import Observed
+from mainstream.streamer.plan import NetPlan
+
+if TYPE_CHECKING:
+    from mainstream.streamer.runner import LocalRunner
+
+_LOOK_S: Final = 0.25
+"""A Ctrl-C that comes right before a wait begins does not end it: so no wait is longer than this."""
+
+
+class Together:
+    """Deploys the plans of several streams; use it in a ``with`` block, which closes the runtimes.
+
+    Parameters
+    ----------
+    runtimes : mapping of str to LocalRunner or StreamerClient
+        By the name of the stream.
+    """
+
+    def __init__(self, runtimes: Mapping[str, LocalRunner | StreamerClient]) -> None:
+        self.runtimes = dict(runtimes)
+        self._ran: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with ExitStack() as all_of_them:
+            for runtime in self.runtimes.values():
+                all_of_them.callback(runtime.close)
+
+    def deploy(self, plans: Mapping[str, NetPlan]) -> dict[str, Observed]:
+        """Run the plan of each stream, all at once, and observe them over the same time.
+
+        Parameters
+        ----------
+        plans : mapping of str to NetPlan
+            By the name of the stream; one of which no app runs has none.
+
+        Returns
+        -------
+        dict of str to Observed
+
+        Raises
+        ------
+        DeployError
+            A plan could not be run; the others are then given up. Or a stream has no plan any more: no runtime can be
+            told to run nothing.
+        """
+        for name in sorted(self._ran - set(plans)):
+            raise DeployError(
+                f"stream {name}: no app of it would run any more, and a runtime cannot run nothing; leave it out"
+            )
+        given_up = Event()
+        told: SimpleQueue[tuple[str, Observed | MainstreamError]] = SimpleQueue()
+        threads = [
+            Thread(target=self._deploy, args=(name, plan, given_up, told), name=f"mainstream-{name}", daemon=True)
+            for name, plan in plans.items()
+        ]
+        for thread in threads:
+            thread.start()
+        found: dict[str, Observed] = {}
+        try:
+            while len(found) < len(plans):
+                try:
+                    name, answer = told.get(timeout=_LOOK_S)
+                except Empty:
+                    continue
+                if isinstance(answer, MainstreamError):
+                    raise type(answer)(f"stream {name}: {answer}") from None
+                found[name] = answer
+        finally:
+            given_up.set()
+            for thread in threads:
+                thread.join()
+        self._ran |= set(plans)
+        return {name: found[name] for name in plans}
+
+    def _deploy(
+        self, name: str, plan: NetPlan, given_up: Event, told: SimpleQueue[tuple[str, Observed | MainstreamError]]
+    ) -> None:
+        try:
+            told.put((name, self.runtimes[name].deploy(plan, given_up=given_up)))
+        except MainstreamError as error:
+            told.put((name, error))
+        except Exception as error:  # whatever a thread dies of has to reach whoever waits
+            told.put((name, DeployError(f"{type(error).__name__}: {error}")))
