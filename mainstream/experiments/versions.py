@@ -249,8 +249,9 @@ def _only(app: App, num_frozen: int) -> App:
         raise ProblemError(
             f"max-sharing-{num_frozen}: app {app.app_id} has no such num_frozen; it has {shown(sorted(app.accuracies))}"
         )
-    rates = app.false_positive_rates
-    kept: dict[str, Any] = {"accuracies": {key: app.accuracies[key]}}
-    if rates is not None:
-        kept["false_positive_rates"] = {key: next(rates[f] for f in rates if canonical(f) == num_frozen)}
+    kept: dict[str, Any] = {}
+    for of_chokepoint in ("accuracies", "false_positive_rates", "accuracy_intervals", "false_positive_intervals"):
+        given = getattr(app, of_chokepoint)
+        if given is not None:
+            kept[of_chokepoint] = {key: next(given[f] for f in given if canonical(f) == num_frozen)}
     return app.model_copy(update=kept)

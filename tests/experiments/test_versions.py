@@ -146,3 +146,15 @@ def test_a_chokepoint_that_an_app_lacks_is_refused() -> None:
     problem = without_pins(oracle.random_problem(3))
     with pytest.raises(ProblemError, match=r"max-sharing-77: app 0 has no such num_frozen; it has \["):
         workbench(problem).solve(Version("max-sharing-77"), 1e6)
+
+
+def test_intervals_are_cut_with_their_curve() -> None:
+    app = App.of({
+        "app_id": 1, "event_length_ms": 1000, "event_frequency": 0.3, "accuracies": {0: 0.9, 2: 0.8},
+        "accuracy_intervals": {0: (0.8, 0.95), 2: (0.7, 0.9)}, "false_positive_rates": {0: 0.02, 2: 0.1},
+        "false_positive_intervals": {0: (0.0, 0.1), 2: (0.0, 0.2)},
+    })  # fmt: skip
+    model = Model.of({"total_layers": 4, "layer_latencies": [1.0] * 4, "frozen_layer_names": {0: "a", 2: "b"}})
+    bench = Workbench((app,), model, Video(stream_fps=5), SolveOptions())
+    (choice,) = bench.solve(Version.of("max-sharing-2"), 10).result.choices
+    assert choice.num_frozen == 2 and choice.f1_interval is not None
