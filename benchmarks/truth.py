@@ -26,14 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mainstream.errors import InfeasibleError
-from mainstream.evaluation.calibrating import calibrate_packages
-from mainstream.evaluation.evaluate import Evaluated, Watched, evaluate
+from mainstream.evaluation.calibrating import calibrate_packages, watched_packages
+from mainstream.evaluation.evaluate import Evaluated, evaluate
 from mainstream.evaluation.footage import Footage
 from mainstream.evaluation.labels import NOTHING, Labels, read_events
 from mainstream.evaluation.outputs import Outputs
+from mainstream.evaluation.watched import Watched
 from mainstream.events import event_metrics
 from mainstream.experiments.versions import Version, Workbench
 from mainstream.formats.intervals import read_intervals, save_intervals
+from mainstream.formats.named_stream import NamedStream
 from mainstream.formats.package import CURVE, pareto, read_package
 from mainstream.formats.package_app import app_of_package
 from mainstream.io import SolveOptions, load_profile
@@ -182,9 +184,9 @@ def _batches(frames: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     return (frames[start : start + _BATCH] for start in range(0, len(frames), _BATCH))
 
 
-def labels_of(clip: Footage, classes: tuple[str, ...]) -> Labels:
-    """The events of a clip of ours."""
-    return read_events(clip.path.with_suffix(".intervals.csv"), clip, classes, [NOTHING], {})
+def labels_of(clip: Footage, folders: list[Path]) -> Labels:
+    """The events of a clip of ours, of packages as apps 1, 2, ..."""
+    return read_events(clip.path.with_suffix(".intervals.csv"), clip, watched_packages(folders), {}, 1)
 
 
 def predictors(folder: Path, app_id: int) -> dict[str, tuple[App, str]]:
@@ -239,16 +241,16 @@ def main() -> None:
     model = profile_network(work, folders[0])
     calibration, test = (Footage.of(work / f"{name}.mkv") for name in ("calibration", "test"))
     seen = Replayed(decide(work, folders, calibration))
-    calibrate_packages(folders, model, calibration, labels_of(calibration, classes), Outputs(calibration, work, seen))
+    calibrate_packages(folders, model, calibration, labels_of(calibration, folders), Outputs(calibration, work, seen))
     replayed = Replayed(decide(work, folders, test))
-    run(work, folders, model, test, Outputs(test, work, replayed), labels_of(test, classes))
+    run(work, folders, model, test, Outputs(test, work, replayed), labels_of(test, folders))
 
 
 def run(work: Path, folders: list[Path], model: Any, clip: Footage, outputs: Outputs, labels: Labels) -> None:
     """Solve, replay, print."""
     by_app = {k: predictors(folder, k) for k, folder in enumerate(folders, start=1)}
     apps = tuple(list(some.values())[-1][0] for some in by_app.values())
-    bench = Workbench(apps, model, Video(stream_fps=FPS), SolveOptions())
+    bench = Workbench([NamedStream(apps=apps, model=model, video=Video(stream_fps=FPS))], SolveOptions())
     least, most = bench.useful_range()
     schedules = {}
     for share in BUDGETS:

@@ -205,10 +205,13 @@ class History:
         """Whether the last round's rates, and its compute where that was measured, were near what was predicted."""
         return self.reason == "converged"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts."""
+        return {"reason": self.reason, "rounds": [one.to_dict() for one in self.rounds]}
+
     def to_json(self) -> str:
         """The history as JSON text."""
-        plain = {"reason": self.reason, "rounds": [one.to_dict() for one in self.rounds]}
-        return json.dumps(plain, indent=1, allow_nan=False)
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
 
 def _line(one: Round) -> str:

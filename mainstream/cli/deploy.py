@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mainstream.cli.engine import EngineName, engine_name, say_engine
+from mainstream.cli.label_options import BoxRegions, Inside, Seed
 from mainstream.cli.plan import Budget, IntegerFps, plans_of_problem, written
 from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
 from mainstream.errors import ProblemError
@@ -19,7 +20,13 @@ from mainstream.stream import unit_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rich.console import Console
+
+    from mainstream.cli.deploy_screen import Shown
+    from mainstream.cli.live_labels import LiveLabels
     from mainstream.history import History
+    from mainstream.io import Problem
+    from mainstream.scheduler import Scheduler
     from mainstream.streamer import LocalRunner, StreamerClient
     from mainstream.streamer.together import Together
 
@@ -66,6 +73,18 @@ def command(
         ),
     ] = None,
     integer_fps: IntegerFps = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LABELS",
+            help="For --local: what the source shows, to measure events: as for evaluate, or, of a camera, "
+            "start_s,end_s,label in seconds since 1970.",
+            show_default=False,
+        ),
+    ] = None,
+    region: BoxRegions = None,
+    inside: Inside = 0.5,
+    seed: Seed = 0,
     window: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long is measured; a Streamer's own window, to count it down.")
     ] = 30,
@@ -91,7 +110,7 @@ def command(
     going on is of no use; the last line says which.
     """
     if dry_run:
-        _check_dry_run(json, save_profile)
+        _check_dry_run(json, save_profile, labels)
         plans = plans_of_problem(problem, budget, store, calibrated=calibrated)
         typer.echo(written(plans, tree=False, integer_fps=integer_fps))
         return
@@ -102,12 +121,14 @@ def command(
     from mainstream.files import check_target
     from mainstream.result_text import plain_console
     from mainstream.scheduler import Scheduler
+    from mainstream.streamer import LocalRunner
     from mainstream.streamer.client import DEFAULT_ADDRESS
 
     for path in (save_profile, json):
         if path is not None and path != "-":
             check_target(Path(path))
     check_flags(local, streamer, source, model_dir, curve_keys, window, engine, in_file=True)
+    _check_label_flags(labels, region, local)
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
     asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated)
@@ -121,10 +142,15 @@ def command(
     options = dict(asked.options)
     first_budget = options.pop("budget")
     unit = unit_of(described.models)
+    live = None
+    if labels is not None and model_dir is not None:
+        live = _live_labels(problem, labels, described, places, model_dir, (region, inside, seed))
     with naming("command line"):
         here = {"model_dir": model_dir, "window_s": window, "engine": engine_name(engine)} if local else None
         there = {"timeout_s": timeout, "retries": retries, "curve_keys": curve_keys}
         deployer = _opened(places, here, there)
+    if live is not None and isinstance(deployer, LocalRunner):
+        deployer.listener = live.decided.heard
     for measured in dict.fromkeys(model.engine for model in described.models if local):
         say_engine(errors, engine, measured)
     with deployer:
@@ -132,36 +158,76 @@ def command(
         shown = Shown(deployer, out, errors, window, f" {unit}/s" if unit else "", integer_fps=integer_fps)
         with naming(problem):
             scheduler = Scheduler(described.to_solve(), deployer=shown, max_rounds=1 if once else 10, **options)
-            try:
-                history = scheduler.run(first_budget, progress=shown.round)
-            except KeyboardInterrupt:
-                from mainstream.cli.exit_codes import INTERRUPTED
-
-                left = "; the last plan may go on running" if shown.rounds and not local else ""
-                errors.print(f"mainstream: interrupted{left}")
-                raise typer.Exit(INTERRUPTED) from None
+            history = _rounds(scheduler, first_budget, shown, local=local)
     if json != "-" and not once:
         typer.echo(f"ended      {history.reason}, after {len(history)} round{'' if len(history) == 1 else 's'}")
-    _save(history, json, save_profile)
+    _tell(history, live, out, json, save_profile)
 
 
-def _check_dry_run(json: str | None, save_profile: Path | None) -> None:
-    if save_profile is not None:
-        raise ProblemError("command line: --dry-run measures nothing; leave --save-profile out")
+def _rounds(scheduler: Scheduler, budget: float, shown: Shown, *, local: bool) -> History:
+    try:
+        return scheduler.run(budget, progress=shown.round)
+    except KeyboardInterrupt:
+        from mainstream.cli.exit_codes import INTERRUPTED
+
+        left = "; the last plan may go on running" if shown.rounds and not local else ""
+        shown.errors.print(f"mainstream: interrupted{left}")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _check_dry_run(json: str | None, save_profile: Path | None, labels: Path | None) -> None:
+    if save_profile is not None or labels is not None:
+        raise ProblemError("command line: --dry-run measures nothing; leave --save-profile and --labels out")
     if json is not None:
         raise ProblemError("command line: --dry-run prints the plan and has no rounds to save; leave --json out")
 
 
-def _save(history: History, json: str | None, profile: Path | None) -> None:
+def _tell(
+    history: History, live: LiveLabels | None, out: Console | None, json: str | None, profile: Path | None
+) -> None:
+    """Score the last plan where there are labels; write what was asked for, whatever they are."""
+    more: dict[str, Any] = {}
+    try:
+        if live is not None:
+            scored = live.scored(history[-1].result)
+            more["labels"] = live.to_dict(scored)
+            if out is not None:
+                live.show(scored, out)
+    finally:
+        _save(history, more, json, profile)
+
+
+def _live_labels(
+    problem: Path,
+    labels: Path,
+    described: Problem,
+    places: Mapping[str | None, str],
+    model_dir: Path,
+    how: tuple[list[str] | None, float, int],
+) -> LiveLabels:
+    from mainstream.cli.live_labels import LiveLabels
+    from mainstream.evaluation.watched import Watched
+
+    if None not in places:
+        raise ProblemError("--labels is for one camera; leave `streams` out of the problem")
+    with naming(problem):
+        watched = [Watched.of(app, model_dir) for app in described.apps]
+    return LiveLabels.of(labels, places[None], watched, *how)
+
+
+def _save(history: History, more: Mapping[str, Any], json: str | None, profile: Path | None) -> None:
     """Write what was asked for; there may be no corrected profile."""
+    from json import dumps
+
     from mainstream.cli.deploy_screen import why_uncorrected
     from mainstream.files import write_text
     from mainstream.io import save_profile
 
+    text = dumps({**history.to_dict(), **more}, indent=1, allow_nan=False)
     if json == "-":
-        typer.echo(history.to_json())
+        typer.echo(text)
     elif json is not None:
-        write_text(Path(json), history.to_json() + "\n")
+        write_text(Path(json), text + "\n")
     if profile is None:
         return
     if not any(one.factor for one in history):
@@ -190,6 +256,14 @@ def _opened(
                 opened.callback(one.close)
         opened.pop_all()
     return Together(runtimes)
+
+
+def _check_label_flags(labels: Path | None, region: list[str] | None, local: bool) -> None:
+    with naming("command line"):
+        if labels is None and region:
+            raise ProblemError("--region says where boxes of --labels count; give both")
+        if labels is not None and not local:
+            raise ProblemError("--labels is for --local; a Streamer does not tell what its apps decide")
 
 
 def check_flags(

@@ -48,7 +48,7 @@ class Shown:
         self._deployer = deployer
         self._integer_fps = integer_fps
         self._out = out
-        self._errors = errors
+        self.errors = errors
         self._window = window
         self._unit = unit
         self.rounds = 0
@@ -94,8 +94,8 @@ class Shown:
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        if not self._errors.is_terminal:
-            self._errors.print(f"waiting for the observed rates, about {self._window:g} s")
+        if not self.errors.is_terminal:
+            self.errors.print(f"waiting for the observed rates, about {self._window:g} s")
             yield
             return
         started = monotonic()
@@ -108,7 +108,7 @@ class Shown:
             here = {name: one for name, one in runtimes.items() if not isinstance(one, StreamerClient)}
             return Group(*(part for name, one in here.items() for part in (Text(name), rates_of(one))), spinner)
 
-        with Live(console=self._errors, get_renderable=look, transient=True, refresh_per_second=8):
+        with Live(console=self.errors, get_renderable=look, transient=True, refresh_per_second=8):
             yield
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mainstream.cli.problem_file import Asked
     from mainstream.evaluation.evaluate import Evaluated
+    from mainstream.evaluation.live import LiveCheck
     from mainstream.schedule import Result
 
 
@@ -48,6 +49,9 @@ def command(
     inside: Inside = 0.5,
     engine: EngineName = None,
     trust_models: TrustModels = False,
+    live: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Run the first at the clip's own pace, too, to compare; 0: do not.")
+    ] = 5,
     seed: Seed = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, with the frames of each event missed.")] = False,
     output: Annotated[
@@ -66,15 +70,18 @@ def command(
     from mainstream.evaluation.evaluate import evaluate
     from mainstream.evaluation.footage import Footage
     from mainstream.evaluation.labels import read_events
+    from mainstream.evaluation.live import run_live
     from mainstream.evaluation.outputs import Outputs
     from mainstream.evaluation.page import evaluation_page
     from mainstream.evaluation.watched import Watched
     from mainstream.extensions import PART_LOADERS
     from mainstream.files import check_target, naming, write_text
+    from mainstream.ranges import NON_NEGATIVE
     from mainstream.result_text import plain_console
 
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
+    NON_NEGATIVE.check("--live", live)
     if output is not None:
         check_target(output)
     asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated)
@@ -96,15 +103,19 @@ def command(
     with naming(problem):
         schedules = _schedules(asked, versions)
     found = evaluate(schedules, watched, parts.model, clip, truth, outputs, seed=seed)
+    first = next(iter(schedules.values()))
+    checked = run_live(first, watched, parts.model, outputs, live) if live else None
     facts = f"{problem.name} on {video.name}: {clip.frames:,} frames, {clip.fps:g} a second"
     if output is not None:
-        write_text(output, evaluation_page(facts, found, clip))
+        write_text(output, evaluation_page(facts, found, clip, checked))
     if json:
-        typer.echo(json_module.dumps(_plain(video, clip.frames, clip.fps, found), indent=1))
+        typer.echo(json_module.dumps(_plain(video, clip.frames, clip.fps, found, checked), indent=1))
         return
     screen = plain_console()
     screen.print(facts)
     show_versions(screen, found, asked.options["budget"])
+    if checked is not None:
+        screen.print(f"\n{checked}")
 
 
 def show_versions(screen: Console, found: Mapping[str, Sequence[Evaluated]], budget: float) -> None:
@@ -116,7 +127,7 @@ def show_versions(screen: Console, found: Mapping[str, Sequence[Evaluated]], bud
         screen.print(
             f"\n{version}, budget {budget:g}: mean {metric} {predicted:.3f} predicted, {measured:.3f} measured"
         )
-        screen.print(_table(apps))
+        screen.print(scores_table(apps))
 
 
 def _schedules(asked: Asked, versions: str) -> dict[str, Result]:
@@ -136,18 +147,27 @@ def _schedules(asked: Asked, versions: str) -> dict[str, Result]:
     return {"mainstream": asked.prepare().solve(**asked.how())}
 
 
-def _plain(video: Path, frames: int, fps: float, found: Mapping[str, Sequence[Evaluated]]) -> dict[str, Any]:
+def _plain(
+    video: Path, frames: int, fps: float, found: Mapping[str, Sequence[Evaluated]], live: LiveCheck | None
+) -> dict[str, Any]:
     from mainstream.evaluation.evaluate import means
 
     versions = []
     for name, apps in found.items():
         metric, predicted, measured = means(apps)
         mean = {"metric": metric, "predicted": predicted, "measured": measured}
-        versions.append({"version": name, "mean": mean, "apps": [one.to_dict() for one in apps]})
-    return {"video": str(video), "frames": frames, "fps": fps, "versions": versions}
+        versions.append({"version": name, "mean": mean, "apps": [_frames(one) for one in apps]})
+    plain = None if live is None else {"version": next(iter(found)), **live.to_dict()}
+    return {"video": str(video), "frames": frames, "fps": fps, "live": plain, "versions": versions}
 
 
-def _table(apps: Sequence[Evaluated]) -> Table:
+def _frames(one: Evaluated) -> dict[str, Any]:
+    """An app, with the frames of what it missed and of its false alarms."""
+    return one.to_dict() | {"missed": one.score.missed, "false_alarm_frames": list(one.score.alarms)}
+
+
+def scores_table(apps: Sequence[Evaluated]) -> Table:
+    """Each app's recall, precision and F1: predicted, and measured."""
     from rich.table import Table
 
     from mainstream.evaluation.evaluate import METRICS

@@ -75,8 +75,6 @@ class Evaluated:
             "caught": self.score.hits,
             "false_alarms": len(self.score.alarms),
             **values,
-            "missed": self.score.missed,
-            "false_alarm_frames": list(self.score.alarms),
         }
 
 

@@ -38,6 +38,8 @@ from mainstream.ranges import NonNegative
 
 NOTHING: Final = "nothing"
 """Label of frames that show no event, as scenes have it; every app knows it."""
+CLOCK_FPS: Final = 1000.0
+"""Frames a second that labels by the clock are counted as."""
 _LARGEST: Final = 2**28
 _NO_EVENTS: Final = np.empty((0, 2), np.int64)
 
@@ -119,6 +121,37 @@ def read_events(
         raise ProblemError(f"{path}: labels frame {last:,}; {clip.path} has frames 0 to {clip.frames - 1:,}")
     _check(path, watched, names, found)
     return Labels(found, known)
+
+
+def check_times(path: Path) -> None:
+    """Check that a file has labels by the clock, as a camera needs them; there may be none in it yet.
+
+    Raises
+    ------
+    ProblemError
+        It cannot be read, or has other columns.
+    """
+    head = read_text(path, largest=_LARGEST).lstrip().partition("\n")[0]
+    if {"start_s", "end_s", "label"} - {column.strip() for column in head.split(",")}:
+        raise ProblemError(
+            f"{path}: frames of a camera have no numbers; labels have to be CSV start_s,end_s,label, in seconds since "
+            "1970, and are read in the end"
+        )
+
+
+def read_times(path: Path, watched: Sequence[Watched]) -> Labels:
+    """Labels by the clock, ``start_s,end_s,label`` in seconds since 1970, as "frames" of a millisecond.
+
+    Raises
+    ------
+    ProblemError
+        The file cannot be read, a label is known to no app, or an app has fewer than two events.
+    """
+    check_times(path)
+    marked = _of_intervals(path, read_text(path, largest=_LARGEST), CLOCK_FPS, seconds=True)
+    found = {one.app.app_id: marked.get(one.label, _NO_EVENTS) for one in watched}
+    _check(path, watched, set(marked), found)
+    return Labels(found, (0, max(int(events[-1, 1]) for events in marked.values())))
 
 
 def _check(path: Path, watched: Sequence[Watched], names: Set[str], found: Mapping[int | str, IntArray]) -> None:

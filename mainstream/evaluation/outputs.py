@@ -61,6 +61,8 @@ class Outputs:
 
     Attributes
     ----------
+    clip, model_dir, loader, trusted
+        As they were given.
     computed : int
         How many decisions were made, rather than found.
     """
@@ -68,7 +70,7 @@ class Outputs:
     def __init__(self, clip: Footage, model_dir: Path, loader: PartLoader, *, trusted: bool = False) -> None:
         if not model_dir.is_dir():
             raise ProblemError(f"{model_dir}: is no folder; give the one with the model files")
-        self._clip, self._model_dir, self._loader, self._trusted = clip, model_dir, loader, trusted
+        self.clip, self.model_dir, self.loader, self.trusted = clip, model_dir, loader, trusted
         self._parts: dict[PartKey, Part] = {}
         self._known: dict[_Tail, dict[int, bool]] = {}
         self.computed = 0
@@ -86,20 +88,20 @@ class Outputs:
         """
         played = [self._played(plan) for plan in plans]
         everything = all(self._lacking(one, number) == [] for one in played for number in one.due)
-        for frame in () if everything else self._clip:
+        for frame in () if everything else self.clip:
             for one in played:
                 self._run(one, frame)
         return [self._of_apps(one) for one in played]
 
     def _played(self, plan: NetPlan) -> _Played:
-        engine = Engine(plan, self._loader, self._model_dir, self._clip.fps, self._parts, trusted=self._trusted)
+        engine = Engine(plan, self.loader, self.model_dir, self.clip.fps, self._parts, trusted=self.trusted)
         self._parts |= engine.loaded
         tails = {}
         for branch in engine.branches:
             if not branch.subnet.shared:
                 tails[branch.subnet.net_id] = self._tail(branch, plan)
         due: dict[int, list[int]] = {}
-        for number in range(self._clip.frames):
+        for number in range(self.clip.frames):
             own = [one.branch.subnet.net_id for one in engine.due(number) if not one.branch.subnet.shared]
             if own:
                 due[number] = own
@@ -127,7 +129,7 @@ class Outputs:
         for branch in reversed(one.branches):
             if branch.subnet.net_id in needed:
                 needed.add(branch.subnet.parent_id)
-        with naming(f"{self._clip.path}: frame {frame.number}"):
+        with naming(f"{self.clip.path}: frame {frame.number}"):
             outputs, _ = run((branch for branch in one.branches if branch.subnet.net_id in needed), frame.pixels)
         for net_id in lacking:
             tail = one.tails[net_id]

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from mainstream.evaluation.evaluate import METRICS, Evaluated
 from mainstream.evaluation.footage import Footage
+from mainstream.evaluation.live import LiveCheck
 from mainstream.report.page import html_table, report_page
 
 _WIDTH: Final = 160
@@ -28,7 +29,9 @@ class _Kind(NamedTuple):
     pictures: list[tuple[int, str]]
 
 
-def evaluation_page(title: str, found: Mapping[str, Sequence[Evaluated]], clip: Footage) -> str:
+def evaluation_page(
+    title: str, found: Mapping[str, Sequence[Evaluated]], clip: Footage, live: LiveCheck | None = None
+) -> str:
     """The page.
 
     Parameters
@@ -38,10 +41,13 @@ def evaluation_page(title: str, found: Mapping[str, Sequence[Evaluated]], clip: 
         By version; of the first one there are pictures.
     clip : Footage
         Where they are from.
+    live : LiveCheck, optional
+        How the first version ran at the clip's own pace.
     """
     lead = [
         "Predicted is what the schedule says, measured what the apps did on the labelled clip, with 95 % intervals.",
         f"Pictures are of the first schedule, {next(iter(found))}: at most {_MOST} of a kind for each app.",
+        *([] if live is None else [f"{next(iter(found))}, {live}."]),
     ]
     tables = [
         html_table(version, _HEADINGS, [row for one in apps for row in _rows(one)]) for version, apps in found.items()

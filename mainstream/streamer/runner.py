@@ -101,7 +101,7 @@ class LocalRunner:
     Attributes
     ----------
     listener : callable or None
-        Is told what each app says of each frame. Frames wait for it, so it may only take note.
+        Is told what each app says of each frame, and under which plan. Frames wait for it, so it may only take note.
 
     Raises
     ------
@@ -146,7 +146,7 @@ class LocalRunner:
         self._loading = Loading(self.loader, self.model_dir, size, trusted=trust_models, closed=self._closed)
         self._results: ResultsFile | None = None
         self._recorder: Recorder | None = None
-        self.listener: Callable[[PlannedApp, Analysis], None] | None = None
+        self.listener: Callable[[NetPlan, PlannedApp, Analysis], None] | None = None
         if tellers and events is None:
             events = EventSettings()
         self._gap_ms = 0.0 if events is None else events.gap_ms
@@ -390,7 +390,7 @@ class LocalRunner:
             self._feed.release()
         if given_up.is_set():
             raise DeployError("it was given up before it was loaded")
-        write = partial(self._write, planned_apps(plan, self._gap_ms))
+        write = partial(self._write, plan, planned_apps(plan, self._gap_ms))
         running = Running(engine, self._window(plan), self.meters, write, self._keep, self._threads)
         self._plan.take_over(running, stream_fps)
         self._feed.start()
@@ -415,11 +415,11 @@ class LocalRunner:
         if self._recorder is not None:
             self._recorder.plan(planned_apps(plan, self._gap_ms))
 
-    def _write(self, apps: Mapping[int, PlannedApp], analysis: Analysis, arrival: Arrival) -> None:
+    def _write(self, plan: NetPlan, apps: Mapping[int, PlannedApp], analysis: Analysis, arrival: Arrival) -> None:
         if self._results is not None and not self._results.write(analysis):
             self.meters.result_lost()
         if self.listener is not None:
-            self.listener(apps[analysis.app_id], analysis)
+            self.listener(plan, apps[analysis.app_id], analysis)
         if self._recorder is not None:
             self._recorder.said(Said(apps[analysis.app_id], analysis, arrival.frame, arrival.at_s))
 

@@ -61,6 +61,28 @@ def open_source(uri: str | Path | Source, *, loop: bool = False, paced: bool = T
     return source
 
 
+def clip_of(uri: str | Path) -> Path | None:
+    """The file that a source is; None for a camera, or what else frames come from.
+
+    Raises
+    ------
+    ProblemError
+        A ``file://`` URI names no file of this machine.
+    """
+    if isinstance(uri, Path) or not (_DEVICE.fullmatch(uri) or _SCHEME.match(uri)):
+        return Path(uri)
+    return _named(uri) if uri.partition("://")[0].lower() == "file" else None
+
+
+def _named(uri: str) -> Path:
+    parts = urlsplit(uri)
+    if parts.netloc not in ("", "localhost") or not parts.path:
+        raise ProblemError(
+            f"source: got {shown(uri)}; file:// has to be followed by an absolute path: file:///clip.avi"
+        )
+    return Path(url2pathname(parts.path))
+
+
 def _open(uri: str | Path, *, loop: bool, paced: bool) -> Source:
     if isinstance(uri, Path) or not (_DEVICE.fullmatch(uri) or _SCHEME.match(uri)):
         return Clip(Path(uri), loop=loop, paced=paced)
@@ -91,12 +113,7 @@ class _Files:
     name = "file"
 
     def open(self, uri: str, *, loop: bool, paced: bool) -> Source:
-        parts = urlsplit(uri)
-        if parts.netloc not in ("", "localhost") or not parts.path:
-            raise ProblemError(
-                f"source: got {shown(uri)}; file:// has to be followed by an absolute path: file:///clip.avi"
-            )
-        return Clip(Path(url2pathname(parts.path)), loop=loop, paced=paced)
+        return Clip(_named(uri), loop=loop, paced=paced)
 
 
 class _Cameras:

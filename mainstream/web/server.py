@@ -86,7 +86,7 @@ class Site:
         heard = Heard()
         local = runtime if isinstance(runtime, LocalRunner) else None
         if local is not None:
-            local.listener = heard.heard
+            local.listener = lambda _, app, analysis: heard.heard(app, analysis)
         self._views = views = Views(box, runtime, heard, timeline, model_dir)
         self._viewers = Viewers(lambda: views.status({"picture_s": every_s(len(self._viewers))}))
         timeline.tell = partial(self._viewers.publish, "event")

@@ -231,7 +231,7 @@ def test_retries_and_timeout_reach_the_client(deployable: Path) -> None:
         (["--budget", "lots"], "command line: budget: got 'lots'; it has to be a finite number above 0"),
         (
             ["--dry-run", "--save-profile", "p.json"],
-            "command line: --dry-run measures nothing; leave --save-profile out",
+            "command line: --dry-run measures nothing; leave --save-profile and --labels out",
         ),
         (["--dry-run", "--json", "-"], "command line: --dry-run prints the plan and has no rounds to save"),
     ],

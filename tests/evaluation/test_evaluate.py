@@ -41,7 +41,7 @@ def planned(asked: Problem, given: Given, **keys: Any) -> NetPlan:
 
 def call(folder: Path, *flags: object, **files: str) -> Any:
     given = {"problem": "problem.yaml", "video": "clip.avi", "labels": "labels.csv"} | files
-    fixed = ["evaluate", folder / given["problem"], "--video", folder / given["video"], "--labels"]
+    fixed = ["evaluate", "--live", 0, folder / given["problem"], "--video", folder / given["video"], "--labels"]
     return CliRunner().invoke(app, list(map(str, [*fixed, folder / given["labels"], "-m", folder, *flags])))
 
 
@@ -225,7 +225,7 @@ def test_models_that_lack_something_are_one_line(folder: Path) -> None:
 
 
 def test_the_command_ends_with_2_and_a_line(folder: Path) -> None:
-    files = ["--video", folder / "clip.avi", "--labels", folder / "none.csv", "-m", folder]
+    files = ["--video", folder / "clip.avi", "--labels", folder / "none.csv", "-m", folder, "--live", "0"]
     done = subprocess.run(
         [COMMAND, "evaluate", folder / "problem.yaml", *files], capture_output=True, text=True, timeout=120, check=False
     )
