@@ -123,6 +123,7 @@ _APP: Final = _object(
     name={"type": "string"},
     added={"type": "boolean"},
     paused={"type": "boolean"},
+    region={"type": ["array", "null"], "description": "x, y, width, height as shares of the frame; null is all of it."},
     weight={"type": "number"},
     min_value=_NUMBER,
     min_fps=_NUMBER,

@@ -82,7 +82,7 @@ async function reload() {
   }
   showApps();
   showBudget();
-  showStem();
+  showStems();
   showEvents();
   showNow();
 }
@@ -94,6 +94,7 @@ function showApps() {
   if (rowsWait) return; // nobody's typing is lost
   const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.key : null;
   $("metric").textContent = named(frontier.metric);
+  $("least").textContent = `least ${named(frontier.metric)}`;
   $("rows").replaceChildren(...apps.map(row));
   $("removed").replaceChildren(...removed.flatMap(id => [
     document.createTextNode(`${id} is removed `),
@@ -135,6 +136,7 @@ function row(app) {
     make("td", lastEvent(app), {"data-event": id, class: "wide", "data-label": "last event"}),
     make("td", null, {"data-label": "weight"}, wish("weight", "weight", false)),
     make("td", null, {"data-label": `least ${named(frontier.metric)}`}, wish("min_value", "least value", true)),
+    make("td", null, {"data-label": "least fps"}, wish("min_fps", "least fps", true)),
     make("td", null, {class: "wide"}, pause, document.createTextNode(" "), remove));
   queueMicrotask(() => showRate(app));
   return made;
@@ -182,6 +184,33 @@ function showNow() {
     const now = app.now;
     const says = now.positive === null ? `class ${now.class}` : now.positive ? "yes" : "no";
     return make("li", `${app.name}: ${says} ${number(now.score, 2)}`, {class: now.positive ? "yes" : ""});
+  }));
+  showRegions();
+}
+
+// The regions on the picture, in its own pixels; what is of a size on the screen is as many times larger.
+function showRegions() {
+  const {naturalWidth: width, naturalHeight: height} = $("picture"), regions = new Map();
+  for (const app of apps) {
+    if (!app.region || app.target_fps === null) continue;
+    const key = app.region.join();
+    regions.set(key, [...(regions.get(key) || []), app]);
+  }
+  const names = [...regions.values()].map(some => some.map(app => app.name).join(", "));
+  $("regions").setAttribute("aria-label", names.length ? `regions: ${names.join("; ")}` : "all apps see the whole picture");
+  if (!width || !$("view").clientWidth) return;
+  const scale = Math.max(width / $("view").clientWidth, height / $("view").clientHeight);
+  $("regions").setAttribute("viewBox", `0 0 ${width} ${height}`);
+  $("regions").replaceChildren(...[...regions.values()].map((some, place) => {
+    const [x, y, across, down] = some[0].region, yes = some.some(app => app.now && app.now.positive);
+    const box = {x: x * width, y: y * height, width: across * width, height: down * height};
+    const most = Math.max(4, Math.floor(((width - box.x) / scale - 8) / 8.5)), name = names[place];
+    const text = name.length > most ? `${name.slice(0, most - 1)}…` : name;
+    const group = draw("g", {class: yes ? "region yes" : "region", "data-region": some[0].region.join()});
+    const label = draw("text", {x: box.x + 5 * scale, y: box.y + 16 * scale}, text);
+    label.style.fontSize = `${13 * scale}px`;
+    group.append(draw("rect", {...box, class: "under"}), draw("rect", box), label);
+    return group;
   }));
 }
 
@@ -239,11 +268,24 @@ async function apply() {
   showBudget();
 }
 
-// ---- the stem as a staircase: layers to the right, frames a second upwards
+// ---- a staircase for each stem (apps of each region have one of their own): layers to the right, frames a second upwards
 
-function showStem() {
-  const result = schedule.result, svg = $("stem");
-  if (!result || !schedule.total_layers) { svg.replaceChildren(); return; }
+function showStems() {
+  const streams = streamsOf(schedule.result).filter(one => one.choices.length);
+  if (!schedule.total_layers) { $("stems").replaceChildren(); return; }
+  const svgs = streams.map(() => draw("svg", {class: "stem", role: "img"}));
+  $("stems").replaceChildren(...svgs.flatMap((svg, place) => {
+    const names = streams[place].choices.map(choice => choice.name || choice.app_id).join(", ");
+    return streams.length > 1 ? [make("p", names, {class: "note"}), svg] : [svg];
+  }));
+  streams.forEach((one, place) => showStem(one, svgs[place]));
+}
+
+function streamsOf(result) {
+  return result ? result.streams || [result] : [];
+}
+
+function showStem(result, svg) {
   const layers = schedule.total_layers, wide = svg.clientWidth || 400, high = svg.clientHeight || 230;
   const left = 34, right = wide - 10, floor = high - 24, top = 12;
   svg.setAttribute("viewBox", `0 0 ${wide} ${high}`);
@@ -343,7 +385,8 @@ function heardStatus(status) {
   showNow();
   if (!sliding) showBudget();
   const result = schedule.result;
-  $("summary").textContent = result ? `${result.choices.length} apps, predicted ${named(result.metric)} ` +
+  const count = streamsOf(result).reduce((sum, one) => sum + one.choices.length, 0);
+  $("summary").textContent = result ? `${count} apps, predicted ${named(result.metric)} ` +
     `${result.objective.toFixed(3)}${schedule.runs ? "" : ", loading"}` : "no plan";
   if (status.version !== version) { version = status.version; reload(); }
 }
@@ -416,7 +459,8 @@ $("budget").addEventListener("keydown", event => {
   if (event.key === "Enter" && !$("apply").disabled) apply();
   if (event.key === "Escape") { sliding = false; showBudget(); }
 });
-window.addEventListener("resize", showStem);
+window.addEventListener("resize", () => { showStems(); showRegions(); });
+$("picture").addEventListener("load", showRegions);
 $("rows").addEventListener("focusout", () => setTimeout(() => { if (rowsWait) showApps(); }));
 listen();
 look();

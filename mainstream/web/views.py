@@ -99,6 +99,7 @@ class Views:
                     "name": app.app_id if isinstance(app.app_id, str) else app.name or str(app.app_id),
                     "added": app.app_id in added,
                     "paused": change.paused,
+                    "region": app.region,
                     **_wishes(app),
                     **change.keys(),
                     **_given(choices.get(app.app_id)),

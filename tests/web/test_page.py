@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from support.boxes import app, write_problem
 from support.browser import chromium, show
 from support.sites import Lamp, Running, served, write_bright, write_package
 from support.waiting import becomes, comes_true, found
+
+from mainstream.streamer.events.settings import EventSettings
 
 pytest.importorskip("av", reason="needs the extra run")
 pytest.importorskip("uvicorn", reason="needs the extra page")
@@ -44,12 +47,31 @@ def lamp() -> Lamp:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, lamp: Lamp) -> Iterator[Page]:
+def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
+    """A disk of 2 MB, where this process may mount one."""
+    folder = tmp_path_factory.mktemp("disk")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, timeout=30, check=False
+    )
+    if mounted.returncode:
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], timeout=30, check=True)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, lamp: Lamp, small_disk: Path | None) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("page")
+    events = EventSettings((small_disk or folder) / "events")
     write_bright(folder / "net.npz")
     write_package(folder, "cats", write_bright)
-    file = write_problem(folder, app("lamp", event_class=1), app(EVIL, event_class=1), budget=100.0)
-    with served(file, lamp) as site, chromium() as browser:
+    file = write_problem(
+        folder, app("lamp", event_class=1), app(EVIL, event_class=1, region=[0.5, 0.25, 0.5, 0.5]), budget=100.0
+    )
+    with served(file, lamp, events=events) as site, chromium() as browser:
         show(browser, site.site.url, width=1200)
         made = Page(browser, site)
         made.shows("#rows", "lamp")
@@ -101,6 +123,58 @@ def test_an_event_is_seen_with_its_picture(page: Page, lamp: Lamp) -> None:
     comes_true(lambda: page.browser.execute_script("return document.getElementById('picture').naturalWidth === 64"))
     label = "return document.querySelector('[data-strip=lamp]').getAttribute('aria-label')"
     assert page.browser.execute_script(label).startswith("score of lamp, ")
+
+
+def test_a_region_stands_on_the_picture_with_its_apps(page: Page, lamp: Lamp) -> None:
+    """At the pixels of the picture that it has as shares of it."""
+    name = "return document.querySelector('.region text')?.textContent"
+    becomes(lambda: page.browser.execute_script(name), EVIL)
+    drawn = """
+      const found = document.querySelector('.region rect:not(.under)').getBoundingClientRect(),
+        picture = document.getElementById('picture').getBoundingClientRect();
+      return [(found.x - picture.x) / picture.width, (found.y - picture.y) / picture.height,
+        found.width / picture.width, found.height / picture.height]"""
+    comes_true(lambda: page.browser.execute_script(drawn) == pytest.approx([0.5, 0.25, 0.5, 0.5], abs=0.02))
+    size = "return document.querySelector('.region text').getBoundingClientRect().height"
+    assert 10 < page.browser.execute_script(size) < 30
+    label = page.browser.execute_script("return document.getElementById('regions').getAttribute('aria-label')")
+    assert label == f"regions: {EVIL}"
+    stems = "return [...document.querySelectorAll('.stem')].map(one => one.querySelectorAll('circle').length)"
+    assert page.browser.execute_script(stems) == [1, 1]
+    assert "2 apps" in page.text("#summary")
+    assert page.browser.execute_script("return document.querySelectorAll('.region').length") == 1
+    page.click(f"[data-key='pause {EVIL}']")
+    becomes(lambda: page.browser.execute_script("return document.querySelectorAll('.region').length"), 0)
+    page.click(f"[data-key='pause {EVIL}']")
+    comes_true(lambda: page.browser.execute_script("return document.querySelectorAll('.region').length === 1"))
+
+
+def test_least_frames_a_second_are_set_beside_the_weight(page: Page) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    field = page.one("[data-key='min_fps lamp']")
+    field.send_keys("4", Keys.TAB)
+    becomes(lambda: page.site.apps()["lamp"]["min_fps"], 4)
+    found(lambda: page.site.apps()["lamp"]["target_fps"] >= 4)
+    page.one("[data-key='min_fps lamp']").clear()
+    page.one("[data-key='min_fps lamp']").send_keys(Keys.TAB)
+    becomes(lambda: page.site.apps()["lamp"]["min_fps"], None)
+
+
+def test_a_full_disk_is_told_and_so_is_its_end(page: Page, lamp: Lamp, small_disk: Path | None) -> None:
+    if small_disk is None:
+        pytest.skip("needs a process that may mount a small disk")
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(65536))
+    lamp.on = True
+    page.shows("#trouble", "no space left on device")
+    assert page.one("#trouble").is_displayed() and "events" in page.text("#trouble")
+    filler.unlink()
+    lamp.on = False
+    becomes(lambda: page.one("#trouble").is_displayed(), False)
+    page.shows("#rows", "lamp")  # and all goes on
 
 
 def test_names_are_text_and_the_browser_has_nothing_to_complain_of(page: Page) -> None:
