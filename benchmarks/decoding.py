@@ -66,7 +66,7 @@ def main() -> None:
     given = arguments.parse_args()
     for key, value in description().items():
         print(f"{key}: {value}")
-    ways: dict[str, Resize] = {"was": as_it_was, "is": frames._resized}
+    ways: dict[str, Resize] = {"was": as_it_was, "is": partial(frames._resized, region=None)}
     calls = {(0, "decode"): partial(play, given.clip, given.frames, 0, None)}
     for size in given.sizes:
         calls |= {(size, name): partial(play, given.clip, given.frames, size, way) for name, way in ways.items()}

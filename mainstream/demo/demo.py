@@ -80,7 +80,7 @@ class Size:
     cutouts: int = 40
     event_s: float = 1.5
     gap_s: float = 1.5
-    epochs: int = 12
+    epochs: int = 10
     profile_s: float = 5.0
     window_s: float = 10.0
 
@@ -221,7 +221,7 @@ def _train(folder: Path, size: Size) -> Path:
     def app(name: str, events: Sequence[Interval], **more: object) -> None:
         labels, images = clip.with_suffix(f".{name}.csv"), folder / "images" / name
         save_intervals(events, labels)
-        save_frames(clip, labels, images, every=4, nothing=NOTHING)
+        save_frames(clip, labels, images, every=6, nothing=NOTHING)
         train(
             name,
             images,

@@ -37,9 +37,10 @@ def test_it_runs_what_the_file_says_now_until_it_is_ended_and_begins_again_after
         process = start()
         try:
             comes_true(lambda: apps() == {1})
-            write_problem(tmp_path, app(1), app(2, event_class=0), budget=1000.0)
+            write_problem(tmp_path, app(1), app(2, event_class=0, region=[0.5, 0, 0.5, 1]), budget=1000.0)
             comes_true(lambda: apps() == {1, 2})
             found(lambda: '"app_id": 2' in (tmp_path / "state" / "plan.json").read_text())
+            assert '"region": [0.5, 0.0, 0.5, 1.0]' in (tmp_path / "state" / "plan.json").read_text()
             process.kill()
             process.wait()
             (tmp_path / "problem.yaml").write_text("apps: [")

@@ -32,12 +32,14 @@ pytest.importorskip("zmq", reason="needs the extra run")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models, a clip of 10 fps, a problem, and Streamer's two files."""
+    """Models, a clip of 10 fps, a problem in which one app sees half of the frame, and Streamer's two files."""
     folder = tmp_path_factory.mktemp("box")
     (folder / "models").mkdir()
     write_models(folder / "models", [1, 2, 3])
     write_clip(folder / "clip.avi", frames=60, fps=10)
-    problem = Problem(apps=apps_of(3), model=MODEL, video=Video(stream_fps=10, fps_options=(2, 5, 10)), budget=12.0)
+    first, second, third = apps_of(3)
+    apps = first, second, third.model_copy(update={"region": (0.5, 0.0, 0.5, 1.0)})
+    problem = Problem(apps=apps, model=MODEL, video=Video(stream_fps=10, fps_options=(2, 5, 10)), budget=12.0)
     save_problem(problem, folder / "problem.yaml")
     (folder / "cameras.toml").write_text(
         f'[[camera]]\nname = "gate"\nvideo_uri = "{folder}/clip.avi"\nwidth = 64\nheight = 48\n'
