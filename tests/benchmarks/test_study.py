@@ -18,13 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.slow
 def test_a_small_study(tmp_path: Path) -> None:
     folder = Path(sys.executable).parent
-    quick = {**os.environ, "APPS": "1 4", "SETUPS": "3", "PATH": f"{folder}:{os.environ['PATH']}"}
+    quick = {**os.environ, "APPS": "1 4", "SETUPS": "2", "PATH": f"{folder}:{os.environ['PATH']}"}
     subprocess.run([ROOT / "benchmarks" / "study.sh", tmp_path], env=quick, check=True, capture_output=True)
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.study", tmp_path], cwd=ROOT, check=True, capture_output=True, text=True
     )
     assert done.stdout.count('### Event model "') == 2
-    assert "210 schedules; 0 pairs" in done.stdout
+    assert "140 schedules; 0 pairs" in done.stdout
     assert (tmp_path / "study.html").stat().st_size < 2_000_000
     again = subprocess.run([ROOT / "benchmarks" / "study.sh", tmp_path], env=quick, check=True, capture_output=True)
     assert b"s left" not in again.stderr
