@@ -210,7 +210,8 @@ class Scheduler:
                 unmeasured = why if name is None else f"stream {name}: {why}"
         target_fps = np.array([targets[choice.app_id] for choice in result.choices])
         observed_fps = np.array([rates[choice.app_id] for choice in result.choices])
-        together = None if unmeasured else measured.get(None) or Measurement.together(measured)  # type: ignore[arg-type]
+        by_name = {name: found for name, found in measured.items() if name is not None}
+        together = None if unmeasured else measured.get(None) or Measurement.together(by_name)
         return Round(
             budget=budget,
             result=result,

@@ -92,15 +92,12 @@ class Made:
     Attributes
     ----------
     budget : float
-    clip : Footage
-        That was evaluated on.
     found : mapping of str to tuple of Evaluated
         By version.
     report : Path
     """
 
     budget: float
-    clip: Footage
     found: Mapping[str, tuple[Evaluated, ...]]
     report: Path
 
@@ -176,7 +173,7 @@ def demo(
     report = folder / "report.html"
     title = f"mainstream demo: {len(KINDS)} apps on one street, {clip.frames / clip.fps / 60:.0f} minutes of it"
     write_text(report, evaluation_page(title, found, clip))
-    return Made(budget, clip, found, report)
+    return Made(budget, found, report)
 
 
 def _compile_search() -> None:

@@ -63,9 +63,10 @@ def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, lab
 
 def watched_packages(folders: Sequence[Path]) -> list[Watched]:
     """What packages watch for, as apps 1, 2, ... whose events have no length yet."""
+    read = [read_package(folder)[0] for folder in folders]
     return [
-        Watched(app, read_package(folder)[0].event_class or "", frozenset(read_package(folder)[0].classes))
-        for folder, app in zip(folders, _apps(folders, [None] * len(folders)), strict=True)
+        Watched(app, package.event_class or "", frozenset(package.classes))
+        for package, app in zip(read, _apps(folders, [None] * len(folders)), strict=True)
     ]
 
 

@@ -40,6 +40,8 @@ NOTHING: Final = "nothing"
 """Label of frames that show no event, as scenes have it; every app knows it."""
 CLOCK_FPS: Final = 1000.0
 """Frames a second that labels by the clock are counted as."""
+LEAST_EVENTS: Final = 2
+"""Of an app; with fewer there is no interval."""
 _LARGEST: Final = 2**28
 _NO_EVENTS: Final = np.empty((0, 2), np.int64)
 
@@ -131,12 +133,19 @@ def check_times(path: Path) -> None:
     ProblemError
         It cannot be read, or has other columns.
     """
-    head = read_text(path, largest=_LARGEST).lstrip().partition("\n")[0]
+    _timed(path)
+
+
+def _timed(path: Path) -> str:
+    """The text of a file of labels by the clock."""
+    text = read_text(path, largest=_LARGEST)
+    head = text.lstrip().partition("\n")[0]
     if {"start_s", "end_s", "label"} - {column.strip() for column in head.split(",")}:
         raise ProblemError(
             f"{path}: frames of a camera have no numbers; labels have to be CSV start_s,end_s,label, in seconds since "
             "1970, and are read in the end"
         )
+    return text
 
 
 def read_times(path: Path, watched: Sequence[Watched]) -> Labels:
@@ -147,8 +156,7 @@ def read_times(path: Path, watched: Sequence[Watched]) -> Labels:
     ProblemError
         The file cannot be read, a label is known to no app, or an app has fewer than two events.
     """
-    check_times(path)
-    marked = _of_intervals(path, read_text(path, largest=_LARGEST), CLOCK_FPS, seconds=True)
+    marked = _of_intervals(path, _timed(path), CLOCK_FPS, seconds=True)
     found = {one.app.app_id: marked.get(one.label, _NO_EVENTS) for one in watched}
     _check(path, watched, set(marked), found)
     return Labels(found, (0, max(int(events[-1, 1]) for events in marked.values())))
@@ -163,7 +171,7 @@ def _check(path: Path, watched: Sequence[Watched], names: Set[str], found: Mappi
         )
     for one in watched:
         count = len(found[one.app.app_id])
-        if count < 2:
+        if count < LEAST_EVENTS:
             raise ProblemError(
                 f"{path}: app {one.called}: the labels have {count} events of {one.label!r}; "
                 "intervals need 2 or more: label more"

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mainstream.apps import IntArray
 from mainstream.evaluation.evaluate import Evaluated
 from mainstream.evaluation.footage import Footage
-from mainstream.evaluation.labels import CLOCK_FPS, Labels
+from mainstream.evaluation.labels import CLOCK_FPS, LEAST_EVENTS, Labels
 from mainstream.evaluation.outputs import Decisions, Outputs
 from mainstream.evaluation.scoring import score
 from mainstream.evaluation.watched import Watched
@@ -31,9 +31,6 @@ from mainstream.streamer import LocalRunner, NetPlan
 from mainstream.streamer.events.event import PlannedApp
 from mainstream.streamer.plan import net_plan
 from mainstream.streamer.results import Analysis
-
-_LEAST: Final = 2
-"""Events without which there is no interval."""
 
 
 class _Decision(NamedTuple):
@@ -105,7 +102,7 @@ def score_deployed(
     for choice in result.choices:
         one = by_id[choice.app_id]
         events, known = _within(_repeated(labels, choice.app_id, clip, span[1]), span)
-        if len(events) < _LEAST or choice.app_id not in placed:
+        if len(events) < LEAST_EVENTS or choice.app_id not in placed:
             unscored.append((one, len(events)))
             continue
         window = one.app.event_length_ms / 1000 * fps
