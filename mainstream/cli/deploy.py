@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from mainstream.history import History
     from mainstream.io import Problem
     from mainstream.scheduler import Scheduler
-    from mainstream.streamer import LocalRunner, StreamerClient
-    from mainstream.streamer.together import Together
 
 
 def command(
@@ -117,6 +114,7 @@ def command(
 
     from mainstream.cli import console
     from mainstream.cli.deploy_screen import Shown
+    from mainstream.cli.runtimes import opened
     from mainstream.cli.stream_options import by_stream
     from mainstream.files import check_target
     from mainstream.result_text import plain_console
@@ -136,7 +134,7 @@ def command(
         if save_profile is not None and any(model != asked.problem.models[0] for model in asked.problem.models):
             raise ProblemError("--save-profile writes one profile, and the streams have several base networks")
         key, given, usual = ("source", source, None) if local else ("streamer", streamer, DEFAULT_ADDRESS)
-        places = by_stream(key, given, usual, asked.problem)
+        places = by_stream(key, given, usual, asked.problem.each)
     asked = asked.in_one_precision(errors.print)
     described = asked.problem
     options = dict(asked.options)
@@ -148,7 +146,7 @@ def command(
     with naming("command line"):
         here = {"model_dir": model_dir, "window_s": window, "engine": engine_name(engine)} if local else None
         there = {"timeout_s": timeout, "retries": retries, "curve_keys": curve_keys}
-        deployer = _opened(places, here, there)
+        deployer = opened(places, here, there)
     if live is not None and isinstance(deployer, LocalRunner):
         deployer.listener = live.decided.heard
     for measured in dict.fromkeys(model.engine for model in described.models if local):
@@ -233,29 +231,6 @@ def _save(history: History, more: Mapping[str, Any], json: str | None, profile: 
     if not any(one.factor for one in history):
         raise ProblemError(f"{profile}: not written, the profile was not corrected: {why_uncorrected(history[-1])}")
     save_profile(history.profile, profile)
-
-
-def _opened(
-    places: Mapping[str | None, str], here: Mapping[str, Any] | None, there: Mapping[str, Any]
-) -> LocalRunner | StreamerClient | Together:
-    """The runtime at the only place, or those of several streams together: here, with these keywords, or there."""
-    from mainstream.streamer import LocalRunner, StreamerClient
-
-    def open_one(place: str) -> LocalRunner | StreamerClient:
-        return StreamerClient(place, **there) if here is None else LocalRunner(place, **here)
-
-    if None in places:
-        return open_one(places[None])
-    from mainstream.streamer.together import Together
-
-    with ExitStack() as opened:
-        runtimes: dict[str, LocalRunner | StreamerClient] = {}
-        for name, place in places.items():
-            with naming(f"stream {name}"):
-                runtimes[str(name)] = one = open_one(place)
-                opened.callback(one.close)
-        opened.pop_all()
-    return Together(runtimes)
 
 
 def _check_label_flags(labels: Path | None, region: list[str] | None, local: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,6 +14,7 @@ from mainstream.cli.experiment_screen import SweepProgress, print_comparison
 from mainstream.cli.problem_file import StoreUrl
 from mainstream.errors import DeployError, ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
+from mainstream.files import naming
 from mainstream.problem import Objective
 
 if TYPE_CHECKING:
@@ -73,11 +73,19 @@ def command(
     time_limit: Annotated[float | None, _option("Seconds for each solve, then the best so far.", "SECONDS")] = None,
     profile: Annotated[Path | None, _option("Base network of a folder of M-Packages.", "FILE.json")] = None,
     stream_fps: Annotated[float | None, _option("Frames a second for a folder of M-Packages; else 10.", "F")] = None,
-    streamer: Annotated[str | None, _option("Deploy each schedule on a Streamer.", "tcp://HOST:PORT")] = None,
+    streamer: Annotated[
+        list[str] | None,
+        _option("Deploy each schedule on a Streamer; with several streams once for each.", "[NAME=]tcp://HOST:PORT"),
+    ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="Deploy each in this process, on --source with the models in -m.")
     ] = False,
-    source: Annotated[str | None, _option("For --local: a clip, rtsp://, /dev/videoN, test://.", "FILE|URI")] = None,
+    source: Annotated[
+        list[str] | None,
+        _option(
+            "For --local: a clip, rtsp://, /dev/videoN, test://; with several streams once for each.", "[NAME=]FILE|URI"
+        ),
+    ] = None,
     model_dir: Annotated[
         Path | None,
         typer.Option("-m", "--model-dir", metavar="DIR", help="For --local: folder of the models.", show_default=False),
@@ -96,7 +104,7 @@ def command(
     from mainstream.cli.deploy import check_flags
     from mainstream.experiments.experiment import OWN, Budget, Plan, sweep
     from mainstream.experiments.sweep_files import SweepFiles
-    from mainstream.files import check_target, naming
+    from mainstream.files import check_target
     from mainstream.result_text import plain_console
 
     with naming("command line"):
@@ -107,7 +115,7 @@ def command(
             raise ProblemError("--jobs: a runtime runs one schedule at a time; leave it out")
         if (combs_max_samples is not None or combs_dry_run) and not combs:
             raise ProblemError("--combs-max-samples and --combs-dry-run are for --combs; give it, too")
-    check_flags(local, streamer, source, model_dir, None, window)
+    check_flags(local, streamer, source, model_dir, None, window, in_file=True)
     check_target(out_prefix.with_name(out_prefix.name + ".csv"))
 
     read = read_input(apps, workloads, profile, stream_fps, words(datasets), store)
@@ -129,6 +137,7 @@ def command(
     if read.cut is not None:
         errors.print(f"{workloads}: line {read.cut} is cut off; the {len(points):,} whole ones before it are used")
 
+    places = _places(points, local, source if local else streamer)
     settings = {
         "NUM_APPS": num_apps,
         "apps": digest(points),
@@ -140,17 +149,16 @@ def command(
         "combs_max_samples": combs_max_samples,
         "seed": seed if combs_max_samples else None,
         "trials": trials,
-        "runtime": streamer or (["local", source, str(model_dir), window] if local else None),
+        "runtime": _what_runs(places, local, model_dir, window),
     }
     wanted = [(point, plan.keys(point)) for point in points]
     files = SweepFiles(out_prefix, compared, [one.asked for one in budgets] or [OWN.asked], settings)
-    left = [(point, [key for key in keys if key not in files.done]) for point, keys in wanted]
-    left = [(point, keys) for point, keys in left if keys]
+    left = [(point, keys) for point, all_keys in wanted if (keys := [key for key in all_keys if key not in files.done])]
     if combs_dry_run:
         for point, _ in left:
             typer.echo(point.id)
         return
-    runtime = _runtime(points, streamer, source, model_dir, window)
+    runtime = _runtime(places, local, model_dir, window)
     # A runtime takes as long for any schedule; without one, part of the time goes with the number of apps.
     weight = {point.id: 1 if runtime else _EACH + len(point.apps) for point in points}
     total = sum(weight[point.id] * len(keys) for point, keys in left)
@@ -205,14 +213,31 @@ def _options(flags: Mapping[str, Any], of_file: Mapping[str, Any], versions: tup
     return options
 
 
-def _runtime(
-    points: list[Point], streamer: str | None, source: str | None, model_dir: Path | None, window: float
-) -> Runtime | None:
-    """What opens the runtime of one schedule."""
-    from mainstream.streamer import LocalRunner, StreamerClient
+def _places(points: list[Point], local: bool, given: list[str] | None) -> dict[str | None, str] | None:
+    """Where each stream runs; None where nothing is run."""
+    from mainstream.cli.stream_options import by_stream
 
-    if (source or streamer) and any(len(point.streams) > 1 for point in points):
-        raise ProblemError("command line: a runtime has one camera; with several streams leave --local, --streamer out")
-    if source is not None and model_dir is not None:
-        return partial(LocalRunner, source, model_dir, window_s=window)
-    return None if streamer is None else partial(StreamerClient, streamer)
+    if not (local or given):
+        return None
+    with naming("command line"):
+        return by_stream(
+            "source" if local else "streamer", given, None, [stream for point in points for stream in point.streams]
+        )
+
+
+def _what_runs(places: Mapping[str | None, str] | None, local: bool, model_dir: Path | None, window: float) -> Any:
+    """The runtime as a plain value, among the settings of an experiment."""
+    place = places[None] if places and None in places else places
+    return ["local", place, str(model_dir), window] if local else place
+
+
+def _runtime(
+    places: Mapping[str | None, str] | None, local: bool, model_dir: Path | None, window: float
+) -> Runtime | None:
+    """What opens the runtimes of one schedule: in this process, or where they are."""
+    from mainstream.cli.runtimes import opened
+
+    if places is None:
+        return None
+    here = {"model_dir": model_dir, "window_s": window} if local else None
+    return lambda names: opened({name: places[name] for name in names}, here, {})

@@ -9,11 +9,13 @@ from mainstream.description import shown
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
-    from mainstream.io import Problem
+    from mainstream.formats.named_stream import NamedStream
 
 
-def by_stream(key: str, given: Sequence[str] | None, default: str | None, problem: Problem) -> dict[str | None, str]:
-    """The value for each stream, by its name; for None where the problem is one camera without a name.
+def by_stream(
+    key: str, given: Sequence[str] | None, default: str | None, streams: Sequence[NamedStream]
+) -> dict[str | None, str]:
+    """The value for each stream, by its name; for None where there is one camera without a name.
 
     Parameters
     ----------
@@ -23,7 +25,8 @@ def by_stream(key: str, given: Sequence[str] | None, default: str | None, proble
         As on the command line; goes before the file.
     default : str, optional
         For a camera without a name.
-    problem : Problem
+    streams : sequence of NamedStream
+        One of a name may stand several times: it has one value.
 
     Raises
     ------
@@ -31,11 +34,12 @@ def by_stream(key: str, given: Sequence[str] | None, default: str | None, proble
         A stream has no value, a value is for no stream, or two are for one.
     """
     option, given = f"--{key}", given or []
-    if not problem.streams:
+    if not any(stream.name for stream in streams):
         if len(given) > 1 or not (given or default):
             raise ProblemError(f"{option}: got {len(given)}; this problem is one camera, which needs one")
         return {None: given[0] if given else str(default)}
-    names = [str(stream.name) for stream in problem.streams]
+    of_name = {stream.name: stream for stream in streams}
+    names = [str(name) for name in of_name]
     said: dict[str | None, str] = {}
     for text in given:
         name, _, value = text.partition("=")
@@ -45,7 +49,7 @@ def by_stream(key: str, given: Sequence[str] | None, default: str | None, proble
             raise ProblemError(f"{option}: {name} stands twice")
         said[name] = value
     found: dict[str | None, str] = {}
-    for stream in problem.streams:
+    for stream in of_name.values():
         value = said.get(stream.name) or getattr(stream, key)
         if value is None:
             raise ProblemError(

@@ -27,10 +27,10 @@ from mainstream.ranges import POSITIVE, Range
 from mainstream.schedule import Result
 from mainstream.scheduler import Scheduler
 from mainstream.stream import capacity_of
-from mainstream.streamer.deployer import Deployer
+from mainstream.streamer.deployer import Deployer, StreamsDeployer
 
-Runtime = Callable[[], AbstractContextManager[Deployer]]
-"""Opens what runs the plan of one schedule."""
+Runtime = Callable[[Sequence[str | None]], AbstractContextManager[Deployer | StreamsDeployer]]
+"""Opens what runs the plan of one schedule, or those of the streams of these names."""
 
 _PERCENT: Final = Range(0, 100)
 _ROUND_UP: Final = 1 + 1e-9
@@ -208,12 +208,13 @@ def _all_rows(plan: Plan, point: Point, wanted: Sequence[tuple[str, int, str, st
 
 def _run(workload: Workbench, solved: Solved, budget: float, runtime: Runtime) -> Round:
     """Run a schedule once: what came of it."""
-    (camera,) = workload.restricted(solved.restriction)
     how: dict[str, Any] = {**workload.what, **workload.how, "mode": solved.restriction.mode}
     if solved.result.method in ("greedy", "greedy-released"):
         how["method"] = solved.result.method
-    with runtime() as deployer:
-        scheduler = Scheduler(camera.apps, camera.model, camera.video, deployer=deployer, max_rounds=1, **how)
+    cameras = workload.restricted(solved.restriction)
+    with runtime([camera.name for camera in cameras]) as deployer:
+        streams = [stream for camera in cameras for stream in camera.to_solve()]
+        scheduler = Scheduler(streams, deployer=deployer, max_rounds=1, **how)
         return scheduler.run(budget)[0]
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
-from support.old_streamer import OldStreamer
+from support.old_streamer import OldStreamer, share
 
 from mainstream import solve
+from mainstream.formats.sweep import load_sweep
 from mainstream.io import load_problem, load_result
 from mainstream.streamer import net_plans
 
@@ -149,6 +150,25 @@ def test_an_experiment_takes_the_apps_in_their_streams(tmp_path: Path) -> None:
     last = next(float(row[column]) for row in rows[1:] if row[0] == "5" and "mainstream" in row)
     problem = load_problem(TWO)
     assert last == pytest.approx(solve(problem.to_solve(), budget=40).objective, abs=2e-6)
+
+
+def test_an_experiment_runs_each_stream_s_plan_in_its_own_place(with_models: Path, tmp_path: Path) -> None:
+    made = "experiment", 4, tmp_path / "out", "--apps", with_models, "--versions", "mainstream,no-sharing"
+    with OldStreamer(share(0.5)) as one, OldStreamer(share(0.5)) as other:
+        to = "--streamer", f"crossing={one.address}", "--streamer", f"yard={other.address}"
+        done = run(*made, *to, "--quiet")
+        assert done.returncode == 0, done.stderr
+        # The fourth app is the yard's first: before it nothing is run there.
+        assert (len(one.plans), len(other.plans)) == (2 * 4, 2 * 1)
+    rows = load_sweep(tmp_path / "out.csv")
+    assert [row.rates for row in rows] == ["observed"] * 8
+    assert all(
+        seen == pytest.approx(0.5 * asked)
+        for row in rows
+        for seen, asked in zip(row.observed_fps, row.target_fps, strict=True)
+    )
+    refusal = refused(*made, "--streamer", one.address)
+    assert refusal.startswith(f"command line: --streamer: got '{one.address}'; it has to be NAME=...")
 
 
 def test_bad_files_are_one_line(tmp_path: Path) -> None:
