@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import ortools.sat.python.cp_model  # noqa: F401
 import pytest
+from support.commands import Run, one_process
 from support.redis_server import RedisServer
 
 
@@ -18,6 +19,12 @@ def log_as_it_was() -> Iterator[None]:
     yield
     log.handlers[:], log.propagate = handlers, propagate
     log.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def run_elsewhere() -> Iterator[Run]:
+    with one_process() as run:
+        yield run
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from support.commands import run_here
 from support.packages import CURVE, make
 
 from mainstream import ProblemError
@@ -19,13 +19,12 @@ from mainstream.formats.calibration_files import read_labels, read_scores
 from mainstream.formats.package import read_package
 from mainstream.io import load_package
 
-COMMAND = str(Path(sys.executable).with_name("mainstream"))
 EVENT = np.isin(np.arange(200) // 10, [1, 2, 5, 8, 9, 12, 16])
 """Whether each frame is one of an event: 5 events of 1 and 2 s at 10 fps."""
 
 
 def run(*given: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, "calibrate", *map(str, given)], capture_output=True, text=True, check=False)
+    return run_here("calibrate", *given)
 
 
 def refused(*given: object) -> str:

@@ -1,9 +1,8 @@
-"""``mainstream plan`` and ``mainstream deploy`` through their installed entry point, against the old server's wire."""
+"""``mainstream plan`` and ``mainstream deploy``, against the old server's wire."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commands import run_here
 from support.old_streamer import OldStreamer, Plan, share
 from support.spinning import Spinning, write_spinning
 from support.terminal import COMMAND, on_terminal
@@ -26,26 +26,15 @@ DEAD = "tcp://127.0.0.1:9"
 HEADINGS = ["layers", "app", "frames", "measured", "ms", "predicted", "ms", "factor"]
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "80"},
-        timeout=120,
-        check=False,
-    )
-
-
 def printed(*arguments: object) -> str:
-    done = run(*arguments)
+    done = run_here(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def refused(*arguments: object, code: int = 2) -> str:
     """The one line that a refused call prints, without the command's name; on a slow machine progress comes first."""
-    done = run(*arguments)
+    done = run_here(*arguments)
     assert done.returncode == code
     assert done.stdout == ""
     *before, message = done.stderr.splitlines()
@@ -80,7 +69,7 @@ def test_plan_prints_the_request_and_nothing_else(deployable: Path) -> None:
 
 def test_plan_prints_that_of_a_saved_result(deployable: Path, tmp_path: Path) -> None:
     saved = tmp_path / "result.json"
-    assert run("solve", deployable, "--budget", 12, "--quiet", "--json", saved).returncode == 0
+    assert run_here("solve", deployable, "--budget", 12, "--quiet", "--json", saved).returncode == 0
     assert NetPlan.from_json(printed("plan", saved, "--problem", deployable)) == plan_here(deployable, budget=12)
     assert "give the problem that it answers, too: --problem PROBLEM.yaml" in refused("plan", saved)
     assert "leave --budget out" in refused("plan", saved, "--problem", deployable, "--budget", 3)
@@ -111,7 +100,7 @@ def test_deploy_shows_the_rounds_until_target_and_observed_agree(deployable: Pat
         return share(next(shares))(plan)
 
     with OldStreamer(answer) as server:
-        done = run("deploy", deployable, "--streamer", server.address, "--window", 0.1)
+        done = run_here("deploy", deployable, "--streamer", server.address, "--window", 0.1)
     assert done.returncode == 0
     assert done.stderr.count("waiting for the observed rates, about 0.1 s\n") == 2
     parts = iter([0.6, 0.9])
@@ -196,13 +185,13 @@ def test_what_the_problem_says_about_solving_holds(deployable: Path) -> None:
 
 
 def test_a_server_that_fails_is_one_line(deployable: Path) -> None:
-    to_dead = run("deploy", deployable, "--streamer", DEAD, "--timeout", 0.3)
+    to_dead = run_here("deploy", deployable, "--streamer", DEAD, "--timeout", 0.3)
     assert to_dead.returncode == 2
     assert to_dead.stderr.splitlines()[-1] == (
         f"mainstream: {DEAD}: no connection within 0.3 s; start the server, or correct the address"
     )
     with OldStreamer(lambda plan: "error: no camera") as server:
-        done = run("deploy", deployable, "--streamer", server.address)
+        done = run_here("deploy", deployable, "--streamer", server.address)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"mainstream: {server.address}: the server refused the plan: no camera"
 
@@ -263,7 +252,7 @@ def test_without_measured_compute_there_is_no_profile_to_save(deployable: Path, 
     path = tmp_path / "profile.json"
     path.write_text("as it was")
     with OldStreamer() as server:
-        done = run("deploy", deployable, "--streamer", server.address, "--save-profile", path)
+        done = run_here("deploy", deployable, "--streamer", server.address, "--save-profile", path)
     assert done.returncode == 2
     assert done.stdout.splitlines()[-1] == "ended      converged, after 1 round"
     assert done.stderr.splitlines()[-1] == (
@@ -301,7 +290,7 @@ def test_measured_compute_is_shown_by_part_and_the_corrected_profile_is_saved(tm
         thread = threading.Thread(target=server.serve)
         thread.start()
         to = ["--streamer", server.address, "--save-profile", tmp_path / "profile.json"]
-        done = run("deploy", problem, *to, "--json", tmp_path / "rounds.json")
+        done = run_here("deploy", problem, *to, "--json", tmp_path / "rounds.json")
         runner.close()
         thread.join()
     assert done.returncode == 0, done.stderr

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 
 pytest.importorskip("fsspec", reason="needs the extra store")
 
+from support.commands import run_here
 from support.stores import contents, package, parts
 
 from mainstream.formats.package import read_package
@@ -21,19 +20,10 @@ from mainstream.store import open_store
 from mainstream.store.address import Reference
 
 ROOT = Path(__file__).parents[2]
-COMMAND = str(Path(sys.executable).with_name("mainstream"))
 
 
 def run(*given: object, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, *map(str, given)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "HOME": str(home), "COLUMNS": "80", **variables},
-        cwd=home,
-        timeout=120,
-    )
+    return run_here(*given, cwd=home, HOME=str(home), **variables)
 
 
 def done(*given: object, home: Path, **variables: str) -> list[str]:

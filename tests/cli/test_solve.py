@@ -1,4 +1,4 @@
-"""``mainstream solve`` through its installed entry point: answers, exit codes, one line for whatever is wrong."""
+"""``mainstream solve``: answers, exit codes, one line for whatever is wrong."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import random
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.commands import run_here
+from support.terminal import COMMAND
 
 from mainstream import Result, Video, prepare, solve
 from mainstream.experiments.workloads import workload
@@ -20,18 +21,10 @@ from mainstream.io import Problem, load_problem, load_result, save_problem
 
 PROBLEMS = Path(__file__).parents[2] / "data" / "problems"
 TINY = PROBLEMS / "tiny.yaml"
-COMMAND = str(Path(sys.executable).with_name("mainstream"))
 
 
-def run(*arguments: object, columns: int = 80) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, "solve", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": str(columns)},
-        timeout=120,
-        check=False,
-    )
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return run_here("solve", *arguments)
 
 
 def refused(*arguments: object, code: int = 2) -> str:
@@ -77,7 +70,7 @@ def test_a_problem_is_solved_and_shown_within_80_columns(name: str) -> None:
 
 
 def test_names_are_cut_and_numbers_are_not_where_columns_are_few() -> None:
-    lines = run(PROBLEMS / "crossing.yaml", columns=40).stdout.splitlines()
+    lines = run_here("solve", PROBLEMS / "crossing.yaml", COLUMNS="40").stdout.splitlines()
     assert "num_frozen fps votes     f1 recall precision tail ms/s" in lines[1]
     assert re.match(r"  1 per\w*… ", lines[2])
     assert re.search(r"0\.\d{4} 0\.\d{4}    0\.\d{4} ", lines[2])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.terminal import COMMAND
+from support.commands import run_here
 
 from mainstream import ProblemError
 from mainstream.experiments.event_grid import EventGrid, draw_apps, load_event_grid
@@ -95,8 +94,8 @@ def test_the_command_writes_the_same_lines_again(tmp_path: Path) -> None:
     for curve in curves:
         arguments += ["--curve", curve]
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        command = [COMMAND, "workloads", "generate", *arguments, "--seed", seed, "-o", tmp_path / f"{name}.jsonl"]
-        subprocess.run(command, check=True)
+        command = ["workloads", "generate", *arguments, "--seed", seed, "-o", tmp_path / f"{name}.jsonl"]
+        run_here(*command).check_returncode()
     first, again, other = ((tmp_path / f"{name}.jsonl").read_text(encoding="utf-8") for name in "abc")
     assert first == again != other
     problems, _ = load_workloads(tmp_path / "a.jsonl")
@@ -119,8 +118,7 @@ def test_the_command_writes_the_same_lines_again(tmp_path: Path) -> None:
 )
 def test_the_command_refuses(arguments: list[str], message: str, tmp_path: Path) -> None:
     (tmp_path / "setup").write_text(INI, encoding="utf-8")
-    command = [COMMAND, "workloads", "generate", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_here("workloads", "generate", *arguments, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith(f"mainstream: {message}")
     assert done.stderr.count("\n") == 1
     assert [file.name for file in tmp_path.iterdir()] == ["setup"]

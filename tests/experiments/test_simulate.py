@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.commands import run_here
 
 from mainstream import App, Prepared, ProblemError, Result, Video, prepare, solve
 from mainstream.events import METRICS, event_metrics
@@ -307,15 +306,7 @@ def test_strange_results_are_refused(crossing: tuple[Prepared, Result]) -> None:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = Path(sys.executable).with_name("mainstream")
-    return subprocess.run(
-        [command, "simulate", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "80"},
-        timeout=120,
-        check=False,
-    )
+    return run_here("simulate", *arguments)
 
 
 @pytest.mark.parametrize(("flags", "decay_unit"), [([], None), (["--decay"], 1.0)])

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.commands import run_here
 
 from mainstream import Apps, InfeasibleError, ProblemError, prepare, solve
 from mainstream.apps import AUTO_VOTE
@@ -19,7 +18,6 @@ from mainstream.experiments.workloads import Workload, hard_budget, workload
 from mainstream.io import load_curve, load_problem, load_profile
 
 DATA = Path(__file__).parents[2] / "data"
-COMMAND = str(Path(sys.executable).with_name("mainstream"))
 
 
 def assert_same(apps: Apps, others: Apps) -> None:
@@ -123,7 +121,7 @@ def test_generate_writes_the_district_as_it_stands(tmp_path: Path) -> None:
     for folder in ("curves", "profiles"):
         shutil.copytree(DATA / folder, tmp_path / "data" / folder)
     (tmp_path / "data" / "problems").mkdir()
-    subprocess.run([COMMAND, *words[1:]], cwd=tmp_path, check=True)
+    run_here(*words[1:], cwd=tmp_path).check_returncode()
     assert (tmp_path / "data" / "problems" / "district.yaml").read_text(encoding="utf-8") == district
 
 
@@ -143,12 +141,10 @@ def test_generate_writes_a_hard_problem_that_solves(tmp_path: Path) -> None:
         "-o",
         str(path),
     ]
-    subprocess.run([COMMAND, *arguments], check=True)
+    run_here(*arguments).check_returncode()
     made = workload(7, seed=4, chokepoints=5, rates=3)
     problem = load_problem(path)
     assert (problem.apps, problem.model, problem.video) == (made.objects(), made.model, made.video)
     assert problem.budget == hard_budget(made.prepare())
-    done = subprocess.run(
-        [COMMAND, "workloads", "generate", "-n", "0", "-o", str(path)], capture_output=True, text=True, check=False
-    )
+    done = run_here("workloads", "generate", "-n", "0", "-o", path)
     assert (done.returncode, done.stderr) == (2, "mainstream: n: got 0; it has to be at least 1\n")

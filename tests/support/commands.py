@@ -1,0 +1,53 @@
+"""A command in the tests' own process, where an interpreter of its own proves nothing more: each costs a second or two.
+
+What hears signals, has a terminal or a closed stdout, or must not load TensorFlow is run as installed instead. A
+command that changes what signals do, as `streamer` and `run`, is for a process that several of them share.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from unittest.mock import patch
+
+from mainstream.cli import main
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_here(*arguments: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What the installed command would print and end with, 80 columns wide unless `variables` say otherwise."""
+    given = ["mainstream", *map(str, arguments)]
+    stdout, stderr = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        contextlib.chdir(cwd or Path.cwd()),
+        patch.dict(os.environ, {"COLUMNS": "80", **variables}),
+        patch.object(sys, "argv", given),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    texts = []
+    for stream in (stdout, stderr):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined]
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(given, code, *texts)
+
+
+@contextmanager
+def one_process() -> Iterator[Run]:
+    """:func:`run_here` in another process, the same one for each command."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        yield lambda *arguments, **options: pool.submit(run_here, *arguments, **options).result(timeout=120)
