@@ -16,26 +16,32 @@ from typing import Any
 
 import pytest
 from support.clips import write_clip
+from support.commands import Run
 from support.runtime import MODEL, apps_of, plan_of, write_models
 from support.terminal import COMMAND, on_terminal
 
 from mainstream._optional import load_quietly
 from mainstream.errors import DeployError
 from mainstream.io import Problem, save_problem
+from mainstream.onnx_graphs.conversion import converted
 from mainstream.problem import Video
 from mainstream.streamer import StreamerClient
 
 pytest.importorskip("tensorflow", reason="needs the extra run", exc_type=ImportError)
+pytest.importorskip("tf2onnx", reason="needs the extra onnx", exc_type=ImportError)
+pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 pytest.importorskip("av", reason="needs the extra run")
 pytest.importorskip("zmq", reason="needs the extra run")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models, a clip of 10 fps, a problem in which one app sees half of the frame, and Streamer's two files."""
+    """Models, also as ONNX, a clip of 10 fps, a problem in which one app sees half of it, and Streamer's two files."""
     folder = tmp_path_factory.mktemp("box")
     (folder / "models").mkdir()
     write_models(folder / "models", [1, 2, 3])
+    for model in (folder / "models").glob("*.pb"):
+        converted(model, trusted=False)  # it is kept there
     write_clip(folder / "clip.avi", frames=60, fps=10)
     first, second, third = apps_of(3)
     apps = first, second, third.model_copy(update={"region": (0.5, 0.0, 0.5, 1.0)})
@@ -53,6 +59,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+HERE = "--local", "--engine", "onnx"
+
+
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -60,9 +69,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def server(folder: Path, *options: str, engine: str = "onnx") -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """ONNX Runtime is there in no time; TensorFlow takes seconds of each process."""
     address = f"tcp://127.0.0.1:{free_port()}"
-    command = [COMMAND, "streamer", "-m", str(folder / "models"), "--bind", address, *options]
+    command = [COMMAND, "streamer", "-m", str(folder / "models"), "--bind", address, "--engine", engine, *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder)
     try:
         assert process.stderr is not None
@@ -81,7 +91,8 @@ def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[s
 
 def test_a_plan_deployed_to_a_server_reaches_its_rates_and_sigterm_ends_it(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
-    with server(folder, "--source", "clip.avi", "--window", "3", "--results", str(out)) as (process, address):
+    options = "--source", "clip.avi", "--window", "3", "--results", str(out)
+    with server(folder, *options, engine="tensorflow") as (process, address):
         deployed = run("deploy", folder / "problem.yaml", "--streamer", address, "--json", tmp_path / "rounds.json")
         assert deployed.returncode == 0, deployed.stderr
         began = time.monotonic()
@@ -96,9 +107,11 @@ def test_a_plan_deployed_to_a_server_reaches_its_rates_and_sigterm_ends_it(folde
     assert {line["app_id"] for line in seen} == {1, 2, 3}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_within_five_seconds_while_it_measures(folder: Path, number: signal.Signals) -> None:
-    with server(folder, "--source", "clip.avi", "--window", "60") as (process, address):
+@pytest.mark.parametrize(("number", "engine"), [(signal.SIGINT, "tensorflow"), (signal.SIGTERM, "onnx")])
+def test_a_signal_ends_it_within_five_seconds_while_it_measures(
+    folder: Path, number: signal.Signals, engine: str
+) -> None:
+    with server(folder, "--source", "clip.avi", "--window", "60", engine=engine) as (process, address):
         sender = subprocess.Popen(
             [sys.executable, "-c", f"from mainstream.streamer import *; print(flush=True); StreamerClient({address!r})."
              f"deploy(NetPlan.from_json({plan_of([(4, 5)]).to_json()!r}))"],
@@ -189,7 +202,7 @@ def two_cameras(folder: Path) -> Path:
 
 
 def test_deploy_runs_each_stream_on_its_own_source(folder: Path, two_cameras: Path, tmp_path: Path) -> None:
-    options = "--once", "--window", "2", "--json", tmp_path / "rounds.json", "-m", folder / "models", "--local"
+    options = "--once", "--window", "2", "--json", tmp_path / "rounds.json", "-m", folder / "models", *HERE
     done = run("deploy", two_cameras, *options, "--source", "yard=test://?fps=10&width=64&height=48")
     assert done.returncode == 0, done.stderr
     (one,) = json.loads((tmp_path / "rounds.json").read_text())["rounds"]
@@ -206,14 +219,14 @@ def test_deploy_runs_each_stream_on_its_own_source(folder: Path, two_cameras: Pa
 
 
 def test_a_terminal_shows_the_rates_while_they_are_measured(folder: Path) -> None:
-    arguments = ["deploy", "problem.yaml", "--local", "--source", "clip.avi", "-m", "models", "--window", "2"]
+    arguments = ["deploy", "problem.yaml", *HERE, "--source", "clip.avi", "-m", "models", "--window", "2"]
     text = on_terminal(arguments, lambda text: "1 s left" in text, lambda process: None, cwd=folder)
     assert text.endswith("exit 0")
     assert all(heading in text for heading in ("target fps", "observed", "frames", "dropped"))
 
 
 def test_ctrl_c_while_plans_run_here_leaves_none_running_and_says_so(folder: Path) -> None:
-    arguments = ["deploy", "problem.yaml", "--local", "--source", "clip.avi", "-m", "models", "--window", "60"]
+    arguments = ["deploy", "problem.yaml", *HERE, "--source", "clip.avi", "-m", "models", "--window", "60"]
     text = on_terminal(
         arguments, lambda text: "s left" in text,
         lambda process: process.send_signal(signal.SIGINT), cwd=folder,
@@ -252,8 +265,10 @@ STREAMER = ["streamer", "-m", "models", "--source", "clip.avi"]
         (["deploy", "problem.yaml", "--local", "--streamer", "tcp://x:1"], "command line: --local and --streamer"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(folder: Path, arguments: list[str], message: str) -> None:
-    done = run(*arguments, cwd=folder)
+def test_bad_input_is_one_line_and_exit_code_2(
+    folder: Path, arguments: list[str], message: str, run_elsewhere: Run
+) -> None:
+    done = run_elsewhere(*arguments, cwd=folder)
     assert done.returncode == 2, done
     assert done.stdout == ""
     assert done.stderr.startswith("mainstream: ") and message in done.stderr and done.stderr.count("\n") == 1
