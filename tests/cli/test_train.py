@@ -1,4 +1,4 @@
-"""``mainstream train`` as a whole process: what it prints, what it refuses, what it keeps."""
+"""``mainstream train``: what it prints, what it refuses, what it keeps."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs the extra train", exc_type=ImportError)
 
+from support.commands import run_here
 from support.labelled_images import draw, network
 
-from mainstream.cli import main
 from mainstream.formats.curve import load_curve
 from mainstream.formats.package import read_package
 from mainstream.trainer.settings import Settings, load_settings
@@ -49,20 +49,21 @@ def arguments(given: Path, out: Path, *more: object) -> list[str]:
 
 
 def run(given: Path, out: Path, *more: object) -> tuple[int, str, str]:
+    done = run_here(*arguments(given, out, *more)[1:])
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_trains_and_shows_the_curve(given: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        arguments(given, out, *more),
+        arguments(given, tmp_path, *QUICK),
         capture_output=True,
         text=True,
         env={**os.environ, "COLUMNS": "80"},
         check=False,
         timeout=120,
     )
-    return done.returncode, done.stdout, done.stderr
-
-
-def test_the_command_trains_and_shows_the_curve(given: Path, tmp_path: Path) -> None:
-    code, printed, errors = run(given, tmp_path, *QUICK)
-    assert (code, errors) == (0, "")
+    printed = done.stdout
+    assert (done.returncode, done.stderr) == (0, ""), "TensorFlow says nothing either"
     lines = printed.splitlines()
     assert lines[0].split() == ["num_frozen", "accuracy", "false", "positive", "epochs", "seconds", "model"]
     package, curve = read_package(tmp_path / "models/shapes")
@@ -102,9 +103,8 @@ def test_a_package_goes_into_a_store_when_it_is_done(given: Path, tmp_path: Path
         ("-", tmp_path / "store", "package name '-': it has to be letters"),
         ("shapes", "redis://:geheim@127.0.0.1:1/0?files=/tmp/none", "redis://***@127.0.0.1:1/0: cannot be reached"),
     ):
-        command = [*arguments(given, tmp_path, *QUICK, "--store", store)]
-        command[2] = name
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        command = arguments(given, tmp_path, *QUICK, "--store", store)
+        done = run_here("train", name, *command[3:])
         assert done.returncode == 2
         assert done.stderr.startswith(f"mainstream: {message}") and done.stderr.count("\n") == 1
         assert not (tmp_path / "models").exists()  # it is told before anything is trained
@@ -129,7 +129,7 @@ def test_what_the_documents_show_works(given: Path, tmp_path: Path, monkeypatch:
     (tmp_path / "images").symlink_to(given / "images")
     (tmp_path / "train.ini").symlink_to(given / "config.ini")
     monkeypatch.chdir(tmp_path)
-    done = subprocess.run([COMMAND, *command.split()], capture_output=True, text=True, check=False)
+    done = run_here(*command.split())
     assert (done.returncode, done.stderr) == (0, "")
     exec(code, {})
     for name in ("shapes", "shapes-1"):
@@ -225,22 +225,17 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_one_line(
-    given: Path, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_is_one_line(given: Path, tmp_path: Path, what: str) -> None:
     spoil, options, message = BAD[what]
     shutil.copytree(given / "images", tmp_path / "images")
     spoil(tmp_path)
     more = options.replace("{}", str(tmp_path)).split()
     if "--images" not in more:
         more += ["--images", str(tmp_path / "images")]
-    monkeypatch.setattr(sys, "argv", arguments(given, tmp_path, *more))
-    with pytest.raises(SystemExit) as ended:
-        main()
-    printed = capsys.readouterr()
-    assert (ended.value.code, printed.out) == (2, "")
-    assert printed.err.startswith("mainstream: " + message.replace("{}", str(tmp_path)))
-    assert printed.err.count("\n") == 1
+    code, printed, errors = run(given, tmp_path, *more)
+    assert (code, printed) == (2, "")
+    assert errors.startswith("mainstream: " + message.replace("{}", str(tmp_path)))
+    assert errors.count("\n") == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name in {"models", "logs"}]
 
 
