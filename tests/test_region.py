@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from support import oracle, streams
+from support.commands import run_here
 
 from mainstream import App, Apps, InfeasibleError, ProblemError, Result, Scheduler, Stream, prepare, solve
 from mainstream.experiments.simulate import simulate_schedule
@@ -249,7 +248,6 @@ def test_the_commands_take_regions(command: str, tmp_path: Path) -> None:
     file = tmp_path / "problem.yaml"
     file.write_text(yaml.safe_dump({"budget": 80, "video": VIDEO, "model": MODEL, "apps": four()}))
     more = {"frontier": ["--points", "3"], "simulate": ["--frames", "1000"]}.get(command, [])
-    arguments = [sys.executable, "-m", "mainstream", command, str(file), *more]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+    done = run_here(command, file, *more)
     assert done.returncode == 0, done.stderr
     assert {"solve": "region 0,0,0.5,1", "plan": '"region": [0.5, 0.0, 0.5, 1.0]'}.get(command, "") in done.stdout

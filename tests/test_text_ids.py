@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from support.commands import run_here
 
 from mainstream import App, Apps, Choice, ProblemError, Result, Scheduler, solve
 from mainstream.io import load_problem
@@ -52,7 +51,7 @@ def test_a_problem_file_and_the_commands_take_names(tmp_path: Path) -> None:
     assert [one.app_id for one in load_problem(path).apps] == ["door", 2, "gate", 1, "yard"]
 
     def run(*words: str) -> str:
-        done = subprocess.run([sys.executable, "-m", "mainstream", *words], capture_output=True, text=True, check=False)
+        done = run_here(*words)
         # A slow machine shows how far the search is.
         said = [line for line in done.stderr.splitlines() if ": incumbent " not in line]
         assert (done.returncode, said) == (0, [])

@@ -1,4 +1,4 @@
-"""`mainstream run --page` and `mainstream apps` as users run them: installed commands, processes of their own."""
+"""`mainstream run --page` as users run it, and `mainstream apps`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.boxes import SOURCE, app, write_problem
+from support.commands import Run, run_here
 from support.sites import write_package
 from support.terminal import COMMAND
 from support.third_party_solver import install
@@ -55,14 +56,7 @@ def test_apps_are_listed_added_paused_and_removed_over_tls(
         )
 
     def ask(*words: str, token: str = "state/token") -> tuple[int, str]:
-        done = subprocess.run(
-            [COMMAND, "apps", *words, "--at", url, "--ca", str(cert), "--token", token],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_here("apps", *words, "--at", url, "--ca", cert, "--token", token, cwd=tmp_path)
         return done.returncode, done.stdout + done.stderr
 
     try:
@@ -103,13 +97,9 @@ def test_apps_are_listed_added_paused_and_removed_over_tls(
         (["--tls-cert", "c"], "command line: --tls-cert and --tls-key are for --page"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(tmp_path: Path, options: list[str], message: str) -> None:
-    done = subprocess.run(
-        [COMMAND, "run", "problem.yaml", "--source", SOURCE, "-m", ".", *options],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_what_cannot_be_served_is_one_line(
+    tmp_path: Path, options: list[str], message: str, run_elsewhere: Run
+) -> None:
+    done = run_elsewhere("run", "problem.yaml", "--source", SOURCE, "-m", ".", *options, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith(f"mainstream: {message}"), done.stderr
     assert done.stderr.count("\n") == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.boxes import SOURCE, app, write_problem
+from support.commands import Run
 from support.terminal import COMMAND
 from support.third_party_solver import install
 from support.waiting import comes_true, found
@@ -71,15 +72,7 @@ def test_it_runs_what_the_file_says_now_until_it_is_ended_and_begins_again_after
         (["--source", "test://", "-m", "."], "problem.yaml: no such file or directory"),
     ],
 )
-def test_what_cannot_be_run_is_one_line(tmp_path: Path, options: list[str], message: str) -> None:
-    environment = {key: value for key, value in os.environ.items() if key != "MAINSTREAM_MQTT"}
-    done = subprocess.run(
-        [COMMAND, "run", "problem.yaml", *options],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_what_cannot_be_run_is_one_line(tmp_path: Path, options: list[str], message: str, run_elsewhere: Run) -> None:
+    done = run_elsewhere("run", "problem.yaml", *options, cwd=tmp_path, MAINSTREAM_MQTT="")
     assert done.returncode == 2 and done.stderr.startswith(f"mainstream: {message}"), done.stderr
     assert done.stderr.count("\n") == 1

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.commands import run_here
 from support.old_streamer import OldStreamer, share
 
 from mainstream import solve
@@ -18,14 +18,13 @@ from mainstream.io import load_problem, load_result
 from mainstream.streamer import net_plans
 
 TWO = Path(__file__).parents[2] / "data" / "problems" / "two-cameras.yaml"
-COMMAND = str(Path(sys.executable).with_name("mainstream"))
 
 
 DOOR = "tcp://127.0.0.1:9"
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=240, check=False)
+    return run_here(*arguments)
 
 
 def refused(*arguments: object) -> str:

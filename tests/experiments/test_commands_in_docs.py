@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
-from support.terminal import COMMAND
+from support.commands import run_here
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,7 +25,7 @@ def test_commands_work_one_after_the_other(page: str, tmp_path: Path) -> None:
     assert len(commands) >= 3
     for command in commands:
         words = shlex.split(command.replace("\\\n", " "))
-        done = subprocess.run([COMMAND, *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = run_here(*words[1:], cwd=tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 

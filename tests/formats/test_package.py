@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.commands import run_here
 from support.packages import CURVE, EVENTS, KEYS, keys, make
 
 from mainstream import ProblemError, solve
@@ -19,8 +19,6 @@ from mainstream.formats.curve import Curve
 from mainstream.formats.package import Package, pareto, read_package, save_package
 from mainstream.io import load_package, load_problem, load_profile, save_problem, save_profile
 from mainstream.streamer import net_plan
-
-COMMAND = str(Path(sys.executable).with_name("mainstream"))
 
 MODEL = {
     "total_layers": 6,
@@ -305,7 +303,7 @@ def test_wrong_packages_in_a_problem(problem: Path, app: dict[str, Any], message
 
 
 def shown(*given: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, "packages", *map(str, given)], capture_output=True, text=True, check=False)
+    return run_here("packages", *given)
 
 
 def test_show_says_what_is_kept_and_why_and_which_files_there_are(tmp_path: Path) -> None:

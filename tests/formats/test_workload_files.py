@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.terminal import COMMAND
+from support.commands import run_here
 
 from mainstream import ProblemError, solve
 from mainstream.experiments.workloads import workload, workload_problem
@@ -43,7 +42,7 @@ def test_what_is_written_is_read_back(lines: list[str], tmp_path: Path) -> None:
 def test_each_line_solves_alone(lines: list[str], tmp_path: Path) -> None:
     for line, problem in zip(lines, problems(3), strict=True):
         (tmp_path / "one.json").write_text(line, encoding="utf-8")
-        done = subprocess.run([COMMAND, "solve", tmp_path / "one.json", "--json", "-"], capture_output=True, check=True)
+        done = run_here("solve", tmp_path / "one.json", "--json", "-")
         expected = solve(problem.apps, problem.model, problem.video, 20.0)
         assert json.loads(done.stdout)["objective"] == pytest.approx(expected.objective, abs=1e-12)
 

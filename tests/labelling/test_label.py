@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.clips import number_of, write_clip
+from support.commands import run_here
 
 from mainstream import ProblemError
 from mainstream.formats.calibration_files import read_labels
@@ -136,14 +137,7 @@ def test_it_goes_on_with_what_is_there_and_ends_by_ctrl_c(tmp_path: Path) -> Non
 def test_bad_input_is_one_line(tmp_path: Path, flags: list[str], message: str) -> None:
     write_clip(tmp_path / "a.mkv", 5)
     (tmp_path / "bad.csv").write_text("start,end,label\nx,3,event\n")
-    done = subprocess.run(
-        [COMMAND, "label", "--no-browser", *flags],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=120,
-        check=False,
-    )
+    done = run_here("label", "--no-browser", *flags, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr and done.stderr.count("\n") == 1
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.browser import chromium, look
-from support.terminal import COMMAND
+from support.commands import run_here
 
 from mainstream.formats.sweep import HEADER, SweepRow
 
@@ -73,13 +71,7 @@ def every_row() -> list[SweepRow]:
 
 
 def report(*arguments: object, code: int = 0) -> str:
-    done = subprocess.run(
-        [COMMAND, "report", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "80"},
-        check=False,
-    )
+    done = run_here("report", *arguments)
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     return done.stderr

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.commands import run_here
 
 from mainstream import InfeasibleError, ProblemError, frontier, solve
 from mainstream.experiments import workloads
@@ -19,7 +18,6 @@ from mainstream.extensions import METHODS
 from mainstream.solver.branch_and_bound import SearchTree
 from mainstream.solver.search import Outcome, schedule_cost
 
-COMMAND = str(Path(sys.executable).with_name("mainstream"))
 PROBLEMS = Path(__file__).parents[2] / "data" / "problems"
 
 
@@ -136,8 +134,7 @@ def test_bad_budgets_and_apps_out_of_reach() -> None:
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    plain = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    return subprocess.run([COMMAND, *words], capture_output=True, text=True, env=plain, check=False)
+    return run_here(*words, COLUMNS="120", NO_COLOR="1")
 
 
 def test_the_command_frontier(tmp_path: Path) -> None:
