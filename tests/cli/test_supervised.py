@@ -74,7 +74,7 @@ def server(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_every_line_of_the_log_is_json_and_a_signal_is_no_failure(tmp_path: Path) -> None:
-    with server(tmp_path, "--source", "test://") as process:
+    with server(tmp_path, "--source", "test://", "--engine", "onnx") as process:
         assert process.stderr is not None
         first = json.loads(process.stderr.readline())
         assert first["level"] == "info" and first["message"].startswith("listening at ")

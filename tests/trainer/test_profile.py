@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +13,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("tensorflow", reason="needs the extra train", exc_type=ImportError)
 
+from support.commands import run_here
 from support.keras_models import plain
+from support.terminal import COMMAND
 
 from mainstream.costs import tail_costs
 from mainstream.errors import ProblemError
@@ -164,15 +165,11 @@ def test_another_number_of_threads_in_one_process_is_refused() -> None:
         profiles.use_threads(77)
 
 
-def mainstream(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mainstream", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_the_command_measures_and_writes(tmp_path: Path) -> None:
     plain().save(tmp_path / "plain.keras")
     out = tmp_path / "profile.json"
-    done = mainstream("profile", "--net", tmp_path / "plain.keras", "--spread", 10, "--out", out, "--threads", 2)
+    command = [COMMAND, "profile", "--net", tmp_path / "plain.keras", "--spread", "10", "--out", out, "--threads", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "first_relu" in done.stdout
     model = load_profile(out)
@@ -180,7 +177,7 @@ def test_the_command_measures_and_writes(tmp_path: Path) -> None:
 
 
 def test_the_commands_say_what_is_wrong_in_one_line() -> None:
-    done = mainstream("layers", "mobilenetv2", "--chokepoints", "resnet", "--size", 32)
+    done = run_here("layers", "mobilenetv2", "--chokepoints", "resnet", "--size", 32)
     assert done.returncode == 2
     assert done.stderr == "mainstream: chokepoints 'resnet': 2 (conv1_conv) is not in mobilenetv2-32\n"
     assert done.stdout == ""
@@ -188,7 +185,7 @@ def test_the_commands_say_what_is_wrong_in_one_line() -> None:
 
 def test_the_layers_of_a_file(tmp_path: Path) -> None:
     plain().save(tmp_path / "plain.keras")
-    done = mainstream("layers", tmp_path / "plain.keras")
+    done = run_here("layers", tmp_path / "plain.keras")
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
     assert lines[0].split() == ["layer", "name", "shape", "parameters", "num_frozen", "block"]
