@@ -149,8 +149,7 @@ def command(
         deployer = opened(places, here, there)
     if live is not None and isinstance(deployer, LocalRunner):
         deployer.listener = live.decided.heard
-    for measured in dict.fromkeys(model.engine for model in described.models if local):
-        say_engine(errors, engine, measured)
+    say_engine(errors.print, engine, described.models if local else ())
     with deployer:
         out = None if json == "-" else plain_console()
         shown = Shown(deployer, out, errors, window, f" {unit}/s" if unit else "", integer_fps=integer_fps)

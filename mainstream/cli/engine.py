@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from mainstream.problem import Model
 
 EngineName = Annotated[
     str | None,
@@ -40,13 +41,14 @@ def that_runs(engine: str) -> str:
     return faster_engine() if engine == "auto" else engine
 
 
-def say_engine(screen: Console, given: str | None, measured: str | None) -> None:
-    """Say which engine "auto" came to, and when it is not the one that the profile was measured with."""
-    runs = that_runs(engine_name(given))
-    if given == "auto":
-        screen.print(f"engine {runs}")
-    if measured is not None and measured != runs:
-        screen.print(
-            f"mainstream: the profile was measured with engine {measured}, and {runs} runs the models: they take "
-            f"another time than predicted; measure with mainstream profile --engine {runs}"
-        )
+def say_engine(say: Callable[[str], None], given: str | None, models: Iterable[Model]) -> None:
+    """Say which engine "auto" came to, and when it is not the one that the profiles were measured with."""
+    for measured in dict.fromkeys(model.engine for model in models):
+        runs = that_runs(engine_name(given))
+        if given == "auto":
+            say(f"engine {runs}")
+        if measured is not None and measured != runs:
+            say(
+                f"mainstream: the profile was measured with engine {measured}, and {runs} runs the models: they take "
+                f"another time than predicted; measure with mainstream profile --engine {runs}"
+            )

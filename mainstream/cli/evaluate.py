@@ -94,7 +94,7 @@ def command(
     regions = box_regions(region, inside, [one.label for one in watched])
     truth = read_events(labels, clip, watched, regions, inside)
     outputs = Outputs(clip, model_dir, PART_LOADERS.find(engine_name(engine)), trusted=trust_models)
-    say_engine(errors, engine, parts.model.engine)
+    say_engine(errors.print, engine, [parts.model])
     if abs(clip.fps / parts.video.stream_fps - 1) > 0.01:
         errors.print(
             f"mainstream: {video} has {clip.fps:g} frames a second, the problem's stream {parts.video.stream_fps:g}: "

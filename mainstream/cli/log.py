@@ -56,6 +56,7 @@ class Log:
     def __init__(self, form: LogForm, screen: Console) -> None:
         self._form = form
         self._screen = screen
+        self._last: dict[str, str] = {}
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_Json() if form is LogForm.JSON else _OneLine())
         logger = logging.getLogger(_OURS)
@@ -69,3 +70,10 @@ class Log:
             logging.getLogger(_OURS).info(text)
         else:
             self._screen.print(text)
+
+    def say_new(self, text: str) -> None:
+        """Say what holds from now on, unless the last that came here with the same first word was the same."""
+        word = text.split(maxsplit=1)[0]
+        if self._last.get(word) != text:
+            self._last[word] = text
+            self.say(text)

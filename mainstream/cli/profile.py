@@ -134,7 +134,7 @@ def _show(measured: Profile, path: Path) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("num_frozen", justify="right", no_wrap=True)
-    table.add_column("layer", no_wrap=True)
+    table.add_column("layer", overflow="fold")  # names of PyTorch's modules are long
     for heading in ("stem ms", "tail ms", "spread", "cut costs"):
         table.add_column(heading, justify="right", no_wrap=True)
     for k, tail in measured.tails.items():

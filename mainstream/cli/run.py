@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainstream.cli import event_options, page_options, runtime_options
-from mainstream.cli.engine import EngineName, engine_name
+from mainstream.cli.engine import EngineName, engine_name, say_engine
 from mainstream.cli.exit_codes import FAILED
 from mainstream.cli.log import Log, LogForm
 from mainstream.cli.plan import Budget, IntegerFps
@@ -105,11 +105,17 @@ def command(
     watch = FileWatch(problem)
 
     def read(added: Sequence[AddedApp]) -> Wanted:
-        more = [one.in_folder(model_dir) for one in added] if model_dir is not None else []
-        asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated, more=more)
+        asked = ask(
+            problem,
+            {"budget": budget},
+            store=store,
+            calibrated=calibrated,
+            more=[one.in_folder(model_dir) for one in added] if model_dir is not None else (),
+        )
         with naming(problem):
             asked.problem.camera  # noqa: B018  # refuses several streams
-        asked = asked.in_one_precision(said.say)
+        asked = asked.in_one_precision(said.say_new)
+        say_engine(said.say_new, engine, asked.problem.models if model_dir is not None else ())
         return Wanted(asked.problem, asked.options["budget"], asked.what(), asked.how())
 
     kept = page_options.PageSettings(page, tls_cert, tls_key, state, events)

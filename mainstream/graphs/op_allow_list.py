@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mainstream.errors import ProblemError
+from mainstream.graphs.backend import tensorflow
 
 _STRUCTURE: Final = """
     Cast Const Identity IdentityN NoOp PartitionedCall Placeholder PlaceholderWithDefault PreventGradient Snapshot
@@ -44,12 +45,34 @@ ALLOWED: Final = frozenset(f"{_STRUCTURE} {_SHAPES} {_ARITHMETIC} {_COMPARISON} 
 
 
 def check_ops(definition: Any) -> None:
-    """Raise :class:`ProblemError` unless a GraphDef, its functions included, holds allowed operations only."""
-    bodies = [definition.node, *(function.node_def for function in definition.library.function)]
+    """Raise :class:`ProblemError` unless a GraphDef, its functions included, holds allowed operations only.
+
+    What TensorFlow has no operation for is named before what would need trust, as trust does not help it.
+    """
+    functions = definition.library.function
+    bodies = [definition.node, *(function.node_def for function in functions)]
     strange = sorted({node.op for body in bodies for node in body} - ALLOWED)
-    if strange:
-        more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
+    own = {function.signature.name for function in functions}
+    lacking = [name for name in strange if name not in own and not _is_known(name)]
+    if lacking:
         raise ProblemError(
-            f"it holds the operation {strange[0]!r}{more}, which may do more than compute; freeze the model with "
-            "`mainstream freeze`, or trust it (--trust-models)"
+            f"it holds the operation {lacking[0]!r}{_more(lacking)}, which the installed TensorFlow lacks; freeze the "
+            "model with operations of TensorFlow alone"
         )
+    if strange:
+        raise ProblemError(
+            f"it holds the operation {strange[0]!r}{_more(strange)}, which may do more than compute; freeze the model "
+            "with `mainstream freeze`, or trust it (--trust-models)"
+        )
+
+
+def _is_known(operation: str) -> bool:
+    try:
+        tensorflow("run").Graph().op_def_for_type(operation)
+    except Exception:  # what it raises is not documented
+        return False
+    return True
+
+
+def _more(names: list[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""

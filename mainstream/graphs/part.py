@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +19,16 @@ from mainstream.graphs.backend import brief, tensorflow, use_threads
 from mainstream.graphs.folding import fold_batch_norms
 from mainstream.graphs.frozen import frozen_graph
 from mainstream.graphs.graph_def import node_name
+from mainstream.graphs.graph_steps import graph_steps
 from mainstream.graphs.keras_file import load_keras_file
 from mainstream.graphs.op_allow_list import check_ops
 from mainstream.graphs.shapes import fits
+from mainstream.graphs.stems import Layers, check_same_stem
 from mainstream.graphs.trace import trace
+
+_NUMBERS: Final = "fiub"
+_LARGEST: Final = 2**30
+"""Bytes of a file; as in the runtime."""
 
 
 class GraphPart:
@@ -122,7 +129,13 @@ class _TensorFlow:
 
     def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> GraphPart:
         """The layers between two tensors of a frozen graph or a Keras model."""
-        return GraphPart(path, input_layer, output_layer, trusted=trusted)
+        part = GraphPart(path, input_layer, output_layer, trusted=trusted)
+        _layers_of(path, trusted=trusted)  # while the file is at hand: to read a Keras model again takes seconds
+        return part
+
+    def check_stem(self, stem: Path, own: Path, layer: str, *, trusted: bool) -> None:
+        """As :func:`check_stem`."""
+        check_stem(stem, own, layer, trusted=trusted)
 
 
 TENSORFLOW: Final[PartLoader] = _TensorFlow()
@@ -154,13 +167,18 @@ def read_graph(path: str | Path, *, trusted: bool) -> tuple[Any, Any]:
 def _read(path: Path, modified: int, size: int, trusted: bool) -> tuple[Any, Any]:
     """A file's graph and its definition; `modified` and `size` tell one version of the file from the next."""
     tf = tensorflow("run")
+    if size > _LARGEST:
+        raise ProblemError(f"{path} has more than 1 GB; at most so much is read")
     if path.suffix == ".keras":
         network = trace(load_keras_file(path), path.stem)
         definition = frozen_graph(network, network.tensor_names)
+    elif path.suffix == ".onnx":
+        raise ProblemError(f"{path} is an ONNX model; run it with --engine onnx")
     else:
         definition = frozen_file(path)
-    if not trusted:  # before TensorFlow looks at it: to know a shape it may run what the shape is made of
-        with naming(path):
+    with naming(path):  # before TensorFlow looks at it: to know a shape it may run what the shape is made of
+        _check_whole(definition)
+        if not trusted:
             check_ops(definition)
     try:
         with tf.Graph().as_default() as graph:
@@ -168,6 +186,34 @@ def _read(path: Path, modified: int, size: int, trusted: bool) -> tuple[Any, Any
     except Exception:  # TensorFlow's errors on a damaged graph have no common class
         raise _no_graph(path) from None
     return graph, definition
+
+
+def check_stem(stem: Path, own: Path, layer: str, *, trusted: bool) -> None:
+    """Refuse a tail whose own leading layers have other weights than the stem's; see :class:`PartLoader`.
+
+    Raises
+    ------
+    ProblemError
+        As :func:`mainstream.graphs.stems.check_same_stem`.
+    """
+    first, second = (_layers_of(path, trusted=trusted) for path in (stem, own))
+    if first is not None and second is not None:
+        check_same_stem((stem.name, first), (own.name, second), layer)
+
+
+def _layers_of(path: Path, *, trusted: bool) -> Layers | None:
+    state = path.stat()
+    return _layers(path, state.st_mtime_ns, state.st_size, trusted)
+
+
+@lru_cache(maxsize=128)
+def _layers(path: Path, modified: int, size: int, trusted: bool) -> Layers | None:
+    """Of a model that was loaded; None where it cannot be compared, since it has a loop, as only trusted models may."""
+    _, definition = _read(path, modified, size, trusted)
+    try:
+        return Layers.of(graph_steps(definition))
+    except ProblemError:
+        return None
 
 
 def frozen_file(path: Path) -> Any:
@@ -188,7 +234,30 @@ def frozen_file(path: Path) -> Any:
         raise _no_graph(path) from None
     if not definition.node:
         raise ProblemError(f"{path} is an empty graph; freeze the model again")
+    needed, known = definition.versions.min_consumer, tensorflow("run").version.GRAPH_DEF_VERSION
+    if needed > known:
+        raise ProblemError(
+            f"{path} needs graphs of version {needed}, newer than what is installed, which has {known}; "
+            "freeze the model with an older TensorFlow, or update tensorflow"
+        )
     return definition
+
+
+def _check_whole(definition: Any) -> None:
+    """Refuse weights that are not whole; TensorFlow finds that only when it runs them."""
+    for node in definition.node:
+        tensor = node.attr["value"].tensor if node.op == "Const" else None
+        if tensor is None or not tensor.tensor_content:
+            continue
+        try:
+            kind = np.dtype(tensorflow("run").as_dtype(tensor.dtype).as_numpy_dtype)
+        except TypeError:  # there is no such type, which TensorFlow says
+            continue
+        shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+        if kind.kind in _NUMBERS and len(tensor.tensor_content) != prod(shape) * kind.itemsize:
+            raise ProblemError(
+                f"its weights {node.name!r} are of shape {shape}, which they do not fill; freeze the model again"
+            )
 
 
 def _no_graph(path: Path) -> ProblemError:

@@ -12,8 +12,9 @@ from typing import Final
 
 from mainstream.errors import MissingExtraError, ProblemError
 from mainstream.extensions import PART_LOADERS, Part, PartLoader
+from mainstream.graphs.part import check_stem
 from mainstream.onnx_graphs.model_file import SUFFIX
-from mainstream.onnx_graphs.stems import check_stem
+from mainstream.onnx_graphs.stems import check_stem as check_onnx_stem
 
 _NEEDED: Final = {"onnx": ("onnxruntime", "onnx"), "tensorflow": ("tensorflow",)}
 """The engines that come along, the faster first, and their packages."""
@@ -75,8 +76,10 @@ class _Auto:
         return part
 
     def check_stem(self, stem: Path, own: Path, layer: str, *, trusted: bool) -> None:
-        """As :func:`mainstream.onnx_graphs.stems.check_stem`, of what ONNX Runtime runs."""
+        """As each engine's: ONNX Runtime's where it runs both, else TensorFlow's where that could."""
         if self._faster.name == "onnx" and self._slow.isdisjoint({stem, own}):
+            check_onnx_stem(stem, own, layer, trusted=trusted)
+        elif SUFFIX not in (stem.suffix, own.suffix):
             check_stem(stem, own, layer, trusted=trusted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,8 @@ _QUIET: Final = 4
 _TOO_NEW: Final = re.compile(r"Opset \d+ is under development|Unsupported model IR version: \d+")
 _NO_MEMORY: Final = re.compile(r"bad.?alloc|allocate memory|std::length_error|cannot create std::vector", re.IGNORECASE)
 _LOCATED: Final = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:/\S+ [^:]*(?:::[^:]+)*\) )?")
+
+_log = logging.getLogger(__name__)
 
 
 class OnnxPart:
@@ -65,6 +68,8 @@ class OnnxPart:
         part = cut(model, input_layer, output_layer)
         with naming(f"model_path: {path}"):
             self._session = _session(part, threads)
+        if model.channels_first(model.tensor(input_layer)):
+            _log.info("%s takes (batch, channels, height, width); frames are turned for it", path)
         self._feed, self._fetch = part.feed, [part.fetch]
         self._dtype = part.dtype
         self.input_shape, self.output_shape = part.input_shape, part.output_shape

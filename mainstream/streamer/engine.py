@@ -26,6 +26,7 @@ from mainstream.extensions import Part, PartLoader
 from mainstream.files import naming
 from mainstream.formats.package import PACKAGE, read_package
 from mainstream.graphs.shapes import fits
+from mainstream.ids import id_list
 from mainstream.region import Region
 from mainstream.registry import check_has
 from mainstream.streamer.plan import NOBODY, NetPlan, Subnet, View
@@ -333,13 +334,17 @@ def _check_stems(plan: NetPlan, loader: PartLoader, paths: list[Path], *, truste
     """Refuse parts whose own leading layers are not those of the parts that feed them, where the engine can tell."""
     check = getattr(loader, "check_stem", None)
     checked: set[tuple[Path, Path, str]] = set()
+    apps: dict[Path, list[int | str]] = {path: [] for path in paths}
+    for subnet, path in zip(plan.subnets, paths, strict=True):
+        if not subnet.shared:
+            apps[path].append(subnet.name or subnet.app_id)
     for subnet, path in zip(plan.subnets, paths, strict=True):
         pair = (paths[subnet.parent_id], path, subnet.input_layer)
         if check is None or subnet.parent_id == NOBODY or pair[0] == path or pair in checked:
             continue
         checked.add(pair)
-        app = "" if subnet.shared else f", app {plan.names.get(subnet.app_id, subnet.app_id)}"
-        with naming(f"net {subnet.net_id}{app}"):
+        of_app, behind = (f" of app {id_list(those)}" if (those := apps[one]) else "" for one in (path, pair[0]))
+        with naming(f"net {subnet.net_id}{of_app}, behind a stem{behind}"):
             check(*pair, trusted=trusted)
 
 

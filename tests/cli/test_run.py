@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.boxes import SOURCE, app, write_problem
 from support.commands import Run
+from support.failing_models import write_graph
 from support.terminal import COMMAND
 from support.third_party_solver import install
 from support.waiting import comes_true, found
@@ -60,6 +61,27 @@ def test_it_runs_what_the_file_says_now_until_it_is_ended_and_begins_again_after
     kept = [line for line in lines if line.endswith("the plan that was kept runs")]
     assert len(kept) == 1 and "problem.yaml" in kept[0]
     assert not list((tmp_path / "events" / "open").iterdir())
+
+
+@pytest.mark.parametrize(("engine", "model"), [("tensorflow", "net.pb"), ("onnx", "net.onnx")])
+def test_models_run_on_the_engine_that_is_named(tmp_path: Path, engine: str, model: str) -> None:
+    pytest.importorskip({"onnx": "onnxruntime"}.get(engine, engine), reason="needs the engine", exc_type=ImportError)
+    if engine == "onnx":
+        from support.onnx_models import write_channels_first
+
+        write_channels_first(tmp_path / model)
+    else:
+        write_graph(tmp_path / model, lambda tf, mean: mean)
+    write_problem(tmp_path, app(1, accuracies={0: 0.6}, model_path={0: model}), budget=1000.0)
+    command = [COMMAND, "run", "problem.yaml", "--source", SOURCE, "-m", ".", "--engine", engine]
+    out = tmp_path / "results.jsonl"
+    with subprocess.Popen([*command, "--results", out.name], cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        try:
+            comes_true(lambda: out.exists() and '"app_id": 1' in out.read_text())
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(

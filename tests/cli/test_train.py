@@ -148,13 +148,18 @@ def test_broken_images_are_named_and_counted(given: Path, tmp_path: Path) -> Non
     assert count == f"skipped 2 of 38 images in {tmp_path}/images"
 
 
-def test_test_images_and_groups(given: Path, tmp_path: Path) -> None:
+def test_test_images_groups_and_formats(given: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tf2onnx", reason="needs the extra onnx", exc_type=ImportError)
     draw(tmp_path / "test", 3, seed=9)
     groups = tmp_path / "groups.csv"
     files = sorted(path.relative_to(given / "images") for path in (given / "images").rglob("*.png"))
     groups.write_text("".join(f"{file},{int(file.stem) // 3}\n" for file in files), encoding="utf-8")
-    code, _, errors = run(given, tmp_path, "--test-images", tmp_path / "test", "--groups", groups, *QUICK)
+    options = ["--test-images", tmp_path / "test", "--groups", groups, "--formats", "pb,onnx"]
+    code, _, errors = run(given, tmp_path, *options, *QUICK)
     assert (code, errors) == (0, "")
+    written = {path.name for path in (tmp_path / "models/shapes/models").iterdir()}
+    kept = read_package(tmp_path / "models/shapes")[0].models
+    assert written == {f"{k}.{suffix}" for k in kept for suffix in ("pb", "keras", "onnx")}
     for accuracy in load_curve(tmp_path / "models/shapes/curve.csv").accuracies.values():
         assert accuracy * 9 == pytest.approx(round(accuracy * 9)), "nine test images"
 
@@ -203,6 +208,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "published list": (str, "--chokepoints resnet", "chokepoints 'resnet': 2 (conv1_conv) is not in tiny"),
     "unknown list": (str, "--chokepoints some", "chokepoints 'some' are not known; known: block, every"),
     "no such cut": (str, "--chokepoints 5,7", "tiny cannot be cut after 7 layers; see `mainstream layers`"),
+    "formats": (str, "--formats pb,tflite", "formats: got ['pb', 'tflite']; allowed: pb, or pb and onnx"),
     "cache": (str, "--cache-gb nan", "cache_gb: got nan; it has to be a finite number, 0 or more"),
     "event class": (
         str,

@@ -75,3 +75,38 @@ def write_channels_first(path: Path) -> None:
 
 def write_channels_last(path: Path) -> None:
     onnx.save(small_network(channels_first=False), path)
+
+
+def torch_network(*, head: int = 0) -> Any:
+    """What PyTorch's older exporter writes: channels first, names by module, batch norms, a Gemm.
+
+    From ``frame`` to 3 ``scores``. Models with another `head` have other weights in their last layer alone.
+    """
+    rng = np.random.default_rng(3)
+    weights: dict[str, NDArray[Any]] = {}
+    nodes: list[Any] = []
+
+    def add(operation: str, takes: Sequence[str], module: str, **attributes: Any) -> str:
+        name = f"/{module}/{operation}"
+        nodes.append(helper.make_node(operation, takes, [f"{name}_output_0"], name=name, **attributes))
+        return f"{name}_output_0"
+
+    def block(place: int, tensor: str, channels: int) -> str:
+        names = [
+            f"features.{place}.0.weight",
+            *(f"features.{place}.1.{what}" for what in ("scale", "b", "mean", "var")),
+        ]
+        weights[names[0]] = (rng.normal(size=(8, channels, 3, 3)) / (100 if place == 0 else 10)).astype(np.float32)
+        weights.update({name: rng.uniform(0.5, 1, 8).astype(np.float32) for name in names[1:]})
+        module = f"features/features.{place}/features.{place}"
+        tensor = add("Conv", [tensor, names[0]], f"{module}.0", pads=[1, 1, 1, 1], kernel_shape=[3, 3])
+        return add("Relu", [add("BatchNormalization", [tensor, *names[1:]], f"{module}.1")], f"{module}.2")
+
+    first = block(0, "frame", 3)
+    both = add("Add", [block(1, first, 8), first], "features")
+    mean = add("GlobalAveragePool", [add("MaxPool", [both], "pool", kernel_shape=[2, 2], strides=[2, 2])], "gap")
+    weights["head.weight"] = np.random.default_rng(head).normal(size=(3, 8)).astype(np.float32)
+    weights["head.bias"] = np.zeros(3, np.float32)
+    gemm = add("Gemm", [add("Flatten", [mean], "flatten", axis=1), "head.weight", "head.bias"], "head", transB=1)
+    nodes.append(helper.make_node("Softmax", [gemm], ["scores"], axis=1, name="/Softmax"))
+    return model_of(nodes, weights, frame=(1, 3, SIDE, SIDE), ends=("frame", "scores"))
