@@ -37,6 +37,7 @@ class CurvePoints(NamedTuple):
     correlation_fps: FloatArray
     accuracy_spread: FloatArray
     event_lengths_ms: FloatArray
+    false_correlation: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,8 @@ class Apps:
         NaN where the app has no model for that `num_frozen`, or no false positive rates at all.
     accuracy_intervals, false_positive_intervals : (N, F, 2) float
         Low and high; NaN where not known.
+    false_correlations : (N, F) float
+        NaN where that of events holds.
     event_length_ms, correlation, weight : (N,) float
     event_frequency, correlation_fps : (N,) float
         NaN where not given.
@@ -93,6 +96,7 @@ class Apps:
     optional: BoolArray
     accuracy_intervals: FloatArray
     false_positive_intervals: FloatArray
+    false_correlations: FloatArray
     names: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
@@ -118,13 +122,15 @@ class Apps:
         chokepoints = sorted({canonical(f) for app in apps for f in app.accuracies})
         column_of = {f: k for k, f in enumerate(chokepoints)}
         accuracies = np.full((len(apps), len(chokepoints)), np.nan)
-        false_positive_rates = accuracies.copy()
+        false_positive_rates, false_correlations = accuracies.copy(), accuracies.copy()
         intervals = np.full((2, *accuracies.shape, 2), np.nan)
         for i, app in enumerate(apps):
             for f, rate in app.accuracies.items():
                 accuracies[i, column_of[canonical(f)]] = rate
             for f, rate in (app.false_positive_rates or {}).items():
                 false_positive_rates[i, column_of[canonical(f)]] = rate
+            for f, rho in (app.false_correlations or {}).items():
+                false_correlations[i, column_of[canonical(f)]] = rho
             for k, given_ends in enumerate((app.accuracy_intervals, app.false_positive_intervals)):
                 for f, ends in (given_ends or {}).items():
                     intervals[k, i, column_of[canonical(f)]] = ends
@@ -151,6 +157,7 @@ class Apps:
             optional=np.array([app.optional for app in apps]),
             accuracy_intervals=intervals[0],
             false_positive_intervals=intervals[1],
+            false_correlations=false_correlations,
             names=tuple(app.name for app in apps) if any(app.name for app in apps) else (),
         )
         check_unique(columns.app_ids)
@@ -168,6 +175,7 @@ class Apps:
         correlation: ArrayLike = 0.0,
         correlation_fps: ArrayLike = np.nan,
         accuracy_spread: ArrayLike = 0.0,
+        false_correlations: ArrayLike | None = None,
         event_lengths_ms: Sequence[Sequence[float]] = (),
         x_vote: ArrayLike | None = None,
         weight: ArrayLike = 1.0,
@@ -190,6 +198,8 @@ class Apps:
             As in :class:`~mainstream.problem.App`.
         correlation_fps, accuracy_spread : (N,) arrays or numbers
             As there; NaN for no `correlation_fps`.
+        false_correlations : (N, F) array, optional
+            As there; NaN where that of events holds.
         event_lengths_ms : N sequences of float, optional
             As there; one that is empty for none.
         x_vote : (N,) int array, int, "auto" or None
@@ -229,6 +239,11 @@ class Apps:
             raise ProblemError("false_positive_rates: NaN has to stand where accuracies has NaN, and only there")
         PARAMETERS["accuracy"].check_array("accuracies", p, {np.nan: "none"})
         PARAMETERS["false_positive_rate"].check_array("false_positive_rates", q, {np.nan: "none"})
+        given_rho = np.full_like(p, np.nan) if false_correlations is None else false_correlations
+        rho = numbers("false_correlations", given_rho)
+        if rho.shape != p.shape:
+            raise ProblemError(f"false_correlations: shape {rho.shape}; accuracies has {p.shape}")
+        PARAMETERS["false_correlation"].check_array("false_correlations", rho, {np.nan: "none"})
         empty = np.flatnonzero(np.isnan(p).all(axis=1))
         if empty.size:
             raise ProblemError(f"accuracies: row {empty[0]} is NaN throughout; each app needs a model")
@@ -275,6 +290,7 @@ class Apps:
             optional=np.broadcast_to(may_stay_out, (n,)).copy(),
             accuracy_intervals=np.full((*p.shape, 2), np.nan),
             false_positive_intervals=np.full((*p.shape, 2), np.nan),
+            false_correlations=rho.copy(),
         )
         check_unique(made.app_ids)
         return made
@@ -348,6 +364,7 @@ class Apps:
             correlation_fps=self.correlation_fps[rows],
             accuracy_spread=self.accuracy_spread[rows],
             event_lengths_ms=self.event_lengths_ms[rows],
+            false_correlation=self.false_correlations[rows, columns],
         )
 
     def places(self, app_ids: Iterable[int | str], num_frozen: Iterable[int]) -> tuple[IntArray, IntArray]:
@@ -406,8 +423,9 @@ class Apps:
     @property
     def is_measured(self) -> bool:
         """Whether some app has more than event model "windowed" takes."""
-        more = self.event_lengths_ms.shape[1] or self.accuracy_spread.any() or not np.isnan(self.correlation_fps).all()
-        return bool(more)
+        chains = (self.correlation_fps, self.false_correlations)
+        known = any(not np.isnan(one).all() for one in chains)
+        return bool(known or self.event_lengths_ms.shape[1] or self.accuracy_spread.any())
 
     @property
     def has_precision(self) -> BoolArray:
@@ -428,7 +446,13 @@ class Apps:
         return id_list(self.app_ids[which].tolist())
 
 
-_CURVES: Final = ("accuracies", "false_positive_rates", "accuracy_intervals", "false_positive_intervals")
+_CURVES: Final = (
+    "accuracies",
+    "false_positive_rates",
+    "accuracy_intervals",
+    "false_positive_intervals",
+    "false_correlations",
+)
 """Columns of shape (N, F, ...)."""
 _ROWS: Final = (
     "event_length_ms",

@@ -51,6 +51,8 @@ class PassMemory(NamedTuple):
     """Memory of the passes for R rates."""
 
     hit: FloatArray  # (WIDTH,) p of each point, then q of each
+    free: FloatArray  # (WIDTH,) of what P(hit | miss) is in each chain: of its p
+    correlation: FloatArray  # (WIDTH,)
     state: FloatArray  # (STATE,)
     starts: FloatArray  # (MOST_VOTES * WIDTH,) s of the last votes - 1 frames, in turns
     detected: FloatArray  # (R * WIDTH,)
@@ -61,20 +63,21 @@ class PassMemory(NamedTuple):
     @classmethod
     def of(cls, rates: int) -> PassMemory:
         """Memory for so many rates."""
-        sizes = (WIDTH, STATE, MOST_VOTES * WIDTH, rates * WIDTH, rates * WIDTH, rates * POINTS, rates * POINTS)
+        lanes, points = rates * WIDTH, rates * POINTS
+        sizes = (WIDTH, WIDTH, WIDTH, STATE, MOST_VOTES * WIDTH, lanes, lanes, points, points)
         return cls._make(map(np.empty, sizes))
 
 
 @njit(cache=True, error_model="numpy")
 def _detected_by_one(
-    hit: FloatArray, freedom: float, frames: FloatArray, state: FloatArray, detected: FloatArray
+    hit: FloatArray, free: FloatArray, frames: FloatArray, state: FloatArray, detected: FloatArray
 ) -> tuple[float, int]:
     """Begin to fill `detected` (R, WIDTH): share of the windows of `frames` (R,) frames, rising, with a hit.
 
     Returns after which frame, and from which rate on, all is alike: :func:`_go_on_alike` does the rest.
     """
     for lane in range(WIDTH):
-        state[HAZARD + lane] = hit[lane] * freedom
+        state[HAZARD + lane] = hit[lane] * free[lane]
         state[MISS + lane] = 1.0 - hit[lane]
         state[TOTAL + lane] = hit[lane]
     t = 0
@@ -112,7 +115,7 @@ def _go_on_alike(frame: float, first: int, frames: FloatArray, state: FloatArray
 @njit(cache=True, error_model="numpy")
 def _detected_by_run(
     hit: FloatArray,
-    chain: tuple[float, float, int],
+    chain: tuple[FloatArray, FloatArray, int],
     frames: FloatArray,
     state: FloatArray,
     starts: FloatArray,
@@ -120,7 +123,7 @@ def _detected_by_run(
 ) -> tuple[float, int]:
     """Begin to fill `detected` (R, WIDTH): windows of `frames` (R,) frames, rising, with `votes` hits in a row.
 
-    Returns what :func:`_detected_by_one` does. `chain`: freedom, correlation, votes (2 or more).
+    Returns what :func:`_detected_by_one` does. `chain`: freedom, correlation of each lane, votes (2 or more).
     """
     votes = chain[2]
     _begin(hit, chain, state, starts)
@@ -183,14 +186,14 @@ def _detected_by_run(
 
 
 @njit(cache=True, error_model="numpy")
-def _begin(hit: FloatArray, chain: tuple[float, float, int], state: FloatArray, starts: FloatArray) -> None:
+def _begin(hit: FloatArray, chain: tuple[FloatArray, FloatArray, int], state: FloatArray, starts: FloatArray) -> None:
     """After the first frame."""
-    freedom, correlation, votes = chain
+    free, correlation, votes = chain
     for lane in range(WIDTH):
         p = hit[lane]
-        state[AFTER_MISS + lane] = p * freedom
-        state[STAY + lane] = p + (1.0 - p) * correlation
-        state[LEAVE + lane] = (1.0 - p) * (1.0 - correlation)
+        state[AFTER_MISS + lane] = p * free[lane]
+        state[STAY + lane] = p + (1.0 - p) * correlation[lane]
+        state[LEAVE + lane] = (1.0 - p) * (1.0 - correlation[lane])
         state[FULL_RUN + lane] = 1.0
         state[MISS + lane] = 1.0 - p
         state[RUN + lane] = p
@@ -277,9 +280,10 @@ def fill_values(
     event_frames, other_frames = frames
     values, votes_behind = filled
     apps, columns, rates = values.shape
-    hit, state, starts, detected, other, best, best_votes = scratch
+    hit, free, own, state, starts, detected, other, best, best_votes = scratch
     for i in range(apps):
         fewest, most = (x_vote[i], x_vote[i]) if x_vote[i] >= 0 else (1, MOST_AUTO_VOTES)
+        free[:], own[:] = freedom[i], correlation[i]
         alike = True
         for t in range(rates):
             alike &= event_frames[i, t] == other_frames[i, t]
@@ -294,10 +298,9 @@ def fill_values(
                 for side in range(passes):
                     seen, shares = (event_frames[i], detected) if side == 0 else (other_frames[i], other)
                     if votes <= 1:
-                        frame, t = _detected_by_one(hit, freedom[i], seen, state, shares)
+                        frame, t = _detected_by_one(hit, free, seen, state, shares)
                     else:
-                        chain = (freedom[i], correlation[i], votes)
-                        frame, t = _detected_by_run(hit, chain, seen, state, starts, shares)
+                        frame, t = _detected_by_run(hit, (free, own, votes), seen, state, starts, shares)
                     _go_on_alike(frame, t, seen, state, shares)
                 alarms = detected if passes == 1 else other
                 if not _keep_better(metric, blame[i], (votes, votes == fewest), detected, alarms, best, best_votes):
@@ -363,7 +366,7 @@ def _merge_lengths(
 @njit(cache=True, error_model="numpy")
 def _mean_over_lengths(
     hit: FloatArray,
-    chain: tuple[float, float, int],
+    chain: tuple[FloatArray, FloatArray, int],
     frames: FloatArray,
     shares: FloatArray,
     scratch: PassMemory,
@@ -445,6 +448,7 @@ def fill_mixed_values(
     curves: tuple[FloatArray, FloatArray],
     spread: tuple[FloatArray, FloatArray, FloatArray],
     chains: tuple[FloatArray, FloatArray, NDArray[np.int64]],
+    others: tuple[FloatArray, FloatArray],
     frames: tuple[FloatArray, FloatArray],
     shares: tuple[FloatArray, FloatArray],
     lengths: NDArray[np.int64],
@@ -454,10 +458,10 @@ def fill_mixed_values(
     """Fill values and votes (N, F, R), where windows differ in length and accuracy, and the chain with the rate.
 
     `curves`, `filled`: as in :func:`fill_values`; `spread`: nodes of accuracy (K,), the transform from moments to
-    their weights (K, K), and the spread of each app (N,); `chains`: freedom, correlation (N, R), votes (N,);
-    `frames`: in windows of each length with an event and without (N, R, J), rising with J; `shares` (N, J): what
-    windows of each length with an event count in recall, and those without in the alarms for each event; `lengths`
-    (N,): how many of the J.
+    their weights (K, K), and the spread of each app (N,); `chains`: freedom, correlation (N, R), votes (N,); `others`:
+    freedom, correlation in windows without an event (N, F, R); `frames`: in windows of each length with an event and
+    without (N, R, J), rising with J; `shares` (N, J): what windows of each length with an event count in recall, and
+    those without in the alarms for each event; `lengths` (N,): how many of the J.
     """
     p, q = curves
     nodes, transform, spreads = spread
@@ -465,7 +469,7 @@ def fill_mixed_values(
     event_frames, other_frames = frames
     values, votes_behind = filled
     apps, columns, rates = values.shape
-    hit = scratch.hit
+    hit, free, own = scratch.hit, scratch.free, scratch.correlation
     mean, other_mean = np.empty(WIDTH), np.empty(WIDTH)
     moments, weights = np.zeros(len(nodes) * POINTS), np.zeros(len(nodes) * POINTS)
     most_lengths = event_frames.shape[2]
@@ -482,7 +486,7 @@ def fill_mixed_values(
         times = other_shares[0] / event_shares[0]
         for before in range(0, columns, POINTS):
             points = min(POINTS, columns - before)
-            hit[:] = 0.0
+            hit[:], free[:], own[:] = 0.0, 0.0, 0.0
             hit[:points] = p[i, before : before + points]
             hit[POINTS : POINTS + points] = q[i, before : before + points]
             if spreads[i] > 0.0:
@@ -494,8 +498,11 @@ def fill_mixed_values(
                 if known > 1:
                     seen, seen_shares = _merge_lengths(seen, seen_shares, merged)
                     other, blames = _merge_lengths(other, blames, other_merged)
+                free[:POINTS], own[:POINTS] = freedom[i, t], correlation[i, t]
+                free[POINTS : POINTS + points] = others[0][i, before : before + points, t]
+                own[POINTS : POINTS + points] = others[1][i, before : before + points, t]
                 for votes in range(fewest, most + 1):
-                    chain = (freedom[i, t], correlation[i, t], votes)
+                    chain = (free, own, votes)
                     _mean_over_lengths(hit, chain, seen, seen_shares, scratch, mean)
                     if not alike and metric != RECALL:
                         _mean_over_lengths(hit, chain, other, blames, scratch, other_mean)

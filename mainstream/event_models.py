@@ -10,8 +10,9 @@
     As the code published with that paper computes it: "windowed", but L/1000 r (r/S) frames for a stream of S frames a
     second, and with votes given (1 too) P(hit | miss) = p.
 "measured"
-    "windowed" with what calibration measures: the correlation decays with the distance of two analysed frames, events
-    differ in how well they are seen, and in length; see :mod:`mainstream.event_windows`.
+    "windowed" with what calibration measures: the correlation decays with the distance of two analysed frames, that of
+    false alarms is another one, events differ in how well they are seen, and in length; see
+    :mod:`mainstream.event_windows`.
 """
 
 from __future__ import annotations

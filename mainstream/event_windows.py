@@ -5,7 +5,10 @@ detected with per-frame accuracy x, from a chain of correlation rho_r at r frame
 
 Lengths. An app's events have the lengths L_1..L_J, each as often as the others, and so have its windows without one:
 
-    recall = mean_j E_x[D(x, rho_r, L_j r/1000)],    alarms = (1-e)/e mean_j D(q, rho_r, L_j r/1000)
+    recall = mean_j E_x[D(x, rho_r, L_j r/1000)],    alarms = (1-e)/e mean_j D(q, rho'_r, L_j r/1000)
+
+False alarms. What is taken for an event once is taken for one on the next frame, too: rho', the correlation of frames
+without an event, is each model's own. Where it is not known, it is that of events.
 
 Accuracy. Events differ: x is Beta distributed with mean p and variance s p (1-p), s being the spread, so that hits in
 a window without a chain are beta-binomial. D is a polynomial in x. With nodes x_k = (1 + cos(pi (k + 1/2) / K)) / 2,
@@ -97,6 +100,7 @@ class MixedWindows(NamedTuple):
 
     frames: tuple[FloatArray, FloatArray]
     chains: tuple[FloatArray, FloatArray, IntArray]
+    others: tuple[FloatArray, FloatArray]
     shares: tuple[FloatArray, FloatArray]
     lengths: IntArray
     spread: FloatArray
@@ -112,6 +116,7 @@ class MixedWindows(NamedTuple):
                 (plain(p[some]), plain(q[some])),
                 (_X, _TRANSFORM, self.spread[some]),
                 (freedom[some], correlation[some], x_vote[some]),
+                (self.others[0][some], self.others[1][some]),
                 (self.frames[0][some], self.frames[1][some]),
                 (self.shares[0][some], self.shares[1][some]),
                 self.lengths[some],
@@ -123,14 +128,20 @@ class MixedWindows(NamedTuple):
         return filled
 
     def alarms(self, q: FloatArray) -> FloatArray:
-        """Alarms for each event, (N, F, R)."""
-        turned = self._replace(frames=self.frames[::-1], shares=self.shares[::-1], spread=np.zeros_like(self.spread))
+        """Alarms for each event, (N, 1, R), of curves (N, 1)."""
+        turned = self._replace(
+            frames=self.frames[::-1],
+            chains=(plain(self.others[0][:, 0]), plain(self.others[1][:, 0]), self.chains[2]),
+            shares=self.shares[::-1],
+            spread=np.zeros_like(self.spread),
+        )
         return turned.values(RECALL, q, q)[0]
 
 
 def windows_of(
     event_model: EventModel,
     events: EventColumns,
+    false_correlations: FloatArray,
     x_vote: NDArray[np.number],
     rates: FloatArray,
     stream_fps: FloatArray | float,
@@ -141,6 +152,8 @@ def windows_of(
     ----------
     event_model : EventModel
     events : EventColumns
+    false_correlations : (N, F) array
+        NaN where that of events holds.
     x_vote : (N,) array
     rates : (R,) or (N, R) array
     stream_fps : float or (N, R) array
@@ -154,7 +167,7 @@ def windows_of(
         odds = np.minimum((1 - events.event_frequency) / events.event_frequency, MOST)
     votes = x_vote.astype(np.int64)
     if isinstance(event_model, Mixture):
-        return _mixed(event_model, event_model, events, odds, votes, rates, stream_fps)
+        return _mixed(event_model, event_model, events, false_correlations, odds, votes, rates, stream_fps)
     frames, other_frames, blame = _frames(event_model, events.event_length_ms, odds, rates, stream_fps)
     freedom = event_model.freedom(events.correlation, votes)
     _check_shape(event_model, "freedom()", freedom, (len(votes),), frames.shape)
@@ -165,6 +178,7 @@ def _mixed(
     event_model: EventModel,
     mixture: Mixture,
     events: EventColumns,
+    false_correlations: FloatArray,
     odds: FloatArray,
     votes: IntArray,
     rates: FloatArray,
@@ -176,12 +190,21 @@ def _mixed(
     lengths[known == 0, 0] = events.event_length_ms[known == 0]
     n, each = lengths.shape
     counts = np.maximum(known, 1)
-    correlation, measured_at = events.correlation[:, None], events.correlation_fps[:, None]
-    correlations = mixture.correlations(correlation, measured_at, rates)
-    shape = (n, rates.shape[-1])
-    _check_shape(event_model, "correlations()", correlations, shape, shape)
-    freedom = event_model.freedom(correlations.ravel(), np.repeat(votes, shape[1]))
-    _check_shape(event_model, "freedom()", freedom, (n * shape[1],), shape)
+
+    def chains(correlation: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Freedom and correlation at each rate, (N, K, R), of correlations (N, K)."""
+        k = correlation.shape[1]
+        shape = (n * k, rates.shape[-1])
+        measured_at = np.repeat(events.correlation_fps, k)[:, None]
+        at_rates = np.repeat(rates, k, axis=0) if rates.ndim == 2 else rates
+        correlations = mixture.correlations(correlation.reshape(-1, 1), measured_at, at_rates)
+        _check_shape(event_model, "correlations()", correlations, shape, shape)
+        freedom = event_model.freedom(correlations.ravel(), np.repeat(votes, k * shape[1]))
+        _check_shape(event_model, "freedom()", freedom, (shape[0] * shape[1],), shape)
+        return plain(freedom.reshape(n, k, -1)), plain(correlations.reshape(n, k, -1))
+
+    own = events.correlation[:, None]
+    freedom, correlations = (one[:, 0] for one in chains(own))
     rate = np.repeat(rates, each, axis=0) if rates.ndim == 2 else rates
     stream = np.repeat(stream_fps, each, axis=0) if isinstance(stream_fps, np.ndarray) else stream_fps
     *frames, blame = _frames(event_model, lengths.ravel(), np.repeat(odds, each), rate, stream)
@@ -189,7 +212,8 @@ def _mixed(
     share = np.broadcast_to(1.0 / counts[:, None], (n, each))
     return MixedWindows(
         frames=(by_length[0], by_length[1]),
-        chains=(plain(freedom.reshape(shape)), plain(correlations), votes),
+        chains=(plain(freedom), plain(correlations), votes),
+        others=chains(np.where(np.isnan(false_correlations), own, false_correlations)),
         shares=(plain(share), plain(blame.reshape(n, each) * share)),
         lengths=counts,
         spread=np.nan_to_num(events.accuracy_spread),

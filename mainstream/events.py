@@ -22,10 +22,10 @@ is at least as large as what is lost. The detected share f_1 + ... + f_n of one 
     precision = recall / (recall + alarms), 1 when that is 0/0
     F1 = harmonic mean = 2 recall / (1 + recall + alarms)
 
-where `alarms` are those for each event: windows or gaps without an event, times E_n[detected | q]. How many frames
-there are, what P(hit | miss) is and where alarms come from is the event model's to say, see
-:mod:`mainstream.event_models`. Where events differ from each other, all this is a mean over them, see
-:mod:`mainstream.event_windows`.
+where `alarms` are those for each event: windows or gaps without an event, times E_n[detected | q], and their chain may
+have a correlation of its own. How many frames there are, what P(hit | miss) is and where alarms come from is the event
+model's to say, see :mod:`mainstream.event_models`. Where events differ from each other, all this is a mean over them,
+see :mod:`mainstream.event_windows`.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ _CODES: Final[Mapping[str, Mapping[float, str]]] = {
     "false_positive_rate": {np.nan: "none"},
     "event_frequency": {np.nan: "none"},
     "correlation_fps": {np.nan: "not known"},
+    "false_correlation": {np.nan: "that of events"},
     "x_vote": {NO_VOTE: "no voting"},
 }
 """Parameter -> what stands for none of it in arrays."""
@@ -78,6 +79,7 @@ def event_metrics(
     x_vote: ArrayLike = 0,
     correlation_fps: ArrayLike = np.nan,
     accuracy_spread: ArrayLike = 0.0,
+    false_correlation: ArrayLike = np.nan,
     event_lengths_ms: ArrayLike | None = None,
     event_model: str | EventModel = "windowed",
 ) -> EventMetrics:
@@ -102,6 +104,8 @@ def event_metrics(
         models that are a :class:`mainstream.extensions.Mixture`, such as "measured".
     accuracy_spread : array
         How much events differ in accuracy, in [0, 1].
+    false_correlation : array
+        As `correlation`, of frames of no event; NaN for the same.
     event_lengths_ms : (..., J) array, optional
         Lengths that events have equally often; NaN for none.
     event_model : str or EventModel
@@ -124,9 +128,10 @@ def event_metrics(
         x_vote=x_vote,
         correlation_fps=correlation_fps,
         accuracy_spread=accuracy_spread,
+        false_correlation=false_correlation,
     )
     shape = checked.shape[1:]
-    p, q, length, frequency, rho, stream, target, votes, rho_fps, spread = checked.reshape(10, -1)
+    p, q, length, frequency, rho, stream, target, votes, rho_fps, spread, false_rho = checked.reshape(11, -1)
     found = metrics_of(
         model,
         accuracy=p,
@@ -136,6 +141,7 @@ def event_metrics(
         correlation=rho,
         correlation_fps=rho_fps,
         accuracy_spread=spread,
+        false_correlation=false_rho,
         event_lengths_ms=checked_lengths(event_lengths_ms, shape),
         stream_fps=stream,
         target_fps=target,
@@ -149,6 +155,7 @@ def metrics_of(
     *,
     accuracy: FloatArray,
     false_positive_rate: FloatArray,
+    false_correlation: FloatArray,
     stream_fps: FloatArray | float,
     target_fps: FloatArray,
     x_vote: NDArray[np.number],
@@ -158,9 +165,11 @@ def metrics_of(
 
     `events` has the fields of :class:`~mainstream.event_windows.EventColumns`.
     """
-    p, q, target = (array[:, np.newaxis] for array in (accuracy, false_positive_rate, target_fps))
+    p, q, rho, target = (
+        array[:, np.newaxis] for array in (accuracy, false_positive_rate, false_correlation, target_fps)
+    )
     stream = stream_fps[:, np.newaxis] if isinstance(stream_fps, np.ndarray) else stream_fps
-    windows = windows_of(event_model, EventColumns(**events), x_vote, target, stream)
+    windows = windows_of(event_model, EventColumns(**events), rho, x_vote, target, stream)
     # A mean over lengths may pass 1 by its last digits.
     recall = np.minimum(windows.values(RECALL, p, q)[0][:, 0, 0], 1.0)
     alarms = windows.alarms(q)[:, 0, 0]
@@ -255,7 +264,7 @@ def option_values(
     if many.any():
         raise ProblemError(f"app {apps.id_list(many)}: x_vote: got {apps.x_vote[many][0]}; allowed is 1..{MOST_VOTES}")
     events = EventColumns(*(getattr(apps, name) for name in EventColumns._fields))
-    windows = windows_of(model, events, apps.x_vote, rates, stream_fps)
+    windows = windows_of(model, events, apps.false_correlations, apps.x_vote, rates, stream_fps)
     return windows.values(METRICS.index(metric), apps.accuracies, apps.false_positive_rates, meanwhile)
 
 

@@ -128,6 +128,9 @@ class App(Description):
         Consecutive positive frames that make a detection; "auto" chooses the best of 1..7 for each option.
     correlation_fps : float, optional
         Analysed frames a second at which the correlation was measured; it decays with the distance of frames.
+    false_correlations : mapping of int to float, optional
+        `num_frozen` -> correlation between successive analysed frames of no event, at the rate of `correlation`.
+        Default: that of events.
     accuracy_spread : float, optional
         How much events differ in accuracy, in [0, 1]: its variance between events is this times p (1 - p).
     event_lengths_ms : sequence of float, optional
@@ -172,6 +175,7 @@ class App(Description):
     accuracy_intervals: Intervals | None = None
     false_positive_intervals: Intervals | None = None
     correlation_fps: Annotated[float, PARAMETERS["correlation_fps"]] | None = None
+    false_correlations: Rates | None = None
     accuracy_spread: Annotated[float, PARAMETERS["accuracy_spread"]] | None = None
     event_lengths_ms: Lengths | None = None
     x_vote: Annotated[int | Literal["auto"] | None, BeforeValidator(_votes)] = None
@@ -207,7 +211,12 @@ class App(Description):
         return apps
 
     @field_validator(
-        "accuracies", "false_positive_rates", "accuracy_intervals", "false_positive_intervals", "model_path"
+        "accuracies",
+        "false_positive_rates",
+        "accuracy_intervals",
+        "false_positive_intervals",
+        "false_correlations",
+        "model_path",
     )
     @classmethod
     def _one_key_for_nothing_shared(cls, curve: Mapping[int, Any] | None) -> Mapping[int, Any] | None:
@@ -235,6 +244,9 @@ class App(Description):
                 if rate is None or not low <= rate <= high:
                     has = "has no rate for" if rate is None else f"has {rate:g}, not {low:g} to {high:g}, for"
                     raise refuse(f"{key}: the curve {has} num_frozen {f}")
+        strange = {canonical(f) for f in self.false_correlations or {}} - known
+        if strange:
+            raise refuse(f"false_correlations: accuracies has no num_frozen {min(strange)}")
         if self.pinned is not None and canonical(self.pinned[0]) not in known:
             raise refuse(
                 f"pinned num_frozen {self.pinned[0]} is not in accuracies; allowed: {shown(sorted(self.accuracies))}"

@@ -209,6 +209,7 @@ PARAMETERS: Final[Mapping[str, Range]] = {
     "correlation": PROBABILITY,
     "correlation_fps": POSITIVE,
     "accuracy_spread": PROBABILITY,
+    "false_correlation": PROBABILITY,
     "weight": POSITIVE,
     "x_vote": COUNT,
     "min_fps": POSITIVE,

@@ -108,13 +108,38 @@ def test_the_correlation_is_that_of_the_chain_at_the_rate() -> None:
     np.testing.assert_allclose(at_that_rate, event_metrics(**seen), rtol=1e-12)
 
 
+def test_false_alarms_have_a_chain_of_their_own() -> None:
+    """Alarms are those of an app whose events have that chain; recall is that of the events' own."""
+    seen = {"correlation_fps": 12.0, "accuracy_spread": 0.2, "event_lengths_ms": LENGTHS, "event_model": "measured"}
+    got = event_metrics(**ONE, **seen, false_correlation=np.array([0.0, 0.7, 0.95, 1.0]))
+    plain = event_metrics(**ONE, **seen)
+    np.testing.assert_array_equal(got.recall, plain.recall)
+    assert got.f1[1] == plain.f1
+    alone = {name: value for name, value in seen.items() if name != "accuracy_spread"}
+    for k, rho in enumerate((0.0, 0.7, 0.95, 1.0)):
+        alarms = 4 * event_metrics(**ONE | {"accuracy": 0.05, "correlation": rho}, **alone).recall
+        assert got.precision[k] == pytest.approx(got.recall[k] / (got.recall[k] + alarms), rel=1e-12)
+
+
+def test_false_alarms_that_hang_together_are_what_draws_show() -> None:
+    chains = {"correlation_fps": 12.0, "false_correlation": 0.95}
+    given = ONE | {"x_vote": 3}
+    drawn = simulate(**given, **chains, windows=400_000, seed=6)
+    predicted = event_metrics(**given, **chains, event_model="measured")
+    same = event_metrics(**given, correlation_fps=12.0, event_model="measured")
+    value, low, high = drawn.precision
+    sigma = (high - low) / 3.92
+    assert abs(predicted.precision - value) < 4 * sigma
+    assert abs(same.precision - value) > 12 * sigma
+
+
 def test_what_no_frame_says_is_as_windowed() -> None:
     given = ONE | {"accuracy": np.linspace(0, 1, 7)[:, None], "target_fps": np.array([0.5, 1, 3, 8, 12])}
     for votes in (0, 1, 2, 5):
         plain = event_metrics(**given | {"x_vote": votes})
         measured = event_metrics(**given | {"x_vote": votes}, event_model="measured")
         np.testing.assert_allclose(measured, plain, rtol=1e-12, atol=1e-14)
-    for part in PARTS.values():
+    for part in (*PARTS.values(), {"false_correlation": 0.9}):
         np.testing.assert_array_equal(event_metrics(**ONE, **part), event_metrics(**ONE))
 
 
@@ -135,6 +160,7 @@ def random_parameters(n: int, seed: int) -> dict[str, Any]:
         "x_vote": rng.integers(0, 5, n),
         "correlation_fps": np.where(rng.random(n) < 0.3, np.nan, stream),
         "accuracy_spread": np.where(rng.random(n) < 0.3, 0, rng.uniform(0, 0.6, n)),
+        "false_correlation": np.where(rng.random(n) < 0.3, np.nan, rng.uniform(0, 0.9, n)),
         "event_lengths_ms": mean[:, None] * rng.gamma(2, 0.5, (n, 6)) + 1,
     }
 
@@ -206,6 +232,7 @@ def random_apps(seed: int, x_vote: int | str, points: int = 18) -> Apps:
         correlation=rng.choice([0, 0.4, 0.9], n),
         correlation_fps=rng.choice([np.nan, 12.5], n),
         accuracy_spread=rng.choice([0, 0.05, 0.4], n),
+        false_correlations=rng.choice([np.nan, 0.0, 0.6], (n, points)),
         event_lengths_ms=lengths,
         x_vote=x_vote,
     )
@@ -225,6 +252,7 @@ def elementwise(apps: Apps, x_vote: int) -> EventMetrics:
         correlation=wide(apps.correlation),
         correlation_fps=wide(apps.correlation_fps),
         accuracy_spread=wide(apps.accuracy_spread),
+        false_correlation=apps.false_correlations[..., None],
         event_lengths_ms=lengths[:, None, None, :],
         stream_fps=12.5,
         target_fps=RATES,
@@ -275,6 +303,24 @@ def test_an_app_that_was_measured_makes_it_the_default(keys: dict[str, Any]) -> 
     )
     assert second.recall == pytest.approx(float(want.recall), rel=1e-12)
     assert solve([PLAIN | keys], MODEL, video, 8, event_model="windowed").event_model == "windowed"
+
+
+def test_each_model_has_its_own_false_alarms() -> None:
+    rates = {"false_positive_rates": {0: 0.1, 2: 0.1}, "event_frequency": 0.2, "x_vote": 3}
+    keys = PLAIN | rates | {"accuracies": {1: 0.9, 2: 0.9}, "false_positive_rates": {1: 0.1, 2: 0.1}}
+    apps = [App.of(keys | {"app_id": k, "pinned": (k, 5), "false_correlations": {2: 0.9}}) for k in (1, 2)]
+    result = solve(apps, MODEL, Video(stream_fps=5), 100)
+    own, other = result.choices
+    assert result.event_model == "measured" and own.recall == other.recall
+    assert own.precision is not None and other.precision is not None and own.precision > other.precision + 0.03
+    grown = prepare(apps[:1], MODEL, Video(stream_fps=5)).with_app(apps[1])
+    np.testing.assert_array_equal(grown.apps.false_correlations, [[np.nan, 0.9]] * 2)
+    with pytest.raises(ProblemError, match="false_correlations: accuracies has no num_frozen 4"):
+        App.of(keys | {"false_correlations": {4: 0.5}})
+    with pytest.raises(ProblemError, match="false_correlations"):
+        App.of(keys | {"false_correlations": {2: 1.5}})
+    with pytest.raises(ProblemError, match=r"false_correlations: shape \(1,\); accuracies has \(1, 2\)"):
+        Apps.from_arrays([[0.9, 0.9]], None, [0, 2], event_length_ms=1000, false_correlations=[0.5])
 
 
 def test_an_app_that_comes_or_goes_leaves_the_table_as_built_anew() -> None:

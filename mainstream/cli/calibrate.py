@@ -79,7 +79,6 @@ def command(
     has its curve corrected by it.
     """
     from mainstream.formats.calibration_files import read_labels, read_scores
-    from mainstream.formats.package import Seen
     from mainstream.trainer.calibration import calibrate
 
     numbers = _Numbers.of({"fps": fps, "threshold": threshold}, where="command line")
@@ -95,9 +94,8 @@ def command(
         measured = measured.model_copy(update=kept)
     decided = _model(described, num_frozen)
     if scores is not None and decided is not None:
-        seen = Seen(num_frozen=decided, accuracy=found.accuracy, false_positive_rate=found.false_positive_rate)
         others = [one for one in described.seen if canonical(one.num_frozen) != canonical(decided)]
-        measured = measured.model_copy(update={"seen": (*others, seen)})
+        measured = measured.model_copy(update={"seen": (*others, found.seen(decided))})
     place.save(described.model_copy(update={"events": measured, "event_class": event}))
 
     typer.echo(f"{'events':<18}{measured.events:,} in {len(frames):,} frames, {found.cut_off} of them cut off")

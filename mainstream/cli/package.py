@@ -95,6 +95,9 @@ def _seen(package: Package, curve: Curve) -> Iterator[tuple[str, str]]:
                     f"moves the curve by {shift:+.2f} ({low:+.2f} to {high:+.2f}) there on the logit scale"
                 ),
             )
+        if seen.false_correlation is not None:
+            at = f"at num_frozen {seen.num_frozen} and {seen.correlation_fps:.4g} fps"
+            yield "their correlation", f"{estimate(seen.false_correlation)} {at}"
     for one in contradictions(package, curve):
         yield "warning", f"calibration contradicts the curve: {one}"
 

@@ -11,7 +11,7 @@ from mainstream.evaluation.footage import Footage
 from mainstream.evaluation.labels import Labels
 from mainstream.evaluation.outputs import Outputs
 from mainstream.evaluation.watched import Watched
-from mainstream.formats.package import Seen, pareto, read_package, save_package
+from mainstream.formats.package import pareto, read_package, save_package
 from mainstream.formats.package_app import load_package
 from mainstream.problem import App, Model
 from mainstream.solver import prepare
@@ -56,7 +56,7 @@ def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, lab
         for turn, decisions in zip(turns, decided, strict=True):
             some, k = decisions[number], turn[number - 1]
             found = calibrate(frames, event[frames], clip.fps, some.frames, some.positive)
-            seen[k] = Seen(num_frozen=k, accuracy=found.accuracy, false_positive_rate=found.false_positive_rate)
+            seen[k] = found.seen(k)
         events = found.events.model_copy(update={"seen": tuple(seen.values())})
         save_package(package.model_copy(update={"events": events}), curve, folder)
 

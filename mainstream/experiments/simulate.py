@@ -17,6 +17,8 @@ correlate rho ** (d c / S); d is the stride between two analysed frames, floor o
 is a rate of S/u. Frames that nobody analyses need not be drawn: a two-state chain that is looked at every d frames is
 again one.
 
+False alarms. Given a correlation for them, the chain of windows without an event has that one.
+
 Events that differ. Given lengths, each window has one of them, whatever the others have. Given a spread s, the hit
 probability of each event is drawn from the Beta distribution of mean p and variance s p (1-p). With both and decay, it
 is event model "measured" that this is the expectation of, but for strides that are not whole.
@@ -98,16 +100,15 @@ def _replay(
     chances: tuple[float, float, float, float],
     lengths: FloatArray,
     stride: float,
-    correlations: tuple[float, float],
+    correlations: tuple[tuple[float, float], tuple[float, float]],
     votes: int,
 ) -> tuple[int, int, int, int]:
     """Events, found, alarms and frames of so many windows.
 
     `chances`: p, q, e, spread; `lengths` (J,): analysed frames a window; `stride`: stream frames an analysed one;
-    `correlations`: over the shorter and the longer stride.
+    `correlations`: over the shorter and the longer stride, in events and outside.
     """
     in_event, outside, frequency, spread = chances
-    shorter, longer = correlations
     differ = spread > 0.0 and 0.0 < in_event < 1.0
     certain = 1.0 / spread - 1.0 if differ else 0.0
     longer_part = stride - np.floor(stride)
@@ -118,6 +119,7 @@ def _replay(
     for window in range(windows):
         event = random.random() < frequency
         p = in_event if event else outside
+        shorter, longer = correlations[0] if event else correlations[1]
         if event and differ and certain > 0.0:
             p = random.beta(in_event * certain, (1.0 - in_event) * certain)
         elif event and differ:
@@ -161,6 +163,7 @@ def simulate(
     x_vote: ArrayLike = 0,
     correlation_fps: ArrayLike = np.nan,
     accuracy_spread: ArrayLike = 0.0,
+    false_correlation: ArrayLike = np.nan,
     event_lengths_ms: ArrayLike | None = None,
     windows: ArrayLike,
     seed: int,
@@ -171,7 +174,7 @@ def simulate(
     Parameters
     ----------
     accuracy, false_positive_rate, event_length_ms, event_frequency, correlation, stream_fps, target_fps, x_vote,
-    correlation_fps, accuracy_spread, event_lengths_ms
+    correlation_fps, accuracy_spread, false_correlation, event_lengths_ms
         As in :func:`mainstream.events.event_metrics`.
     windows : int array
         Length of the traces, in windows.
@@ -198,6 +201,7 @@ def simulate(
         x_vote=x_vote,
         correlation_fps=correlation_fps,
         accuracy_spread=accuracy_spread,
+        false_correlation=false_correlation,
     )
     shape = parameters.shape[1:]
     many_lengths = checked_lengths(event_lengths_ms, shape)
@@ -206,13 +210,14 @@ def simulate(
         raise ProblemError(f"windows: got {shown(lengths.tolist())}; allowed are integers of at least 1")
     lengths = np.broadcast_to(lengths, shape)
     counts = np.empty((4, lengths.size), dtype=np.int64)
-    for k, (p, q, length, frequency, rho, stream, target, votes, rho_fps, spread) in enumerate(
-        parameters.reshape(10, -1).T
+    for k, (p, q, length, frequency, rho, stream, target, votes, rho_fps, spread, false_rho) in enumerate(
+        parameters.reshape(11, -1).T
     ):
         stride = stream / target
         distances = np.floor(stride) + np.array([0.0, 1.0])
         unit = decay_unit if np.isnan(rho_fps) else stream / rho_fps
-        over_strides = np.full(2, rho) if unit is None else rho ** (distances / unit)
+        steps = np.ones(2) if unit is None else distances / unit
+        inside, outside = rho**steps, (rho if np.isnan(false_rho) else false_rho) ** steps
         own_lengths = many_lengths[k][~np.isnan(many_lengths[k])]
         counts[:, k] = _replay(
             np.random.default_rng([seed, k]),
@@ -220,7 +225,7 @@ def simulate(
             (p, 0.0 if np.isnan(q) else q, 1.0 if np.isnan(frequency) else frequency, spread),
             (own_lengths if own_lengths.size else np.array([length])) / 1000 * target,
             stride,
-            (over_strides[0], over_strides[1]),
+            ((inside[0], inside[1]), (outside[0], outside[1])),
             max(1, int(votes)),
         )
     events, found, alarms, frames = counts.reshape(4, *shape)

@@ -250,8 +250,15 @@ def _only(app: App, num_frozen: int) -> App:
             f"max-sharing-{num_frozen}: app {app.app_id} has no such num_frozen; it has {shown(sorted(app.accuracies))}"
         )
     kept: dict[str, Any] = {}
-    for of_chokepoint in ("accuracies", "false_positive_rates", "accuracy_intervals", "false_positive_intervals"):
+    for of_chokepoint in (
+        "accuracies",
+        "false_positive_rates",
+        "accuracy_intervals",
+        "false_positive_intervals",
+        "false_correlations",
+    ):
         given = getattr(app, of_chokepoint)
         if given is not None:
-            kept[of_chokepoint] = {key: next(given[f] for f in given if canonical(f) == num_frozen)}
+            own = next((value for f, value in given.items() if canonical(f) == num_frozen), None)
+            kept[of_chokepoint] = None if own is None else {key: own}
     return app.model_copy(update=kept)

@@ -24,6 +24,7 @@ _OF_ITS_MODELS: Final = frozenset(
         "prob_tnrs",
         "accuracy_intervals",
         "false_positive_intervals",
+        "false_correlations",
         "curve",
         "package",
         "model_path",

@@ -90,18 +90,26 @@ class Seen(Description):
         Share of positive decisions on frames of events; None without such frames.
     false_positive_rate : Estimate, optional
         The same on frames of none.
+    false_correlation : Estimate, optional
+        Between successive analysed frames of none; None where it could not be seen.
+    correlation_fps : float, optional
+        Analysed frames a second at which it was measured.
     """
 
     num_frozen: Whole
     accuracy: Estimate | None = None
     false_positive_rate: Estimate | None = None
+    false_correlation: Estimate | None = None
+    correlation_fps: Positive | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for key in ("accuracy", "false_positive_rate"):
+        for key in ("accuracy", "false_positive_rate", "false_correlation"):
             given = getattr(self, key)
             if given is not None and not PROBABILITY.holds(given.high):
                 raise refuse(f"{key}.high: got {given.high:g}; it has to be {PROBABILITY.words()}")
+        if (self.false_correlation is None) != (self.correlation_fps is None):
+            raise refuse("false_correlation and correlation_fps go together; give both or neither")
         return self
 
 

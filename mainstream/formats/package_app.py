@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mainstream.errors import ProblemError
 from mainstream.files import Name, naming
 from mainstream.formats.correction import Rates, contradictions, rates
@@ -74,6 +76,8 @@ def app_of_package(
             _log.warning("%s: calibration contradicts the curve: %s; %s", called or folder, one, used)
     if package.events is not None:
         own |= _event_keys(package.events, given)
+        if not {"accuracies", "correlation", "correlation_fps"} & given:
+            own |= _false_correlations(package, kept, own.get("correlation_fps"))
     if "event_length_ms" not in given | own.keys():
         raise ProblemError(
             f"{package.name} has no event length; give event_length_ms, or measure it: "
@@ -88,6 +92,25 @@ def _kept(own: Rates, kept: tuple[int, ...], values: str, intervals: str) -> dic
     if own.intervals is not None:
         keys[intervals] = {f: own.intervals[f] for f in kept}
     return keys
+
+
+def _false_correlations(package: Package, kept: tuple[int, ...], fps: float | None) -> dict[str, Any]:
+    """How false alarms hang together at what is kept: between models that were seen on a line, beyond them as theirs.
+
+    All are at one rate, that of the events' correlation where there is one.
+    """
+    found = {}
+    for one in sorted(package.seen, key=lambda one: one.num_frozen):
+        if one.false_correlation is not None and one.correlation_fps is not None:
+            fps = fps or one.correlation_fps
+            found[one.num_frozen] = one.false_correlation.value ** (one.correlation_fps / fps)
+    if not found:
+        return {}
+    seen, values = list(found), list(found.values())
+    return {
+        "correlation_fps": fps,
+        "false_correlations": {f: min(1.0, float(np.interp(f, seen, values))) for f in kept},
+    }
 
 
 def _event_keys(events: Events, given: set[str]) -> dict[str, Any]:

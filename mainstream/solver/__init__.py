@@ -66,7 +66,7 @@ def solve(
     event_model : str or EventModel, optional
         How frames become events: "windowed", "measured", "paper", "released", or another one of
         :data:`mainstream.extensions.EVENT_MODELS`; see :mod:`mainstream.events`. Default: "measured" when an app has
-        `correlation_fps`, `accuracy_spread` or `event_lengths_ms`, else "windowed".
+        `correlation_fps`, `false_correlations`, `accuracy_spread` or `event_lengths_ms`, else "windowed".
     gap : float
         Stop once bound - objective is at most this, in units of the objective.
     time_limit : float, optional

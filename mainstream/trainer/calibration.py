@@ -20,7 +20,8 @@ x1 - (x2 - x1) (1 - a) / a holds with probability 1 - a, when lengths have some 
 
 **Correlation** is that of the two-state chain of the event model: P(hit | hit) = p + (1 - p) rho, P(miss | miss) =
 1 - p + p rho, the first frame of an event hit with p. It is the maximum of the likelihood over the events' analysed
-frames, and its interval holds each rho whose likelihood, p chosen for it, is near enough (chi-squared, 1 degree).
+frames, and its interval holds each rho whose likelihood, p chosen for it, is near enough (chi-squared, 1 degree). That
+of false alarms is the same of the frames of no event.
 
 How events differ from each other in length and accuracy is measured in :mod:`mainstream.trainer.differences`.
 """
@@ -38,7 +39,7 @@ from numpy.typing import NDArray
 from mainstream._optional import require
 from mainstream.errors import ProblemError
 from mainstream.formats.calibration_files import Flags, Frames
-from mainstream.formats.package import Estimate, Events
+from mainstream.formats.package import Estimate, Events, Seen
 from mainstream.trainer.differences import differences, length_slices
 
 CONFIDENCE: Final = 0.95
@@ -67,6 +68,8 @@ class Calibration:
         Share of positive decisions on frames of events, and on those of none; None without such frames.
     false_correlation : Estimate or None
         Correlation between successive analysed frames of no event.
+    false_correlation_fps : float or None
+        Analysed frames a second at that.
     """
 
     events: Events
@@ -75,6 +78,17 @@ class Calibration:
     accuracy: Estimate | None = None
     false_positive_rate: Estimate | None = None
     false_correlation: Estimate | None = None
+    false_correlation_fps: float | None = None
+
+    def seen(self, num_frozen: int) -> Seen:
+        """What is kept of the model that decided."""
+        return Seen(
+            num_frozen=num_frozen,
+            accuracy=self.accuracy,
+            false_positive_rate=self.false_positive_rate,
+            false_correlation=self.false_correlation,
+            correlation_fps=self.false_correlation_fps,
+        )
 
 
 @dataclass(frozen=True)
@@ -172,7 +186,7 @@ def _with_decisions(
     near = steps < 2 * np.median(steps) if len(steps) else steps > 0
     pairs = (run[1:] == run[:-1]) & near
     in_event = runs.event[run]
-    correlation = _correlation(hits, pairs, in_event)
+    correlation, false_correlation = (_correlation(hits, pairs, some) for some in (in_event, ~in_event))
     if correlation is not None:
         rate = fps / float(steps[pairs & in_event[1:]].mean())
         found = found.model_copy(update={"correlation": correlation, "correlation_fps": rate})
@@ -185,7 +199,8 @@ def _with_decisions(
         len(numbers),
         _share(hits[in_event], run[in_event]),
         _share(hits[~in_event], run[~in_event]),
-        _correlation(hits, pairs, ~in_event),
+        false_correlation,
+        None if false_correlation is None else fps / float(steps[pairs & ~in_event[1:]].mean()),
     )
 
 

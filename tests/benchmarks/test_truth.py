@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from benchmarks.truth import Replayed, digest, tau
+from benchmarks.truth import Replayed, digest
+from benchmarks.truth_table import tau
 
 
 def test_tau_is_kendalls_with_ties() -> None:

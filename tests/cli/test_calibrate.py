@@ -232,8 +232,10 @@ def test_what_a_model_did_on_the_camera_is_kept_where_it_is_known_which(
     (seen,) = events.seen
     assert (seen.num_frozen, seen.accuracy.value) == (4, pytest.approx(hits[in_events].mean()))
     assert seen.false_positive_rate.value == pytest.approx(hits[~in_events].mean())
+    assert seen.false_correlation is not None and seen.correlation_fps == 5
     app = load_package(package)
     assert app.accuracies[4] == pytest.approx(seen.accuracy.value)
+    assert app.false_correlations is not None and app.false_correlations[4] == seen.false_correlation.value
     assert (app.correlation_fps, app.event_lengths_ms) == (5, events.event_lengths_ms)
     assert load_package(package, event_length_ms=700).event_lengths_ms is None
     assert "--num-frozen 2: the package has no such model; allowed: [0, 4]" in refused(*given, "--num-frozen", 2)

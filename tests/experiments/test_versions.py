@@ -152,9 +152,11 @@ def test_intervals_are_cut_with_their_curve() -> None:
     app = {
         "app_id": 1, "event_length_ms": 1000, "event_frequency": 0.3, "accuracies": {0: 0.9, 2: 0.8},
         "accuracy_intervals": {0: (0.8, 0.95), 2: (0.7, 0.9)}, "false_positive_rates": {0: 0.02, 2: 0.1},
-        "false_positive_intervals": {0: (0.0, 0.1), 2: (0.0, 0.2)},
+        "false_positive_intervals": {0: (0.0, 0.1), 2: (0.0, 0.2)}, "false_correlations": {2: 0.5},
     }  # fmt: skip
     model = {"total_layers": 4, "layer_latencies": [1.0] * 4, "frozen_layer_names": {0: "a", 2: "b"}}
     bench = Workbench([NamedStream.of({"apps": [app], "model": model, "video": {"stream_fps": 5}})], SolveOptions())
     (choice,) = bench.solve(Version.of("max-sharing-2"), 10).result.choices
     assert choice.num_frozen == 2 and choice.f1_interval is not None
+    (other,) = bench.solve(Version.of("max-sharing-0"), 20).result.choices
+    assert other.num_frozen == 0

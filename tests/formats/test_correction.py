@@ -16,6 +16,7 @@ from mainstream import App, ProblemError, Result, solve
 from mainstream.cli import app as command
 from mainstream.events import event_metrics
 from mainstream.formats.correction import contradictions, rates
+from mainstream.formats.curve import Curve
 from mainstream.formats.package import Package, read_package
 from mainstream.formats.package_app import load_package
 
@@ -83,6 +84,26 @@ def test_each_model_that_was_seen_has_a_shift_of_its_own(tmp_path: Path) -> None
     assert logit(moved.values[2]) == pytest.approx(logit(CURVE.accuracies[2]) + between)
     with pytest.raises(ProblemError, match="seen has num_frozen 0 twice"):
         make(tmp_path / "q", events={**EVENTS, "seen": [both[1], both[1]]})
+
+
+def test_how_false_alarms_hang_together_is_each_models_own(tmp_path: Path) -> None:
+    """On a line between models that were seen, at the rate of the events' correlation."""
+    rho = {"value": 0.64, "low": 0.5, "high": 0.7}
+    both = [
+        {"num_frozen": 0, "false_correlation": rho, "correlation_fps": 10.0},
+        {"num_frozen": 4, "false_correlation": rho, "correlation_fps": 2.5},
+    ]
+    folder = make(tmp_path / "p", Curve({0: 0.95, 2: 0.8, 4: 0.7}, None), events={**EVENTS, "seen": both})
+    app = load_package(folder)
+    assert app.correlation_fps == 5
+    assert app.false_correlations == pytest.approx({0: 0.64**2, 2: (0.64**2 + 0.8) / 2, 4: 0.8})
+    assert load_package(folder, correlation=0.5).false_correlations is None
+    alone = {**EVENTS, "correlation": None, "correlation_fps": None, "seen": both}
+    of_first = load_package(make(tmp_path / "q", events=alone))
+    assert of_first.correlation_fps == 10
+    assert of_first.false_correlations is not None and of_first.false_correlations[4] == pytest.approx(0.64**0.25)
+    with pytest.raises(ProblemError, match="false_correlation and correlation_fps go together"):
+        make(tmp_path / "r", events={**EVENTS, "seen": {"num_frozen": 0, "false_correlation": rho}})
 
 
 def test_all_or_none_seen_stays_a_share(tmp_path: Path) -> None:

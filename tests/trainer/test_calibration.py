@@ -180,6 +180,10 @@ def test_decisions_that_are_all_the_same_tell_no_correlation_but_bound_the_rates
     frames, event = events_at((5, 15), (20, 40), (50, 60), of=80)
     found = calibrate(frames, event, 10, frames, event)
     assert (found.events.correlation, found.events.correlation_fps, found.false_correlation) == (None, None, None)
+    assert found.false_correlation_fps is None
+    other = calibrate(frames, event, 10, frames[::2], ~event[::2] & (frames[::2] % 3 == 0))
+    assert other.events.correlation is None and other.events.correlation_fps is None
+    assert other.false_correlation is not None and other.seen(4).correlation_fps == 5
     assert found.accuracy is not None and found.false_positive_rate is not None
     assert (found.accuracy.value, found.accuracy.high) == (1, 1)
     assert found.accuracy.low == pytest.approx(((1 - CONFIDENCE) / 2) ** (1 / 3))
