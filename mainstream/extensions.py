@@ -203,6 +203,9 @@ class PartLoader(Protocol):
     :class:`ProblemError` where the layers up to that tensor have other weights in the file `own`, of a tail, than in
     the file `stem`, from which they are taken.
 
+    An engine for which something can be done beforehand, such as a conversion, has a method ``make_ready(path, *,
+    trusted)``, which does it for a model file that may be loaded later, while others run.
+
     Attributes
     ----------
     name : str

@@ -13,6 +13,7 @@ from typing import Final
 from mainstream.errors import MissingExtraError, ProblemError
 from mainstream.extensions import PART_LOADERS, Part, PartLoader
 from mainstream.graphs.part import check_stem
+from mainstream.onnx_graphs.conversion import make_ready
 from mainstream.onnx_graphs.model_file import SUFFIX
 from mainstream.onnx_graphs.stems import check_stem as check_onnx_stem
 
@@ -74,6 +75,11 @@ class _Auto:
         self._slow.add(path)
         _log.warning("TensorFlow runs %s, as ONNX Runtime does not: %s", path.name, refused)
         return part
+
+    def make_ready(self, path: Path, *, trusted: bool) -> None:
+        """As ONNX Runtime's, where that is what runs."""
+        if self._faster.name == "onnx":
+            make_ready(path, trusted=trusted)
 
     def check_stem(self, stem: Path, own: Path, layer: str, *, trusted: bool) -> None:
         """As each engine's: ONNX Runtime's where it runs both, else TensorFlow's where that could."""

@@ -35,6 +35,7 @@ _SOURCE: Final = "mainstream.source"
 _CONTENT: Final = "mainstream.content"
 _LONGEST_S: Final = 300.0
 _IDLE_S: Final = 20.0
+_NICE: Final = 10
 _DIGITS: Final = 16
 
 
@@ -74,6 +75,12 @@ def converted(path: Path, *, trusted: bool) -> bytes:
             _remove_older(place, path.name)
             break
     return made
+
+
+def make_ready(path: Path, *, trusted: bool) -> None:
+    """Convert a model beforehand that would be converted when it is loaded."""
+    if path.suffix in CONVERTED:
+        converted(path, trusted=trusted)
 
 
 def convert(path: Path, *, trusted: bool) -> bytes:
@@ -182,6 +189,7 @@ class _Process:
                 text=True,
                 start_new_session=True,  # a Ctrl-C is for the one who asks; then this one ends, too
             )
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)  # frames of a runtime go first
         return self._process
 
     def _end(self) -> None:

@@ -15,6 +15,7 @@ from mainstream.extensions import PartLoader
 from mainstream.files import naming
 from mainstream.graphs.shapes import fits
 from mainstream.onnx_graphs.backend import onnx, onnxruntime
+from mainstream.onnx_graphs.conversion import make_ready
 from mainstream.onnx_graphs.cutting import Cut, cut
 from mainstream.onnx_graphs.model_file import read_model
 from mainstream.onnx_graphs.stems import check_stem
@@ -118,6 +119,10 @@ class _OnnxRuntime:
     def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> OnnxPart:
         """The layers between two tensors of a model."""
         return OnnxPart(path, input_layer, output_layer, trusted=trusted)
+
+    def make_ready(self, path: Path, *, trusted: bool) -> None:
+        """As :func:`mainstream.onnx_graphs.conversion.make_ready`."""
+        make_ready(path, trusted=trusted)
 
     def check_stem(self, stem: Path, own: Path, layer: str, *, trusted: bool) -> None:
         """As :func:`mainstream.onnx_graphs.stems.check_stem`."""

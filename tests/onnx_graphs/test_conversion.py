@@ -25,7 +25,7 @@ from mainstream.extensions import PART_LOADERS  # noqa: E402
 from mainstream.graphs.backend import keras  # noqa: E402
 from mainstream.graphs.part import GraphPart  # noqa: E402
 from mainstream.graphs.shapes import fits  # noqa: E402
-from mainstream.onnx_graphs.conversion import _source, convert, converted  # noqa: E402
+from mainstream.onnx_graphs.conversion import _source, convert, converted, make_ready  # noqa: E402
 from mainstream.onnx_graphs.part import OnnxPart  # noqa: E402
 from mainstream.trainer.freeze import freeze  # noqa: E402
 
@@ -92,6 +92,14 @@ def test_one_that_is_damaged_is_made_anew(model: Path, monkeypatch: pytest.Monke
     assert OnnxPart(model, "frame", "softmax")(FRAMES).shape == (1, 4)
     monkeypatch.setattr("mainstream._optional.find_spec", lambda name: None)
     assert converted(model, trusted=False) == kept(model.parent)[0].read_bytes()
+
+
+def test_what_was_made_ready_beforehand_is_not_converted_again(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_ready(model, trusted=False)
+    (file,) = kept(model.parent)
+    monkeypatch.setattr("mainstream._optional.find_spec", lambda name: None)
+    assert converted(model, trusted=False) == file.read_bytes()
+    make_ready(model.with_suffix(".onnx"), trusted=False)  # nothing has to be done for it
 
 
 def test_another_model_of_the_same_name_takes_the_place_of_the_first(model: Path, tmp_path: Path) -> None:
