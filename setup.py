@@ -38,7 +38,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["mainstream", "mainstream.*"]),
-    package_data={"mainstream": ["py.typed", "labelling/page.html", "web/page.*", "web/icon.svg"]},
+    package_data={"mainstream": ["py.typed", "labelling/page.html", "web/page.*", "web/*.js", "web/icon.svg"]},
     install_requires=[
         "numpy>=2.1",
         "numba>=0.61",

@@ -103,7 +103,7 @@ def _comes(folder: Path, problem: Problem, engine: str) -> tuple[float, float, f
         loaded = load_problem(file)
         return Wanted(loaded, problem.budget or 0.0, {}, {})
 
-    read().prepared(None).solve()
+    read().prepared({}, {}).solve()
     source = f"test://?fps={FPS:g}&width=640&height=480"
     with LocalRunner(source, folder, engine=engine, window_s=60, results=out) as runner:
         box = Box(read, FileWatch(file), runner, lambda _: None)
@@ -118,7 +118,7 @@ def _comes(folder: Path, problem: Problem, engine: str) -> tuple[float, float, f
         box.close()
     wanted = read()
     begun = time.perf_counter()
-    wanted.prepared(None).solve()
+    wanted.prepared({}, {}).solve()
     solving = time.perf_counter() - begun
     lost = 0
     for app in range(1, APPS + 1):

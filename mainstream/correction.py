@@ -26,10 +26,10 @@ begin with p_k = m_i / (b_i - a_i), if that is no more than 20 times the whole n
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from mainstream.problem import FloatArray, Model
 
 LEAST_RUNS: Final = 5
 LARGEST_FACTOR: Final = 20.0
+_Name = TypeVar("_Name", bound=str | None)
 _CORRECTED: Final = re.compile(r"(, )?corrected by measured compute, \d{4}-\d\d-\d\d$")
 
 
@@ -100,6 +101,24 @@ def corrected(model: Model, parts: Sequence[MeasuredPart]) -> Model:
             "whole_network_ms": None,
         }
     )
+
+
+def corrected_each(models: Mapping[_Name, Model], parts: Mapping[_Name, Sequence[MeasuredPart]]) -> dict[_Name, Model]:
+    """The profile of each stream, corrected by the parts of all the streams that have the same base network.
+
+    Parameters
+    ----------
+    models : mapping of Model
+        By the name of the stream.
+    parts : mapping of sequence of MeasuredPart
+        Likewise; a stream that was not measured has none.
+    """
+    known: list[tuple[Model, Model]] = []
+    for model in models.values():
+        if all(model != before for before, _ in known):
+            those = [part for name, one in models.items() if one == model for part in parts.get(name, ())]
+            known.append((model, corrected(model, those)))
+    return {name: next(new for before, new in known if before == model) for name, model in models.items()}
 
 
 def _factor(runs: int, measured_s: float, predicted_s: float) -> float | None:

@@ -158,6 +158,15 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise ProblemError(f"{path}: cannot be written: {reason(error)}") from None
 
 
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that nobody but its owner may read, beside and renamed; an OSError where that cannot be."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    beside.rename(path)
+
+
 def parse(path: Path) -> Any:
     """The plain values in a file: JSON when its name ends in .json, else YAML.
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from mainstream.apps import Apps
-from mainstream.correction import MeasuredPart, corrected
+from mainstream.correction import MeasuredPart, corrected_each
 from mainstream.costs import stem_parts, tail_costs
 from mainstream.description import shown
 from mainstream.errors import InfeasibleError, ProblemError
@@ -252,16 +252,9 @@ class Scheduler:
             return prepared
         how: dict[str, Any] = {key: getattr(prepared, key) for key in ("memory_mb", "objective", "mode", "event_model")}
         of_stream: Mapping[Any, Measurement] = last.measured.streams or {None: last.measured}
-        known: list[tuple[Model, Model]] = []
-        streams = []
-        for stream in prepared.streams:
-            better = next((new for old, new in known if old == stream.model), None)
-            if better is None:  # one base network may be that of several streams
-                names = {one.name for one in prepared.streams if one.model == stream.model}
-                parts = [part for name, one in of_stream.items() if name in names for part in one.parts]
-                better = corrected(stream.model, parts)
-                known.append((stream.model, better))
-            streams.append(Stream(stream.described, better, stream.video, stream.name))
+        models = {stream.name: stream.model for stream in prepared.streams}
+        better = corrected_each(models, {name: one.parts for name, one in of_stream.items()})
+        streams = [Stream(one.described, better[one.name], one.video, one.name) for one in prepared.streams]
         return prepare(streams, **how)
 
     def _no_use(self, last: Round, result: Result) -> Reason | None:

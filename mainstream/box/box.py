@@ -4,6 +4,8 @@ A plan that cannot be had, since the file is half-written, nothing fits, or the 
 before running, and one line says why. Solving takes milliseconds and a swap loses no frame, so whatever changes is
 answered with a new plan at once. Changes come from other threads, too: one lock is held while something is decided,
 and none while anything is waited for.
+
+Several cameras share one budget and one solve; each has its own plan, and one that is away or slow holds up no other.
 """
 
 from __future__ import annotations
@@ -14,24 +16,31 @@ from threading import Event, RLock
 from time import monotonic
 from typing import Final
 
+from mainstream.box.camera import Camera
 from mainstream.box.changes import AddedApp, Changes
 from mainstream.box.compute_watch import ComputeWatch
-from mainstream.box.deploying import Deploying, Told
+from mainstream.box.deploying import Runtime, Told
 from mainstream.box.file_watch import FileWatch
 from mainstream.box.shortfall import what_would_give
 from mainstream.box.wanted import Wanted, same_rate
-from mainstream.correction import corrected
+from mainstream.correction import corrected_each
+from mainstream.description import shown
 from mainstream.errors import DeployError, InfeasibleError, MainstreamError, ProblemError
+from mainstream.history import Measurement
 from mainstream.problem import Model
 from mainstream.schedule import Result
 from mainstream.scheduler import measurement
 from mainstream.solver import Prepared
-from mainstream.streamer import LocalRunner, NetPlan, Observed, StreamerClient, net_plan
+from mainstream.streamer import NetPlan
+from mainstream.streamer.plan import net_plans
+from mainstream.streamer.together import Together
 
 Read = Callable[[Sequence[AddedApp]], Wanted]
+Plans = dict[str | None, NetPlan]
+"""By the name of the stream; of one that runs no app there is none."""
 
 _LOOK_S: Final = 0.1
-"""How often the file and the camera are looked at."""
+"""How often the file and the cameras are looked at."""
 _A_MINUTE_S: Final = 60.0
 """For so long compute has to be off before something is done about it."""
 _SOLVE_S: Final = 5.0
@@ -53,11 +62,11 @@ class Standing:
     prepared : Prepared or None
         The problem that was solved last, compiled.
     result : Result or None
-        Of the plan that was sent last.
-    plan : NetPlan or None
-        That plan.
+        Of the plans that were sent last.
+    plans : dict of NetPlan
+        These plans, by the name of the stream.
     measured : float or None
-        Milliseconds of a core a second that it took of late.
+        Milliseconds of a core a second that they took of late.
     trouble : str or None
         Why what is wanted now does not run.
     """
@@ -66,16 +75,16 @@ class Standing:
     changes: Changes
     prepared: Prepared | None
     result: Result | None
-    plan: NetPlan | None
+    plans: Plans
     measured: float | None
     trouble: str | None
 
 
 @dataclass(frozen=True)
 class _Before:
-    """What is gone back to when the runtime refuses a plan."""
+    """What is gone back to when a runtime refuses a plan."""
 
-    plan: NetPlan | None
+    plans: Plans
     compute: ComputeWatch | None
     result: Result | None
     changes: Changes
@@ -90,48 +99,54 @@ class Box:
         Reads the problem anew, with the apps that were added; an error of it is told.
     watch : FileWatch
         Of the problem's file.
-    runtime : LocalRunner or StreamerClient
-        Where plans run. Only of one in this process is the camera's rate known.
+    runtime : LocalRunner, StreamerClient or Together
+        Where plans run; of several streams, those of each. Only of one in this process is the camera's rate known.
     say : callable
         Takes a line for people.
     changes : Changes
         What counts on top of the file from the start.
     keep : callable
         Keeps changes where a restart finds them; an error of it refuses the change.
+
+    Attributes
+    ----------
+    cameras : tuple of Camera
     """
 
     def __init__(
         self,
         read: Read,
         watch: FileWatch,
-        runtime: LocalRunner | StreamerClient,
+        runtime: Runtime | Together,
         say: Callable[[str], None],
         changes: Changes | None = None,
         keep: Callable[[Changes], None] = lambda _: None,
     ) -> None:
-        self._read, self._watch, self._runtime, self._say, self._keep = read, watch, runtime, say, keep
-        self._local = runtime if isinstance(runtime, LocalRunner) else None
-        self._deploying = Deploying(runtime)
+        self._read_file, self._watch, self._say, self._keep = read, watch, say, keep
+        self.cameras = (
+            tuple(Camera(name, one) for name, one in runtime.runtimes.items())
+            if isinstance(runtime, Together)
+            else (Camera(None, runtime),)
+        )
         self._deciding = RLock()
         self._closed = Event()
         self._changes = changes or Changes()
         self._base: Wanted | None = None
         self._wanted: Wanted | None = None
         """The base with the changes on it."""
-        self._solved_fps: float | None = None
+        self._solved_fps: dict[str | None, float | None] = {}
         self._prepared: Prepared | None = None
         self._result: Result | None = None
-        self._model: Model | None = None
-        """The problem's, corrected by what was measured."""
-        self._too_dear: list[NetPlan] = []
+        self._models: dict[str | None, Model] = {}
+        """Those of the problem that were corrected by what was measured, by the name of the stream."""
+        self._too_dear: list[Plans] = []
         """Plans that took too much, since the problem changed: none of them is gone back to."""
         self._compute: ComputeWatch | None = None
         self._measured: float | None = None
-        self._before = _Before(None, None, None, self._changes)
-        self._plan: NetPlan | None = None
-        """The last one that was sent."""
+        self._before = _Before({}, None, None, self._changes)
         self._trouble: str | None = None
-        self._said_of: tuple[NetPlan, str] | None = None
+        self._said_of: dict[str | None, tuple[NetPlan, str]] = {}
+        self._said_measured: Plans | None = None
 
     def start(self) -> None:
         """Read the problem, solve it and run its plan.
@@ -146,36 +161,38 @@ class Box:
             self._wanted = self._changes.on(self._base)
             self._send("", self._solved(self._wanted))
         except MainstreamError as error:
-            if self._local is None or not self._local.restore():
+            if not any([camera.restore() for camera in self.cameras]):
                 raise
-            self._plan = self._local.plan
             self._trouble = str(error)
             self._say(f"{error}; the plan that was kept runs")
 
     def run(self) -> None:
-        """Watch, until the source has ended or the box is closed.
+        """Watch, until all sources have ended or the box is closed.
 
         Raises
         ------
         DeployError
-            The runtime failed.
+            A runtime failed.
         """
-        while not self._closed.is_set() and (self._local is None or not self._local.ended):
+        while not self._closed.is_set() and not all(camera.ended for camera in self.cameras):
             self.look()
-        if self._local is not None and not self._closed.is_set():
-            self._local.wait()
+        for camera in self.cameras:
+            if camera.local is not None and not self._closed.is_set():
+                camera.local.wait()
 
     def look(self) -> None:
         """Look once at what may have changed, and do what is due; takes a tenth of a second."""
         began = monotonic()
-        told = self._deploying.told(_LOOK_S)
         with self._deciding:
-            if told is not None and told.plan == self._plan:
-                self._hear(told)
+            for camera in self.cameras:
+                told = camera.told()
+                if told is not None:
+                    self._hear(camera, told)
+            other = next((camera for camera in self.cameras if self._rate_changed(camera)), None)
             if self._watch.changed():
                 self._read_again()
-            elif self._wanted is not None and self._rate_changed():
-                self._again(self._wanted, f"the camera has {self._fps():.4g} frames a second")
+            elif self._wanted is not None and other is not None:
+                self._again(self._wanted, other.called(f"the camera has {other.fps:.4g} frames a second"))
         self._closed.wait(max(0.0, began + _LOOK_S - monotonic()))
 
     def change(self, make: Callable[[Changes, Wanted], Changes]) -> Result:
@@ -204,12 +221,12 @@ class Box:
             changes = make(self._changes, self._base)
             base = self._base if changes.added == self._changes.added else self._read(changes.added)
             wanted = changes.on(base)
-            result, plan = self._solved(wanted)
+            result, plans = self._solved(wanted)
             if changes != self._changes:
                 self._keep(changes)
             self._base, self._wanted = base, wanted
             self._too_dear.clear()
-            self._take_over("changed: ", result, plan)
+            self._take_over("changed: ", result, plans)
             self._changes = changes
             return result
         finally:
@@ -220,21 +237,37 @@ class Box:
         """How things stand."""
         with self._deciding:
             return Standing(
-                self._base, self._changes, self._prepared, self._result, self._plan, self._measured, self._trouble
+                self._base, self._changes, self._prepared, self._result, self._plans, self._measured, self._trouble
             )
 
     def close(self) -> None:
         """End :meth:`run`, and wait for nothing any more."""
         self._closed.set()
-        self._deploying.give_up()
+        for camera in self.cameras:
+            camera.close()
 
-    def _fps(self) -> float | None:
-        """Frames a second of the camera, where that is known."""
-        return None if self._local is None else self._local.stream_fps
+    @property
+    def _plans(self) -> Plans:
+        """Those that were sent last."""
+        return {camera.name: camera.plan for camera in self.cameras if camera.plan is not None}
 
-    def _rate_changed(self) -> bool:
-        fps = self._fps()
-        return fps is not None and self._solved_fps is not None and not same_rate(self._solved_fps, fps)
+    def _fps(self) -> dict[str | None, float | None]:
+        """Frames a second of each camera, where that is known."""
+        return {camera.name: camera.fps for camera in self.cameras}
+
+    def _rate_changed(self, camera: Camera) -> bool:
+        fps, solved = camera.fps, self._solved_fps.get(camera.name) if camera.plan is not None else None
+        return fps is not None and solved is not None and not same_rate(solved, fps)
+
+    def _read(self, added: Sequence[AddedApp]) -> Wanted:
+        wanted = self._read_file(added)
+        here, there = ({one.name for one in some} for some in (self.cameras, wanted.problem.each))
+        if here != there:
+            raise ProblemError(
+                f"streams: the file has {shown(sorted(map(str, there)))}, and those that run are "
+                f"{shown(sorted(map(str, here)))}; cameras come and go with another start only"
+            )
+        return wanted
 
     def _read_what_can_be(self, added: Sequence[AddedApp]) -> Wanted:
         """The problem, without the added apps that cannot be read: one of them fails alone."""
@@ -260,8 +293,8 @@ class Box:
             self._fail(f"{error}; {self._stays}")
             return
         if wanted != self._wanted:
-            if self._base is None or base.problem.model != self._base.problem.model:
-                self._model = None
+            if self._base is None or base.problem.models != self._base.problem.models:
+                self._models = {}
             self._too_dear.clear()
             self._base = base
             self._again(wanted, "the problem has changed")
@@ -272,75 +305,103 @@ class Box:
         """Solve what is wanted now, and let it take over; where that cannot be, the plan before goes on."""
         self._wanted, self._solved_fps = wanted, self._fps()
         try:
-            result, plan = self._solved(wanted)
+            result, plans = self._solved(wanted)
         except MainstreamError as error:
             self._fail(f"{why}: {error}; {self._stays}")
         else:
-            self._take_over(f"{why}: ", result, plan)
+            self._take_over(f"{why}: ", result, plans)
 
-    def _solved(self, wanted: Wanted) -> tuple[Result, NetPlan]:
+    def _solved(self, wanted: Wanted) -> tuple[Result, Plans]:
         fps = self._fps()
-        prepared = wanted.prepared(fps, self._model)
+        prepared = wanted.prepared(fps, self._models)
         how = {"time_limit": _SOLVE_S, **wanted.how}
         try:
             result = prepared.solve(**how)
         except InfeasibleError as error:
             raise InfeasibleError(f"{error}; {what_would_give(prepared, how, error)}", error.smallest_budget) from None
-        plan = self._as_sent(net_plan(result, prepared.described, prepared.model))
+        found = net_plans(result, prepared.streams)
+        plans: Plans = {}
+        for camera in self.cameras:
+            if camera.name in found:
+                plans[camera.name] = camera.as_sent(found[camera.name])
+            elif camera.local is None and camera.plan is not None:
+                raise ProblemError(
+                    camera.called("no app of it would run any more, and a runtime elsewhere cannot run nothing")
+                )
         self._solved_fps, self._prepared = fps, prepared
-        return result, plan
+        return result, plans
 
-    def _as_sent(self, plan: NetPlan) -> NetPlan:
-        whole = isinstance(self._runtime, StreamerClient) and self._runtime.integer_fps
-        return plan.with_integer_fps() if whole else plan
-
-    def _take_over(self, why: str, result: Result, plan: NetPlan) -> None:
-        """Send a plan that is another one."""
-        if plan == self._plan or plan in self._too_dear:
-            self._result = result if plan == self._plan else self._result
+    def _take_over(self, why: str, result: Result, plans: Plans) -> None:
+        """Send plans that are others."""
+        stays = all(camera.has(plans.get(camera.name)) for camera in self.cameras)
+        if stays or plans in self._too_dear:
+            self._result = result if stays else self._result
             self._trouble = None
             self._say(f"{why}the plan stays")
         else:
-            self._send(why, (result, plan))
+            self._send(why, (result, plans))
 
-    def _send(self, why: str, solved: tuple[Result, NetPlan]) -> None:
-        if self._plan is None or self._local is None or self._local.plan == self._plan:
-            self._before = _Before(self._plan, self._compute, self._result, self._changes)
-        self._result, self._plan = solved
+    def _send(self, why: str, solved: tuple[Result, Plans]) -> None:
+        if not self._plans or all(camera.runs_what_was_sent for camera in self.cameras):
+            self._before = _Before(self._plans, self._compute, self._result, self._changes)
+        self._result, plans = solved
         self._trouble = self._measured = None
         # A runtime elsewhere is measured once, for as long as it likes.
-        self._compute = ComputeWatch(self._result.cost, self._result.budget, _A_MINUTE_S if self._local else 0.0)
+        here = any(camera.local is not None for camera in self.cameras)
+        self._compute = ComputeWatch(self._result.cost, self._result.budget, _A_MINUTE_S if here else 0.0)
         self._say(f"{why}{_summary(self._result)}")
-        self._deploying.send(self._plan)
+        for camera in self.cameras:
+            camera.send(plans.get(camera.name))
 
     def _fail(self, text: str) -> None:
         self._trouble = text
         self._say(text)
 
-    def _hear(self, told: Told) -> None:
-        """Say what came of the plan, once for each thing that may come of it."""
+    def _hear(self, camera: Camera, told: Told) -> None:
+        """Say what came of a camera's plan, once for each thing that may come of it."""
         if told.error is not None:
-            text = str(told.error)
-            if self._local is not None and self._local.plan != told.plan:
-                self._go_back(text)
+            text = camera.called(str(told.error))
+            if not camera.runs_what_was_sent:
+                self._go_back(camera, text)
                 return
-        elif told.observed is not None and told.observed.compute is not None:
-            self._measured = 1000 * told.observed.compute.cores
-            text = f"measured: {self._measured:.4g} ms of a core a second"
-            self._correct(told.observed)
-        else:
-            return
-        kind = "error" if told.error is not None else "measured"
-        if self._said_of != (told.plan, kind):
-            self._said_of = told.plan, kind
+            self._say_once(camera, "error", text)
+        if not any(one.waits for one in self.cameras):
+            self._judge()
+
+    def _say_once(self, camera: Camera, kind: str, text: str) -> None:
+        if camera.plan is not None and self._said_of.get(camera.name) != (camera.plan, kind):
+            self._said_of[camera.name] = camera.plan, kind
             self._say(text)
 
-    def _go_back(self, why: str) -> None:
-        """The runtime has refused the plan: the one before goes on, with the changes that it was made for."""
+    def _judge(self) -> None:
+        """Each camera has told of a window, or why it cannot: what they take together stands against the budget."""
+        plans = self._plans
+        compute = {
+            camera.name: camera.observed.compute
+            for camera in self.cameras
+            if camera.observed is not None and camera.observed.compute is not None
+        }
+        for camera in self.cameras:
+            camera.listen_on()
+        if not compute:
+            return
+        self._measured = 1000 * sum(one.cores for one in compute.values())
+        text = f"measured: {self._measured:.4g} ms of a core a second"
+        self._correct()
+        if any(self._said_of.get(name) != (plans[name], "measured") for name in compute):
+            self._said_of |= {name: (plans[name], "measured") for name in compute}
+            self._say(text)
+
+    def _go_back(self, refusing: Camera, why: str) -> None:
+        """A runtime has refused its plan: those before go on, with the changes that they were made for."""
         before = self._before
-        self._plan, self._compute, self._result = before.plan, before.compute, before.result
-        if self._plan is not None:
-            self._deploying.go_on(self._plan)
+        if before.plans:
+            self._compute, self._result = before.compute, before.result
+            for camera in self.cameras:
+                camera.go_back(before.plans.get(camera.name))
+        else:  # the first ones: those of other cameras are as good as any
+            refusing.plan = None
+            self._result = self._result if self._plans else None
         self._fail(f"{why}; {self._stays}")
         if before.changes != self._changes:
             try:
@@ -353,28 +414,36 @@ class Box:
             self._again(self._changes.on(self._base), "the change is taken back")
             self._trouble = f"{why}; the change is taken back"
 
-    def _correct(self, observed: Observed) -> None:
-        """Where a plan has taken too much or too little for long, correct the model by that and solve again."""
-        wanted, plan = self._wanted, self._plan
-        if wanted is None or plan is None or self._compute is None or observed.plan != plan:
+    def _correct(self) -> None:
+        """Where the plans have taken too much or too little for long, correct the models by that and solve again."""
+        wanted, plans = self._wanted, self._plans
+        if wanted is None or self._compute is None:
             return
-        model = self._model or wanted.problem.camera.model
-        measured, _ = measurement(observed, model)
-        off = None if measured is None else self._compute.heard(measured)
-        if measured is None or off is None:
+        models = {one.name: self._models.get(one.name, one.model) for one in wanted.problem.each}
+        found: dict[str | None, Measurement] = {}
+        for camera in self.cameras:
+            if camera.observed is not None and camera.observed.plan == camera.plan and camera.name in models:
+                measured, _ = measurement(camera.observed, models[camera.name])
+                if measured is not None:
+                    found[camera.name] = measured
+        if not found:
             return
-        cost, self._compute = self._compute.cost * (measured.factor or 1.0), None
-        self._model = corrected(model, measured.parts)
+        together = found.get(None) or Measurement.together({str(name): one for name, one in found.items()})
+        off = self._compute.heard(together)
+        if off is None:
+            return
+        cost, self._compute = self._compute.cost * (together.factor or 1.0), None
+        self._models = corrected_each(models, {name: one.parts for name, one in found.items()})
         if off == "too much":
-            self._too_dear.append(plan)
-        self._again(wanted, f"it takes {off}: {measured.factor:.2f} times what was predicted")
-        if self._plan == plan and off == "too little":
+            self._too_dear.append(plans)
+        self._again(wanted, f"it takes {off}: {together.factor:.2f} times what was predicted")
+        if self._plans == plans and off == "too little":
             self._compute = ComputeWatch(cost, wanted.budget, _A_MINUTE_S)
 
     @property
     def _stays(self) -> str:
         """What becomes of it when there is no new plan."""
-        return "the plan before goes on" if self._plan is not None else "no plan runs"
+        return "the plan before goes on" if self._plans else "no plan runs"
 
 
 def _summary(result: Result) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,6 +18,7 @@ from mainstream.box.wanted import Wanted
 from mainstream.description import Description, refuse, shown
 from mainstream.errors import NotKeptError, ProblemError
 from mainstream.files import json_values, read_text, write_text
+from mainstream.formats.named_stream import StreamName
 from mainstream.problem import App, AppId
 from mainstream.ranges import PARAMETERS, Positive
 
@@ -71,12 +71,15 @@ class AddedApp(Description):
     package : str
         A folder of the model folder.
     app_id : int or str
+    stream : str, optional
+        Name of its camera, where there are several.
     event_length_ms, event_frequency : float, optional
         Where the package does not say it, or to be something else.
     """
 
     package: Annotated[str, AfterValidator(_package)]
     app_id: AppId
+    stream: StreamName = None
     event_length_ms: Annotated[float, PARAMETERS["event_length_ms"]] | None = None
     event_frequency: Annotated[float, PARAMETERS["event_frequency"]] | None = None
 
@@ -144,20 +147,18 @@ class Changes(Description):
         ProblemError
             No app is left, or a change makes one that contradicts itself.
         """
-        changes = [(app, self.change_of(app.app_id)) for app in wanted.problem.apps]
-        apps = tuple(_changed(app, change) for app, change in changes if change.runs)
-        if not apps:
-            raise ProblemError("no app would be left that runs; let at least one run")
-        problem = wanted.problem.model_copy(update={"apps": apps})
-        return replace(wanted, problem=problem, budget=self.budget or wanted.budget)
+
+        def changed(app: App) -> App | None:
+            change = self.change_of(app.app_id)
+            if not change.runs:
+                return None
+            return App(**dict(app) | keys) if (keys := change.keys()) else app
+
+        return wanted.with_apps(changed, self.budget)
 
     def to_json(self) -> str:
         """As a file keeps them."""
         return json.dumps(self.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n"
-
-
-def _changed(app: App, change: AppChange) -> App:
-    return App(**dict(app) | keys) if (keys := change.keys()) else app
 
 
 class ChangesFile:

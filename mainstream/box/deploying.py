@@ -10,6 +10,8 @@ from typing import Final
 from mainstream.errors import DeployError, MainstreamError
 from mainstream.streamer import LocalRunner, NetPlan, Observed, StreamerClient
 
+Runtime = LocalRunner | StreamerClient
+
 _AGAIN_S: Final = 5.0
 """Seconds after which a runtime that did not answer, or had nothing to tell, is asked again."""
 
@@ -20,24 +22,23 @@ class Told:
 
     Attributes
     ----------
-    plan : NetPlan
+    plan : NetPlan or None
+        None where none was to run.
     observed : Observed or None
         What was measured of it.
     error : MainstreamError or None
         Why nothing was.
     """
 
-    plan: NetPlan
+    plan: NetPlan | None
     observed: Observed | None = None
     error: MainstreamError | None = None
 
 
 class _Job:
-    """One plan, sent; a runtime in this process then measures it window after window."""
+    """One plan, or none, sent; a runtime in this process then measures it window after window."""
 
-    def __init__(
-        self, runtime: LocalRunner | StreamerClient, plan: NetPlan, before: _Job | None, *, runs: bool
-    ) -> None:
+    def __init__(self, runtime: Runtime, plan: NetPlan | None, before: _Job | None, *, runs: bool) -> None:
         self.plan = plan
         self._runs = runs
         self.given_up = Event()
@@ -52,6 +53,10 @@ class _Job:
             self._before = None
         while not self.given_up.is_set():
             error: MainstreamError | None = None
+            if self.plan is None:
+                if isinstance(self._runtime, LocalRunner):
+                    self._runtime.rest()
+                return
             try:
                 if self._runs and isinstance(self._runtime, LocalRunner):
                     observed = self._runtime.measure(given_up=self.given_up)
@@ -80,19 +85,19 @@ class Deploying:
         One in this process is measured all the time; another one is asked again for as long as it does not answer.
     """
 
-    def __init__(self, runtime: LocalRunner | StreamerClient) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._job: _Job | None = None
 
-    def send(self, plan: NetPlan) -> None:
-        """Let a plan take over; what is said of those before it counts no more."""
+    def send(self, plan: NetPlan | None) -> None:
+        """Let a plan take over, or run none; what is said of those before it counts no more."""
         self._begin(plan, runs=False)
 
     def go_on(self, plan: NetPlan) -> None:
         """Measure a plan that runs already."""
         self._begin(plan, runs=True)
 
-    def _begin(self, plan: NetPlan, *, runs: bool) -> None:
+    def _begin(self, plan: NetPlan | None, *, runs: bool) -> None:
         self.give_up()
         self._job = _Job(self._runtime, plan, self._job, runs=runs)
 
@@ -101,11 +106,9 @@ class Deploying:
         if self._job is not None:
             self._job.given_up.set()
 
-    def told(self, timeout_s: float) -> Told | None:
-        """What came of the last plan; None when there is nothing new within `timeout_s`."""
-        if self._job is None:
-            return None
+    def told(self) -> Told | None:
+        """What came of the last plan; None when there is nothing new."""
         try:
-            return self._job.told.get(timeout=timeout_s)
+            return None if self._job is None else self._job.told.get_nowait()
         except queue.Empty:
             return None

@@ -11,6 +11,7 @@ from mainstream.errors import InfeasibleError, MainstreamError
 from mainstream.problem import App
 from mainstream.schedule import Result
 from mainstream.solver import Prepared, prepare
+from mainstream.stream import Stream
 
 _MINIMA: Final = ("min_value", "min_fps", "pinned")
 _LONGEST_S: Final = 5.0
@@ -59,30 +60,37 @@ def what_would_give(prepared: Prepared, how: Mapping[str, Any], error: Infeasibl
 
 
 def _without_minima(prepared: Prepared, how: Mapping[str, Any], until: float) -> Iterator[_Way]:
-    apps = prepared.described
-    for place, app in enumerate(apps):
+    apps = _apps(prepared)
+    for app in apps:
         if any(getattr(app, key) is not None for key in _MINIMA) and monotonic() < until:
             free = app.model_copy(update=dict.fromkeys(_MINIMA))
             with suppress(MainstreamError):
-                yield _Way(app, _solve(prepared, [*apps[:place], free, *apps[place + 1 :]], how))
+                yield _Way(app, _solve(prepared, [free if one is app else one for one in apps], how))
 
 
 def _without_one(prepared: Prepared, how: Mapping[str, Any], until: float) -> Iterator[_Way]:
-    apps = prepared.described
-    for place, app in enumerate(apps):
+    apps = _apps(prepared)
+    for app in apps:
         if not app.optional and monotonic() < until:
             with suppress(MainstreamError):
-                yield _Way(app, _solve(prepared, [*apps[:place], *apps[place + 1 :]], how))
+                yield _Way(app, _solve(prepared, [one for one in apps if one is not app], how))
 
 
 def _best(ways: Iterator[_Way]) -> _Way | None:
     return max(ways, key=lambda way: way.result.objective, default=None)
 
 
+def _apps(prepared: Prepared) -> list[App]:
+    return [app for stream in prepared.streams for app in stream.described]
+
+
 def _solve(prepared: Prepared, apps: Sequence[App], how: Mapping[str, Any]) -> Result:
-    """The best schedule of other apps, quickly."""
+    """The best schedule of some of the apps, which may be changed, quickly."""
+    by_id = {app.app_id: app for app in apps}
+    each = [(one, [by_id[app.app_id] for app in one.described if app.app_id in by_id]) for one in prepared.streams]
+    streams = [Stream(some, one.model, one.video, one.name) for one, some in each if some]
     what = {key: getattr(prepared, key) for key in ("memory_mb", "objective", "mode", "event_model")}
-    other = prepare(apps, prepared.model, prepared.video, prepared.budget, **what)
+    other = prepare(streams, budget=prepared.budget, **what)
     return other.solve(**{**how, "time_limit": _A_SOLVE_S})
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from mainstream.errors import ProblemError
 from mainstream.io import Problem
-from mainstream.problem import Model, Video
+from mainstream.problem import App, Model, Video
 from mainstream.solver import Prepared, prepare
+from mainstream.stream import streams_of
 
 _SAME_RATE: Final = 0.1
 """A camera whose rate is this near to the problem's has the problem's."""
@@ -32,10 +34,31 @@ class Wanted:
     what: Mapping[str, Any]
     how: Mapping[str, Any]
 
-    def prepared(self, stream_fps: float | None, model: Model | None = None) -> Prepared:
-        """The problem, compiled for a camera of `stream_fps` and a corrected model; None is what the problem says."""
-        camera = self.problem.camera
-        return prepare(camera.apps, model or camera.model, at_rate(camera.video, stream_fps), self.budget, **self.what)
+    def prepared(self, stream_fps: Mapping[str | None, float | None], models: Mapping[str | None, Model]) -> Prepared:
+        """The problem, compiled for the cameras' rates and corrected models, by name; without one the problem's."""
+        streams = [
+            stream
+            for one in self.problem.each
+            for stream in streams_of(
+                one.apps, models.get(one.name, one.model), at_rate(one.video, stream_fps.get(one.name)), one.name
+            )
+        ]
+        return prepare(streams, budget=self.budget, **self.what)
+
+    def with_apps(self, keep: Callable[[App], App | None], budget: float | None) -> Wanted:
+        """The same with some apps changed or, where `keep` gives None, left out, and another budget, if it is given.
+
+        Raises
+        ------
+        ProblemError
+            No app would be left.
+        """
+        each = [(one, tuple(new for app in one.apps if (new := keep(app)) is not None)) for one in self.problem.each]
+        streams = tuple(one.model_copy(update={"apps": apps}) for one, apps in each if apps)
+        if not streams:
+            raise ProblemError("no app would be left that runs; let at least one run")
+        update: dict[str, Any] = {"streams": streams} if self.problem.streams else {"apps": streams[0].apps}
+        return replace(self, problem=self.problem.model_copy(update=update), budget=budget or self.budget)
 
 
 def at_rate(video: Video, stream_fps: float | None) -> Video:

@@ -43,12 +43,16 @@ def list_apps(at: At = _HERE, token: Token = None, ca: Ca = None) -> None:
     """List the apps: what each was given, and how it runs."""
     answer = _ask("GET", "/api/apps", None, at, token, ca)
     names = max(3, *(len(str(one["app_id"])) for one in answer["apps"])) if answer["apps"] else 3
-    typer.echo(f"{'app':<{names}}  target fps  observed  value  weight  state")
+    streams = [one["stream"] for one in answer["apps"] if "stream" in one]
+    wide = max(len(name) for name in ("stream", *streams)) + 2 if streams else 0
+    typer.echo(f"{'stream' * bool(streams):<{wide}}{'app':<{names}}  target fps  observed  value  weight  state")
     for one in answer["apps"]:
         value, target, observed = (one[key] for key in ("value", "target_fps", "observed_fps"))
         state = "paused" if one["paused"] else "left out" if target is None else one["failure"] or "runs"
         numbers = f"{_number(target, 'g'):>10}  {_number(observed, '.2f'):>8}  {_number(value, '.3f'):>5}"
-        typer.echo(f"{one['app_id']!s:<{names}}  {numbers}  {one['weight']:>6g}  {state}")
+        typer.echo(
+            f"{one.get('stream', ''):<{wide}}{one['app_id']!s:<{names}}  {numbers}  {one['weight']:>6g}  {state}"
+        )
     for app_id in answer["removed"]:
         typer.echo(f"{app_id!s:<{names}}  removed")
 
@@ -61,6 +65,10 @@ def add(
     app_id: Annotated[
         str | None, typer.Option("--id", metavar="APP", help="Its app_id; else the package's name.", show_default=False)
     ] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option("--stream", metavar="NAME", help="Its camera, where there are several.", show_default=False),
+    ] = None,
     weight: Weight = None,
     min_value: MinValue = None,
     at: At = _HERE,
@@ -68,7 +76,7 @@ def add(
     ca: Ca = None,
 ) -> None:
     """Add an app."""
-    body = {"package": package, "app_id": app_id, "weight": weight, "min_value": min_value}
+    body = {"package": package, "app_id": app_id, "stream": stream, "weight": weight, "min_value": min_value}
     _change("POST", "/api/apps", {key: value for key, value in body.items() if value is not None}, at, token, ca)
 
 

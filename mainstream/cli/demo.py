@@ -32,7 +32,7 @@ def command(
         made = demo(
             folder,
             tell=lambda line: screen.print(line, markup=False),
-            watching=lambda runner: live_rates(runner, errors),
+            watching=lambda runner: live_rates({None: runner}, errors),
         )
     show_versions(screen, made.found, made.budget)
     screen.print(f"report     {made.report}, after {time.monotonic() - began:.0f} s", markup=False)

@@ -148,7 +148,7 @@ def command(
         there = {"timeout_s": timeout, "retries": retries, "curve_keys": curve_keys}
         deployer = opened(places, here, there)
     if live is not None and isinstance(deployer, LocalRunner):
-        deployer.listener = live.decided.heard
+        deployer.listeners.append(live.decided.heard)
     say_engine(errors.print, engine, described.models if local else ())
     with deployer:
         out = None if json == "-" else plain_console()

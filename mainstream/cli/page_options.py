@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +13,9 @@ from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
     from mainstream.box.box import Box
-    from mainstream.streamer import LocalRunner, StreamerClient
     from mainstream.streamer.events.recorder import Teller
     from mainstream.web.server import Site
+    from mainstream.web.views import Scores
 
 Page = Annotated[
     str | None,
@@ -45,6 +45,8 @@ class PageSettings:
         Folder of the changes, which count also without a page, and of the token.
     events : Path or None
         Folder of the events.
+    streams : sequence of str or None
+        Names of the cameras; each of several has a folder of its own there.
 
     Attributes
     ----------
@@ -62,7 +64,13 @@ class PageSettings:
     """
 
     def __init__(
-        self, page: str | None, cert: Path | None, key: Path | None, state: Path | None, events: Path | None
+        self,
+        page: str | None,
+        cert: Path | None,
+        key: Path | None,
+        state: Path | None,
+        events: Path | None,
+        streams: Sequence[str | None],
     ) -> None:
         from mainstream.box.changes import Changes, ChangesFile
         from mainstream.files import reason
@@ -79,7 +87,8 @@ class PageSettings:
         self._site: Site | None = None
         self.changes = Changes()
         self.keep: Callable[[Changes], None] = lambda _: None
-        self._timeline = Timeline(None if page is None else events)
+        folders = {} if page is None or events is None else {one: events / one if one else events for one in streams}
+        self._timeline = Timeline(folders)
         self.tellers: list[Teller] = [] if page is None else [self._timeline]
         if state is not None:
             try:
@@ -103,13 +112,13 @@ class PageSettings:
         return both
 
     @contextmanager
-    def site(self, box: Box, runtime: LocalRunner | StreamerClient, model_dir: Path | None) -> Iterator[None]:
+    def site(self, box: Box, model_dir: Path | None, scores: Scores | None) -> Iterator[None]:
         """Serve the page meanwhile, where there is to be one, and say where it is."""
         from mainstream.web.server import Site
 
         if self._address is None:
             yield
             return
-        with Site(self._address, self._token, box, runtime, self._timeline, model_dir) as self._site:
+        with Site(self._address, self._token, box, self._timeline, model_dir, scores) as self._site:
             self._say(f"page at {self._site.url}; its token is in {self._state}/token")
             yield

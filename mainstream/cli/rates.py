@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def live_rates(runner: LocalRunner, screen: Console) -> Iterator[None]:
-    """Show a runner's rates while the block runs; nothing where the screen is no terminal."""
+def live_rates(runners: Mapping[str | None, LocalRunner], screen: Console) -> Iterator[None]:
+    """Show the rates of each camera's runner while the block runs; nothing where the screen is no terminal."""
     if not screen.is_terminal:
         yield
         return
-    with Live(console=screen, get_renderable=lambda: rates_of(runner), transient=True, refresh_per_second=4):
+
+    def shown() -> Group:
+        return Group(
+            *(part for name, one in runners.items() for part in ([Text(name)] if name else []) + [rates_of(one)])
+        )
+
+    with Live(console=screen, get_renderable=shown, transient=True, refresh_per_second=4):
         yield
 
 

@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mainstream.cli import event_options, page_options, runtime_options
 from mainstream.cli.engine import EngineName, engine_name, say_engine
 from mainstream.cli.exit_codes import FAILED
+from mainstream.cli.label_options import BoxRegions, Inside, Seed
 from mainstream.cli.log import Log, LogForm
 from mainstream.cli.plan import Budget, IntegerFps
 from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
+from mainstream.cli.run_cameras import HERE_OR_THERE
 from mainstream.errors import DeployError, ProblemError
+from mainstream.files import naming
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from mainstream.box.box import Read
     from mainstream.box.changes import AddedApp
-    from mainstream.streamer import LocalRunner, StreamerClient
+    from mainstream.io import Problem
 
 
 def command(
     problem: ProblemFile,
     source: Annotated[
-        str | None,
-        typer.Option(metavar="FILE|URI", help="The camera: rtsp://, /dev/videoN, a clip, test://.", show_default=False),
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FILE|URI",
+            help="The camera: rtsp://, /dev/videoN, a clip, test://. With NAME= that of a stream; else the file's.",
+            show_default=False,
+        ),
     ] = None,
     model_dir: Annotated[
         Path | None,
         typer.Option("-m", "--model-dir", metavar="DIR", help="Folder of the models.", show_default=False),
     ] = None,
     streamer: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            metavar="tcp://HOST:PORT", help="Drive the runtime there, in place of one here.", show_default=False
+            metavar="[NAME=]tcp://HOST:PORT",
+            help="Drive the runtime there, in place of one here. With NAME= that of a stream; else the file's.",
+            show_default=False,
         ),
     ] = None,
     curve_keys: Annotated[
@@ -70,6 +81,18 @@ def command(
     page: page_options.Page = None,
     tls_cert: page_options.TlsCert = None,
     tls_key: page_options.TlsKey = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]LABELS",
+            help="For --page: what the source shows, to measure F1 beside the predicted one; as for deploy. With NAME= "
+            "of that stream.",
+            show_default=False,
+        ),
+    ] = None,
+    region: BoxRegions = None,
+    inside: Inside = 0.5,
+    seed: Seed = 0,
     log: Annotated[LogForm, typer.Option(help="How to say what happens, on stderr.")] = LogForm.TEXT,
     calibrated: Calibrated = True,
     store: StoreUrl = None,
@@ -80,20 +103,18 @@ def command(
     likewise when the camera has another rate. What does not fit is said, with what would have to give, and the plan
     before goes on. Ctrl-C or SIGTERM ends it.
     """
-    from contextlib import ExitStack, nullcontext
-
     from mainstream.box.box import Box
     from mainstream.box.file_watch import FileWatch
-    from mainstream.box.wanted import Wanted
+    from mainstream.box.making_ready import making_ready
     from mainstream.cli.ending import end_in_time, leave
     from mainstream.cli.rates import live_rates
-    from mainstream.files import naming
+    from mainstream.cli.run_cameras import check_same_places, described_and_places, open_here, open_there
+    from mainstream.cli.run_labels import live_scores, scores_of
     from mainstream.result_text import plain_console
-    from mainstream.streamer import LocalRunner, StreamerClient
 
     errors = plain_console(stderr=True)
     said = Log(log, errors)
-    here = {
+    flags_here = {
         "-m": model_dir,
         "--engine": engine,
         "--results": results,
@@ -101,56 +122,58 @@ def command(
         "--state": None if page else state,
         "--events": events,
     }
-    _check_place(source, streamer, [name for name, value in here.items() if value is not None], model_dir)
+    _check_place(source, streamer, model_dir, flags_here)
     watch = FileWatch(problem)
+    key, given = ("streamer", streamer) if model_dir is None else ("source", source)
+    places: dict[str | None, str] = {}
+    read = _reader(
+        problem,
+        {"budget": budget},
+        model_dir,
+        {"store": store, "calibrated": calibrated},
+        engine,
+        said.say_new,
+        lambda now: check_same_places(places, key, given, now),
+    )
 
-    def read(added: Sequence[AddedApp]) -> Wanted:
-        asked = ask(
-            problem,
-            {"budget": budget},
-            store=store,
-            calibrated=calibrated,
-            more=[one.in_folder(model_dir) for one in added] if model_dir is not None else (),
-        )
-        with naming(problem):
-            asked.problem.camera  # noqa: B018  # refuses several streams
-        asked = asked.in_one_precision(said.say_new)
-        say_engine(said.say_new, engine, asked.problem.models if model_dir is not None else ())
-        return Wanted(asked.problem, asked.options["budget"], asked.what(), asked.how())
-
-    kept = page_options.PageSettings(page, tls_cert, tls_key, state, events)
     with naming("command line"):
         made = event_options.event_settings(events, event_gap_ms, clips, mqtt, webhook, keep_days, keep_gb)
-    if state is None:  # where no plan is kept there is no use in starting an engine for a problem that is none
-        read(())
+    described, found = described_and_places(read, state, key, given)
+    places |= found
+    with naming("command line"):
+        scores = live_scores(labels, described, places, model_dir, (region, inside, seed), page=page is not None)
+    kept = page_options.PageSettings(page, tls_cert, tls_key, state, events, [*places])
     end_in_time()
     try:
         with naming("command line"):
-            runtime: LocalRunner | StreamerClient
-            if source is not None and model_dir is not None:
-                runtime = LocalRunner(
-                    source,
+            if model_dir is None:
+                runtime = open_there(places, timeout_s=timeout, integer_fps=integer_fps, curve_keys=curve_keys)
+            else:
+                runtime = open_here(
+                    places,
                     model_dir,
-                    window_s=window,
+                    described,
                     loop=not once,
+                    events=made,
+                    metrics=metrics,
+                    state=state,
+                    window_s=window,
                     engine=engine_name(engine),
                     trust_models=trust_models,
                     threads=threads,
                     results=results,
-                    events=made,
                     tellers=kept.tellers,
-                    metrics=metrics,
-                    state=state,
                 )
-            else:
-                runtime = StreamerClient(streamer or "", timeout, integer_fps=integer_fps, curve_keys=curve_keys)
         with ExitStack() as opened:
             opened.enter_context(runtime)
             box = Box(read, watch, runtime, kept.saying(said.say), kept.changes, kept.keep)
             opened.callback(box.close)
-            opened.enter_context(kept.site(box, runtime, model_dir))
+            opened.enter_context(kept.site(box, model_dir, scores_of(box, scores)))
             box.start()
-            with live_rates(runtime, errors) if isinstance(runtime, LocalRunner) else nullcontext():
+            for camera in box.cameras[:1]:
+                if camera.local is not None and model_dir is not None:
+                    opened.enter_context(making_ready(camera.local.loader, model_dir, trusted=trust_models))
+            with live_rates({one.name: one.local for one in box.cameras if one.local is not None}, errors):
                 box.run()
     except KeyboardInterrupt:
         said.say("ended")
@@ -161,10 +184,36 @@ def command(
     said.say("ended: the source has no more frames")
 
 
-def _check_place(source: str | None, streamer: str | None, here: list[str], model_dir: Path | None) -> None:
-    if (source is None) == (streamer is None):
-        raise ProblemError("command line: give either --source and -m, to run here, or --streamer")
+def _reader(
+    file: Path,
+    flags: Mapping[str, Any],
+    model_dir: Path | None,
+    how: Mapping[str, Any],
+    engine: str | None,
+    say: Callable[[str], None],
+    check: Callable[[Problem], None],
+) -> Read:
+    """What reads the problem anew, checks it and says in which precision and on which engine it is."""
+    from mainstream.box.wanted import Wanted
+
+    def read(added: Sequence[AddedApp]) -> Wanted:
+        more = [one.in_folder(model_dir) for one in added] if model_dir is not None else []
+        asked = ask(file, flags, more=more, **how)
+        check(asked.problem)
+        asked = asked.in_one_precision(say)
+        say_engine(say, engine, asked.problem.models if model_dir is not None else ())
+        return Wanted(asked.problem, asked.options["budget"], asked.what(), asked.how())
+
+    return read
+
+
+def _check_place(
+    source: list[str] | None, streamer: list[str] | None, model_dir: Path | None, flags_here: Mapping[str, object]
+) -> None:
+    here = [name for name, value in flags_here.items() if value is not None]
     if source is not None and model_dir is None:
         raise ProblemError("command line: --source needs -m, the folder of the models")
-    if streamer is not None and here:
+    if streamer is not None and source is not None:
+        raise ProblemError(f"command line: {HERE_OR_THERE}")
+    if here and (streamer is not None or model_dir is None):
         raise ProblemError(f"command line: {here[0]} is for a runtime in this process; the one there has its own")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,23 @@ def opened(
 
     if None in places:
         return open_one(places[None])
+    return several(places, lambda _, place: open_one(place))
+
+
+def several(
+    places: Mapping[str | None, str],
+    open_one: Callable[[str, str], LocalRunner | StreamerClient],
+    metrics: str | None = None,
+) -> Together:
+    """The runtimes of several streams together, each opened by its name and its place."""
     from mainstream.streamer.together import Together
 
     with ExitStack() as stack:
         runtimes: dict[str, LocalRunner | StreamerClient] = {}
         for name, place in places.items():
             with naming(f"stream {name}"):
-                runtimes[str(name)] = one = open_one(place)
+                runtimes[str(name)] = one = open_one(str(name), place)
                 stack.callback(one.close)
+        together = Together(runtimes, metrics)
         stack.pop_all()
-    return Together(runtimes)
+    return together

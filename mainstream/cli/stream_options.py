@@ -33,21 +33,14 @@ def by_stream(
     ProblemError
         A stream has no value, a value is for no stream, or two are for one.
     """
-    option, given = f"--{key}", given or []
-    if not any(stream.name for stream in streams):
+    option = f"--{key}"
+    of_name = {stream.name: stream for stream in streams}
+    if [*of_name] == [None]:
+        given = given or []
         if len(given) > 1 or not (given or default):
             raise ProblemError(f"{option}: got {len(given)}; this problem is one camera, which needs one")
         return {None: given[0] if given else str(default)}
-    of_name = {stream.name: stream for stream in streams}
-    names = [str(name) for name in of_name]
-    said: dict[str | None, str] = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        if name not in names or not value:
-            raise ProblemError(f"{option}: got {shown(text)}; it has to be NAME=..., NAME one of {', '.join(names)}")
-        if name in said:
-            raise ProblemError(f"{option}: {name} stands twice")
-        said[name] = value
+    said = named_values(key, given or [], streams)
     found: dict[str | None, str] = {}
     for stream in of_name.values():
         value = said.get(stream.name) or getattr(stream, key)
@@ -59,3 +52,30 @@ def by_stream(
             raise ProblemError(f"stream {stream.name}: streamer {value} is that of another; each needs its own")
         found[stream.name] = value
     return found
+
+
+def named_values(key: str, given: Sequence[str], streams: Sequence[NamedStream]) -> dict[str | None, str]:
+    """What the command line says of some streams, by name; for None where the problem is one camera without a name.
+
+    Raises
+    ------
+    ProblemError
+        A value is for no stream, or two are for one.
+    """
+    option, of_name = f"--{key}", {stream.name: stream for stream in streams}
+    if [*of_name] == [None]:
+        if len(given) > 1:
+            raise ProblemError(f"{option}: got {len(given)}; this problem is one camera, which needs one")
+        return {None: given[0]}
+    names = [str(name) for name in of_name]
+    said: dict[str | None, str] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if len(names) == 1 and name != names[0]:
+            name, value = names[0], text
+        if name not in names or not value:
+            raise ProblemError(f"{option}: got {shown(text)}; it has to be NAME=..., NAME one of {', '.join(names)}")
+        if name in said:
+            raise ProblemError(f"{option}: {name} stands twice")
+        said[name] = value
+    return said

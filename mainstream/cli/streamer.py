@@ -136,7 +136,7 @@ def command(
                     load_timeout_s=load_timeout,
                     load_memory_gb=load_memory,
                 ) as server,
-                live_rates(runner, errors),
+                live_rates({None: runner}, errors),
             ):
                 limit_memory(free_memory() if memory is None else round(memory * 2**30))
                 runs = f"; engine {that_runs(engine)}" if engine == "auto" else ""

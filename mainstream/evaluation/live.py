@@ -12,6 +12,7 @@ events that reach beyond are left out.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -40,22 +41,33 @@ class _Decision(NamedTuple):
 
 
 class Decided:
-    """Takes note of what the apps of the plan that runs decide; :meth:`heard` is told by one thread at a time."""
+    """Takes note of what the apps of the plan that runs decide; :meth:`heard` is told by one thread at a time.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most : int, optional
+        Decisions of an app that are kept, the last ones; default all.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
         self.plan: NetPlan | None = None
-        self._of_apps: dict[int, list[_Decision]] = {}
+        self._most = most
+        self._of_apps: dict[int, deque[_Decision]] = {}
 
     def heard(self, plan: NetPlan, app: PlannedApp, analysis: Analysis) -> None:
         """An app has analysed a frame under a plan; what was decided under another is forgotten."""
         if plan is not self.plan:
-            self.plan, self._of_apps = plan, {number: [] for number in plan.target_fps}
+            self.plan, self._of_apps = plan, {number: deque(maxlen=self._most) for number in plan.target_fps}
         self._of_apps[app.app_id].append(_Decision(analysis.frame, analysis.time, bool(analysis.positive)))
 
     def of_apps(self) -> dict[int | str, list[_Decision]]:
         """`app_id` -> decisions, in the order of the frames."""
         plan = self.plan
-        return {} if plan is None else {plan.app_id_of(number): [*some] for number, some in self._of_apps.items()}
+        return (
+            {}
+            if plan is None
+            else {plan.app_id_of(number): list(some.copy()) for number, some in self._of_apps.items()}
+        )
 
 
 class Scored(NamedTuple):
@@ -100,7 +112,9 @@ def score_deployed(
     span = (int(places.min()), int(places.max()) + 1) if places.size else (0, 0)
     apps, unscored = [], []
     for choice in result.choices:
-        one = by_id[choice.app_id]
+        one = by_id.get(choice.app_id)
+        if one is None:  # of another camera, or without a label
+            continue
         events, known = _within(_repeated(labels, choice.app_id, clip, span[1]), span)
         if len(events) < LEAST_EVENTS or choice.app_id not in placed:
             unscored.append((one, len(events)))
@@ -210,7 +224,7 @@ def run_live(result: Result, watched: Sequence[Watched], model: Model, outputs: 
     with LocalRunner(
         clip.path, outputs.model_dir, window_s=length, engine=outputs.loader, trust_models=outputs.trusted
     ) as runner:
-        runner.listener = decided.heard
+        runner.listeners.append(decided.heard)
         observed = runner.deploy(plan)
     rates = {plan.app_id_of(number): (target, observed[number]) for number, target in plan.target_fps.items()}
     (replayed,) = outputs.decisions([plan])

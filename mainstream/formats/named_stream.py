@@ -12,13 +12,13 @@ from mainstream.formats.int8 import MODEL_KEY, Int8
 from mainstream.problem import App, Model, Video
 from mainstream.stream import Stream, streams_of
 
-_NAME: Final = re.compile(r"[^\W_][\w.-]{0,49}")
+STREAM_NAME: Final = re.compile(r"[^\W_][\w.-]{0,49}")
 
 
 def _name(given: Any) -> Any:
     if isinstance(given, int) and not isinstance(given, bool):  # YAML reads 1 as a number
         given = str(given)
-    if given is None or (isinstance(given, str) and _NAME.fullmatch(given)):
+    if given is None or (isinstance(given, str) and STREAM_NAME.fullmatch(given)):
         return given
     raise refuse("it has to be 1 to 50 letters, digits, '_', '-' or '.', the first a letter or a digit")
 

@@ -19,7 +19,7 @@ class CurrentPlan:
     Parameters
     ----------
     changed : callable
-        Takes each plan that takes over.
+        Takes each plan that takes over; None where none runs any more.
     watch : StreamWatch
         Knows the stream's rate.
 
@@ -29,7 +29,7 @@ class CurrentPlan:
         The plan that runs.
     """
 
-    def __init__(self, changed: Callable[[NetPlan], None], watch: StreamWatch) -> None:
+    def __init__(self, changed: Callable[[NetPlan | None], None], watch: StreamWatch) -> None:
         self.running: Running | None = None
         self._last_good: Running | None = None
         self._changed, self._watch = changed, watch
@@ -44,6 +44,12 @@ class CurrentPlan:
                 running.engine.start(self._watch.fps)
             self._changed(running.engine.plan)
             self.running = running
+
+    def rest(self) -> None:
+        """Run no plan."""
+        with self._changing:
+            self.running = self._last_good = None
+            self._changed(None)
 
     def keep_pace(self) -> None:
         """The stream has another rate: the next frame is the plan's first one."""

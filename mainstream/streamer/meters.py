@@ -146,17 +146,17 @@ class Meters:
             "stream_silent_seconds", "For how long the camera has been away; 0 when it is there.", **here
         ).set_function(silent_s)
 
-    def plan(self, plan: NetPlan) -> None:
-        """From now on the apps of this plan run; what is told of them before the plan before this one is forgotten."""
+    def plan(self, plan: NetPlan | None) -> None:
+        """From now on the apps of this plan run, or none; what was told of earlier ones is forgotten."""
         for gauge in (self._target, self._observed, self._stopped):
             gauge.clear()
-        self._apps = {app_id: _App(fps) for app_id, fps in plan.target_fps.items()}
+        self._apps = {} if plan is None else {app_id: _App(fps) for app_id, fps in plan.target_fps.items()}
         for app_id, app in self._apps.items():
             self._target.labels(app_id).set(app.target_fps)
             self._observed.labels(app_id).set_function(app.rate)
             self._stopped.labels(app_id).set(0)
         before, last = self._parts
-        self._parts = last, {_labels(subnet) for subnet in plan.subnets}
+        self._parts = last, set() if plan is None else {_labels(one) for one in plan.subnets}
         gone = before - last - self._parts[1]
         self._known = {labels[0] for parts in self._parts for labels in parts}
         for labels in gone:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from http.server import HTTPServer
 from socket import SHUT_RDWR, socket
@@ -51,6 +51,28 @@ class _Server(HTTPServer):
 def _hang_up(request: socket) -> None:
     with suppress(OSError):  # it has gone already
         request.shutdown(SHUT_RDWR)
+
+
+def by_stream(registries: Mapping[str, CollectorRegistry]) -> CollectorRegistry:
+    """What several cameras tell Prometheus as one: the name of each is the label ``stream`` of all that is its own."""
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import Metric
+    from prometheus_client.registry import Collector
+
+    class Joined(Collector):
+        def collect(self) -> Iterator[Metric]:
+            families: dict[str, Metric] = {}
+            for name, registry in registries.items():
+                for one in registry.collect():
+                    family = families.setdefault(one.name, Metric(one.name, one.documentation, one.type))
+                    family.samples += [
+                        sample._replace(labels={"stream": name, **sample.labels}) for sample in one.samples
+                    ]
+            yield from families.values()
+
+    joined = CollectorRegistry()
+    joined.register(Joined())
+    return joined
 
 
 def serve_metrics(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,11 @@ class PlanState:
             write_text(self._file, plan.to_json() + "\n")
         except ProblemError as error:
             _log.warning("the plan is not kept: %s", error)
+
+    def clear(self) -> None:
+        """Keep none any more."""
+        with suppress(OSError):
+            self._file.unlink(missing_ok=True)
 
     def load(self) -> NetPlan | None:
         """The plan that was kept; None where there is none, or a damaged one, which is told in the log."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import Any, Final, TextIO
 
@@ -20,6 +21,9 @@ from mainstream.streamer.line_file import LineFile
 
 _PAUSE_S: Final = 1.0
 """How long results pause before the disk is tried again."""
+
+_writing: Final = Lock()
+"""Held by who writes: on a full disk one camera would else cut off what another one has just written."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,10 +56,11 @@ class Analysis:
     positive: bool | None
     event: bool | None
 
-    def to_json(self) -> str:
+    def to_json(self, stream: str | None = None) -> str:
         """One line of the results file; JSON has no NaN and no infinity, such scores are null."""
         return json.dumps(
             {
+                **({} if stream is None else {"stream": stream}),
                 "time": round(self.time, 3),
                 "frame": self.frame,
                 "app_id": self.app_id,
@@ -105,7 +110,9 @@ class ResultsFile:
     Parameters
     ----------
     path : str or Path
-        ``-`` is stdout. A file that is there already is gone on with.
+        ``-`` is stdout. A file that is there already is gone on with. It may be that of other cameras of this process.
+    stream : str, optional
+        Name of the camera, which then stands in each line.
 
     Attributes
     ----------
@@ -118,8 +125,8 @@ class ResultsFile:
         It cannot be written.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = path
+    def __init__(self, path: str | Path, stream: str | None = None) -> None:
+        self._path, self._stream = path, stream
         self._lost = 0
         self._again_s = 0.0
         self.pausing: str | None = None
@@ -128,7 +135,8 @@ class ResultsFile:
             return
         self._stdout = None
         try:
-            self._file = LineFile(path)
+            with _writing:
+                self._file = LineFile(path)
         except (OSError, ValueError) as error:
             raise self._cannot(error) from None
 
@@ -140,13 +148,14 @@ class ResultsFile:
         ProblemError
             Stdout, or what is no file on a disk, cannot be written.
         """
-        line = analysis.to_json()
+        line = analysis.to_json(self._stream)
         try:
-            if self._stdout is not None:
+            with _writing:
+                if self._stdout is None:
+                    return self._append(line)
                 self._stdout.write(line + "\n")
                 self._stdout.flush()
                 return True
-            return self._append(line)
         except (OSError, ValueError) as error:
             raise self._cannot(error) from None
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
@@ -97,11 +97,15 @@ class LocalRunner:
         ``PORT`` or ``HOST:PORT`` where Prometheus is answered.
     state : str or Path, optional
         Folder where the last good plan is kept, for :meth:`restore`.
+    stream : str, optional
+        Name of the camera, where there are several: results and events have it.
 
     Attributes
     ----------
-    listener : callable or None
-        Is told what each app says of each frame, and under which plan. Frames wait for it, so it may only take note.
+    listeners : list of callable
+        Are told what each app says of each frame, and under which plan. Frames wait for them, so they only take note.
+    beside : sequence of LocalRunner
+        Those of other cameras in this process; their frames wait, too, while a plan is loaded here.
 
     Raises
     ------
@@ -128,6 +132,7 @@ class LocalRunner:
         tellers: Sequence[Teller] = (),
         metrics: str | None = None,
         state: str | Path | None = None,
+        stream: str | None = None,
     ) -> None:
         self.model_dir = Path(model_dir)
         if not self.model_dir.is_dir():
@@ -138,15 +143,18 @@ class LocalRunner:
         if threads is not None:
             THREADS.check("threads", threads)
         self.window_s = float(window_s)
-        self._paced = paced
+        self._paced, self._stream = paced, stream
         self.loader = PART_LOADERS.find(engine)
         self.trust_models = trust_models
         self._deploying = Lock()
         self._closed = Event()
         self._loading = Loading(self.loader, self.model_dir, size, trusted=trust_models, closed=self._closed)
+        self._holding, self._holds = Lock(), 0
+        self._resting = False
+        self.beside: Sequence[LocalRunner] = ()
         self._results: ResultsFile | None = None
         self._recorder: Recorder | None = None
-        self.listener: Callable[[NetPlan, PlannedApp, Analysis], None] | None = None
+        self.listeners: list[Callable[[NetPlan, PlannedApp, Analysis], None]] = []
         if tellers and events is None:
             events = EventSettings()
         self._gap_ms = 0.0 if events is None else events.gap_ms
@@ -164,7 +172,7 @@ class LocalRunner:
             self.meters = Meters(self._feed.rate, lambda: source_.reconnects, lambda: self._watch.silent_s)
             self._plan = CurrentPlan(self._changed, self._watch)
             if results is not None:
-                self._results = opened.enter_context(closing(ResultsFile(results)))
+                self._results = opened.enter_context(closing(ResultsFile(results, stream)))
             if events is not None:
                 self._recorder = self._record(events, source_, tellers)
                 opened.callback(self._recorder.close)
@@ -247,7 +255,8 @@ class LocalRunner:
 
     def troubles(self) -> list[str]:
         """What is wrong now, a line each: no frames, no plan, a disk that cannot be written."""
-        wrong = [self.unready(), self._results and self._results.pausing, self._recorder and self._recorder.pausing]
+        unready = self._watch.away if self._resting else self.unready()
+        wrong = [unready, self._results and self._results.pausing, self._recorder and self._recorder.pausing]
         return [one for one in wrong if one]
 
     @property
@@ -271,6 +280,20 @@ class LocalRunner:
             return running is not None and set(part_keys(plan, self.model_dir).values()) <= running.engine.loaded.keys()
         except ProblemError:
             return True
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let frames wait meanwhile, rather than be dropped: a plan is being loaded, here or for another camera."""
+        with self._holding:
+            self._holds += 1
+            self._feed.hold(min(round(_HELD_S * self.stream_fps), _MOST_HELD))
+        try:
+            yield
+        finally:
+            with self._holding:
+                self._holds -= 1
+                if not self._holds:
+                    self._feed.release()
 
     def recent_frame(self, plan: NetPlan) -> dict[View, NDArray[np.uint8]]:
         """The newest frame as each part of a plan that the camera feeds gets it; empty when there was none."""
@@ -313,6 +336,14 @@ class LocalRunner:
         given_up = given_up or Event()
         with self._deploying:
             return self._observe(self._take_over(plan, given_up, load_timeout_s), given_up)
+
+    def rest(self) -> None:
+        """Run no plan any more, until another one is deployed; frames go on coming."""
+        with self._deploying:
+            self._resting = True
+            self._plan.rest()
+            if self._state is not None:
+                self._state.clear()
 
     def measure(self, *, given_up: Event | None = None) -> Observed:
         """Measure the plan that runs, over another window.
@@ -383,15 +414,15 @@ class LocalRunner:
         """Load and warm a plan, and let it take over."""
         self._check_runs()
         stream_fps, before = self.stream_fps, self._plan.running
-        self._feed.hold(min(round(_HELD_S * stream_fps), _MOST_HELD))
-        try:
+        with ExitStack() as held:
+            for one in (self, *self.beside):
+                held.enter_context(one.holding())
             engine = self._loading.load(plan, stream_fps, before.engine.loaded if before else None, load_timeout_s)
-        finally:
-            self._feed.release()
         if given_up.is_set():
             raise DeployError("it was given up before it was loaded")
         write = partial(self._write, plan, planned_apps(plan, self._gap_ms))
         running = Running(engine, self._window(plan), self.meters, write, self._keep, self._threads)
+        self._resting = False
         self._plan.take_over(running, stream_fps)
         self._feed.start()
         return running
@@ -408,18 +439,20 @@ class LocalRunner:
             if not isinstance(source, CodedSource):
                 raise ProblemError("clips: this source gives pictures, no coded video; leave them out")
             source.on_packet = packets.add
-        return Recorder(events, self.meters.event_lost, packets, by_clock=self._paced, tellers=tellers)
+        return Recorder(
+            events, self.meters.event_lost, packets, by_clock=self._paced, tellers=tellers, stream=self._stream
+        )
 
-    def _changed(self, plan: NetPlan) -> None:
+    def _changed(self, plan: NetPlan | None) -> None:
         self.meters.plan(plan)
         if self._recorder is not None:
-            self._recorder.plan(planned_apps(plan, self._gap_ms))
+            self._recorder.plan({} if plan is None else planned_apps(plan, self._gap_ms))
 
     def _write(self, plan: NetPlan, apps: Mapping[int, PlannedApp], analysis: Analysis, arrival: Arrival) -> None:
         if self._results is not None and not self._results.write(analysis):
             self.meters.result_lost()
-        if self.listener is not None:
-            self.listener(plan, apps[analysis.app_id], analysis)
+        for listener in self.listeners:
+            listener(plan, apps[analysis.app_id], analysis)
         if self._recorder is not None:
             self._recorder.said(Said(apps[analysis.app_id], analysis, arrival.frame, arrival.at_s))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from mainstream.description import shown
 from mainstream.errors import MainstreamError, ProblemError
 from mainstream.extensions import SOURCES, Source, SourceOpener
 from mainstream.registry import check_has, lacking
+from mainstream.streamer.later import LaterCamera
 from mainstream.streamer.live import Camera
 from mainstream.streamer.playback import Clip, Pattern, PatternOptions
 
@@ -59,6 +61,28 @@ def open_source(uri: str | Path | Source, *, loop: bool = False, paced: bool = T
     if isinstance(source.fps, bool) or not isinstance(source.fps, Real) or not 0 < source.fps < math.inf:
         raise ProblemError(f"source: its fps is {shown(source.fps)}; it has to be a finite number above 0")
     return source
+
+
+def open_among_others(uri: str, fps: float, *, loop: bool) -> Source:
+    """Open the source of one of several cameras; one that is not there yet is opened when it is.
+
+    Parameters
+    ----------
+    uri : str
+        As for :func:`open_source`.
+    fps : float
+        Frames a second that it is expected to have.
+    loop : bool
+
+    Raises
+    ------
+    ProblemError
+        It is no URI of a source; it is no camera, and cannot be opened.
+    """
+    opener = SOURCES.get(uri.partition("://")[0].lower()) if _SCHEME.match(uri) else None
+    if _DEVICE.fullmatch(uri) or isinstance(opener, _Cameras):
+        return LaterCamera(_without_password(uri), partial(open_source, uri), fps)
+    return open_source(uri, loop=loop)
 
 
 def clip_of(uri: str | Path) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from mainstream.errors import DeployError, MainstreamError
 from mainstream.streamer.client import StreamerClient
 from mainstream.streamer.deployer import Observed
+from mainstream.streamer.metrics_server import by_stream, serve_metrics
 from mainstream.streamer.plan import NetPlan
 
 if TYPE_CHECKING:
@@ -28,11 +29,24 @@ class Together:
     ----------
     runtimes : mapping of str to LocalRunner or StreamerClient
         By the name of the stream.
+    metrics : str, optional
+        ``PORT`` or ``HOST:PORT`` where Prometheus is answered, with the stream as a label, of those in this process.
+
+    Raises
+    ------
+    ProblemError
+        The address of the metrics is of another form, or taken.
     """
 
-    def __init__(self, runtimes: Mapping[str, LocalRunner | StreamerClient]) -> None:
+    def __init__(self, runtimes: Mapping[str, LocalRunner | StreamerClient], metrics: str | None = None) -> None:
+        from mainstream.streamer.runner import LocalRunner
+
         self.runtimes = dict(runtimes)
         self._ran: set[str] = set()
+        here = {name: runtime for name, runtime in runtimes.items() if isinstance(runtime, LocalRunner)}
+        for runner in here.values():
+            runner.beside = [other for other in here.values() if other is not runner]
+        self._end_metrics = _serve_metrics(metrics, here) if metrics is not None else lambda: None
 
     def __enter__(self) -> Self:
         return self
@@ -43,6 +57,7 @@ class Together:
         with ExitStack() as all_of_them:
             for runtime in self.runtimes.values():
                 all_of_them.callback(runtime.close)
+            all_of_them.callback(self._end_metrics)
 
     def deploy(self, plans: Mapping[str, NetPlan]) -> dict[str, Observed]:
         """Run the plan of each stream, all at once, and observe them over the same time.
@@ -100,3 +115,22 @@ class Together:
             told.put((name, error))
         except Exception as error:  # whatever a thread dies of has to reach whoever waits
             told.put((name, DeployError(f"{type(error).__name__}: {error}")))
+
+
+def _serve_metrics(address: str, runners: Mapping[str, LocalRunner]) -> Callable[[], None]:
+    """Answer for several runners: one that has failed is not healthy, and one that is ready is enough."""
+
+    def first_of(asked: Callable[[LocalRunner], str | None]) -> Iterator[str | None]:
+        for name, runner in runners.items():
+            wrong = asked(runner)
+            yield None if wrong is None else f"stream {name}: {wrong}"
+
+    def unhealthy() -> str | None:
+        return next((wrong for wrong in first_of(lambda one: one.unhealthy()) if wrong), None)
+
+    def unready() -> str | None:
+        wrong = list(first_of(lambda one: one.unready()))
+        return wrong[0] if all(wrong) else None
+
+    registry = by_stream({name: runner.registry for name, runner in runners.items()})
+    return serve_metrics(address, registry, {"/healthz": unhealthy, "/readyz": unready})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mainstream.box.box import Box
@@ -52,7 +52,8 @@ class Api:
     views : Views
     timeline : Timeline
     viewers : Viewers
-    pictures : Pictures
+    pictures : mapping of Pictures
+        Of each camera, by the name of its stream.
     has_packages : bool
         Whether there is a folder of packages.
     """
@@ -63,7 +64,7 @@ class Api:
         views: Views,
         timeline: Timeline,
         viewers: Viewers,
-        pictures: Pictures,
+        pictures: Mapping[str | None, Pictures],
         *,
         has_packages: bool,
     ) -> None:
@@ -118,9 +119,15 @@ class Api:
     async def _picture(self, request: Request) -> Response:
         from starlette.responses import Response
 
-        if self._pictures.too_many():
+        given = request.query_params.get("stream")
+        if given is None and len(self._pictures) > 1:
+            raise RefusedError(422, f"stream: which camera is it? it has to be one of {self._names()}")
+        pictures = self._pictures.get(given) if given is not None else next(iter(self._pictures.values()))
+        if pictures is None:
+            raise RefusedError(404, f"there is no stream {shown(given)}; there are {self._names()}")
+        if pictures.too_many():
             raise RefusedError(429, "the viewers ask for too many pictures; ask again in a second")
-        picture = await asyncio.to_thread(self._pictures.get)
+        picture = await asyncio.to_thread(pictures.get)
         if picture is None:
             raise RefusedError(404, "there is no picture yet, or none here")
         return Response(picture, media_type="image/jpeg")
@@ -145,6 +152,7 @@ class Api:
             raise RefusedError(409, _FORBIDDEN_FOLDER)
 
         def make(changes: Changes, base: Wanted) -> Changes:
+            _check_stream(added.stream, [one.name for one in base.problem.streams])
             if added.app_id in _ids(base):
                 hint = "; it was removed, and comes back with removed: false" * changes.change_of(added.app_id).removed
                 raise ProblemError(f"app_id {added.app_id} is taken; give another{hint}")
@@ -178,6 +186,9 @@ class Api:
     async def _set_budget(self, request: Request) -> Response:
         budget = (await _body(request, BUDGET))["budget"]
         return await self._change(lambda changes, _: changes.with_budget(budget))
+
+    def _names(self) -> str:
+        return shown([name for name in self._pictures if name is not None])
 
     def _changes(self) -> dict[str, Any]:
         return self._box.standing.changes.model_dump(mode="json", exclude_defaults=True)
@@ -251,8 +262,17 @@ def _app_id(request: Request) -> int | str:
     return int(given) if given.isascii() and given.isdigit() and len(given) <= 15 else given
 
 
+def _check_stream(given: str | None, streams: Sequence[str | None]) -> None:
+    """Refuse an app whose camera there is not, or that says none of several."""
+    if given is None and streams:
+        raise RefusedError(422, f"stream: which camera is it for? it has to be one of {shown(streams)}")
+    if given is not None and given not in streams:
+        known = f"; there are {shown(streams)}" if streams else "; there is one camera, without a name"
+        raise RefusedError(422, f"stream: there is no {shown(given)}{known}")
+
+
 def _ids(base: Wanted) -> set[int | str]:
-    return {app.app_id for app in base.problem.apps}
+    return {app.app_id for app in base.problem.all_apps}
 
 
 def _check_known(app_id: int | str, base: Wanted) -> None:

@@ -35,6 +35,10 @@ ADD: Final[Schema] = {
             "description": "A folder of the model folder.",
         },
         "app_id": {**APP_ID, "description": "The package's name where it is left out."},
+        "stream": {
+            "type": ["string", "null"],
+            "description": "Name of its camera, where there are several; null where there is one.",
+        },
         "event_length_ms": _ABOVE_0,
         "event_frequency": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
         **_WISHES,

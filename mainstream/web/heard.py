@@ -8,6 +8,7 @@ from time import time
 from typing import Any, Final
 
 from mainstream.streamer.events.event import PlannedApp
+from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.results import Analysis
 
 SECONDS: Final = 120
@@ -28,12 +29,12 @@ class _Strip:
 
 
 class Heard:
-    """Takes note of what apps say; :meth:`heard` is told by one thread at a time, others read."""
+    """Takes note of what the apps of a camera say; :meth:`heard` is told by one thread at a time, others read."""
 
     def __init__(self) -> None:
         self._strips: dict[str, _Strip] = {}
 
-    def heard(self, app: PlannedApp, analysis: Analysis) -> None:
+    def heard(self, plan: NetPlan, app: PlannedApp, analysis: Analysis) -> None:
         """An app has analysed a frame."""
         second = int(analysis.time)
         strip = self._strips.get(app.name)

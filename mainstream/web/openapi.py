@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ def described() -> dict[str, Any]:
     """The description as plain values."""
     app_id = _parameter("path", "app_id", {"type": "string", "minLength": 1}, "Its `app_id`.")
     event_id = _parameter("path", "event_id", {"type": "string"}, "Its `event_id`.")
+    about = "Name of the camera; where there are several it has to be given."
+    stream = _parameter("query", "stream", {"type": "string"}, about, required=False)
     limit = {"type": "integer", "minimum": 1, "maximum": MOST}
     paths = {
         "/api/apps": {
@@ -67,7 +70,9 @@ def described() -> dict[str, Any]:
             "parameters": [event_id],
             "get": _media("The video around it", "video/mp4", "video/x-matroska"),
         },
-        "/api/picture": {"get": _media("The camera's picture", "image/jpeg")},
+        "/api/picture": {
+            "get": _media("The camera's picture", "image/jpeg", refusals=("422",)) | {"parameters": [stream]},
+        },
         "/api/stream": {"get": _media("Server-sent events: status, event, said", "text/event-stream")},
     }
     return {
@@ -81,12 +86,12 @@ def described() -> dict[str, Any]:
     }
 
 
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": [*properties]}
+def _object(optional: Mapping[str, Schema] | None = None, **properties: Schema) -> Schema:
+    return {"type": "object", "properties": {**properties, **(optional or {})}, "required": [*properties]}
 
 
 def _list_of(key: str, items: Schema) -> Schema:
-    return _object(**{key: {"type": "array", "items": items}})
+    return _object(None, **{key: {"type": "array", "items": items}})
 
 
 def _parameter(place: str, name: str, schema: Schema, about: str, *, required: bool = True) -> Schema:
@@ -104,9 +109,9 @@ def _get(summary: str, schema: Schema, refusals: tuple[str, ...] = ()) -> Schema
     return {"summary": summary, "responses": {"200": answer, **_refusals("409", *refusals)}}
 
 
-def _media(summary: str, *kinds: str) -> Schema:
+def _media(summary: str, *kinds: str, refusals: tuple[str, ...] = ()) -> Schema:
     answer = {"description": "Here it is.", "content": {kind: {} for kind in kinds}}
-    return {"summary": summary, "responses": {"200": answer, **_refusals("404")}}
+    return {"summary": summary, "responses": {"200": answer, **_refusals("404", *refusals)}}
 
 
 def _change(summary: str, body: Schema | None = None, status: str = "200") -> Schema:
@@ -118,7 +123,17 @@ def _change(summary: str, body: Schema | None = None, status: str = "200") -> Sc
     return made
 
 
+_OF_STREAMS: Final = {"stream": {"type": "string", "description": "Name of the camera, where there are several."}}
+_INTERVAL: Final[Schema] = {"type": ["array", "null"]}
+_MEASURED: Final = {
+    "measured": {
+        **_object(f1={"type": "number"}, f1_interval=_INTERVAL, events={"type": "integer"}, seconds={"type": "number"}),
+        "type": ["object", "null"],
+        "description": "Against labels, since the last plan took over; where there are labels.",
+    }
+}
 _APP: Final = _object(
+    {**_OF_STREAMS, **_MEASURED},
     app_id=APP_ID,
     name={"type": "string"},
     added={"type": "boolean"},
@@ -133,7 +148,7 @@ _APP: Final = _object(
     f1=_NUMBER,
     recall=_NUMBER,
     precision=_NUMBER,
-    f1_interval={"type": ["array", "null"]},
+    f1_interval=_INTERVAL,
     tail_cost=_NUMBER,
     observed_fps=_NUMBER,
     analysed=_COUNT,
@@ -154,12 +169,21 @@ _BUDGET: Final = _object(
     measured=_NUMBER,
     capacity=_NUMBER,
 )
-_SCHEDULE: Final = _object(runs={"type": "boolean"}, trouble=_TEXT, total_layers=_COUNT, result=_OBJECT)
+_LAYERS: Final = {"layers": {"type": "object", "description": "Layers of the network of each of several cameras."}}
+_SCHEDULE: Final = _object(_LAYERS, runs={"type": "boolean"}, trouble=_TEXT, total_layers=_COUNT, result=_OBJECT)
 _POINT: Final = _object(
     budget={"type": "number"}, objective={"type": "number"}, cost={"type": "number"}, fps={"type": "object"}
 )
 _FRONTIER: Final = _object(unit=_TEXT, metric=_TEXT, points={"type": "array", "items": _POINT})
+_CAMERAS: Final = {
+    "streams": {
+        "type": "object",
+        "description": "Of several cameras each one's, by its name.",
+        "additionalProperties": _object(stream_fps=_NUMBER, troubles={"type": "array", "items": {"type": "string"}}),
+    }
+}
 _HEALTH: Final = _object(
+    _CAMERAS,
     healthy={"type": "boolean"},
     ready={"type": "boolean"},
     troubles={"type": "array", "items": {"type": "string"}},

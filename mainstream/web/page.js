@@ -74,7 +74,8 @@ async function reload() {
     ({apps, removed} = found[0]);
     [budget, schedule, frontier, events, packages] = [found[1], found[2], found[3], found[4].events, found[5].packages];
     for (const app of apps) if (app.now) strips.set(String(app.app_id), app.now.strip);
-    showTroubles(found[6].troubles);
+    showCameras(found[6].streams ? Object.keys(found[6].streams) : [null]);
+    showTroubles(found[6]);
     $("log").replaceChildren();
     found[6].said.forEach(showLine);
   } catch (error) {
@@ -87,6 +88,7 @@ async function reload() {
   showNow();
 }
 
+const of = name => name === undefined || name === null ? [] : [make("span", `${name} `, {class: "of"})];
 // ---- apps
 
 function showApps() {
@@ -108,7 +110,7 @@ function showApps() {
 
 function row(app) {
   const id = String(app.app_id);
-  const name = make("td", null, {}, make("span", app.name, {class: "name"}));
+  const name = make("td", null, {}, ...of(app.stream), make("span", app.name, {class: "name"}));
   const note = make("div", null, {class: "note", "data-note": id});
   name.append(note);
   const wish = (key, label, least) => {
@@ -131,7 +133,8 @@ function row(app) {
   const made = make("tr", null, {"data-app": id, class: app.paused ? "paused" : ""},
     name,
     make("td", null, {"data-fps": id, "data-label": "fps"}),
-    make("td", value(app), {"data-label": named(frontier.metric)}),
+    make("td", null, {"data-label": named(frontier.metric)}, document.createTextNode(value(app)),
+      make("div", measured(app), {class: "note", "data-measured": id})),
     make("td", null, {class: "wide"}, strip),
     make("td", lastEvent(app), {"data-event": id, class: "wide", "data-label": "last event"}),
     make("td", null, {"data-label": "weight"}, wish("weight", "weight", false)),
@@ -146,6 +149,12 @@ function value(app) {
   if (app.value === null) return "–";
   const interval = app.f1_interval ? ` (${app.f1_interval.map(one => one.toFixed(2)).join("–")})` : "";
   return app.value.toFixed(3) + interval;
+}
+
+function measured(app) {
+  if (!app.measured) return "";
+  const {f1, f1_interval: interval, events} = app.measured;
+  return `measured F1 ${f1.toFixed(3)} (${interval.map(one => one.toFixed(2)).join("–")}), ${events} events`;
 }
 
 function lastEvent(app) {
@@ -163,6 +172,7 @@ function showRate(app) {
   cell.textContent = paused || `${number(app.observed_fps)} of ${number(app.target_fps)}`;
   note.textContent = app.failure ? `${app.stopped ? "stopped: " : ""}${app.failure}` : app.added ? "added here" : "";
   note.className = app.failure ? "note bad" : "note";
+  document.querySelector(`[data-measured="${CSS.escape(id)}"]`).textContent = measured(app);
   showStrip(id, app.name);
 }
 
@@ -177,41 +187,6 @@ function showStrip(id, name) {
     ...scores.flatMap((score, i) => score === null ? [] :
       [draw("rect", {x: start + i, y: 27 - 26 * Math.min(1, Math.max(0, score)), width: 1.05,
         height: Math.max(1, 26 * Math.min(1, Math.max(0, score))), class: "blue"})]));
-}
-
-function showNow() {
-  $("now").replaceChildren(...apps.filter(app => app.now && app.target_fps !== null).map(app => {
-    const now = app.now;
-    const says = now.positive === null ? `class ${now.class}` : now.positive ? "yes" : "no";
-    return make("li", `${app.name}: ${says} ${number(now.score, 2)}`, {class: now.positive ? "yes" : ""});
-  }));
-  showRegions();
-}
-
-// The regions on the picture, in its own pixels; what is of a size on the screen is as many times larger.
-function showRegions() {
-  const {naturalWidth: width, naturalHeight: height} = $("picture"), regions = new Map();
-  for (const app of apps) {
-    if (!app.region || app.target_fps === null) continue;
-    const key = app.region.join();
-    regions.set(key, [...(regions.get(key) || []), app]);
-  }
-  const names = [...regions.values()].map(some => some.map(app => app.name).join(", "));
-  $("regions").setAttribute("aria-label", names.length ? `regions: ${names.join("; ")}` : "all apps see the whole picture");
-  if (!width || !$("view").clientWidth) return;
-  const scale = Math.max(width / $("view").clientWidth, height / $("view").clientHeight);
-  $("regions").setAttribute("viewBox", `0 0 ${width} ${height}`);
-  $("regions").replaceChildren(...[...regions.values()].map((some, place) => {
-    const [x, y, across, down] = some[0].region, yes = some.some(app => app.now && app.now.positive);
-    const box = {x: x * width, y: y * height, width: across * width, height: down * height};
-    const most = Math.max(4, Math.floor(((width - box.x) / scale - 8) / 8.5)), name = names[place];
-    const text = name.length > most ? `${name.slice(0, most - 1)}…` : name;
-    const group = draw("g", {class: yes ? "region yes" : "region", "data-region": some[0].region.join()});
-    const label = draw("text", {x: box.x + 5 * scale, y: box.y + 16 * scale}, text);
-    label.style.fontSize = `${13 * scale}px`;
-    group.append(draw("rect", {...box, class: "under"}), draw("rect", box), label);
-    return group;
-  }));
 }
 
 // ---- budget
@@ -274,9 +249,10 @@ function showStems() {
   const streams = streamsOf(schedule.result).filter(one => one.choices.length);
   if (!schedule.total_layers) { $("stems").replaceChildren(); return; }
   const svgs = streams.map(() => draw("svg", {class: "stem", role: "img"}));
-  $("stems").replaceChildren(...svgs.flatMap((svg, place) => {
+  $("stems").replaceChildren(...svgs.map((svg, place) => {
     const names = streams[place].choices.map(choice => choice.name || choice.app_id).join(", ");
-    return streams.length > 1 ? [make("p", names, {class: "note"}), svg] : [svg];
+    const said = make("p", null, {class: "note"}, ...of(streams[place].stream), names);
+    return make("div", null, {}, ...(streams.length > 1 ? [said] : []), svg);
   }));
   streams.forEach((one, place) => showStem(one, svgs[place]));
 }
@@ -286,7 +262,8 @@ function streamsOf(result) {
 }
 
 function showStem(result, svg) {
-  const layers = schedule.total_layers, wide = svg.clientWidth || 400, high = svg.clientHeight || 230;
+  const layers = (schedule.layers || {})[result.stream] || schedule.total_layers;
+  const wide = svg.clientWidth || 400, high = svg.clientHeight || 230;
   const left = 34, right = wide - 10, floor = high - 24, top = 12;
   svg.setAttribute("viewBox", `0 0 ${wide} ${high}`);
   const rates = [...result.stem.map(part => part.target_fps), ...result.choices.map(choice => choice.target_fps), 1];
@@ -323,7 +300,8 @@ function showEvents() {
 function showEvent(event) {
   const image = make("img", null, {alt: `${event.app}, ${clock(event.peak_time)}`, loading: "lazy"});
   const ended = event.end === null ? "going on" : `${number(event.end - event.start, 2)} s`;
-  const made = make("li", null, {"data-event-id": event.event_id}, image, make("strong", event.app),
+  const name = [...of(event.stream), make("strong", event.app)];
+  const made = make("li", null, {"data-event-id": event.event_id}, image, ...name,
     make("div", `${clock(event.start)}, ${ended}, score ${number(event.peak_score, 2)}`,
       {class: event.end === null ? "open" : "note"}));
   showPicture(event.event_id, image);
@@ -344,7 +322,7 @@ async function showPicture(id, image) {
 
 function heardEvent(event) {
   if (event.end !== null) { URL.revokeObjectURL(shownPictures.get(event.event_id)); shownPictures.delete(event.event_id); }
-  const app = apps.find(one => one.name === event.app || String(one.app_id) === event.app);
+  const app = apps.find(one => one.stream === event.stream && [one.name, String(one.app_id)].includes(event.app));
   if (app) {
     app.event = event;
     const cell = document.querySelector(`[data-event="${CSS.escape(String(app.app_id))}"]`);
@@ -362,17 +340,20 @@ function showLine(said) {
 
 // ---- what comes by the second
 
-function showTroubles(troubles) {
+function showTroubles({troubles, streams}) {
   $("trouble").textContent = troubles.join("\n");
   $("trouble").hidden = troubles.length === 0;
-  $("seen").classList.toggle("away", troubles.some(one => /camera|no frame/.test(one)));
+  for (const [name, camera] of cameras) {
+    const own = streams ? (streams[name] || {troubles: []}).troubles : troubles;
+    camera.figure.classList.toggle("away", own.some(one => /camera|no frame/.test(one)));
+  }
 }
 
 function heardStatus(status) {
   lastStatus = Date.now();
   pictureEvery = status.picture_s;
-  showTroubles(status.troubles);
-  $("camera").textContent = status.stream_fps === null ? "the camera is elsewhere" : `${number(status.stream_fps)} fps`;
+  showTroubles(status);
+  showRates(status);
   budget.measured = status.measured;
   for (const app of apps) {
     const id = String(app.app_id), told = status.apps[id];
@@ -425,20 +406,6 @@ function heard(message) {
   else if (kind === "said") showLine(values);
 }
 
-async function look() {
-  for (;;) {
-    const began = Date.now();
-    if (!document.hidden && began - lastStatus < 10000) {
-      try {
-        const answer = await read("/api/picture"), before = $("picture").src;
-        $("picture").src = URL.createObjectURL(await answer.blob());
-        if (before) URL.revokeObjectURL(before);
-      } catch (error) { /* there is none now; what is wrong is said elsewhere */ }
-    }
-    await new Promise(done => setTimeout(done, Math.max(100, 1000 * pictureEvery - (Date.now() - began))));
-  }
-}
-
 $("key").addEventListener("submit", event => {
   event.preventDefault();
   sessionStorage.setItem("token", $("token").value.trim());
@@ -450,6 +417,7 @@ $("add").addEventListener("submit", async event => {
   event.preventDefault();
   const body = {package: $("package").value}, id = $("new-id").value.trim();
   if (id) body.app_id = id;
+  if (!$("for-camera").hidden) body.stream = $("stream").value;
   if (await change("POST", "/api/apps", body)) $("new-id").value = "";
 });
 $("budget").addEventListener("input", slide);
@@ -460,7 +428,6 @@ $("budget").addEventListener("keydown", event => {
   if (event.key === "Escape") { sliding = false; showBudget(); }
 });
 window.addEventListener("resize", () => { showStems(); showRegions(); });
-$("picture").addEventListener("load", showRegions);
 $("rows").addEventListener("focusout", () => setTimeout(() => { if (rowsWait) showApps(); }));
 listen();
 look();

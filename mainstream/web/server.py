@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from mainstream._optional import require
 from mainstream.box.box import Box
-from mainstream.streamer import LocalRunner, StreamerClient
 from mainstream.web.address import Address, listen
 from mainstream.web.api import Api
 from mainstream.web.guard import Guard
@@ -23,7 +22,7 @@ from mainstream.web.heard import Heard
 from mainstream.web.pictures import Pictures, every_s
 from mainstream.web.timeline import Timeline
 from mainstream.web.viewers import Viewers
-from mainstream.web.views import Views
+from mainstream.web.views import Scores, Views
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -34,7 +33,14 @@ _IDLE_S: Final = 10.0
 """Seconds for which a connection may have nothing that is asked; also one whose request does not end."""
 _END_S: Final = 3.0
 
-_FILES: Final = {"": "text/html", "page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_SCRIPT: Final = "text/javascript"
+_FILES: Final = {
+    "": "text/html",
+    "page.css": "text/css",
+    "page.js": _SCRIPT,
+    "cameras.js": _SCRIPT,
+    "icon.svg": "image/svg+xml",
+}
 
 
 class Site:
@@ -46,11 +52,12 @@ class Site:
     token : str
         What changes something has to be sent with it.
     box : Box
-    runtime : LocalRunner or StreamerClient
     timeline : Timeline
-        Is told of the runtime's events.
+        Is told of the runtimes' events.
     model_dir : Path or None
         Folder of the packages that may be added.
+    scores : callable, optional
+        ``app_id`` -> what was measured of the app against labels; called often.
 
     Attributes
     ----------
@@ -71,9 +78,9 @@ class Site:
         address: Address,
         token: str,
         box: Box,
-        runtime: LocalRunner | StreamerClient,
         timeline: Timeline,
         model_dir: Path | None,
+        scores: Scores | None = None,
         *,
         most_wrong_tokens: int = 20,
     ) -> None:
@@ -83,14 +90,14 @@ class Site:
         from starlette.applications import Starlette
         from starlette.routing import Route
 
-        heard = Heard()
-        local = runtime if isinstance(runtime, LocalRunner) else None
-        if local is not None:
-            local.listener = lambda _, app, analysis: heard.heard(app, analysis)
-        self._views = views = Views(box, runtime, heard, timeline, model_dir)
-        self._viewers = Viewers(lambda: views.status({"picture_s": every_s(len(self._viewers))}))
+        heard = {camera.name: Heard() for camera in box.cameras}
+        for camera in box.cameras:
+            if camera.local is not None:
+                camera.local.listeners.append(heard[camera.name].heard)
+        self._views = views = Views(box, heard, timeline, model_dir, scores)
+        self._viewers = Viewers(lambda: views.status({"picture_s": every_s(len(self._viewers) * len(box.cameras))}))
         timeline.tell = partial(self._viewers.publish, "event")
-        pictures = Pictures(lambda: None if local is None else local.newest)
+        pictures = {camera.name: Pictures(camera.newest) for camera in box.cameras}
         api = Api(box, views, timeline, self._viewers, pictures, has_packages=model_dir is not None)
         pages = [Route(f"/{name}", _static(name or "page.html", kind)) for name, kind in _FILES.items()]
         self.routes = [*pages, *api.routes()]

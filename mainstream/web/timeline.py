@@ -23,18 +23,18 @@ class Timeline:
 
     Parameters
     ----------
-    folder : Path or None
-        Where events are kept.
+    folders : mapping of Path
+        Where the events of each camera are kept, by the name of its stream; empty where they are not.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+    def __init__(self, folders: Mapping[str | None, Path]) -> None:
+        self._folders = folders
         self._events: dict[str, Event] = {}
         self._pictures: dict[str, bytes] = {}
         self._lock = Lock()
         self.tell: Callable[[Mapping[str, Any]], None] = lambda event: None
         """Is told of each start and end, too."""
-        if folder is not None:
+        for folder in folders.values():
             self._load(folder / "events.jsonl")
 
     def plan(self, apps: Mapping[int, PlannedApp]) -> None:
@@ -45,7 +45,7 @@ class Timeline:
         with self._lock:
             self._events.pop(event.event_id, None) if kind == "start" else None
             self._events[event.event_id] = event
-            if picture is not None and self._folder is None:
+            if picture is not None and not self._folders:
                 self._pictures[event.event_id] = picture
             self._forget()
         self.tell(event.wire())
@@ -62,13 +62,13 @@ class Timeline:
             events = sorted(self._events.values(), key=lambda event: event.start, reverse=True)
         return [event.wire() for event in events[:most]]
 
-    def last_of(self) -> dict[str, dict[str, Any]]:
-        """App's name -> its last event."""
-        return {event["app"]: event for event in reversed(self.recent())}
+    def last_of(self) -> dict[tuple[str | None, str], dict[str, Any]]:
+        """Name of a stream and of an app there -> the app's last event."""
+        return {(event.get("stream"), event["app"]): event for event in reversed(self.recent())}
 
     def picture(self, event_id: str) -> bytes | None:
         """The picture of an event; None where there is none, or none any more."""
-        if self._folder is None:
+        if not self._folders:
             return self._pictures.get(event_id)
         path = self._file(event_id, "snapshot")
         with suppress(OSError):
@@ -83,9 +83,10 @@ class Timeline:
         """A file in the folder, of an event that is known: no name from elsewhere becomes a path."""
         event = self._events.get(event_id)
         name = None if event is None else getattr(event, kind)
-        if self._folder is None or name is None or name not in (f"{event_id}.{form}" for form in ("jpg", "mp4", "mkv")):
+        folder = None if event is None else self._folders.get(event.stream)
+        if folder is None or name is None or name not in (f"{event_id}.{form}" for form in ("jpg", "mp4", "mkv")):
             return None
-        path = self._folder / "media" / name
+        path = folder / "media" / name
         return path if path.is_file() else None
 
     def _load(self, path: Path) -> None:
@@ -95,6 +96,7 @@ class Timeline:
                 with suppress(ProblemError):  # the first line may be half of one
                     event = Event.from_json(line)
                     self._events[event.event_id] = event
+        self._events = {one.event_id: one for one in sorted(self._events.values(), key=lambda one: one.start)}
 
     def _forget(self) -> None:
         while len(self._events) > MOST:

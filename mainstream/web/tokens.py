@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Final
 
 from mainstream.errors import ProblemError
-from mainstream.files import read_text, reason
+from mainstream.files import read_text, reason, write_secret
 
 _NAME: Final = "token"
 _BYTES: Final = 32
@@ -32,7 +31,7 @@ def token_in(folder: Path) -> str:
     path = folder / _NAME
     try:
         if not path.exists():
-            _write(path, token_urlsafe(_BYTES))
+            write_secret(path, f"{token_urlsafe(_BYTES)}\n")
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise ProblemError(f"{path}: others may read it; chmod 600 it, or remove it for a new one")
     except OSError as error:
@@ -41,11 +40,3 @@ def token_in(folder: Path) -> str:
     if len(token) < _SHORTEST or not token.isascii() or not token.isprintable():
         raise ProblemError(f"{path}: it is no token of {_SHORTEST} or more characters; remove it for a new one")
     return token
-
-
-def _write(path: Path, token: str) -> None:
-    beside = path.with_name(f".{_NAME}.{os.getpid()}.tmp")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"{token}\n")
-    beside.rename(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -16,7 +16,7 @@ from mainstream.problem import App
 from mainstream.schedule import Choice, Result
 from mainstream.solver import Prepared
 from mainstream.solver.budgets import useful_budgets
-from mainstream.streamer import LocalRunner, StreamerClient
+from mainstream.stream import capacity_of, unit_of
 from mainstream.streamer.events.event import planned_apps
 from mainstream.streamer.meters import AppRate
 from mainstream.web.heard import Heard
@@ -29,18 +29,24 @@ _MOST_PACKAGES: Final = 1000
 _MOST_SAID: Final = 30
 
 
+Scores = Callable[[], Mapping[int | str, dict[str, Any]]]
+
+
 @dataclass(frozen=True)
 class Running:
     """An app that runs.
 
     Attributes
     ----------
+    stream : str or None
+        Name of its camera.
     name : str
         What it is called in events.
     rate : AppRate or None
         Where the runtime is in this process.
     """
 
+    stream: str | None
     name: str
     rate: AppRate | None
 
@@ -51,11 +57,13 @@ class Views:
     Parameters
     ----------
     box : Box
-    runtime : LocalRunner or StreamerClient
-    heard : Heard
+    heard : mapping of Heard
+        Of each camera, by the name of its stream.
     timeline : Timeline
     model_dir : Path or None
         Where packages are.
+    scores : callable or None
+        ``app_id`` -> what was measured of the app against labels, where there are any.
 
     Attributes
     ----------
@@ -66,28 +74,31 @@ class Views:
     def __init__(
         self,
         box: Box,
-        runtime: LocalRunner | StreamerClient,
-        heard: Heard,
+        heard: Mapping[str | None, Heard],
         timeline: Timeline,
         model_dir: Path | None,
+        scores: Scores | None = None,
     ) -> None:
+        self._scores = scores
         self._box, self._heard, self._timeline, self._model_dir = box, heard, timeline, model_dir
-        self._local = runtime if isinstance(runtime, LocalRunner) else None
+        self._runners = {camera.name: camera.local for camera in box.cameras if camera.local is not None}
         self._frontier: tuple[Prepared, dict[str, Any]] | None = None
         self._solving = Lock()
         self.said: deque[dict[str, Any]] = deque(maxlen=_MOST_SAID)
-        self._seen: tuple[object, ...] = (None,) * 5
+        self._seen: tuple[object, ...] = ()
         self._version = 0
 
     def apps(self) -> dict[str, Any]:
         """Each app: what the file and the changes say, what it was given, how it runs, what it said."""
         standing = self._box.standing
-        base = () if standing.base is None else standing.base.problem.apps
+        each = () if standing.base is None else standing.base.problem.each
+        base = [(one.name, app) for one in each for app in one.apps]
         running, last = self._running(), self._timeline.last_of()
+        scores = None if self._scores is None else self._scores()
         choices = {} if standing.result is None else {choice.app_id: choice for choice in standing.result.choices}
         added = {one.app_id for one in standing.changes.added}
         listed, removed = [], []
-        for app in base:
+        for stream, app in base:
             change = standing.changes.change_of(app.app_id)
             if change.removed:
                 removed.append(app.app_id)
@@ -104,8 +115,10 @@ class Views:
                     **change.keys(),
                     **_given(choices.get(app.app_id)),
                     **_rate(None if now is None else now.rate),
-                    "now": None if now is None else self._heard.of(now.name),
-                    "event": None if now is None else last.get(now.name),
+                    "now": None if now is None else self._heard[stream].of(now.name),
+                    "event": None if now is None else last.get((stream, now.name)),
+                    **_named(stream),
+                    **_measured(scores, app.app_id),
                 }
             )
         return {"apps": listed, "removed": removed}
@@ -113,24 +126,27 @@ class Views:
     def schedule(self) -> dict[str, Any]:
         """The schedule that was chosen last, and whether it runs."""
         standing = self._box.standing
-        runs = standing.plan is not None and (self._local is None or self._local.plan == standing.plan)
+        runs = bool(standing.plans) and all(camera.runs_what_was_sent for camera in self._box.cameras)
         result = None if standing.result is None else standing.result.to_dict()
-        layers = None if standing.prepared is None else standing.prepared.model.total_layers
-        return {"runs": runs, "trouble": standing.trouble, "total_layers": layers, "result": result}
+        streams = () if standing.prepared is None else standing.prepared.streams
+        layers = {one.name: one.model.total_layers for one in streams}
+        alone = {} if None in layers or not layers else {"layers": layers}
+        most = max(layers.values(), default=None)
+        return {"runs": runs, "trouble": standing.trouble, "total_layers": most, "result": result, **alone}
 
     def budget(self) -> dict[str, Any]:
         """The budget, what the plan is predicted to take of it and what it was measured to take, a second."""
         standing = self._box.standing
-        model = None if standing.prepared is None else standing.prepared.model
+        models = [] if standing.prepared is None else [one.model for one in standing.prepared.streams]
         of_file = None if standing.base is None else standing.base.budget
         return {
             "budget": standing.changes.budget or of_file,
             "of_file": of_file,
             "changed": standing.changes.budget is not None,
-            "unit": None if model is None else model.unit,
+            "unit": unit_of(models),
             "cost": None if standing.result is None else standing.result.cost,
             "measured": standing.measured,
-            "capacity": None if model is None else model.capacity,
+            "capacity": capacity_of(models),
         }
 
     def frontier(self) -> dict[str, Any]:
@@ -145,12 +161,19 @@ class Views:
 
     def health(self) -> dict[str, Any]:
         """What is wrong, and the last lines for people."""
+        runners = self._runners.values()
+        healthy = all(runner.unhealthy() is None for runner in runners)
+        ready = not runners or any(runner.unready() is None for runner in runners)
+        return {"healthy": healthy, "ready": ready, "said": list(self.said), **self._wrong()}
+
+    def _wrong(self) -> dict[str, Any]:
+        """The troubles, a line each; where cameras have names also each one's by itself, with its rate."""
+        cameras = [(one, [] if one.local is None else one.local.troubles()) for one in self._box.cameras]
+        lines = [camera.called(line) for camera, own in cameras for line in own]
         trouble = self._box.standing.trouble
-        troubles = [] if self._local is None else self._local.troubles()
-        healthy = self._local is None or self._local.unhealthy() is None
-        ready = self._local is None or self._local.unready() is None
-        troubles += [] if trouble is None else [trouble]
-        return {"healthy": healthy, "ready": ready, "troubles": troubles, "said": list(self.said)}
+        lines += [] if trouble is None else [trouble]
+        named = {one.name: {"stream_fps": one.fps, "troubles": own} for one, own in cameras if one.name is not None}
+        return {"troubles": lines, **({"streams": named} if named else {})}
 
     def packages(self) -> dict[str, Any]:
         """Packages of the model folder."""
@@ -165,22 +188,27 @@ class Views:
         `version` is another one whenever apps, schedule, budget and frontier have to be asked for again.
         """
         standing = self._box.standing
+        scores = None if self._scores is None else self._scores()
         now = {
-            str(app_id): {**_rate(one.rate), "now": self._heard.of(one.name, 1)}
+            str(app_id): {
+                **_rate(one.rate),
+                "now": self._heard[one.stream].of(one.name, 1),
+                **_measured(scores, app_id),
+            }
             for app_id, one in self._running(standing).items()
         }
-        plan = None if self._local is None else self._local.plan
-        seen = standing.result, standing.base, standing.changes, standing.trouble, plan
-        if any(one is not other for one, other in zip(seen, self._seen, strict=True)):
+        plans = tuple(runner.plan for runner in self._runners.values())
+        seen = standing.result, standing.base, standing.changes, standing.trouble, *plans
+        if len(seen) != len(self._seen) or any(one is not other for one, other in zip(seen, self._seen, strict=True)):
             self._seen, self._version = seen, self._version + 1
-        fps = None if self._local is None else self._local.stream_fps
+        alone = self._box.cameras[0]
         return {
             "time": round(time(), 3),
             "version": self._version,
             "apps": now,
             "measured": standing.measured,
-            "stream_fps": fps,
-            "troubles": self.health()["troubles"],
+            "stream_fps": alone.fps if alone.name is None else None,
+            **self._wrong(),
             **more,
         }
 
@@ -190,14 +218,26 @@ class Views:
 
     def _running(self, standing: Standing | None = None) -> dict[int | str, Running]:
         """The apps that run, by `app_id`."""
-        plan = (standing or self._box.standing).plan if self._local is None else self._local.plan
-        if plan is None:
-            return {}
-        rates = {} if self._local is None else {rate.app_id: rate for rate in self._local.rates()}
-        return {
-            plan.app_id_of(number): Running(app.name, rates.get(number))
-            for number, app in planned_apps(plan, 0.0).items()
-        }
+        standing = standing or self._box.standing
+        found: dict[int | str, Running] = {}
+        for camera in self._box.cameras:
+            plan = standing.plans.get(camera.name) if camera.local is None else camera.local.plan
+            if plan is None:
+                continue
+            rates = {} if camera.local is None else {rate.app_id: rate for rate in camera.local.rates()}
+            for number, app in planned_apps(plan, 0.0).items():
+                found[plan.app_id_of(number)] = Running(camera.name, app.name, rates.get(number))
+        return found
+
+
+def _named(stream: str | None) -> dict[str, str]:
+    """The camera's name, where it has one."""
+    return {} if stream is None else {"stream": stream}
+
+
+def _measured(scores: Mapping[int | str, dict[str, Any]] | None, app_id: int | str) -> dict[str, Any]:
+    """What was measured of an app, where there are labels."""
+    return {} if scores is None else {"measured": scores.get(app_id)}
 
 
 def _wishes(app: App) -> dict[str, Any]:
@@ -221,7 +261,7 @@ def _frontier(prepared: Prepared, how: Mapping[str, Any]) -> dict[str, Any]:
     budgets = useful_budgets(prepared, _POINTS)
     found = prepared.frontier(budgets, **{**how, "time_limit": _A_POINT_S})
     points = [_point(budget, one) for budget, one in zip(found.budgets.tolist(), found.results, strict=True) if one]
-    return {"unit": prepared.model.unit, "metric": prepared.objective, "points": points}
+    return {"unit": unit_of(one.model for one in prepared.streams), "metric": prepared.objective, "points": points}
 
 
 def _point(budget: float, result: Result) -> dict[str, Any]:

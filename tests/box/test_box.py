@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.boxes import SOURCE, app, write_problem
+from support.boxes import SOURCE, Burning, app, write_problem
 from support.cameras import RtspCamera
-from support.third_party import MATRICES, Matrices
+from support.third_party import MATRICES
 from support.waiting import PATIENCE_S, comes_true, found
 
 from mainstream import ProblemError
@@ -58,12 +58,13 @@ class Running:
 
     @property
     def runtime(self) -> LocalRunner:
-        assert self._box._local is not None
-        return self._box._local
+        (camera,) = self._box.cameras
+        assert camera.local is not None
+        return camera.local
 
     @property
     def model(self) -> Model | None:
-        return self._box._model
+        return self._box._models.get(None)
 
     def join(self) -> None:
         self._thread.join(PATIENCE_S)
@@ -111,7 +112,7 @@ def test_a_problem_that_changes_is_solved_and_swapped_without_a_lost_frame(tmp_p
         ([pinned, app("cats"), app("dogs")], 1000.0),
     ]
     for apps, budget in problems:  # the search is compiled before frames come
-        read(write_problem(tmp_path, *apps, budget=budget, stream_fps=10.0)).prepared(None).solve()
+        read(write_problem(tmp_path, *apps, budget=budget, stream_fps=10.0)).prepared({}, {}).solve()
     file = write_problem(tmp_path, *problems[0][0], budget=problems[0][1], stream_fps=10.0)
     with boxed(file, runner(tmp_path, "test://?fps=10&width=32&height=32", results=out)) as box:
         runtime = box.runtime
@@ -193,6 +194,10 @@ def test_the_plan_that_was_kept_runs_while_the_problem_is_none(tmp_path: Path) -
         runtime = box.runtime
         assert len(rates(runtime)) == 2
         assert box.said[0].endswith("; the plan that was kept runs")
+        write_problem(tmp_path, app(1), app("dogs"), budget=250.0)
+        box.heard("the problem has changed: 2 apps")
+        box.heard("measured: ")
+        found(lambda: runtime.plan is not None and "dogs" in runtime.plan.names.values())
         write_problem(tmp_path, app(1), budget=250.0)
         found(lambda: len(rates(runtime)) == 1)
 
@@ -222,29 +227,6 @@ def test_a_camera_of_another_rate_is_solved_for_anew(tmp_path: Path) -> None:
             camera.start()
             found(lambda: 6 <= rates(runtime).get(1, 0) <= 9)
             box.heard("the camera has ")
-
-
-class Burning(Matrices):
-    """Each part takes so many milliseconds of a core."""
-
-    name = "burning"
-
-    def __init__(self, ms: float) -> None:
-        self.ms = ms
-
-    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Any:
-        part = super().load(path, input_layer, output_layer, trusted=trusted)
-        product = type(part).__call__
-
-        class Burner(type(part)):  # type: ignore[misc]
-            def __call__(burner, batch: Any) -> Any:
-                until = time.thread_time() + self.ms / 1000
-                while time.thread_time() < until:
-                    pass
-                return product(burner, batch)
-
-        part.__class__ = Burner
-        return part
 
 
 @pytest.mark.parametrize(("ms", "off", "fps"), [(20.0, "too much: 2", 5.0), (4.0, "too little: 0.4", 20.0)])

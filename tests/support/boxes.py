@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import yaml
-from support.third_party import write_matrices
+from support.third_party import Matrices, write_matrices
 
 SOURCE = "test://?fps=20&width=32&height=32"
 MODEL = {
@@ -35,3 +36,41 @@ def write_problem(folder: Path, *apps: dict[str, Any], budget: float = 150.0, **
     beside = folder / "beside"
     beside.write_text(yaml.safe_dump(keys))
     return beside.replace(file)
+
+
+def write_cameras(
+    folder: Path, cameras: dict[str, list[dict[str, Any]]], *, budget: float = 150.0, **keys: dict[str, Any]
+) -> Path:
+    """As :func:`write_problem`, of several cameras; `keys` has more of a stream's, by its name."""
+    if not (folder / "net.npz").exists():
+        write_matrices(folder / "net.npz")
+    streams = [
+        {"name": name, "video": {"stream_fps": 20.0}, "source": SOURCE, "apps": apps, **keys.get(name, {})}
+        for name, apps in cameras.items()
+    ]
+    beside = folder / "beside"
+    beside.write_text(yaml.safe_dump({"budget": budget, "model": MODEL, "streams": streams}))
+    return beside.replace(folder / "problem.yaml")
+
+
+class Burning(Matrices):
+    """Each part takes so many milliseconds of a core."""
+
+    name = "burning"
+
+    def __init__(self, ms: float) -> None:
+        self.ms = ms
+
+    def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Any:
+        part = super().load(path, input_layer, output_layer, trusted=trusted)
+        product = type(part).__call__
+
+        class Burner(type(part)):  # type: ignore[misc]
+            def __call__(burner, batch: Any) -> Any:
+                until = time.thread_time() + self.ms / 1000
+                while time.thread_time() < until:
+                    pass
+                return product(burner, batch)
+
+        part.__class__ = Burner
+        return part

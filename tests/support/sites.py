@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -29,6 +29,7 @@ from mainstream.io import load_problem
 from mainstream.streamer import LocalRunner
 from mainstream.streamer.events.settings import EventSettings
 from mainstream.streamer.frames import Frame, StoppableSource
+from mainstream.streamer.together import Together
 from mainstream.web.address import Address
 from mainstream.web.server import Site
 from mainstream.web.timeline import Timeline
@@ -89,7 +90,7 @@ class Lamp(StoppableSource):
 
 @dataclass
 class Running:
-    """A box, its runtime, where it is served, and what it said."""
+    """A box, its runtime or that of its first camera, where it is served, and what it said."""
 
     box: Box
     runner: LocalRunner
@@ -119,8 +120,9 @@ class Running:
         return {one["app_id"]: one for one in self.ask("GET", "/api/apps")[1]["apps"]}
 
     def runs(self) -> set[int | str]:
-        plan = self.runner.plan
-        return set() if plan is None else {plan.app_id_of(number) for number in plan.target_fps}
+        """The apps that run, on all cameras."""
+        plans = [camera.local.plan for camera in self.box.cameras if camera.local is not None]
+        return {plan.app_id_of(number) for plan in plans if plan is not None for number in plan.target_fps}
 
     def heard(self, text: str) -> str:
         return str(found(lambda: next((line for line in self.said if text in line), None)))
@@ -130,11 +132,18 @@ class Running:
 def served(
     file: Path, source: Any, *, events: EventSettings | None = None, wrong_tokens: int = 20, **options: Any
 ) -> Iterator[Running]:
-    """A problem file that runs and is served; its folder is that of the models, and of the state."""
+    """A problem file that runs and is served; its folder is that of the models, and of the state.
+
+    Of several cameras `source` has that of each, by its name.
+    """
     folder = file.parent
+    cameras: dict[str | None, Any] = {**source} if isinstance(source, Mapping) else {None: source}
     said: list[str] = []
     kept = ChangesFile(folder)
-    timeline = Timeline(None if events is None else events.folder)
+    kept_events = (
+        {} if events is None or events.folder is None else {name: events.folder / (name or "") for name in cameras}
+    )
+    timeline = Timeline(kept_events)
 
     def read(added: Any = ()) -> Wanted:
         more = [one.in_folder(folder) for one in added if isinstance(one, AddedApp)]
@@ -147,11 +156,18 @@ def served(
 
     token = token_in(folder)
     with ExitStack() as opened:
-        options = {"engine": MATRICES, "window_s": 0.5, "state": folder, **options}
-        runner = opened.enter_context(LocalRunner(source, folder, events=events, tellers=[timeline], **options))
-        box = Box(read, FileWatch(file), runner, say, kept.load(), kept.save)
+        options = {"engine": MATRICES, "window_s": 0.5, "tellers": [timeline], **options}
+        runners: dict[str, LocalRunner] = {}
+        for name, place in cameras.items():
+            own = events if events is None or name is None else events.of_stream(name, len(cameras))
+            state = folder / (name or "")
+            runners[name or ""] = LocalRunner(place, folder, events=own, stream=name, **{"state": state, **options})
+        runner = next(iter(runners.values()))
+        runtime = runner if None in cameras else Together(runners)
+        opened.enter_context(runtime)
+        box = Box(read, FileWatch(file), runtime, say, kept.load(), kept.save)
         address = Address("127.0.0.1", 0)
-        site = Site(address, token, box, runner, timeline, folder, most_wrong_tokens=wrong_tokens)
+        site = Site(address, token, box, timeline, folder, most_wrong_tokens=wrong_tokens)
         opened.enter_context(site)
         box.start()
         thread = threading.Thread(target=box.run)

@@ -120,12 +120,12 @@ def test_the_slider_says_what_a_budget_gives_and_applies_it_by_keyboard(page: Pa
 def test_an_event_is_seen_with_its_picture(page: Page, lamp: Lamp) -> None:
     lamp.on = True
     page.shows("#timeline", "going on")
-    page.shows("#now", "lamp: yes 0.9")
+    page.shows(".now", "lamp: yes 0.9")
     lamp.on = False
     becomes(lambda: "going on" in page.text("#timeline"), False)
     drawn = "return [...document.querySelectorAll('#timeline img')].every(one => one.naturalWidth === 64)"
     comes_true(lambda: page.browser.execute_script(drawn))
-    comes_true(lambda: page.browser.execute_script("return document.getElementById('picture').naturalWidth === 64"))
+    comes_true(lambda: page.browser.execute_script("return document.querySelector('.picture').naturalWidth === 64"))
     label = "return document.querySelector('[data-strip=lamp]').getAttribute('aria-label')"
     assert page.browser.execute_script(label).startswith("score of lamp, ")
 
@@ -136,13 +136,13 @@ def test_a_region_stands_on_the_picture_with_its_apps(page: Page, lamp: Lamp) ->
     becomes(lambda: page.browser.execute_script(name), EVIL)
     drawn = """
       const found = document.querySelector('.region rect:not(.under)').getBoundingClientRect(),
-        picture = document.getElementById('picture').getBoundingClientRect();
+        picture = document.querySelector('.picture').getBoundingClientRect();
       return [(found.x - picture.x) / picture.width, (found.y - picture.y) / picture.height,
         found.width / picture.width, found.height / picture.height]"""
     comes_true(lambda: page.browser.execute_script(drawn) == pytest.approx([0.5, 0.25, 0.5, 0.5], abs=0.02))
     size = "return document.querySelector('.region text').getBoundingClientRect().height"
     assert 10 < page.browser.execute_script(size) < 30
-    label = page.browser.execute_script("return document.getElementById('regions').getAttribute('aria-label')")
+    label = page.browser.execute_script("return document.querySelector('.regions').getAttribute('aria-label')")
     assert label == f"regions: {EVIL}"
     stems = "return [...document.querySelectorAll('.stem')].map(one => one.querySelectorAll('circle').length)"
     assert page.browser.execute_script(stems) == [1, 1]

@@ -92,6 +92,8 @@ class Event:
         Files of the peak's picture and of the video around it.
     interrupted : bool
         Its end is when the runtime ended, not when the app saw no more of it.
+    stream : str or None
+        Name of the camera, where there are several.
     """
 
     event_id: str
@@ -106,11 +108,15 @@ class Event:
     snapshot: str | None = None
     clip: str | None = None
     interrupted: bool = False
+    stream: str | None = None
 
     def wire(self) -> dict[str, Any]:
         """As plain values; times in milliseconds' precision."""
         times = {key: None if at is None else round(at, 3) for key, at in self._times().items()}
-        return asdict(self) | times | {"peak_score": float(f"{self.peak_score:.6g}")}
+        plain = asdict(self) | times | {"peak_score": float(f"{self.peak_score:.6g}")}
+        if self.stream is None:
+            del plain["stream"]
+        return plain
 
     def _times(self) -> Mapping[str, float | None]:
         return {"start": self.start, "end": self.end, "peak_time": self.peak_time}

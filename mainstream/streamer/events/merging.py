@@ -98,10 +98,17 @@ class _App:
 
 
 class Merging:
-    """Makes events of what apps say; told in the order of the frames."""
+    """Makes events of what apps say; told in the order of the frames.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    stream : str, optional
+        Name of their camera.
+    """
+
+    def __init__(self, stream: str | None = None) -> None:
         self._apps: dict[str, _App] = {}
+        self._stream = stream
 
     def said(self, said: Said) -> Iterator[Change]:
         """An app has analysed a frame; what that changes."""
@@ -119,7 +126,7 @@ class Merging:
         if app.opened is not None and since - app.opened.last > app.hold_s:
             yield _end(app, app.opened)
         if analysis.event and app.run is not None:
-            yield _begin(app, app.run, said) if app.opened is None else _go_on(app.opened, app.run)
+            yield self._begin(app, app.run, said) if app.opened is None else _go_on(app.opened, app.run)
 
     def silent(self, now_s: float) -> Iterator[Change]:
         """It is `now_s` by the clock; the events of apps that have said nothing for long end."""
@@ -135,23 +142,23 @@ class Merging:
             if app.opened is not None:
                 yield _end(app, app.opened, interrupted=True)
 
-
-def _begin(app: _App, run: _Run, said: Said) -> Change:
-    at = datetime.fromtimestamp(run.first, UTC)
-    event = Event(
-        event_id=f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03}Z-{token_hex(3)}",
-        app=said.app.name,
-        app_id=said.app.app_id,
-        event_class=said.analysis.event_class or 0,
-        start=run.first,
-        end=None,
-        peak_score=run.peak_score,
-        peak_time=run.peak_time,
-        frames=run.frames,
-    )
-    run.counted = run.frames
-    app.opened = OpenEvent(event, run.first_s, run.last_s, run.last, run.picture)
-    return Change("start", event, app.opened)
+    def _begin(self, app: _App, run: _Run, said: Said) -> Change:
+        at = datetime.fromtimestamp(run.first, UTC)
+        event = Event(
+            event_id=f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03}Z-{token_hex(3)}",
+            app=said.app.name,
+            app_id=said.app.app_id,
+            event_class=said.analysis.event_class or 0,
+            start=run.first,
+            end=None,
+            peak_score=run.peak_score,
+            peak_time=run.peak_time,
+            frames=run.frames,
+            stream=self._stream,
+        )
+        run.counted = run.frames
+        app.opened = OpenEvent(event, run.first_s, run.last_s, run.last, run.picture)
+        return Change("start", event, app.opened)
 
 
 def _go_on(opened: OpenEvent, run: _Run) -> Change:

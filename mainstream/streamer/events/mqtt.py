@@ -53,6 +53,8 @@ class Mqtt:
         ``mqtt://USER:PASSWORD@HOST:PORT/PREFIX``, ``mqtts://`` with TLS; all but the host may be left out.
     lost : callable
         Called for each message for which there was no room.
+    stream : str, optional
+        Name of the camera; stands behind the prefix, so that each of several has topics of its own.
 
     Raises
     ------
@@ -62,13 +64,14 @@ class Mqtt:
         It is no such URL.
     """
 
-    def __init__(self, url: str, lost: Callable[[], None]) -> None:
+    def __init__(self, url: str, lost: Callable[[], None], stream: str | None = None) -> None:
         require("paho", "run")
         import paho.mqtt.client as paho
         from paho.mqtt.enums import CallbackAPIVersion
 
         self._lost = lost
-        self._apps: dict[str, PlannedApp] = {}
+        self._apps: dict[str, PlannedApp] | None = None
+        """None until a plan runs: who says that no app does takes away what the broker has of them."""
         self._going_on: set[str] = set()
         self._last: dict[str, str] = {}
         """Escaped name -> its last event."""
@@ -79,6 +82,8 @@ class Mqtt:
         self._connected_before = False
         self._refused: object = None
         secure, host, port, name, password, self._prefix = _parts(url)
+        if stream is not None:
+            self._prefix += f"/{escaped(stream)}"
         self._where = f"{host}:{port}"
         self._client = paho.Client(CallbackAPIVersion.VERSION2, f"mainstream-{token_hex(4)}")
         if name is not None:
@@ -145,7 +150,7 @@ class Mqtt:
 
     def _announce(self) -> None:
         """What is retained of each app, and no more."""
-        if not self._apps:
+        if self._apps is None:
             return
         names = [escaped(name) for name in self._apps]
         for gone in self._announced - {self._discovery(kind, app) for kind in _KINDS for app in names}:

@@ -71,6 +71,8 @@ class Recorder:
         Frames come at their pace, wait for nobody, and an app that says nothing for long has ended its event.
     tellers : sequence of Teller
         Who is told beside those of the settings.
+    stream : str, optional
+        Name of the camera: events have it, and topics behind their prefix.
 
     Raises
     ------
@@ -88,6 +90,7 @@ class Recorder:
         *,
         by_clock: bool,
         tellers: Sequence[Teller] = (),
+        stream: str | None = None,
     ) -> None:
         self._count_lost = lost
         self._told_of: set[str] = set()
@@ -98,7 +101,7 @@ class Recorder:
         self._waiting: deque[Said | Mapping[int, PlannedApp]] = deque()
         self._frames: set[int] = set()
         """Numbers of those that wait."""
-        self._merging = Merging()
+        self._merging = Merging(stream)
         self._wake = Flag()
         self._closing = False
         self._store: EventStore | None = None
@@ -109,7 +112,7 @@ class Recorder:
                 self._store = EventStore(settings.folder, settings.keep_days, settings.keep_gb, lose)
                 opened.callback(self._store.close)
             if settings.mqtt is not None:
-                self._tellers.append(Mqtt(settings.mqtt, partial(self._lose, "mqtt")))
+                self._tellers.append(Mqtt(settings.mqtt, partial(self._lose, "mqtt"), stream))
                 opened.callback(self._tellers[-1].close)
             for url in settings.webhooks:
                 self._tellers.append(Webhook(url, partial(self._lose, "webhook")))

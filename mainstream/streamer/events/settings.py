@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -53,3 +53,8 @@ class EventSettings:
             _CLIPS_S.check("clips", self.clips_s)
             if self.folder is None:
                 raise ProblemError("clips: they need a folder; give that of the events, too")
+
+    def of_stream(self, name: str, streams: int) -> EventSettings:
+        """Those of one of several cameras: a folder of its own, and its share of the gigabytes."""
+        folder = None if self.folder is None else self.folder / name
+        return replace(self, folder=folder, keep_gb=self.keep_gb / streams)
