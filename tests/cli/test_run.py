@@ -84,6 +84,7 @@ def test_models_run_on_the_engine_that_is_named(tmp_path: Path, engine: str, mod
             assert process.wait(20) == 0
         finally:
             process.kill()
+    assert not list(tmp_path.glob(".net.pb.*")), "it was converted for the other engine"
 
 
 def test_two_cameras_of_one_file_run_and_run_again_after_a_kill(tmp_path: Path) -> None:
