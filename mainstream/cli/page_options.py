@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,8 +45,6 @@ class PageSettings:
         Folder of the changes, which count also without a page, and of the token.
     events : Path or None
         Folder of the events.
-    streams : sequence of str or None
-        Names of the cameras; each of several has a folder of its own there.
 
     Attributes
     ----------
@@ -54,8 +52,6 @@ class PageSettings:
         Those that were kept.
     keep : callable
         Keeps others.
-    tellers : list of Teller
-        Whom the runtime is to tell of events.
 
     Raises
     ------
@@ -64,13 +60,7 @@ class PageSettings:
     """
 
     def __init__(
-        self,
-        page: str | None,
-        cert: Path | None,
-        key: Path | None,
-        state: Path | None,
-        events: Path | None,
-        streams: Sequence[str | None],
+        self, page: str | None, cert: Path | None, key: Path | None, state: Path | None, events: Path | None
     ) -> None:
         from mainstream.box.changes import Changes, ChangesFile
         from mainstream.files import reason
@@ -87,9 +77,8 @@ class PageSettings:
         self._site: Site | None = None
         self.changes = Changes()
         self.keep: Callable[[Changes], None] = lambda _: None
-        folders = {} if page is None or events is None else {one: events / one if one else events for one in streams}
-        self._timeline = Timeline(folders)
-        self.tellers: list[Teller] = [] if page is None else [self._timeline]
+        self._events = None if page is None else events
+        self._timeline = Timeline({})
         if state is not None:
             try:
                 state.mkdir(parents=True, exist_ok=True)
@@ -99,6 +88,14 @@ class PageSettings:
             self.changes, self.keep = file.load(), file.save
             if page is not None:
                 self._token = token_in(state)
+
+    def tellers(self, streams: Iterable[str | None]) -> list[Teller]:
+        """Whom the runtimes of these cameras are to tell of events; each of several has a folder of its own."""
+        from mainstream.web.timeline import Timeline
+
+        events = self._events
+        self._timeline = Timeline({} if events is None else {one: events / one if one else events for one in streams})
+        return [] if self._address is None else [self._timeline]
 
     def saying(self, say: Callable[[str], None]) -> Callable[[str], None]:
         """What says a line to people where they are: as before, and on the page."""

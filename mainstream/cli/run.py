@@ -136,13 +136,13 @@ def command(
         lambda now: check_same_places(places, key, given, now),
     )
 
+    kept = page_options.PageSettings(page, tls_cert, tls_key, state, events)
     with naming("command line"):
         made = event_options.event_settings(events, event_gap_ms, clips, mqtt, webhook, keep_days, keep_gb)
     described, found = described_and_places(read, state, key, given)
     places |= found
     with naming("command line"):
         scores = live_scores(labels, described, places, model_dir, (region, inside, seed), page=page is not None)
-    kept = page_options.PageSettings(page, tls_cert, tls_key, state, events, [*places])
     end_in_time()
     try:
         with naming("command line"):
@@ -162,7 +162,7 @@ def command(
                     trust_models=trust_models,
                     threads=threads,
                     results=results,
-                    tellers=kept.tellers,
+                    tellers=kept.tellers(places),
                 )
         with ExitStack() as opened:
             opened.enter_context(runtime)

@@ -268,7 +268,7 @@ def _check_stream(given: str | None, streams: Sequence[str | None]) -> None:
         raise RefusedError(422, f"stream: which camera is it for? it has to be one of {shown(streams)}")
     if given is not None and given not in streams:
         known = f"; there are {shown(streams)}" if streams else "; there is one camera, without a name"
-        raise RefusedError(422, f"stream: there is no {shown(given)}{known}")
+        raise RefusedError(404, f"stream: there is no {shown(given)}{known}")
 
 
 def _ids(base: Wanted) -> set[int | str]:

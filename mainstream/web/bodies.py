@@ -9,6 +9,7 @@ from typing import Any, Final
 from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.files import json_values
+from mainstream.formats.named_stream import STREAM_NAME
 
 Schema = dict[str, Any]
 
@@ -37,6 +38,7 @@ ADD: Final[Schema] = {
         "app_id": {**APP_ID, "description": "The package's name where it is left out."},
         "stream": {
             "type": ["string", "null"],
+            "pattern": f"^{STREAM_NAME.pattern}$",
             "description": "Name of its camera, where there are several; null where there is one.",
         },
         "event_length_ms": _ABOVE_0,

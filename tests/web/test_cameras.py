@@ -64,7 +64,7 @@ def test_an_app_is_added_to_one_camera(site: Running) -> None:
     status, answer = site.ask("POST", "/api/apps", {"package": "cats"})
     assert status == 422 and answer["error"].startswith("stream: which camera is it for? it has to be one of ['door'")
     status, answer = site.ask("POST", "/api/apps", {"package": "cats", "stream": "roof"})
-    assert status == 422 and answer["error"].startswith("stream: there is no 'roof'")
+    assert status == 404 and answer["error"].startswith("stream: there is no 'roof'")
     assert site.ask("POST", "/api/apps", {"package": "cats", "stream": "yard", "weight": 2})[0] == 201
     becomes(site.runs, {"gate", "dogs", "cats"})
     assert site.apps()["cats"]["stream"] == "yard"
