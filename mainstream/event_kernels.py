@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from mainstream._jit import inner, jit
 from mainstream.problem import FloatArray
 
 F1, RECALL, PRECISION = range(3)
@@ -68,7 +69,7 @@ class PassMemory(NamedTuple):
         return cls._make(map(np.empty, sizes))
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _detected_by_one(
     hit: FloatArray, free: FloatArray, frames: FloatArray, state: FloatArray, detected: FloatArray
 ) -> tuple[float, int]:
@@ -88,7 +89,7 @@ def _detected_by_one(
     return 1.0, t
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _go_on_alike(frame: float, first: int, frames: FloatArray, state: FloatArray, detected: FloatArray) -> None:
     """Fill `detected` from rate `first` on, where each frame after `frame` detects HAZARD of MISS, the undetected."""
     for t in range(first, len(frames)):
@@ -112,7 +113,7 @@ def _go_on_alike(frame: float, first: int, frames: FloatArray, state: FloatArray
             detected[np.uint64(t * WIDTH) + np.uint64(lane)] = 1.0 if total > 1.0 else total
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _detected_by_run(
     hit: FloatArray,
     chain: tuple[FloatArray, FloatArray, int],
@@ -185,7 +186,7 @@ def _detected_by_run(
     return float(frame), len(frames)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _begin(hit: FloatArray, chain: tuple[FloatArray, FloatArray, int], state: FloatArray, starts: FloatArray) -> None:
     """After the first frame."""
     free, correlation, votes = chain
@@ -207,7 +208,7 @@ def _begin(hit: FloatArray, chain: tuple[FloatArray, FloatArray, int], state: Fl
         starts[k] = 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _settled(row: int, state: FloatArray, starts: FloatArray) -> bool:
     """Whether no lane's hazard has changed since the last look; if so, all of the undetected moves to MISS."""
     oldest = np.uint64(row * WIDTH)
@@ -224,7 +225,7 @@ def _settled(row: int, state: FloatArray, starts: FloatArray) -> bool:
     return same
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _keep_better(
     metric: int,
     blame: float,
@@ -259,7 +260,7 @@ def _keep_better(
     return can_rise
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@jit
 def fill_values(
     metric: int,
     curves: tuple[FloatArray, FloatArray],
@@ -290,7 +291,8 @@ def fill_values(
         passes = 1 if alike or metric == RECALL else 2
         for before in range(0, columns, POINTS):
             points = min(POINTS, columns - before)
-            hit[:] = 0.0
+            for lane in range(WIDTH):
+                hit[lane] = 0.0
             for c in range(points):
                 hit[c] = p[i, before + c]
                 hit[POINTS + c] = q[i, before + c]
@@ -311,7 +313,7 @@ def fill_values(
                     votes_behind[i, before + c, t] = np.int8(best_votes[t * POINTS + c])
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _double_alike(frame: float, first: int, frames: FloatArray, state: FloatArray, detected: FloatArray) -> None:
     """As :func:`_go_on_alike`; twice as many frames detect s (2 - s) of the undetected where the half detects s.
 
@@ -363,7 +365,7 @@ def _merge_lengths(
     return kept[: count + 1], kept_shares[: count + 1]
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _mean_over_lengths(
     hit: FloatArray,
     chain: tuple[FloatArray, FloatArray, int],
@@ -387,7 +389,7 @@ def _mean_over_lengths(
             mean[lane] += share * detected[np.uint64(j * WIDTH) + np.uint64(lane)]
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _weigh_nodes(
     hit: FloatArray, spread: float, transform: FloatArray, moments: FloatArray, weights: FloatArray
 ) -> None:
@@ -414,7 +416,7 @@ def _weigh_nodes(
                 weights[k * POINTS + c] += factor * moments[i * POINTS + c]
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _mean_over_accuracies(weights: FloatArray, mean: FloatArray, recall: FloatArray) -> None:
     """Fill `recall` (POINTS,) from what is detected at the nodes, the first of `mean`; `weights` (K * POINTS,)."""
     for c in range(POINTS):
@@ -430,7 +432,7 @@ def _mean_over_accuracies(weights: FloatArray, mean: FloatArray, recall: FloatAr
         recall[c] = 1.0 if share > 1.0 else share
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _alike(frames: tuple[FloatArray, FloatArray], shares: tuple[FloatArray, FloatArray]) -> bool:
     """Whether windows with an event and without have the same frames (R, J), and each length the same share of them."""
     same = True

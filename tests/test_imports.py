@@ -38,7 +38,7 @@ LAYERS = [
     {"region"},
     {"registry", "ranges", "shares"},
     {"description"},
-    {"_optional"},
+    {"_optional", "_jit"},
     {"errors"},
 ]
 # One step inside a row that is allowed: a result holds the stem that the cost model makes.

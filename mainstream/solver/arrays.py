@@ -15,6 +15,7 @@ def new_scratch(packed: kernels.Packed) -> kernels.Scratch:
     """Memory for a search, without room for states of a core; all apps of a group have one share."""
     n = len(packed.start) - 1
     weight = np.empty(packed.own.size)
+    most = int(np.diff(packed.start).max())
     return kernels.Scratch(
         weight=weight,
         price=np.empty(packed.own.size),
@@ -31,6 +32,9 @@ def new_scratch(packed: kernels.Packed) -> kernels.Scratch:
         cell=packed.cell,
         plain=weight,
         even=1 / np.diff(packed.apps),
+        ahead=np.empty((2, n + 1)),
+        moves=np.empty((3, most)),
+        move_links=np.empty((3, most), np.int64),
         tilt=_TILTS,
         rise=np.empty((len(_TILTS) + 1, n + 1)),
         stop=np.zeros(1, np.int64),
@@ -38,6 +42,7 @@ def new_scratch(packed: kernels.Packed) -> kernels.Scratch:
         front=np.empty((2, 0)),
         next_states=np.empty((3, 0)),
         next_links=np.empty((3, 0), np.int64),
+        less=np.empty((2, 0)),
         x=np.empty(0),
         share=np.empty(0),
         hull=np.empty((3, 0)),
@@ -55,6 +60,7 @@ def with_states(scratch: kernels.Scratch, states: int, *, memory: bool) -> kerne
         front=np.empty((2, second)),
         next_states=np.empty((3, second)),
         next_links=np.empty((3, second), np.int64),
+        less=np.empty_like(scratch.ahead) if memory else scratch.less,
     )
 
 
@@ -93,5 +99,6 @@ def new_tree(packed: kernels.Packed, slots: int, visited: int, relaxed: int) -> 
         lo=np.zeros((slots, depths), np.int64),
         hi=np.zeros((slots, depths), np.int64),
         cut=np.zeros((slots, 2), np.int64),
+        boxes=np.empty((2, 2, depths), np.int64),
         visited=np.zeros(visited, np.uint64),
     )

@@ -489,7 +489,7 @@ class SearchTree:
         if not self._affordable(68 * options, limits):
             return False
         self._more_states(_HARD_STATES, limits)
-        self._calls = self._calls._replace(charged_dual=calls.charged_dual_address())
+        self._calls = self._calls._replace(charge_box=calls.charge_box_address())
         self._keyed = self._keyed._replace(cell=np.arange(options, dtype=np.int32))
         scratch = with_shares(self.scratch, self.packed)
         self.scratch = scratch._replace(weight=np.empty(options), price=np.empty(options))

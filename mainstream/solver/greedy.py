@@ -9,14 +9,14 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from mainstream._jit import jit
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
 from mainstream.solver.greedy_ends import EFFORT, first_cells, root_bound
-from mainstream.solver.jit import jit
 from mainstream.solver.option_table import CellArray
 from mainstream.solver.raising import MANY, SAMPLE, corner_to_raise
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome
-from mainstream.solver.stems import IntArray, Stem, memory_taken, more_memory, rises, rows_of, staircase
+from mainstream.solver.stems import IntArray, Stem, group_of, memory_taken, more_memory, rises, staircase
 
 _LOOKS: Final = 8
 """How often it is asked whether to raise a stem for several apps, while each app moves once."""
@@ -252,7 +252,8 @@ def _raise(packed: kernels.Packed, corner: int, climb: _Climb) -> None:
     """Raise the stem of a stream up to a cell, for whoever then gains by it."""
     width = packed.own.shape[1]
     floor, before = climb.stem.floor, climb.carried.sum()
-    for k in range(rows_of(packed.rows, corner // width)[0] + 1, corner // width + 1):
+    first = packed.rows[group_of(packed.rows, corner // width)]
+    for k in range(first + 1, corner // width + 1):
         floor[k] = max(floor[k], corner % width)
     _settle(packed, climb)
     climb.floats[_COST] += climb.carried.sum() - before

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream._jit import jit
 from mainstream.solver import kernels
 from mainstream.solver.branch_and_bound import SearchTree
-from mainstream.solver.jit import jit
 from mainstream.solver.memory import fits
 from mainstream.solver.option_table import CellArray
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits

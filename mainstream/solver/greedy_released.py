@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from mainstream._jit import jit
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
 from mainstream.solver.greedy_ends import EFFORT, first_cells, root_bound
-from mainstream.solver.jit import jit
 from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.option_table import CellArray, weighted
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome
-from mainstream.solver.stems import memory_taken, more_memory, rises, rows_of, staircase
+from mainstream.solver.stems import Stem, group_of, memory_taken, more_memory, rises, staircase
 
 
 def greedy_released(
@@ -43,9 +43,12 @@ def greedy_released(
     """
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
     cells = first_cells(packed, budget, limits)
+    depths, size = every.own.shape[0], every.own.size
+    stem = Stem(np.empty(size, np.int64), np.zeros(depths, np.int64), np.zeros(depths, np.int64), np.empty(size))
+    current = np.zeros(len(cells))
     moves, ended = 0, False
     while not ended and limits.left_s > 0:
-        more, ended = _released(every, allowed, cells, max(EFFORT, 4 * len(every.cell)))
+        more, ended = _released(every, allowed, cells, max(EFFORT, 4 * len(every.cell)), stem, current)
         moves += more
     value = worth(weighted(every, share), cells)
     bound = root_bound(packed, budget, cells, limits)
@@ -59,18 +62,23 @@ def greedy_released(
 
 
 @jit
-def _released(every: kernels.Packed, allowed: float, cells: CellArray, effort: int) -> tuple[int, bool]:
+def _released(
+    every: kernels.Packed, allowed: float, cells: CellArray, effort: int, stem: Stem, current: FloatArray
+) -> tuple[int, bool]:
     """Follow the published rule from `cells`, in place, for about `effort` options.
+
+    stem : Stem
+        Its floor is 0, its other arrays are filled here.
+    current : (N,)
+        Filled here: the value of each app.
 
     Returns the number of moves and whether none is left.
     """
     start, value, cell, own = every.start, every.value, every.cell, every.own
     width = own.shape[1]
-    count = np.zeros(own.size, np.int64)
-    top = np.zeros(len(own), np.int64)
-    floor = np.zeros(len(own), np.int64)
-    rise = np.zeros(own.size)
-    current = np.zeros(len(cells))
+    count, floor, top, rise = stem
+    for c in range(len(count)):
+        count[c] = 0
     spent = 0.0
     for i in range(len(cells)):
         count[cells[i]] += 1
@@ -86,7 +94,8 @@ def _released(every: kernels.Packed, allowed: float, cells: CellArray, effort: i
         room = every.memory_mb - memory_taken(every, every.rows, count, top)
         for i in range(len(cells)):
             here = cells[i]
-            rows = rows_of(every.rows, here // width)
+            g = group_of(every.rows, here // width)
+            rows = every.rows[g : g + 2]
             before = 0.0
             for k in range(rows[0], rows[1]):
                 before += every.stem[k, top[k]]

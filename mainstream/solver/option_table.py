@@ -128,7 +128,9 @@ class OptionTable:
         standing = np.concatenate([[0.0], rates])
 
         def mark(some: slice) -> int:
-            return packing.undominated(values[some], depths, tail, own_mb, standing, keep[some])
+            columns = len(depths)
+            limit, best = np.empty((columns, columns, len(rates)), np.int64), np.empty((columns, len(standing)))
+            return packing.undominated(values[some], depths, tail, own_mb, standing, keep[some], limit, best)
 
         kept = sum(over_blocks(values, mark, check_time))
         limits.less(dense).check_memory(PACKED_BYTES * (kept + len(apps)))

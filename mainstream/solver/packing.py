@@ -5,16 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream._jit import jit
 from mainstream.apps import BoolArray, IntArray
 from mainstream.problem import FloatArray
-from mainstream.solver.jit import jit
 
 Cells = NDArray[np.int32]
 
 
 @jit
 def undominated(
-    values: FloatArray, depths: IntArray, tail: FloatArray, own_mb: FloatArray, rate: FloatArray, keep: BoolArray
+    values: FloatArray,
+    depths: IntArray,
+    tail: FloatArray,
+    own_mb: FloatArray,
+    rate: FloatArray,
+    keep: BoolArray,
+    limit: IntArray,
+    best: FloatArray,
 ) -> int:
     """Mark the options that no other option of their app makes superfluous; returns their number.
 
@@ -24,21 +31,19 @@ def undominated(
     values : (N, F, R) float64, NaN where closed; the column R is rate[1..R]
     depths : (F,) int64, depth of each column, increasing
     keep : (N, F, R) bool, filled here
+    limit, best : (F, F, R) int and (F, R + 1), memory to work in
     """
     n, columns, rates = values.shape
     # limit[e, c, j]: how many of the rates of column e < c cost no more than rate j at column c.
-    limit = np.zeros((columns, columns, rates), np.int64)
     for e in range(columns):
         for c in range(e, columns):
-            if own_mb[depths[e]] > own_mb[depths[c]]:
-                continue
+            lean = own_mb[depths[e]] <= own_mb[depths[c]]
             reach = 0
             for j in range(rates):
                 cost = tail[depths[c]] * rate[j + 1] * (1 + 1e-12)
-                while reach <= j and tail[depths[e]] * rate[reach + 1] <= cost:
+                while lean and reach <= j and tail[depths[e]] * rate[reach + 1] <= cost:
                     reach += 1
                 limit[e, c, j] = reach
-    best = np.empty((columns, rates + 1))
     kept = 0
     for i in range(n):
         for c in range(columns):

@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from mainstream._jit import jit
 from mainstream.solver import kernels
-from mainstream.solver.jit import jit
 from mainstream.solver.stems import IntArray, Stem
 
 MANY: Final = 100

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream._jit import jit
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
-from mainstream.solver.jit import jit
 
 IntArray = NDArray[np.int64]
 
@@ -24,12 +24,12 @@ class Stem(NamedTuple):
 
 
 @jit
-def rows_of(rows: IntArray, row: int) -> IntArray:
-    """Where the rows of the group that has a row begin and end; the functions below then look at this group alone."""
+def group_of(rows: IntArray, row: int) -> int:
+    """The group g that has a row; given rows[g : g + 2] the functions below look at this group alone."""
     g = 0
     while rows[g + 1] <= row:
         g += 1
-    return rows[g : g + 2]
+    return g
 
 
 @jit

@@ -81,7 +81,7 @@ class Calls(NamedTuple):
 
     close_knapsack: int
     close_two: int  # 0 where memory does not count
-    charged_dual: int  # 0 while all apps have one share
+    charge_box: int  # 0 while all apps have one share
 
 
 class Scratch(NamedTuple):
@@ -102,6 +102,9 @@ class Scratch(NamedTuple):
     cell: NDArray[np.int32]  # (M,)
     plain: NDArray[np.float64]  # (cells,) weight of each cell before any share that is the app's own
     even: NDArray[np.float64]  # (G,) share of its own x that each app of a group is charged: 1 / its apps
+    ahead: NDArray[np.float64]  # (2, N + 1) what the apps of a core from each on can still do
+    moves: NDArray[np.float64]  # (3, most options of an app) those of one app of a core, see Moves
+    move_links: NDArray[np.int64]  # (3, the same)
     tilt: NDArray[np.float64]  # (tilts,) prices that states are bounded at, in units of the price
     rise: NDArray[np.float64]  # (tilts + 1, N + 1)
     stop: NDArray[np.int64]  # (1,) no longer 0 once another thread wants the kernels to come back
@@ -110,6 +113,7 @@ class Scratch(NamedTuple):
     front: NDArray[np.float64]  # (2, capacity) memory and worth of those that no other one beats
     next_states: NDArray[np.float64]  # (3, capacity) cost, loss and memory
     next_links: NDArray[np.int64]  # (3, capacity) predecessor, option and order
+    less: NDArray[np.float64]  # (2, N + 1) cost and memory that the apps of a core from each on can still save
     # Empty while all apps have one share:
     x: NDArray[np.float64]  # (cells,) what a cell adds to the stem of the box at hand
     share: NDArray[np.float64]  # (N,) of its own x that each app is charged
@@ -141,4 +145,5 @@ class Tree(NamedTuple):
     lo: NDArray[np.int64]  # (slots, D)
     hi: NDArray[np.int64]  # (slots, D)
     cut: NDArray[np.int64]  # (slots, 2) segment and rate index to split at, or NEW or LEAF
+    boxes: NDArray[np.int64]  # (2, 2, D) the box at hand in two: lo and hi of each
     visited: NDArray[np.uint64]  # (a power of 2,) hashes of the staircases tried

@@ -11,9 +11,9 @@ from typing import Any
 
 import numba
 
-from mainstream.solver.jit import address, caller
-from mainstream.solver.kernels import Cells, Packed, Scratch, Terms
-from mainstream.solver.kernels.charges import charged_dual
+from mainstream._jit import address, caller
+from mainstream.solver.kernels import Cells, Packed, Scratch, Staircase, Terms
+from mainstream.solver.kernels.charges import charge_box
 from mainstream.solver.kernels.knapsack import close_knapsack
 from mainstream.solver.kernels.two_resources import close_two
 
@@ -29,8 +29,8 @@ _SCRATCH = _types.NamedTuple(
     (
         *(_FLOATS, _FLOATS, _INTS, _INTS, _INTS, _FLOATS, _FLOATS, _INTS),
         *(_FLOAT_ROWS, _INT_ROWS, _INTS, _CELLS, _CELLS),
-        *(_FLOATS, _FLOATS, _FLOATS, _FLOAT_ROWS, _INTS),
-        *(_FLOATS, _FLOAT_ROWS, _FLOAT_ROWS, _INT_ROWS),
+        *(_FLOATS, _FLOATS, _FLOAT_ROWS, _FLOAT_ROWS, _INT_ROWS, _FLOATS, _FLOAT_ROWS, _INTS),
+        *(_FLOATS, _FLOAT_ROWS, _FLOAT_ROWS, _INT_ROWS, _FLOAT_ROWS),
         *(_FLOATS, _FLOATS, _FLOAT_ROWS, _INT_ROWS),
     ),
     Scratch,
@@ -41,7 +41,7 @@ _CLOSE_KNAPSACK = _types.Tuple((_FLOAT, _types.boolean, _INT))(
 _CLOSE_TWO = _types.Tuple((_FLOAT, _types.boolean, _INT))(
     _PACKED, _SCRATCH, _TERMS, _FLOAT, _FLOAT, _FLOAT, _FLOAT, _FLOAT, _CELLS
 )
-_CHARGED_DUAL = _types.Tuple((_FLOAT, _INT))(_PACKED, _SCRATCH, _FLOAT, _FLOAT, _FLOAT)
+_CHARGE_BOX = _types.Tuple((_FLOAT, _INT))(_PACKED, _SCRATCH, _INTS, _FLOAT, _FLOAT, _FLOAT)
 
 call_close_knapsack: Callable[
     [int, tuple[Packed, Scratch, Terms, float, float, float, float, Cells]], tuple[float, bool, int]
@@ -49,8 +49,8 @@ call_close_knapsack: Callable[
 call_close_two: Callable[
     [int, tuple[Packed, Scratch, Terms, float, float, float, float, float, Cells]], tuple[float, bool, int]
 ] = caller(_CLOSE_TWO)
-call_charged_dual: Callable[[int, tuple[Packed, Scratch, float, float, float]], tuple[float, int]] = caller(
-    _CHARGED_DUAL
+call_charge_box: Callable[[int, tuple[Packed, Scratch, Staircase, float, float, float]], tuple[float, int]] = caller(
+    _CHARGE_BOX
 )
 
 
@@ -67,6 +67,6 @@ def close_two_address() -> int:
 
 
 @cache
-def charged_dual_address() -> int:
-    """Where :func:`mainstream.solver.kernels.charges.charged_dual` stands."""
-    return address(charged_dual, _CHARGED_DUAL)
+def charge_box_address() -> int:
+    """Where :func:`mainstream.solver.kernels.charges.charge_box` stands."""
+    return address(charge_box, _CHARGE_BOX)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mainstream.solver.jit import inner, jit
+from mainstream._jit import inner, jit
 from mainstream.solver.kernels import Packed, Scratch, Staircase
 from mainstream.solver.kernels.knapsack import insert, sort
+from mainstream.solver.kernels.lagrangian import dual
 
 
 @inner
@@ -103,7 +104,30 @@ def _charge_group(packed: Packed, scratch: Scratch, lam: float, begin: int, stop
 
 
 @jit
-def charged_dual(packed: Packed, scratch: Scratch, budget: float, lam: float, stop: float) -> tuple[float, int]:
+def charge_box(
+    packed: Packed, scratch: Scratch, lo: Staircase, budget: float, lam: float, stop: float
+) -> tuple[float, int]:
+    """Weigh the options of a box, whose weights without shares are in scratch.plain, with the shares of least bound.
+
+    Returns (lam, passes over the options): a price near the least bound's, from a first guess or none, 0.
+    """
+    stem_additions(packed, scratch, lo)
+    passes = 0
+    if lam <= 0.0:
+        for g in range(len(scratch.even)):
+            for i in range(packed.apps[g], packed.apps[g + 1]):
+                scratch.share[i] = scratch.even[g]
+        spread(packed, scratch)
+        _, lam, passes = dual(packed, scratch, budget, lam, stop, 0.0)
+    if lam > 0.0:
+        lam, more = _charged_dual(packed, scratch, budget, lam, stop)
+        passes += 3 * more
+    spread(packed, scratch)
+    return lam, passes
+
+
+@inner
+def _charged_dual(packed: Packed, scratch: Scratch, budget: float, lam: float, stop: float) -> tuple[float, int]:
     """Minimise the bound of a box over lam and the shares, from a first guess; returns (lam, passes).
 
     As :func:`mainstream.solver.kernels.lagrangian.dual`, but coarsely: it is the shares that are wanted.

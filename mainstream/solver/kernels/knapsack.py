@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mainstream.solver.jit import inner, jit
+from mainstream._jit import inner, jit
 from mainstream.solver.kernels import Cells, FloatArray, IntArray, Moves, Packed, Scratch, Terms
 
 # Successors that a core looks at between two looks whether it is to stop.
@@ -154,8 +154,8 @@ def find_core(
     """The apps whose choice is in doubt: those with another option of reduced cost under `limit`.
 
     Returns core (C,), apps by their smallest such reduced cost; least (C + 1,), those costs, then infinity; and what
-    the apps core[t:] can still do: relief (C + 1,), make a choice lighter by so much; pending (C + 1,), the loss that
-    they stand for as they are.
+    the apps core[t:] can still do: relief (N + 1,), make a choice lighter by so much; pending (N + 1,), the loss that
+    they stand for as they are; up to place C.
     """
     start, value, cell = packed.start, packed.value, packed.cell
     choice, weight, top = scratch.choice, scratch.weight, scratch.top
@@ -173,7 +173,7 @@ def find_core(
     core, least = scratch.order[:size], scratch.near[: size + 1]
     least[size] = np.inf
     sort(least, core)
-    relief, pending = np.empty(size + 1), np.empty(size + 1)
+    relief, pending = scratch.ahead[0], scratch.ahead[1]
     relief[size] = pending[size] = 0.0
     for t in range(size - 1, -1, -1):
         i = core[t]
@@ -273,16 +273,13 @@ def close_knapsack(
     work: int = 5 * start[-1]
     patience = work + terms.steps
     look = min(patience, work + _LOOK)
-    most = 1
-    for i in core:
-        most = max(most, start[i + 1] - start[i])
     moves = Moves(
-        np.empty(most),
-        np.empty(most),
-        np.empty(most, np.int64),
-        np.empty(most, np.int64),
-        np.empty(most),
-        np.empty(most, np.int64),
+        scratch.moves[0],
+        scratch.moves[1],
+        scratch.move_links[0],
+        scratch.move_links[1],
+        scratch.moves[2],
+        scratch.move_links[2],
     )
     states[0, 0] = total_weight
     states[1, 0] = loss - pending[0]

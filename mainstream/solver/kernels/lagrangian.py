@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mainstream.solver.jit import inner, jit
+from mainstream._jit import inner, jit
 from mainstream.solver.kernels import Cells, IntArray, Packed, Scratch, Staircase
 
 

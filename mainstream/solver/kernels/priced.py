@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mainstream.solver.jit import inner, jit
+from mainstream._jit import inner, jit
 from mainstream.solver.kernels import (
     DONE,
     HEAP,
@@ -100,8 +100,7 @@ def priced(
                 low[k] = min(low[k], tree.lo[slot, k])
                 high[k] = max(high[k], tree.lo[slot, k])
             continue
-        boxes = halves(packed, tree, slot)
-        for side in range(len(boxes)):
-            _add_box(packed, scratch, tree, boxes[side, 0], boxes[side, 1], lam)
+        for side in range(halves(packed, tree, slot)):
+            _add_box(packed, scratch, tree, tree.boxes[side, 0], tree.boxes[side, 1], lam)
             work += 8 * packed.start[-1]
     return DONE

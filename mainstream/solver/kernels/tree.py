@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mainstream.solver.jit import inlined, inner, jit
+from mainstream._jit import inlined, inner, jit
 from mainstream.solver.kernels import (
     ASIDE,
     CLOSED,
@@ -26,15 +26,14 @@ from mainstream.solver.kernels import (
     VISITED,
     Calls,
     Cells,
-    IntArray,
     Packed,
     Scratch,
     Staircase,
     Terms,
     Tree,
 )
-from mainstream.solver.kernels.calls import call_charged_dual, call_close_knapsack, call_close_two
-from mainstream.solver.kernels.charges import spread, stem_additions
+from mainstream.solver.kernels.calls import call_charge_box, call_close_knapsack, call_close_two
+from mainstream.solver.kernels.charges import spread
 from mainstream.solver.kernels.lagrangian import copy, dual, lightest, room_beside, stem_cost, weigh
 
 
@@ -182,11 +181,12 @@ def where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase
 
 
 @inner
-def halves(packed: Packed, tree: Tree, slot: int) -> IntArray:
-    """The boxes (side, lo and hi, D) to go on with: the part M[k] <= m and that of M[k] > m, or the box alone."""
+def halves(packed: Packed, tree: Tree, slot: int) -> int:
+    """Fill tree.boxes with what to go on with: the part M[k] <= m and that of M[k] > m, or the box alone; how many."""
     k, m = tree.cut[slot, 0], tree.cut[slot, 1]
-    boxes = np.empty((2 if k > 0 else 1, 2, tree.lo.shape[1]), np.int64)
-    for side in range(len(boxes)):
+    boxes = tree.boxes
+    sides = 2 if k > 0 else 1
+    for side in range(sides):
         copy(tree.lo[slot], boxes[side, 0])
         copy(tree.hi[slot], boxes[side, 1])
     if k > 0:
@@ -197,7 +197,7 @@ def halves(packed: Packed, tree: Tree, slot: int) -> IntArray:
             boxes[0, 1, d] = min(boxes[0, 1, d], m)
         for d in range(packed.rows[g] + 1, k + 1):
             boxes[1, 0, d] = max(boxes[1, 0, d], m + 1)
-    return boxes
+    return sides
 
 
 @inner
@@ -243,17 +243,7 @@ def _add_node(
         weigh(packed, scratch, lo, hi, 0.0 if unequal else 1.0)
         passes = 0
         if unequal:
-            stem_additions(packed, scratch, lo)
-            if lam <= 0.0:
-                for g in range(len(scratch.even)):
-                    for i in range(packed.apps[g], packed.apps[g + 1]):
-                        scratch.share[i] = scratch.even[g]
-                spread(packed, scratch)
-                _, lam, passes = dual(packed, scratch, left, lam, goal, 0.0)
-            if lam > 0.0:
-                lam, more = call_charged_dual(calls.charged_dual, (packed, scratch, left, lam, goal))
-                passes += 3 * more
-            spread(packed, scratch)
+            lam, passes = call_charge_box(calls.charge_box, (packed, scratch, lo, left, lam, goal))
         own_bound, lam, more = dual(packed, scratch, left, lam, goal, 0.01)
         passes += more
         work = int(passes * packed.start[-1])
@@ -323,9 +313,9 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Ca
             _close(tree, terms, bound)
             counts[HEAP] = 0
             break
-        boxes = halves(packed, tree, slot)
-        for side in range(len(boxes)):
-            work += _add_node(packed, scratch, tree, terms, calls, boxes[side, 0], boxes[side, 1], bound, lam)
+        for side in range(halves(packed, tree, slot)):
+            lo, hi = tree.boxes[side, 0], tree.boxes[side, 1]
+            work += _add_node(packed, scratch, tree, terms, calls, lo, hi, bound, lam)
     for at in range(len(heap) - counts[ASIDE], len(heap)):
         if tree.bound[heap[at]] > tree.floats[INCUMBENT] + terms.gap:
             return NEED_STATES
@@ -382,8 +372,7 @@ def cheapest(packed: Packed, scratch: Scratch, tree: Tree, enough: float, hopele
         bound = tree.bound[slot]
         if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12) or -bound > hopeless:
             break
-        boxes = halves(packed, tree, slot)
-        for side in range(len(boxes)):
-            _add_cheap_node(packed, scratch, tree, boxes[side, 0], boxes[side, 1])
+        for side in range(halves(packed, tree, slot)):
+            _add_cheap_node(packed, scratch, tree, tree.boxes[side, 0], tree.boxes[side, 1])
         done += packed.start[-1]
     return DONE

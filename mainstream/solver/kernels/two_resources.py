@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mainstream.solver.jit import inner, jit
+from mainstream._jit import inner, jit
 from mainstream.solver.kernels import Cells, FloatArray, IntArray, Packed, Scratch, Terms
 from mainstream.solver.kernels.knapsack import fill, find_core, sort, total_of
 
@@ -98,8 +98,10 @@ def close_two(
     core, least, relief, pending = find_core(packed, scratch, lam, bound - goal)
     limit = bound - goal
     # What the apps core[t:] can still save of each by itself.
-    less_cost, less_memory = np.zeros(len(core) + 1), np.zeros(len(core) + 1)
+    less_cost, less_memory = scratch.less[0], scratch.less[1]
+    less_cost[len(core)] = less_memory[len(core)] = 0.0
     for t in range(len(core) - 1, -1, -1):
+        less_cost[t] = less_memory[t] = 0.0
         i = core[t]
         own_memory = _memory_of(packed, scratch, choice[i])
         own_cost = weight[cell[choice[i]]] - theta * own_memory

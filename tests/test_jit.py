@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "mainstream"
+PACKAGE = Path(__file__).parents[1] / "mainstream"
 
 CALLED = """
 from typing import NamedTuple
 
-from mainstream.solver.jit import inner
+from mainstream._jit import inner
 
 ADDED = 1
 
@@ -32,7 +32,7 @@ def called(pair):
 CALLING = """
 from numba import int64, typeof
 
-from mainstream.solver.jit import address, caller, jit
+from mainstream._jit import address, caller, jit
 from mainstream.solver.kernels.called import {pair}, called
 
 SIGNATURE = int64(typeof({pair}(1, 2)))
@@ -63,7 +63,7 @@ def copied(tmp_path: Path) -> Path:
     """A package of two jitted files beside the real compiler."""
     kernels = tmp_path / "mainstream" / "solver" / "kernels"
     kernels.mkdir(parents=True)
-    shutil.copy(PACKAGE / "solver" / "jit.py", kernels.parent)
+    shutil.copy(PACKAGE / "_jit.py", kernels.parents[1])
     write(kernels, "Pair")
     return kernels
 
@@ -73,10 +73,10 @@ def write(kernels: Path, pair: str) -> None:
     (kernels / "calling.py").write_text(CALLING.format(pair=pair))
 
 
-def run(kernels: Path, pair: str = "Pair") -> tuple[int, bool]:
+def run(kernels: Path, pair: str = "Pair", **variables: str) -> tuple[int, bool]:
     """What the jitted code answers in a process of its own, and whether anything had to be compiled."""
     root = kernels.parents[2]
-    environment = os.environ | {"PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(root / "cache")}
+    environment = os.environ | {"PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(root / "cache")} | variables
     code = RUN.format(pair=pair)
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd=root)
@@ -105,7 +105,14 @@ def test_an_index_that_names_classes_which_are_gone_is_stale(copied: Path) -> No
 
 
 def test_without_the_cache_that_is_known_here_all_is_compiled_anew(copied: Path) -> None:
-    jit = copied.parent / "jit.py"
+    jit = copied.parents[1] / "_jit.py"
     jit.write_text(jit.read_text().replace("jitted._cache", "jitted._renamed"))
     assert run(copied) == (321, True)
     assert run(copied) == (321, True)
+
+
+def test_without_a_folder_for_the_cache_all_is_compiled_anew(copied: Path) -> None:
+    (copied / "__pycache__").write_text("")
+    nowhere = {"NUMBA_CACHE_DIR": "/proc/none", "HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none"}
+    assert run(copied, **nowhere) == (321, True)
+    assert run(copied, **nowhere) == (321, True)
