@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from time import sleep
 from typing import Final
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from mainstream.apps import IntArray
 from mainstream.errors import InfeasibleError, OutOfTimeError
-from mainstream.solver import kernels, memory
+from mainstream.solver import compilation, kernels, memory
 from mainstream.solver.arrays import new_scratch, new_tree, with_shares, with_states
 from mainstream.solver.beside import Beside
 from mainstream.solver.cp_sat_model import News
@@ -67,8 +68,6 @@ class SearchTree:
         self._theta = 0.0
         self.scratch = with_states(new_scratch(packed), _FIRST_STATES, memory=self._two)
         self._keyed = packed
-        close_two = calls.close_two_address() if self._two else 0
-        self._calls = kernels.Calls(calls.close_knapsack_address(), close_two, 0)
         self.tree = new_tree(packed, _FIRST_SLOTS, _VISITED, _HARD_STATES // 2)
         # Every app at its best, or what CP-SAT has proven.
         self._most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
@@ -318,6 +317,13 @@ class SearchTree:
             )
         )
 
+    @cached_property
+    def _calls(self) -> kernels.Calls:
+        """Compiled here, if they were not before, while another process may still compile the search."""
+        made = kernels.Calls(calls.close_knapsack_address(), calls.close_two_address() if self._two else 0, 0)
+        compilation.wait()
+        return made
+
     @property
     def _aside(self) -> IntArray:
         """The slots of the leaves that wait for more states."""
@@ -370,16 +376,9 @@ class SearchTree:
             if self._meet(budget, limits) <= gap:
                 return True
             capacity = self.scratch.states.shape[1]
-            effort = self._effort(limits)
-            terms = kernels.Terms(
-                self._both(budget),
-                self._theta,
-                gap,
-                capacity,
-                min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6))),
-                patience,
-            )
-            status = self._call(terms, effort, limits)
+            steps = min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6)))
+            terms = kernels.Terms(self._both(budget), self._theta, gap, capacity, steps, patience)
+            status = self._call(terms, self._effort(limits), limits)
             if status == kernels.DONE:
                 return True
             if status == kernels.NEED_SLOTS:

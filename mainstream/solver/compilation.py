@@ -1,23 +1,36 @@
-"""The first solve on a machine compiles the search; this says so, and counts the seconds that it takes."""
+"""The first solve on a machine compiles the search; this says so, counts the seconds, and has two processes do it.
+
+Numba compiles one function at a time in a process. So while this one compiles what a solve needs first, another one
+compiles the search itself into the cache on disk, where this one then finds it.
+"""
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from numba.core import event
 
+from mainstream._jit import is_kept
+
 _log = logging.getLogger("mainstream")
 
+_LONGEST_S: Final = 300.0
+"""After which the other process is given up."""
 
 _spent_s = 0.0
+_apart: subprocess.Popen[bytes] | None = None
 
 
 def compiled_s() -> float:
-    """Seconds that this process has spent on compiling while it was :func:`announced`."""
+    """Seconds that this process has spent on compiling while it was :func:`announced`, and on :func:`wait`."""
     return _spent_s
 
 
@@ -47,3 +60,40 @@ def announced() -> Iterator[None]:
     """Log one warning if anything has to be compiled meanwhile; what the disk cache holds is not compiled."""
     with event.install_listener("numba:compile", _Notice()):
         yield
+
+
+def begin() -> None:
+    """Have the search compiled by another process unless the disk has it, or there is one core only."""
+    global _apart  # noqa: PLW0603  one for the process
+    from mainstream.solver.kernels.tree import search
+
+    if _apart is not None or is_kept(search) or len(os.sched_getaffinity(0)) < 2:
+        return
+    with suppress(OSError):
+        _apart = subprocess.Popen(
+            [sys.executable, "-m", "mainstream.solver.compile_apart", str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            start_new_session=True,
+        )
+        atexit.register(_end, _apart)
+
+
+def wait() -> None:
+    """Wait for what :func:`begin` began; where it fails, what is missing is compiled here."""
+    global _spent_s  # noqa: PLW0603  one count for the process
+    if _apart is not None and _apart.returncode is None:
+        begun = perf_counter()
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                _apart.wait(_LONGEST_S)
+        finally:
+            _end(_apart)
+            _spent_s += perf_counter() - begun
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()

@@ -324,9 +324,10 @@ class Prepared:
         first: CellArray | None = None,
     ) -> tuple[Outcome, Result]:
         """Search, from a schedule that fits where there is one, and put what was found in the user's words."""
-        from mainstream.solver.compilation import announced
+        from mainstream.solver.compilation import announced, begin
 
         with announced():
+            begin()
             table = self._joint(limits)
             limits = table.check_memory(limits)
             if first is not None and isinstance(method, Improver):
