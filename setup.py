@@ -15,6 +15,7 @@ EXTRAS = {
     "label": ["starlette>=0.41", "uvicorn>=0.32", "av>=17", "pillow>=11"],
     "scenes": ["av>=17", "pillow>=11"],
     "store": ["fsspec>=2025.3", "redis>=6"],
+    "scale": ["ray[default]>=2.60"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})
 EXTRAS["test"] = [

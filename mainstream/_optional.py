@@ -38,7 +38,7 @@ def load_quietly(package: str, extra: str) -> Any:
     if package in sys.modules:
         return sys.modules[package]
     require(package, extra)
-    with _silence():
+    with silence():
         try:
             return import_module(package)
         except RuntimeError as error:  # Python 3.11 wraps so what comes up, a Ctrl-C, too, while a class is made
@@ -48,7 +48,8 @@ def load_quietly(package: str, extra: str) -> Any:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
+    """Let nothing through to the file that stderr is, from whatever language it comes."""
     # The libraries write to file descriptor 2 itself, before any log level counts.
     sys.stderr.flush()
     kept = os.dup(2)

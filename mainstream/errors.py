@@ -61,3 +61,12 @@ class InterruptedSearch(KeyboardInterrupt):
     def __init__(self, result: Result | None) -> None:
         super().__init__("interrupted")
         self.result = result
+
+
+class WorkerDiedError(MainstreamError):
+    """The processes in which a task was to run died, each time that it was tried."""
+
+    @classmethod
+    def of(cls, key: object, times: int, why: str) -> WorkerDiedError:
+        """The error of a task."""
+        return cls(f"{key}: its worker died {times} times ({why}); it may need more memory than there is")

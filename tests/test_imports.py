@@ -25,6 +25,7 @@ LAYERS = [
     {"formats"},
     {"onnx_graphs"},
     {"graphs"},
+    {"executors"},
     {"files"},
     {"history"},
     {"correction"},
@@ -62,6 +63,7 @@ OWNERS = {
     "joblib": ["experiments/"],
     "fsspec": ["store/folder.py"],
     "redis": ["store/redis_records.py"],
+    "ray": ["executors/"],
     "paho": ["streamer/events/mqtt.py"],
 }
 ONLY_WITH_A_SOLVE = {"numba", *OWNERS}

@@ -1,0 +1,5 @@
+"""Where tasks run that do not wait for each other: in processes of this machine, or in a Ray cluster."""
+
+from mainstream.executors.executor import Done, Executor, Shared, Task
+
+__all__ = ["Done", "Executor", "Shared", "Task"]
