@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mainstream.cli.executor_options import AddressOption, Engine, EngineOption, check, open_executor
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -103,6 +105,10 @@ def command(
             show_default=False,
         ),
     ] = None,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
+    cpus: Annotated[int, typer.Option(metavar="N", help="For --engine ray: CPUs, and threads, of each task.")] = 1,
+    gpus: Annotated[float, typer.Option(metavar="N", help="For --engine ray: GPUs of each task.")] = 0,
 ) -> None:
     """Train an app from labelled images at each chokepoint: its accuracy curve and its M-Package.
 
@@ -114,6 +120,7 @@ def command(
 
     from mainstream.cli import console
     from mainstream.result_text import plain_console
+    from mainstream.trainer.fitting import Apart
     from mainstream.trainer.settings import load_settings
     from mainstream.trainer.training import train
 
@@ -128,7 +135,8 @@ def command(
         "warm_start": False if cold else None,
         "seed": seed,
     }
-    opened = _store(store, name)
+    check(engine, address)
+    in_store = _store(store, name)
     settings = load_settings(config) if config is not None else {}
     settings |= {key: value for key, value in given.items() if value is not None}
     errors = plain_console(stderr=True)
@@ -147,27 +155,29 @@ def command(
             bars.update(tasks[progress.stage], completed=progress.done, description=text, last=last)
 
         try:
-            done = train(
-                name,
-                images,
-                model_dir=model_dir,
-                log_dir=log_dir,
-                test_images=test_images,
-                groups=groups,
-                settings=settings,
-                cache_gb=cache_gb,
-                keep_all=keep_all,
-                resume=resume,
-                formats=[one.strip() for one in formats.split(",")],
-                progress=show,
-            )
+            with open_executor(engine, address) as executor:
+                done = train(
+                    name,
+                    images,
+                    model_dir=model_dir,
+                    log_dir=log_dir,
+                    test_images=test_images,
+                    groups=groups,
+                    settings=settings,
+                    cache_gb=cache_gb,
+                    keep_all=keep_all,
+                    resume=resume,
+                    formats=[one.strip() for one in formats.split(",")],
+                    apart=None if executor is None else Apart(executor, cpus, gpus),
+                    progress=show,
+                )
         except KeyboardInterrupt:
             errors.print(f"{name}: the chokepoints that were trained are kept; --resume goes on")
             raise
     output = plain_console()
     _show(output, done)
-    if opened is not None:
-        output.print(f"pushed     {opened.push(done.folder).version} to {opened}")
+    if in_store is not None:
+        output.print(f"pushed     {in_store.push(done.folder).version} to {in_store}")
 
 
 def _store(url: str | None, name: str) -> Store | None:

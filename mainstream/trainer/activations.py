@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -142,8 +142,8 @@ class Activations:
         self._network = network
         self._frames = frames
         self._files: dict[int, RowFile] = {}
-        self._shapes = self._found_shapes(sorted(k for k in chokepoints if k > 0))
-        self.cached = _fitting({k: 4 * len(frames) * prod(shape) for k, shape in self._shapes.items()}, limit)
+        self._shapes = shapes(network, chokepoints)
+        self.cached = fitting(self._shapes, len(frames), limit)
         if self.cached:
             self._files = {k: RowFile(folder / f"{k}.activations", self._shapes[k], np.float32) for k in self.cached}
             self._compute(progress)
@@ -156,29 +156,10 @@ class Activations:
         if num_frozen in self.cached:
             mapped = self._files[num_frozen].mapped()
             return BatchSource(mapped.shape[1:], np.float32, lambda rows: mapped[rows])
-        stem = self._through([num_frozen])
-        return BatchSource(self._shapes[num_frozen], np.float32, lambda rows: stem(frames[rows])[0])
-
-    def _through(self, chokepoints: Sequence[int]) -> Any:
-        """Frames -> the tensors at some chokepoints, increasing."""
-        tf = tensorflow()
-
-        def run(frames: Any) -> list[Any]:
-            tensors = [tf.cast(frames, tf.float32)]
-            for start, stop in zip((0, *chokepoints), chokepoints, strict=False):
-                tensors.append(forward(self._network, tensors[-1], start, stop))
-            return tensors[1:]
-
-        return tf.function(run, [tf.TensorSpec((None, *self._frames.shape[1:]), tf.uint8)], autograph=False)
-
-    def _found_shapes(self, chokepoints: Sequence[int]) -> dict[int, tuple[int, ...]]:
-        if not chokepoints:
-            return {}
-        outputs = self._through(chokepoints).get_concrete_function().structured_outputs
-        return {k: tuple(output.shape[1:]) for k, output in zip(chokepoints, outputs, strict=True)}
+        return computed_anew(self._network, num_frozen, self._shapes[num_frozen], frames)
 
     def _compute(self, progress: Callable[[float], None]) -> None:
-        run = self._through(self.cached)
+        run = through(self._network, self.cached)
         for first in range(0, len(self._frames), BATCH):
             batch = self._frames[first : first + BATCH]
             for k, tensor in zip(self.cached, run(batch), strict=True):
@@ -188,11 +169,41 @@ class Activations:
             file.close()
 
 
-def _fitting(sizes: dict[int, int], limit: float) -> tuple[int, ...]:
-    """The chokepoints whose files fit, the deepest first."""
+def through(network: Network, chokepoints: Sequence[int]) -> Any:
+    """What takes frames to the tensors at some chokepoints, increasing."""
+    tf = tensorflow()
+
+    def run(frames: Any) -> list[Any]:
+        tensors = [tf.cast(frames, tf.float32)]
+        for start, stop in zip((0, *chokepoints), chokepoints, strict=False):
+            tensors.append(forward(network, tensors[-1], start, stop))
+        return tensors[1:]
+
+    frame = (network.height, network.width, network.channels)
+    return tf.function(run, [tf.TensorSpec((None, *frame), tf.uint8)], autograph=False)
+
+
+def computed_anew(network: Network, num_frozen: int, shape: tuple[int, ...], frames: Any) -> BatchSource:
+    """The activations at a chokepoint that none are kept of; `frames` are indexed by rows."""
+    stem = through(network, [num_frozen])
+    return BatchSource(shape, np.float32, lambda rows: stem(frames[rows])[0])
+
+
+def shapes(network: Network, chokepoints: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """The shape of one row at each chokepoint but 0, increasing."""
+    inner = sorted(k for k in chokepoints if k > 0)
+    if not inner:
+        return {}
+    outputs = through(network, inner).get_concrete_function().structured_outputs
+    return {k: tuple(output.shape[1:]) for k, output in zip(inner, outputs, strict=True)}
+
+
+def fitting(shapes: Mapping[int, tuple[int, ...]], rows: int, limit: float) -> tuple[int, ...]:
+    """The chokepoints whose activations of so many rows fit into a limit of bytes, the deepest first."""
     chosen: list[int] = []
-    for k in sorted(sizes, reverse=True):
-        if sizes[k] <= limit:
+    for k in sorted(shapes, reverse=True):
+        size = 4 * rows * prod(shapes[k])
+        if size <= limit:
             chosen.append(k)
-            limit -= sizes[k]
+            limit -= size
     return tuple(sorted(chosen))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 from numpy.typing import NDArray
 
@@ -53,6 +57,7 @@ class BaseNetwork:
         if shape != (None, classes):
             raise ProblemError(f"{settings.net} gives {shape}; for these images it has to give (None, {classes})")
         self.classes = classes
+        self._settings = settings
         self.model.trainable = True
         self.chokepoints = _chosen(self.network, settings.chokepoints)
         self.digest = _digest(self.network)
@@ -64,6 +69,35 @@ class BaseNetwork:
             variable.assign(value)
         if weights is not None:
             self.model.set_weights(weights)
+
+    def packed(self) -> Packed:
+        """What another process makes the same base network of."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder, f"{self.network.name}.keras")
+            self.model.save(path)
+            return Packed(uuid4().hex, path.name, path.read_bytes(), self._values, self.classes, self._settings)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A base network on its way to another process."""
+
+    key: str
+    name: str = field(compare=False)
+    model: bytes = field(compare=False)
+    values: list[NDArray[Any]] = field(compare=False)
+    classes: int = field(compare=False)
+    settings: Settings = field(compare=False)
+
+    def unpacked(self) -> BaseNetwork:
+        """The base network, with the very weights and random generators of the one that was packed."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder, self.name)
+            path.write_bytes(self.model)
+            named = {"net": str(path), "weights": "none", "dense": False}  # a Keras file brings its own
+            base = BaseNetwork(self.settings.model_copy(update=named), self.classes)
+        base._values = self.values
+        return base
 
 
 def trained_variables(network: Network, num_frozen: int) -> list[Any]:

@@ -7,13 +7,12 @@ begin from the trained tail of the one before.
 
 from __future__ import annotations
 
-import gc
 import os
 import platform
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import prod
@@ -34,7 +33,8 @@ from mainstream.ranges import NON_NEGATIVE
 from mainstream.trainer import samples
 from mainstream.trainer.activations import Activations
 from mainstream.trainer.base_network import BaseNetwork
-from mainstream.trainer.fine_tuning import Epoch, Tail, rates
+from mainstream.trainer.fine_tuning import Epoch
+from mainstream.trainer.fitting import Apart, Fit
 from mainstream.trainer.freeze import freeze
 from mainstream.trainer.networks import KNOWN, network_name
 from mainstream.trainer.settings import Settings
@@ -96,6 +96,7 @@ def train(
     keep_all: bool = False,
     resume: bool = False,
     formats: Sequence[str] = ("pb",),
+    apart: Apart | None = None,
     progress: Callable[[TrainingProgress], None] = lambda progress: None,
 ) -> Training:
     """Train one app at all chokepoints.
@@ -122,6 +123,9 @@ def train(
         Go on with a training that was interrupted.
     formats : sequence of str
         Of the models: "pb", a frozen graph, which is always one of them, and "onnx", the same as ONNX, beside it.
+    apart : Apart, optional
+        Train in an executor's workers; default: in this process. The curve is the same as long as TensorFlow has as
+        many threads there.
     progress : callable, optional
 
     Returns
@@ -158,16 +162,9 @@ def train(
             data = samples.load(
                 given, chosen, size, Path(cache), lambda done: progress(TrainingProgress("reading", done))
             )
-            activations = Activations(
-                base.network,
-                data.frames,
-                todo,
-                Path(cache),
-                1e9 * cache_gb,
-                lambda done: progress(TrainingProgress("stem", done)),
-            )
             tested = _tested(data, event)
-            _train(base, todo, activations, data, record, chosen, event, folder / MODELS, progress)
+            fit = Fit(data, chosen, event)
+            _train(base, todo, fit, record, folder / MODELS, Path(cache), 1e9 * cache_gb, apart, progress)
     return _finish(base, record, folder, given.train.classes, chosen, keep_all, tested, formats)
 
 
@@ -181,38 +178,43 @@ def _tested(data: samples.Samples, event: int | None) -> Tested:
 def _train(
     base: BaseNetwork,
     todo: list[int],
-    activations: Activations,
-    data: samples.Samples,
+    fit: Fit,
     record: TrainingState,
-    settings: Settings,
-    event: int | None,
     models: Path,
+    cache: Path,
+    limit: float,
+    apart: Apart | None,
     progress: Callable[[TrainingProgress], None],
 ) -> None:
-    """Train at the chokepoints in `todo`, in this order, and keep each when it is done."""
+    """Train at the chokepoints in `todo`, and keep each when it is done."""
     work = {k: _work(base, k) for k in todo}
-    done = 0.0
-    carried = None
-    if settings.warm_start and record.accuracies:
-        carried = load_keras_file(models / f"{min(record.accuracies)}.keras").get_weights()
-    for k in todo:
+    done: list[int] = []
+    begin = None
+    if fit.settings.warm_start and record.accuracies:
+        begin = load_keras_file(models / f"{min(record.accuracies)}.keras").get_weights()
 
-        def on_epoch(epoch: Epoch, k: int = k, done: float = done) -> None:
-            share = (done + work[k] * epoch.epoch / settings.max_nb_epoch) / sum(work.values())
-            progress(TrainingProgress("training", share, k, epoch))
+    def on_stem(share: float) -> None:
+        progress(TrainingProgress("stem", share))
 
-        base.restore(carried)
-        tail = Tail(base.network, k, activations.at(k), settings)
-        history = tail.train(data, on_epoch)
-        predicted = tail.predict(data.test).argmax(axis=1)
-        measured = rates(data.labels[data.test], predicted, base.classes, event)
-        _save(base.model, models / f"{k}.keras")
-        record.add(k, *measured, history)
-        if settings.warm_start:
-            carried = base.model.get_weights()
-        done += work[k]
-        del tail
-        gc.collect()  # a tail and its graph hold each other, and a file of activations in memory
+    def on_epoch(k: int, epoch: Epoch) -> None:
+        share = (sum(work[one] for one in done) + work[k] * epoch.epoch / fit.settings.max_nb_epoch) / sum(
+            work.values()
+        )
+        progress(TrainingProgress("training", share, k, epoch))
+
+    if apart is None:
+        activations = Activations(base.network, fit.data.frames, todo, cache, limit, on_stem)
+        results = fit.here(base, todo, activations, begin, on_epoch)
+    else:
+        results = apart.run(fit, base, todo, limit, begin, on_stem)
+    with closing(results):  # what still runs of it ends with an error here, too
+        for k, fitted in results:
+            base.model.set_weights(fitted.weights)
+            _save(base.model, models / f"{k}.keras")
+            record.add(k, fitted.accuracy, fitted.false_positive_rate, fitted.history)
+            done.append(k)
+            if apart is not None:
+                progress(TrainingProgress("training", sum(work[one] for one in done) / sum(work.values()), k))
 
 
 def _work(base: BaseNetwork, num_frozen: int) -> float:
