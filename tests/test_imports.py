@@ -60,7 +60,6 @@ OWNERS = {
     "uvicorn": ["labelling/", "web/"],
     "prometheus_client": ["streamer/"],
     "scipy": ["trainer/"],
-    "joblib": ["experiments/"],
     "fsspec": ["store/folder.py"],
     "redis": ["store/redis_records.py"],
     "ray": ["executors/"],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from mainstream.cli.executor_options import AddressOption, Engine, EngineOption, check, open_executor
 from mainstream.cli.exit_codes import INTERRUPTED
 from mainstream.cli.experiment_input import digest, read_input, words
 from mainstream.cli.experiment_screen import SweepProgress, print_comparison
@@ -91,9 +92,11 @@ def command(
         typer.Option("-m", "--model-dir", metavar="DIR", help="For --local: folder of the models.", show_default=False),
     ] = None,
     window: Annotated[float, typer.Option(metavar="SECONDS", help="How long --local measures.")] = 30,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes; more than one need joblib.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes of this machine.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Neither progress nor table.")] = False,
     store: StoreUrl = None,
+    engine: EngineOption = Engine.LOCAL,
+    address: AddressOption = None,
 ) -> None:
     """Compare ways to share on growing numbers of apps: OUT_PREFIX.csv and a published file for each version.
 
@@ -111,8 +114,7 @@ def command(
         _check_numbers(num_apps, trials, jobs, combs_max_samples)
         compared = _versions(versions)
         budgets = tuple(Budget.of(word) for word in words(budget))
-        if jobs > 1 and (local or streamer):
-            raise ProblemError("--jobs: a runtime runs one schedule at a time; leave it out")
+        _check_workers(engine, address, jobs, runtime=local or bool(streamer))
         if (combs_max_samples is not None or combs_dry_run) and not combs:
             raise ProblemError("--combs-max-samples and --combs-dry-run are for --combs; give it, too")
     check_flags(local, streamer, source, model_dir, None, window, in_file=True)
@@ -155,18 +157,21 @@ def command(
     files = SweepFiles(out_prefix, compared, [one.asked for one in budgets] or [OWN.asked], settings)
     left = [(point, keys) for point, all_keys in wanted if (keys := [key for key in all_keys if key not in files.done])]
     if combs_dry_run:
-        for point, _ in left:
-            typer.echo(point.id)
+        typer.echo("".join(f"{point.id}\n" for point, _ in left), nl=False)
         return
     runtime = _runtime(places, local, model_dir, window)
     # A runtime takes as long for any schedule; without one, part of the time goes with the number of apps.
     weight = {point.id: 1 if runtime else _EACH + len(point.apps) for point in points}
-    total = sum(weight[point.id] * len(keys) for point, keys in left)
-    with files, SweepProgress(errors, total, quiet=quiet) as progress:
+    with (
+        files,
+        SweepProgress(errors, sum(weight[point.id] * len(keys) for point, keys in left), quiet=quiet) as progress,
+    ):
         try:
-            for row in sweep(left, plan, runtime=runtime, jobs=jobs):
-                files.add(row)
-                progress.advance(weight[row.id])
+            with open_executor(engine, address, jobs) as executor:
+                for row in sweep(left, plan, runtime=runtime, executor=executor):
+                    files.add(row)
+                    progress.advance(weight[row.id])
+            files.in_order(key for _, keys in wanted for key in keys)
         except DeployError as error:
             raise DeployError(f"{error}; {files.kept()}") from None
         except KeyboardInterrupt:
@@ -186,6 +191,14 @@ def _check_numbers(num_apps: int, trials: int, jobs: int, combs_max_samples: int
         ("--combs-max-samples", combs_max_samples or 1, 10**6),
     ):
         Range(1, most, whole=True).check(name, number)
+
+
+def _check_workers(engine: Engine, address: str | None, jobs: int, *, runtime: bool) -> None:
+    check(engine, address)
+    if runtime and (jobs > 1 or engine is Engine.RAY):
+        raise ProblemError("--jobs, --engine ray: a runtime runs one schedule at a time; leave them out")
+    if jobs > 1 and engine is Engine.RAY:
+        raise ProblemError("--jobs is for --engine local; a cluster has a worker for each CPU")
 
 
 def _versions(given: str) -> tuple[Version, ...]:

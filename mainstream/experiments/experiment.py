@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from mainstream._optional import require
 from mainstream.errors import DeployError, InfeasibleError, ProblemError
+from mainstream.executors import Executor, Task
 from mainstream.experiments.points import Point
 from mainstream.experiments.versions import Solved, Version, Workbench
 from mainstream.files import naming
@@ -171,9 +171,9 @@ def sweep(
     plan: Plan,
     *,
     runtime: Runtime | None = None,
-    jobs: int = 1,
+    executor: Executor | None = None,
 ) -> Iterator[SweepRow]:
-    """All rows of an experiment, in order.
+    """All rows of an experiment: in order, or with an executor each workload's as they are done.
 
     Parameters
     ----------
@@ -181,25 +181,26 @@ def sweep(
         Workloads, and the rows that are wanted of each.
     plan : Plan
     runtime : callable, optional
-        Runs each schedule; then there is one job.
-    jobs : int
-        Processes.
+        Runs each schedule; only without an executor, since it runs one at a time.
+    executor : Executor, optional
+        Does each workload as a task of one CPU; default: all in this process.
 
     Raises
     ------
-    MissingExtraError
-        joblib, which several jobs need, is not installed.
+    ProblemError, DeployError
+        The first workload that cannot be done; with an executor once the others are.
     """
-    if jobs == 1:
+    if executor is None:
         for point, wanted in points:
             yield from plan.rows(point, wanted, runtime)
         return
-    require("joblib", "experiment")
-    from joblib import Parallel, delayed
-
-    work = Parallel(n_jobs=jobs, return_as="generator")
-    for rows in work(delayed(_all_rows)(plan, point, wanted) for point, wanted in points):
-        yield from rows
+    shared = executor.share(plan)
+    failed: Exception | None = None
+    for done in executor.run(Task(point.id, _all_rows, (shared, point, wanted)) for point, wanted in points):
+        failed = failed or done.error
+        yield from done.value or ()
+    if failed is not None:
+        raise failed
 
 
 def _all_rows(plan: Plan, point: Point, wanted: Sequence[tuple[str, int, str, str]]) -> list[SweepRow]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -87,22 +87,32 @@ class SweepFiles:
                 )
 
     def __enter__(self) -> Self:
+        if not self._settings.exists():
+            write_text(self._settings, json.dumps(self._plain, indent=1) + "\n")
+        self._lock()
+        self._write()
+        return self
+
+    def in_order(self, keys: Iterable[tuple[str, int, str, str]]) -> None:
+        """Bring the rows into the order of these keys, whatever order they came in; all of them have to be there."""
+        ordered = {key: self.done[key] for key in keys}
+        if list(ordered) != list(self.done):
+            self.done = ordered | self.done
+            self._write()
+
+    def _write(self) -> None:
         # Whole rows are written beside and renamed first; then each file is open for more.
         lines: dict[Path, list[str]] = {self.tidy: [HEADER], **{place: [] for place in self._published.values()}}
         for row in self.done.values():
             lines[self.tidy].append(row.line())
             if row.fits:
                 lines[self._place(row)].append(row.published_line())
-        if not self._settings.exists():
-            write_text(self._settings, json.dumps(self._plain, indent=1) + "\n")
-        self._lock()
         for place, texts in lines.items():
             write_text(place, "".join(texts))
             try:
                 self._files[place] = self._opened.enter_context(place.open("a", encoding="utf-8", newline=""))
             except OSError as error:
                 raise ProblemError(f"{place}: cannot be written: {reason(error)}") from None
-        return self
 
     def _lock(self) -> None:
         """Keep other runs away until this one ends, however it ends."""

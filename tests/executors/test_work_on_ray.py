@@ -1,7 +1,8 @@
-"""Training as tasks of a cluster: it gives what one process does, and repeats nothing."""
+"""Training and experiments as tasks of a cluster: they give what one process does, and repeat nothing."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ pytest.importorskip("tensorflow", reason="needs the extra train", exc_type=Impor
 
 from support.commands import run_here
 from support.labelled_images import draw, network, weights
+from support.sweeps import same, small_workloads
 from support.training import CACHE_GB, CPUS, trained, trained_here
 
 from mainstream.errors import ProblemError
 from mainstream.executors import Executor, Task
 from mainstream.formats.package import read_package
+from mainstream.formats.sweep import load_sweep
 from mainstream.trainer import Training
 
 DEEPEST_FIRST = [13, 5, 0]
@@ -67,3 +70,22 @@ def test_the_same_seed_gives_the_same_curve_and_models_whoever_trains_and_in_how
 def test_a_chokepoint_that_fails_is_named(given: Path, on_ray: Executor, tmp_path: Path) -> None:
     with pytest.raises(ProblemError, match=r"^num_frozen \d+, epoch \d+: the loss is no finite number any more"):
         trained(given, tmp_path, on_ray, warm_start=False, learning_rate=1e38, chokepoints=(13,))
+
+
+def test_an_experiment_goes_on_in_a_cluster_and_writes_what_one_process_does(on_ray: Executor, tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    fixed = ["--workloads", small_workloads(tmp_path / "w.jsonl", 3), "--budget", "80%"]
+
+    def run(prefix: Path, *more: str) -> None:
+        ended = run_here("experiment", 4, prefix, *fixed, *more)
+        assert ended.returncode == 0, ended.stderr
+
+    run(here)
+    heading, *lines = here.with_suffix(".csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    there.with_suffix(".csv").write_text("".join([heading, *lines[4:]]), encoding="utf-8")  # not the first workload's
+    shutil.copy(here.with_suffix(".settings.json"), there.with_suffix(".settings.json"))
+    run(there, "--engine", "ray")
+    made, kept = (load_sweep(prefix.with_suffix(".csv")) for prefix in (there, here))
+    assert same(made, kept) and made[4:] == kept[4:] and made[:4] != kept[:4]  # with the times that they took
+    for name in ("mainstream", "maxsharing-best"):
+        assert Path(f"{here}-{name}").read_bytes() == Path(f"{there}-{name}").read_bytes()

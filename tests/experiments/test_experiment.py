@@ -7,22 +7,20 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.commands import run_here
 from support.old_streamer import OldStreamer, Plan, share
+from support.sweeps import same, small_workloads
 from support.terminal import COMMAND, on_terminal
 
 from mainstream import solve
 from mainstream.events import event_metrics
 from mainstream.experiments.experiment import Budget
 from mainstream.experiments.versions import Workbench
-from mainstream.experiments.workloads import workload, workload_problem
-from mainstream.formats.sweep import SweepRow, load_sweep
+from mainstream.formats.sweep import load_sweep
 from mainstream.io import Problem, SolveOptions, load_problem, save_problem, save_workloads
 from mainstream.problem import Video
 
@@ -45,12 +43,6 @@ def refused(*arguments: object, cwd: Path | None = None) -> str:
     *before, message = done.stderr.splitlines()
     assert all("compiling" in line or "waiting" in line for line in before)
     return message.removeprefix("mainstream: ")
-
-
-def same(rows: Iterable[SweepRow], others: Iterable[SweepRow]) -> bool:
-    """Whether rows are the same but for the time that they took."""
-    one, other = ([replace(row, runtime_s=None) for row in some] for some in (rows, others))
-    return one == other
 
 
 def test_rows_are_what_solve_gives(tmp_path: Path) -> None:
@@ -120,12 +112,6 @@ def test_an_app_that_is_left_out_counts_as_one_that_finds_nothing(tmp_path: Path
     assert [part == 0 for part in row.relative_accuracies] == [False, False, True]
     assert row.f1 == pytest.approx(row.objective) and row.recall is not None
     assert row.recall <= 2 / 3
-
-
-def small_workloads(path: Path, count: int) -> Path:
-    made = [workload(1 + k % 4, seed=k, chokepoints=4, rates=4) for k in range(count)]
-    save_workloads([workload_problem(one.objects(), one.model, one.video, None) for one in made], path)
-    return path
 
 
 def test_several_processes_write_what_one_does(tmp_path: Path) -> None:
@@ -298,7 +284,14 @@ def test_budgets_too_small_are_rows_without_a_schedule(tmp_path: Path) -> None:
         ([1, "out", "--workloads", "w.jsonl"], "workload 2 has 2 apps, NUM_APPS is 1; give one as large"),
         ([4, "out", "--workloads", "w.jsonl", "--combs"], "command line: --combs is for --apps"),
         ([2, "out", "--apps", TINY, "--local"], "command line: --local needs --source and -m"),
-        ([2, "out", "--apps", TINY, "--streamer", DEAD, "--jobs", "2"], "command line: --jobs: a runtime runs one"),
+        (
+            [2, "out", "--apps", TINY, "--streamer", DEAD, "--jobs", "2"],
+            "command line: --jobs, --engine ray: a runtime",
+        ),
+        ([2, "out", "--apps", TINY, "--address", "auto"], "command line: --address is for --engine ray; leave it out"),
+        ([2, "out", "--apps", TINY, "--engine", "ray", "--address", "tcp://h:1"], "command line: address 'tcp://h:1':"),
+        ([2, "out", "--apps", TINY, "--engine", "ray", "--jobs", "2"], "command line: --jobs is for --engine local"),
+        ([2, "out", "--apps", TINY, "--engine", "ray", "--address", "ray://127.0.0.1:9"], "ray://127.0.0.1:9: nothing"),
         ([2, "out", "--apps", TINY, "--versions", "max-sharing-77"], "workload 1: max-sharing-77: app 1 has no such"),
     ],
 )
