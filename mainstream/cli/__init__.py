@@ -36,6 +36,8 @@ from mainstream.cli import (
     streamer,
     streamer_keys,
     train,
+    train_jobs,
+    train_server,
     workloads,
 )
 from mainstream.cli.exit_codes import BAD_INPUT, CANNOT_PRINT, INFEASIBLE, INTERRUPTED
@@ -80,6 +82,8 @@ app.command("freeze")(freeze.command)
 app.command("share")(share.command)
 app.command("images")(images.command)
 app.command("train")(train.command)
+app.command("train-server")(train_server.command)
+app.add_typer(train_jobs.app, name="train-jobs")
 app.command("quantise")(quantise.command)
 app.command("calibrate")(calibrate.command)
 app.command("label")(label.command)

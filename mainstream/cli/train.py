@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mainstream.cli.executor_options import AddressOption, Engine, EngineOption, check, open_executor
+from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,17 +18,27 @@ if TYPE_CHECKING:
 
 
 def command(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the app and its package.", show_default=False)],
+    published: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG MODEL_DIR LOG_DIR CHOKEPOINTS IMAGES TEST_IMAGES]",
+            help="The published client's arguments in its order, in place of the options.",
+            show_default=False,
+        ),
+    ] = None,
     images: Annotated[
-        Path, typer.Option(metavar="DIR", help="A subfolder of JPEG and PNG files for each class.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(metavar="DIR", help="A subfolder of JPEG and PNG files for each class.", show_default=False),
+    ] = None,
     model_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the package's folder, NAME, goes.", show_default=False)
-    ],
+        Path | None, typer.Option(metavar="DIR", help="Where the package's folder, NAME, goes.", show_default=False)
+    ] = None,
     log_dir: Annotated[
-        Path,
+        Path | None,
         typer.Option(metavar="DIR", help="Where NAME-accuracy, the history and the cache go.", show_default=False),
-    ],
+    ] = None,
     test_images: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Images to measure on; else a fifth of --images.", show_default=False),
@@ -107,8 +118,19 @@ def command(
     ] = None,
     engine: EngineOption = Engine.LOCAL,
     address: AddressOption = None,
-    cpus: Annotated[int, typer.Option(metavar="N", help="For --engine ray: CPUs, and threads, of each task.")] = 1,
-    gpus: Annotated[float, typer.Option(metavar="N", help="For --engine ray: GPUs of each task.")] = 0,
+    cpus: Annotated[
+        int,
+        typer.Option(metavar="N", help="For --engine ray: CPUs, and threads, of a task; --server: of the job."),
+    ] = 1,
+    gpus: Annotated[float, typer.Option(metavar="N", help="For --engine ray, --server: GPUs of the same.")] = 0,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Queue it on a training server, which has to see the folders by the same names.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train an app from labelled images at each chokepoint: its accuracy curve and its M-Package.
 
@@ -135,7 +157,16 @@ def command(
         "warm_start": False if cold else None,
         "seed": seed,
     }
+    if published:
+        config, model_dir, log_dir, chokepoints, images, test_images = _published(context, published)
+    if images is None or model_dir is None or log_dir is None:
+        raise ProblemError("train: --images, --model-dir and --log-dir are needed, or the six published arguments")
     check(engine, address)
+    if server is not None:
+        paths: dict[str, Any] = {"config": config, "images": images, "model_dir": model_dir, "log_dir": log_dir}
+        paths |= {"test_images": test_images, "chokepoints": chokepoints}
+        _queue(context, server, name, paths, cpus, gpus)
+        return
     in_store = _store(store, name)
     settings = load_settings(config) if config is not None else {}
     settings |= {key: value for key, value in given.items() if value is not None}
@@ -178,6 +209,45 @@ def command(
     _show(output, done)
     if in_store is not None:
         output.print(f"pushed     {in_store.push(done.folder).version} to {in_store}")
+
+
+def _published(context: typer.Context, given: list[str]) -> tuple[Path, Path, Path, str, Path, Path]:
+    """The published client's arguments; its indices are a list of chokepoints by its name or its last number."""
+    keys = ("config", "model_dir", "log_dir", "chokepoints", "images", "test_images")
+    if len(given) != len(keys):
+        raise ProblemError(
+            f"train: NAME has {len(given)} arguments behind it; it has to have none, or CONFIG MODEL_DIR LOG_DIR "
+            "CHOKEPOINTS IMAGES TEST_IMAGES"
+        )
+    for key in keys:
+        if context.params[key] is not None:
+            raise ProblemError(f"train: --{key.replace('_', '-')} and the published arguments both say it; give one")
+    config, model_dir, log_dir, chokepoints, images, test_images = given
+    return Path(config), Path(model_dir), Path(log_dir), chokepoints, Path(images), Path(test_images)
+
+
+def _queue(context: typer.Context, server: str, name: str, paths: dict[str, Any], cpus: int, gpus: float) -> None:
+    """Queue the same command, with whole paths, on a server."""
+    from mainstream.executors.jobs import Jobs
+    from mainstream.trainer.training import check_name
+
+    check_name(name)
+    values = context.params | paths | {"published": None, "server": None, "name": None, "cpus": None, "gpus": None}
+    if values["engine"] is Engine.RAY:
+        raise ProblemError("train: --engine ray is for a training from here; a server's job runs on one machine")
+    words = ["mainstream", "train", name]
+    for parameter in context.command.params:
+        value = values.get(parameter.name or "")
+        if value is None or value == parameter.default:
+            continue
+        if isinstance(value, bool):
+            words.append(parameter.opts[0])
+        else:
+            whole = isinstance(value, Path) or (isinstance(value, str) and Path(value).is_file())
+            words += [parameter.opts[0], str(Path(value).absolute() if whole else value)]
+    job = Jobs(server).submit(name, words, cpus, gpus)
+    typer.echo(f"queued     {job}")
+    typer.echo(f"follow     mainstream train-jobs follow {job} --server {server}")
 
 
 def _store(url: str | None, name: str) -> Store | None:

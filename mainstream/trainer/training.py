@@ -289,10 +289,15 @@ def _versions() -> dict[str, str]:
     return {**versions, "tensorflow": tensorflow().__version__, "python": platform.python_version()}
 
 
-def _folders(name: str, model_dir: Path, log_dir: Path) -> tuple[Path, Path]:
-    """The package's folder and the log folder, made and found to be writable."""
+def check_name(name: str) -> None:
+    """Raise :class:`ProblemError` where an app's name cannot name files."""
     if not re.fullmatch(r"[\w-][\w.-]*", name):
         raise ProblemError(f"name {shown(name)}: it has to be letters, digits, '_', '-' and '.', as it names files")
+
+
+def _folders(name: str, model_dir: Path, log_dir: Path) -> tuple[Path, Path]:
+    """The package's folder and the log folder, made and found to be writable."""
+    check_name(name)
     folder = model_dir / name
     for path in (folder / MODELS, log_dir):
         try:

@@ -1,0 +1,127 @@
+"""A training server: the head of a Ray cluster, whose job API takes commands from who has the token."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Final
+
+from mainstream._optional import require
+from mainstream.errors import ProblemError
+from mainstream.executors.cluster import EXTRA, ray
+from mainstream.executors.jobs import Jobs
+from mainstream.files import reason
+
+_START_S: Final = 120
+_STOP_S: Final = 30
+_LOOPBACK: Final = ("127.0.0.1", "localhost")
+_EVERYWHERE: Final = "0.0.0.0"
+
+
+def serve(host: str, port: int, cpus: int | None, gpus: int | None, ready: Callable[[str], None]) -> None:
+    """Run a head until Ctrl-C or SIGTERM, which from now on is as Ctrl-C.
+
+    Parameters
+    ----------
+    host : str
+        Address that the job API listens on. Loopback: so does all else of Ray's, and no machine can join.
+    port : int
+    cpus, gpus : int, optional
+        Of this machine; default: what Ray finds.
+    ready : callable
+        Called with the URL once jobs are taken.
+
+    Raises
+    ------
+    ProblemError
+        The port is in use, others can read the token, or Ray does not start.
+    """
+    require("ray", EXTRA)
+    require("aiohttp_cors", EXTRA)
+    os.environ["RAY_AUTH_MODE"] = "token"
+    ray()  # with its settings, which the head inherits
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise ProblemError(f"--host, --port: {host}:{port} cannot be listened on: {reason(error)}") from None
+    given = {
+        **os.environ,
+        "RAY_JOB_START_TIMEOUT_SECONDS": "inf",  # a queue may be long
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # else it waits half a minute for jobs that are to end with it
+    }
+    given["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{given.get('PATH', '')}"  # jobs find the same mainstream
+    command = [sys.executable, "-m", "ray.scripts.scripts"]
+    if not given.get("RAY_AUTH_TOKEN"):
+        _ensure_token(Path(given.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"))
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    start = [
+        "start",
+        "--head",
+        "--block",
+        "--disable-usage-stats",
+        f"--dashboard-host={host}",
+        f"--dashboard-port={port}",
+    ]
+    if host in _LOOPBACK:
+        given["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one switch for nothing but loopback
+        start += ["--port=0", f"--ray-client-server-port={_free_port()}"]
+    elif host != _EVERYWHERE:
+        start += [f"--node-ip-address={host}"]
+    start += [f"--num-cpus={cpus}"] if cpus is not None else []
+    start += [f"--num-gpus={gpus}"] if gpus is not None else []
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with TemporaryFile("w+") as said:
+        # In a file: what Ray starts would keep a pipe open.
+        head = subprocess.Popen([*command, *start], env=given, stdout=said, stderr=said, start_new_session=True)
+        try:
+            _wait(head, url, said)
+            ready(url)
+            head.wait()
+            raise ProblemError("the head of the cluster has ended; see /tmp/ray/session_latest/logs")
+        finally:
+            head.terminate()  # it ends the others
+            with suppress(subprocess.TimeoutExpired):
+                head.wait(timeout=_STOP_S)
+            with suppress(ProcessLookupError):
+                os.killpg(head.pid, signal.SIGKILL)
+
+
+def _ensure_token(path: Path) -> None:
+    """Make the file with the token unless there is one, and see that nobody else can read it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ProblemError(f"{path}: the token cannot be made: {reason(error)}") from None
+    if mode & 0o077:
+        raise ProblemError(f"{path}: others can read the token; `chmod 600` it")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def _wait(head: subprocess.Popen[bytes], url: str, output: IO[str]) -> None:
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until:
+        if head.poll() is not None:
+            output.seek(0)
+            said = " ".join(output.read().split())
+            raise ProblemError(f"{url}: Ray does not start there: {said[-200:]}")
+        with suppress(ProblemError):  # it does not answer yet
+            if Jobs(url).machines():
+                return
+        time.sleep(0.2)
+    raise ProblemError(f"{url}: Ray did not start within {_START_S} s")
