@@ -116,9 +116,30 @@ def run(folders: list[Path], model: Any, clip: Footage, outputs: Outputs, labels
         measured = [fmean(row["f1"][1] for row in some) for some in of_each]
         print(
             f"{name:<26} mean absolute error {fmean(errors):.3f}, largest {max(errors):.3f}, {near} of {len(errors)} "
-            f"within 0.05, {inside} in the interval, tau of {len(found)} schedules {tau(predicted, measured):.2f}"
+            f"within 0.05, {inside} in the measured interval, "
+            f"tau of {len(found)} schedules {tau(predicted, measured):.2f}"
         )
+    told = sum(row["predicted_interval"][0] <= row["f1"][1] <= row["predicted_interval"][1] for row in rows)
+    print(f"what was measured lies in the predicted interval in {told} of {len(rows)}")
     out.write_text(json.dumps(rows, indent=1))
+    picture(rows, out.with_suffix(".png"))
+
+
+def picture(rows: list[dict[str, Any]], out: Path) -> None:
+    """Predicted F1 against measured F1, before and as it is used."""
+    from matplotlib.figure import Figure
+
+    axes = Figure(figsize=(5, 5), dpi=110, layout="constrained").add_subplot()
+    axes.fill_between((0, 1), (-0.05, 0.95), (0.05, 1.05), color="0.9", label="within 0.05")
+    measured = np.array([row["f1"][1] for row in rows])
+    before, used = (np.array([row[name] for row in rows]) for name in ("windowed, as trained", USED))
+    axes.plot(before, measured, "x", color="0.6", label="windowed, as trained")
+    ends = np.array([row["interval"] for row in rows]).T
+    away = np.abs(ends - measured)
+    axes.errorbar(used, measured, yerr=away, fmt="o", ms=4, lw=0.6, label=f"measured, {USED}")
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="F1 predicted", ylabel="F1 measured")
+    axes.legend(loc="upper left")
+    axes.figure.savefig(out)
 
 
 def _row(schedule: str, one: Evaluated, predicted_by: Mapping[str, tuple[App, str]], fps: float) -> dict[str, Any]:
