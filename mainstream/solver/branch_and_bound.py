@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from time import sleep
 from typing import Final
 
@@ -68,6 +67,8 @@ class SearchTree:
         self._theta = 0.0
         self.scratch = with_states(new_scratch(packed), _FIRST_STATES, memory=self._two)
         self._keyed = packed
+        close_two = calls.close_two_address() if self._two else 0
+        self._calls = kernels.Calls(calls.close_knapsack_address(), close_two, 0)
         self.tree = new_tree(packed, _FIRST_SLOTS, _VISITED, _HARD_STATES // 2)
         # Every app at its best, or what CP-SAT has proven.
         self._most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
@@ -317,13 +318,6 @@ class SearchTree:
             )
         )
 
-    @cached_property
-    def _calls(self) -> kernels.Calls:
-        """Compiled here, if they were not before, while another process may still compile the search."""
-        made = kernels.Calls(calls.close_knapsack_address(), calls.close_two_address() if self._two else 0, 0)
-        compilation.wait()
-        return made
-
     @property
     def _aside(self) -> IntArray:
         """The slots of the leaves that wait for more states."""
@@ -394,6 +388,7 @@ class SearchTree:
 
     def _call(self, terms: kernels.Terms, effort: int, limits: Limits) -> int:
         """Go on with the kernels; those that may take long are stopped when Ctrl-C is pressed or the time is over."""
+        compilation.wait()
         if max(terms.capacity, len(self.packed.value)) <= _BRIEF:
             return search(self._keyed, self.scratch, self.tree, terms, self._calls, effort)
         stop = self.scratch.stop

@@ -12,13 +12,16 @@ from time import sleep
 
 import numpy as np
 
-from mainstream.solver.branch_and_bound import SearchTree
+from mainstream.solver.arrays import new_scratch, new_tree, with_states
 from mainstream.solver.kernels import Calls, Packed, Terms
-from mainstream.solver.kernels.tree import search
+from mainstream.solver.kernels.tree import cheapest, search
 
 
 def main() -> None:
-    """Search a tree without a box, over one option of one app: the types are those of every search."""
+    """Search a tree without a box, over one option of one app: the types are those of every search.
+
+    What the process that began this one needs first comes first; that one compiles a part of the tree meanwhile.
+    """
     nothing = np.zeros(1)
     packed = Packed(
         start=np.array([0, 1]),
@@ -32,8 +35,9 @@ def main() -> None:
         stem_mb=nothing,
         memory_mb=np.inf,
     )
-    own = SearchTree(packed)
-    search(packed, own.scratch, own.tree, Terms(0.0, 0.0, 0.0, 0, 0, 0), Calls(0, 0, 0), 0)
+    scratch, tree = with_states(new_scratch(packed), 1, memory=False), new_tree(packed, 1, 2, 1)
+    cheapest(packed, scratch, tree, 0.0, 0.0, 0)
+    search(packed, scratch, tree, Terms(0.0, 0.0, 0.0, 0, 0, 0), Calls(0, 0, 0), 0)
 
 
 def _end_with(parent: int) -> None:
