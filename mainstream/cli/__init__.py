@@ -17,6 +17,7 @@ from mainstream.cli import (
     deploy,
     evaluate,
     experiment,
+    fleet,
     freeze,
     frontier,
     images,
@@ -69,6 +70,7 @@ app.command("methods")(methods.command)
 app.command("plan")(plan.command)
 app.command("deploy")(deploy.command)
 app.command("run")(run.command)
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(apps.app, name="apps")
 app.command("streamer")(streamer.command)
 app.command("streamer-keys")(streamer_keys.command)

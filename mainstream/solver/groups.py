@@ -96,7 +96,7 @@ def minimise(
     light: AtPrice | None = None
     first, step = lam, 1.05
     while len(points) < _STEPS and 1e-12 * first < lam < 1e12 * first:
-        point = _at_price(groups, budget, lam, 0.25 * tolerance, go_on)
+        point = at_price(groups, budget, lam, 0.25 * tolerance, go_on)
         if point is None:
             break
         points.append(point)
@@ -116,7 +116,7 @@ def minimise(
     return points
 
 
-def _at_price(
+def at_price(
     groups: list[kernels.Packed], budget: float, lam: float, tolerance: float, go_on: Callable[[], bool]
 ) -> AtPrice | None:
     """One point of F, unless time runs out."""

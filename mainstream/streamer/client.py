@@ -1,6 +1,7 @@
 """The sending half of Streamer's wire: one request with a net plan, one answer with the rates that were observed.
 
-A runtime that tells so in the handshake is then asked what the plan took of a core (compute.py).
+A runtime that tells so in the handshake is then asked what the plan took of a core (compute.py), and at any time what
+it runs (status.py).
 
 ZeroMQ's REQ socket waits for ever where nobody answers, queues for a server that is not there, and takes no second
 request after a lost answer. So each attempt has a socket of its own, sends only once it is connected, watches the
@@ -11,13 +12,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 from uuid import uuid4
 
 from mainstream._optional import require
@@ -29,6 +31,8 @@ from mainstream.streamer.deployer import Observed
 from mainstream.streamer.keys import client_security
 from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.requests import one_line
+from mainstream.streamer.status import REQUEST as ASK_STATUS
+from mainstream.streamer.status import Status
 
 if TYPE_CHECKING:
     import zmq
@@ -48,6 +52,7 @@ _COMPUTE_S: Final = 5.0
 """Seconds for the second answer, which a server has ready."""
 _LARGEST: Final = 16 * 2**20
 """Bytes of an answer; the one to a plan of 10,000 nets has half a million."""
+_Answer = TypeVar("_Answer")
 
 
 class StreamerClient:
@@ -142,8 +147,63 @@ class StreamerClient:
                 continue
         return self._read(*self._ask(request, given_up), plan)
 
+    def status(self, *, given_up: Event | None = None) -> Status | None:
+        """Ask what runs there, which changes nothing; once, whatever `retries` says.
+
+        Parameters
+        ----------
+        given_up : Event, optional
+            Set by another thread when nobody waits for it any more.
+
+        Returns
+        -------
+        Status or None
+            None where a server is there that does not tell, such as the published one: it is not asked.
+
+        Raises
+        ------
+        DeployError
+            Nothing listens, the server takes no such key, no answer came in time, the connection broke, or the answer
+            is no status.
+        """
+        import zmq
+
+        def send(socket: zmq.Socket[bytes]) -> None:
+            socket.send_multipart([TELLS, b"", ASK_STATUS], zmq.NOBLOCK)
+
+        # A ROUTER socket sends to whom has named itself so in the handshake, and says so where that is nobody.
+        try:
+            text = self._exchange(zmq.ROUTER, zmq.EVENT_HANDSHAKE_SUCCEEDED, send, _status, given_up or Event())
+        except _NotKnownError:
+            return None
+        if text.startswith(_REFUSED):  # a runtime from before there was a status
+            return None
+        try:
+            return Status.from_json(text)
+        except ProblemError as error:
+            raise DeployError(f"{self.address}: told nonsense of what it runs: {one_line(str(error))}") from None
+
     def _ask(self, request: bytes, given_up: Event) -> tuple[str, str | None]:
         """One attempt: the answer, and what is said of the compute; None where the server would not know of it."""
+        import zmq
+
+        def send(socket: zmq.Socket[bytes]) -> None:
+            socket.send(request, zmq.NOBLOCK)
+
+        return self._exchange(zmq.REQ, zmq.EVENT_CONNECTED, send, _answer, given_up)
+
+    def _exchange(
+        self,
+        kind: int,
+        ready_at: int,
+        send: Callable[[zmq.Socket[bytes]], None],
+        read: Callable[[zmq.Socket[bytes]], _Answer],
+        given_up: Event,
+    ) -> _Answer:
+        """Send once there is a connection, and read what is answered, by a socket of this `kind`.
+
+        The event `ready_at` says that it can send.
+        """
         import zmq
         from zmq.utils.monitor import recv_monitor_message
 
@@ -153,7 +213,7 @@ class StreamerClient:
         connected_by = monotonic() + min(_CONNECT_S, self.timeout_s)
         sent = False
         events = (
-            zmq.EVENT_CONNECTED
+            ready_at
             | zmq.EVENT_DISCONNECTED
             | zmq.EVENT_HANDSHAKE_FAILED_AUTH
             | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
@@ -161,10 +221,12 @@ class StreamerClient:
         )
         # By default the address is that of the last socket, whose end may not be over.
         address = f"inproc://{uuid4().hex}"
-        with self._context.socket(zmq.REQ) as socket, socket.get_monitor_socket(events, address) as monitor:
+        with self._context.socket(kind) as socket, socket.get_monitor_socket(events, address) as monitor:
             socket.linger = 0
             socket.maxmsgsize = _LARGEST
             socket.ipv6 = "[" in self.address
+            if kind == zmq.ROUTER:
+                socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
             for name, key in self._security.items():
                 setattr(socket, name, key)
             poller = zmq.Poller()
@@ -177,20 +239,24 @@ class StreamerClient:
                     ready = dict(poller.poll(max(0, math.ceil(1000 * min(left, _LOOK_S)))))
                     # The answer first: a server that answers and goes leaves both behind.
                     if socket in ready or (monitor in ready and socket.poll(0)):
-                        return _answer(socket)
+                        return read(socket)
                     if given_up.is_set():
                         raise DeployError(f"{self.address}: the plan was given up before an answer came")
                     if monitor not in ready:
                         if left <= 0:
-                            raise self._silence(sent)
+                            raise self._silence(sent, kind)
                         continue
                     event = recv_monitor_message(monitor)["event"]
-                    if event != zmq.EVENT_CONNECTED:
+                    if event == zmq.EVENT_DISCONNECTED and kind == zmq.ROUTER and not sent:
+                        raise _NotKnownError  # as the REP socket of the published server does
+                    if event != ready_at:
                         raise self._broken(zmq.Event(event))
                     with suppress(zmq.Again):  # broken already: the next event says why
-                        socket.send(request, zmq.NOBLOCK)
+                        send(socket)
                         sent = True
             except zmq.ZMQError as error:
+                if error.errno == zmq.EHOSTUNREACH and kind == zmq.ROUTER:
+                    raise _NotKnownError from None
                 raise DeployError(
                     f"{self.address}: cannot send: {zmq.strerror(error.errno or 0)}; correct the address"
                 ) from None
@@ -210,11 +276,13 @@ class StreamerClient:
         kind = _NoAnswerError if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL else DeployError
         return kind(f"{self.address}: no understanding with the server: it {other}, or is no Streamer")
 
-    def _silence(self, sent: bool) -> _NoAnswerError:
+    def _silence(self, sent: bool, kind: int) -> _NoAnswerError:
+        import zmq
+
         if sent:
+            may_run = "" if kind == zmq.ROUTER else "the plan was sent and may run; "
             return _NoAnswerError(
-                f"{self.address}: no answer within {self.timeout_s:g} s; the plan was sent and may run; "
-                "look at the server, or give it longer"
+                f"{self.address}: no answer within {self.timeout_s:g} s; {may_run}look at the server, or give it longer"
             )
         return _NoAnswerError(
             f"{self.address}: no connection within {min(_CONNECT_S, self.timeout_s):g} s; "
@@ -242,6 +310,10 @@ class StreamerClient:
             raise DeployError(f"{self.address}: {error}") from None
 
 
+class _NotKnownError(Exception):
+    """The server is none of those that are asked so."""
+
+
 class _NoAnswerError(DeployError):
     """An attempt that ended without an answer, so that another may help."""
 
@@ -267,6 +339,11 @@ def _answer(socket: zmq.Socket[bytes]) -> tuple[str, str | None]:
         return text, _text(socket.recv_multipart())
     except zmq.ZMQError:
         return text, f"{_REFUSED}the connection was closed before the server told it"
+
+
+def _status(socket: zmq.Socket[bytes]) -> str:
+    """What a runtime has answered to the question of what it runs, behind its name and an empty frame."""
+    return _text(socket.recv_multipart()[2:])
 
 
 def _compute(told: str | None, plan: NetPlan) -> tuple[Compute | None, str]:

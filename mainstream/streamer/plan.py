@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
 from typing import Annotated, Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import AfterValidator, StrictBool, model_validator
@@ -214,6 +216,11 @@ class NetPlan:
     def to_json(self) -> str:
         """The request to send, an object a line; :meth:`from_json` reads it back, equal."""
         return "[" + ",\n ".join(json.dumps(part.wire()) for part in self.subnets) + "]"
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells a plan from others: sha256 of the request, in hexadecimal digits."""
+        return sha256(self.to_json().encode()).hexdigest()
 
     @classmethod
     def from_json(cls, text: str) -> Self:

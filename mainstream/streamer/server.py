@@ -1,6 +1,7 @@
 """Streamer's wire, answered: one request with a net plan, one answer with the rates that were observed.
 
-Who was answered may ask for the compute behind the rates, too (compute.py).
+Who was answered may ask for the compute behind the rates, too (compute.py); what runs may be asked at any time
+(status.py).
 
 Whatever comes is answered, with ``error: `` and one line where it is no plan that can run; the plan before goes on.
 
@@ -26,13 +27,14 @@ from mainstream.description import shown
 from mainstream.errors import MainstreamError, ProblemError
 from mainstream.extensions import PART_LOADERS
 from mainstream.ranges import SECONDS
-from mainstream.streamer.compute import TELLS, asks_compute
+from mainstream.streamer.compute import TELLS, Compute, asks_compute
 from mainstream.streamer.connections import Connections
 from mainstream.streamer.keys import server_security
 from mainstream.streamer.memory import GIGABYTES
 from mainstream.streamer.plan import NetPlan
 from mainstream.streamer.requests import one_line
 from mainstream.streamer.runner import LocalRunner
+from mainstream.streamer.status import Status, asks_status
 from mainstream.streamer.trial import Trial
 
 if TYPE_CHECKING:
@@ -139,6 +141,7 @@ class Server:
         self._request: _Request | None = None
         self._next: _Request | None = None
         self._measured: tuple[bytes, str] = b"", _NOT_THE_LAST
+        self._took: tuple[str, Compute] | None = None
         self._parts: list[bytes] = []
         self._count = 0
         SECONDS.check("load_timeout_s", load_timeout_s)
@@ -275,6 +278,9 @@ class Server:
         elif asks_compute(body[0]):
             client, told = self._measured
             self._send(envelope, told if client == envelope[0] else _NOT_THE_LAST)
+        elif asks_status(body[0]):
+            told_of = Status.of_runner(self._runner, self._took, deploying=self._request is not None)
+            self._send(envelope, told_of.to_json())
         else:
             self._take(_Request(envelope, body[0], connection))
 
@@ -312,6 +318,7 @@ class Server:
             request.compute = f"error: {observed.unmeasured}"
         else:
             request.compute = observed.compute.to_json()
+            self._took = plan.digest, observed.compute
         return ",".join(repr(rate) for rate in observed.values())
 
     def _finish(self, request: _Request, answer: str) -> None:

@@ -1,0 +1,259 @@
+"""``mainstream fleet``: many boxes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mainstream.cli.exit_codes import BAD_INPUT
+from mainstream.cli.problem_file import StoreUrl
+from mainstream.ranges import COUNT, SECONDS, WHOLE
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mainstream.fleet.boxes import Runtime
+    from mainstream.fleet.fleet import Fleet
+    from mainstream.fleet.planning import FleetPlan
+
+app = typer.Typer(help="Many boxes at once: which streams each has, its plan, what it runs.", rich_markup_mode=None)
+
+FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.yaml", help="Fleet file, YAML or JSON.", show_default=False)]
+Json = Annotated[
+    str | None,
+    typer.Option(
+        "--json", metavar="FILE", help="Save as JSON; - is stdout, with nothing else on it.", show_default=False
+    ),
+]
+Plans = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Plans that fleet plan -o wrote; else the fleet is solved first.", show_default=False
+    ),
+]
+CurveKeys = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Keys for runtimes that answer known clients only.", show_default=False),
+]
+
+
+@app.callback()
+def _group() -> None:
+    """Many boxes at once: which streams each has, its plan, what it runs."""
+
+
+@app.command()
+def plan(
+    fleet: FleetFile,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Write BOX.json there, its net plans.", show_default=False),
+    ] = None,
+    json: Json = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Boxes solved at a time; else as many as cores.", min=1, show_default=False)
+    ] = None,
+    store: StoreUrl = None,
+) -> None:
+    """Put cameras on boxes and solve each box.
+
+    A camera that may be on several boxes goes where prices of the budgets say; the gap is how far the whole is from the
+    best at most. `price` is what one more of a box's budget would bring to the objective.
+    """
+    from mainstream.cli.ending import interruptible
+    from mainstream.files import check_target, naming, write_text
+    from mainstream.fleet.plan_files import check_folder, save_plans
+    from mainstream.fleet.text import plan_table, plan_totals
+    from mainstream.result_text import plain_console
+
+    if output is not None:
+        check_folder(output)
+    if json not in (None, "-"):
+        check_target(Path(str(json)))
+    with interruptible():
+        made = _solved(fleet, store, threads)
+        with naming(fleet):
+            plans = None if output is None else made.net_plans()
+    if plans is not None and output is not None:
+        save_plans(plans, output)
+    if json == "-":
+        typer.echo(made.to_json())
+        return
+    if json is not None:
+        write_text(Path(json), made.to_json() + "\n")
+    screen = plain_console()
+    screen.print(plan_table(made))
+    for line in plan_totals(made):
+        screen.print(line)
+    if output is not None:
+        screen.print(f"written    {len(made.boxes):,} files in {output}")
+
+
+@app.command()
+def deploy(
+    fleet: FleetFile,
+    plans: Plans = None,
+    at_once: Annotated[int, typer.Option(metavar="N", help="Boxes to which plans are sent at a time.")] = 10,
+    max_failures: Annotated[
+        int, typer.Option(metavar="K", help="Begin no other box once so many have failed; those away count.")
+    ] = 1,
+    retries: Annotated[
+        int, typer.Option(metavar="N", help="Send a plan without an answer so often again; it may run twice.")
+    ] = 0,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long to wait for an answer, its measuring included.")
+    ] = 60,
+    curve_keys: CurveKeys = None,
+    json: Json = None,
+    store: StoreUrl = None,
+) -> None:
+    """Send each box its plan, some at a time; boxes that run theirs already are left alone.
+
+    So the same command again, after a failure, goes on with those that are missing. Ends with 2 unless all boxes run
+    their plans.
+    """
+    from json import dumps
+
+    from mainstream.cli.ending import interruptible
+    from mainstream.files import check_target, naming, write_text
+    from mainstream.fleet.deploying import deploy_fleet
+    from mainstream.fleet.text import counted, outcome_line
+    from mainstream.result_text import plain_console
+
+    with naming("command line"):
+        COUNT.check("--at-once", at_once)
+        COUNT.check("--max-failures", max_failures)
+        WHOLE.check("--retries", retries)
+        SECONDS.check("--timeout", timeout)
+    if json not in (None, "-"):
+        check_target(Path(str(json)))
+    screen, errors = plain_console(), plain_console(stderr=True)
+    with interruptible():
+        outcomes = deploy_fleet(
+            _runtimes(fleet, plans, store),
+            at_once=at_once,
+            max_failures=max_failures,
+            timeout_s=timeout,
+            ask_timeout_s=min(timeout, _ASK_S),
+            retries=retries,
+            curve_keys=curve_keys,
+            progress=None if json == "-" else lambda one: screen.print(outcome_line(one)),
+        )
+    text = dumps([one.to_dict() for one in outcomes], indent=1, allow_nan=False)
+    if json == "-":
+        typer.echo(text)
+    elif json is not None:
+        write_text(Path(json), text + "\n")
+    if json != "-":
+        screen.print(f"ended      {counted([one.state for one in outcomes])}")
+    failed = [one for one in outcomes if one.state == "failed"]
+    if failed:
+        left = sum(one.state == "not begun" for one in outcomes)
+        behind = f"; {left} not begun, as {max_failures} may fail at most (--max-failures)" if left else ""
+        first = outcome_line(failed[0]).removeprefix(f"{failed[0].box}: failed: ")
+        _end(errors, fleet, len(outcomes), "failed", [one.box for one in failed], f"{first}{behind}")
+
+
+@app.command()
+def status(
+    fleet: FleetFile,
+    plans: Plans = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long to wait for each; 64 are asked at a time.")
+    ] = 5,
+    curve_keys: CurveKeys = None,
+    json: Json = None,
+    store: StoreUrl = None,
+) -> None:
+    """Ask every box what it runs: whether it is there, whether its plan is the one wanted, and what was measured.
+
+    Ends with 2 unless all boxes run their plans.
+    """
+    from json import dumps
+
+    from mainstream.cli.ending import interruptible
+    from mainstream.files import check_target, naming, write_text
+    from mainstream.fleet.boxes import ask_all
+    from mainstream.fleet.text import asked_table, counted
+    from mainstream.result_text import plain_console
+
+    with naming("command line"):
+        SECONDS.check("--timeout", timeout)
+    if json not in (None, "-"):
+        check_target(Path(str(json)))
+    screen, errors = plain_console(), plain_console(stderr=True)
+    with interruptible():
+        runtimes = _runtimes(fleet, plans, store)
+        asked = ask_all(runtimes, timeout_s=timeout, curve_keys=curve_keys)
+    text = dumps([one.to_dict() for one in asked], indent=1, allow_nan=False)
+    if json == "-":
+        typer.echo(text)
+    else:
+        screen.print(asked_table(asked))
+        screen.print(f"{len(asked)} runtimes: {counted([one.state for one in asked])}")
+        if json is not None:
+            write_text(Path(json), text + "\n")
+    wrong = [one for one in asked if one.state != "as planned"]
+    if wrong:
+        boxes = len({one.runtime.box for one in asked})
+        why = wrong[0].away or f"stream {wrong[0].runtime.stream}: {wrong[0].state}"
+        names = list(dict.fromkeys(one.runtime.box for one in wrong))
+        _end(errors, fleet, boxes, "are not as planned" if len(names) > 1 else "is not as planned", names, why)
+
+
+_ASK_S = 5.0
+"""Seconds for what a box runs before it is sent its plan."""
+
+
+def _end(errors: Console, fleet: Path, boxes: int, what: str, names: Sequence[str], why: str) -> None:
+    """One line for what is wrong, and the exit code."""
+    from mainstream.ids import id_list
+
+    errors.print(
+        f"mainstream: {fleet}: {len(names)} of {boxes} boxes {what}: {id_list(names)}: {' '.join(why.split())}"
+    )
+    raise typer.Exit(BAD_INPUT)
+
+
+def _runtimes(file: Path, plans: Path | None, store: str | None) -> list[Runtime]:
+    """The runtimes of a fleet and their plans, which were written before or are made now."""
+    from mainstream.files import naming
+    from mainstream.fleet.boxes import runtimes_of
+    from mainstream.fleet.plan_files import load_plans
+
+    if plans is not None:
+        fleet = _loaded(file, store)
+        wanted = load_plans(fleet, plans)
+    else:
+        made = _solved(file, store, None)
+        fleet = made.fleet
+        with naming(file):
+            wanted = made.net_plans()
+    with naming(file):
+        return runtimes_of(fleet, wanted)
+
+
+def _solved(file: Path, store: str | None, threads: int | None) -> FleetPlan:
+    from mainstream.cli import console
+    from mainstream.files import naming
+    from mainstream.fleet.planning import plan_fleet
+    from mainstream.result_text import plain_console
+
+    console.show_warnings(plain_console(stderr=True), quiet=False)
+    fleet = _loaded(file, store)
+    with naming(file):
+        return plan_fleet(fleet, threads=threads)
+
+
+def _loaded(file: Path, store: str | None) -> Fleet:
+    from mainstream.fleet.fleet_file import load_fleet
+
+    def fetch(name: str) -> Path:
+        from mainstream.store import open_store
+
+        return open_store(store).fetch(name)
+
+    return load_fleet(file, fetch=fetch)

@@ -1,0 +1,33 @@
+"""The same call for many things on all cores: the kernels of the search run without the GIL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+_Given = TypeVar("_Given")
+_Returned = TypeVar("_Returned")
+
+
+def side_by_side(
+    call: Callable[[_Given], _Returned], given: Iterable[_Given], threads: int | None = None
+) -> list[_Returned]:
+    """What `call` returns for each, in their order.
+
+    Parameters
+    ----------
+    call : callable
+    given : iterable
+    threads : int, optional
+        Default: the cores that this process may use.
+    """
+    todo = list(given)
+    found = [call(one) for one in todo[:1]]  # by itself, since it may have to compile the search
+    pool = ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), thread_name_prefix="mainstream-fleet")
+    try:
+        found += pool.map(call, todo[1:])
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return found
