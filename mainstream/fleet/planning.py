@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mainstream.errors import InfeasibleError, MainstreamError, ProblemError
+from mainstream.errors import InfeasibleError, ProblemError
 from mainstream.fleet.assignment import Market, assign
 from mainstream.fleet.fleet import Fleet
 from mainstream.fleet.improving import Improving
@@ -231,45 +231,28 @@ def _advice(market: Market) -> str:
 def _solve(
     problems: FleetProblems, on: Mapping[int, Sequence[int]], results: dict[int, Result], threads: int | None
 ) -> None:
-    """Solve boxes whose streams are certain."""
-    failures = _tried(problems, on, results, threads)
-    if failures:
-        raise _told(problems, failures)
+    """Solve boxes whose streams are certain; where some have no schedule, tell of the first, and name the others."""
 
-
-def _tried(
-    problems: FleetProblems, on: Mapping[int, Sequence[int]], results: dict[int, Result], threads: int | None
-) -> dict[int, MainstreamError]:
-    """Solve boxes; returns why some have no schedule."""
-
-    def solve(box: int) -> Result | MainstreamError:
+    def solve(box: int) -> Result | InfeasibleError:
         try:
-            return problems.solve(box, on[box])
-        except MainstreamError as error:
+            return problems.solve(box, on[box], briefly=True)
+        except InfeasibleError as error:
             return error
 
-    failures: dict[int, MainstreamError] = {}
+    short = []
     for box, found in zip(on, side_by_side(solve, on, threads), strict=True):
         if isinstance(found, Result):
             results[box] = found
         else:
-            failures[box] = found
-    return failures
-
-
-def _raise_unless(kind: type[MainstreamError], failures: Mapping[int, MainstreamError]) -> None:
-    for error in failures.values():
-        if not isinstance(error, kind):
-            raise error
-
-
-def _told(problems: FleetProblems, failures: Mapping[int, MainstreamError]) -> MainstreamError:
-    """One error for all boxes that have no schedule: that of the first, and the names of the others."""
-    _raise_unless(InfeasibleError, failures)
-    first, *others = failures
-    error = failures[first]
-    more = f" (and {len(others)} more: {_names(problems, others)})" if others else ""
-    return InfeasibleError(f"{error}{more}", getattr(error, "smallest_budget", None))
+            short.append(box)
+    if not short:
+        return
+    first, *others = short
+    try:
+        results[first] = problems.solve(first, on[first])
+    except InfeasibleError as error:
+        more = f" (and {len(others)} more: {_names(problems, others)})" if others else ""
+        raise InfeasibleError(f"{error}{more}", error.smallest_budget) from None
 
 
 def _names(problems: FleetProblems, boxes: Sequence[int]) -> str:

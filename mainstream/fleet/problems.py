@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 from mainstream.box.shortfall import what_would_give
-from mainstream.errors import InfeasibleError, MainstreamError, OutOfTimeError, ProblemError
+from mainstream.errors import InfeasibleError, OutOfTimeError, ProblemError
 from mainstream.files import naming
 from mainstream.fleet.fleet import Camera, Fleet
 from mainstream.formats.named_stream import NamedStream
@@ -117,22 +116,11 @@ class FleetProblems:
         try:
             return prepared.solve(**self.how)
         except InfeasibleError as error:
-            gives = "" if briefly else f"; {self._gives(prepared, box, cameras, error)}"
+            first = next(iter(prepared.prepared.values()))
+            gives = "" if briefly else f"; {what_would_give(first, self.how, error)}"
             raise InfeasibleError(f"box {given.name}: {error}{gives}", error.smallest_budget) from None
         except OutOfTimeError as error:
             raise OutOfTimeError(f"box {given.name}: {error}") from None
-
-    def _gives(self, prepared: Precisions, box: int, cameras: Sequence[int], error: InfeasibleError) -> str:
-        """What would have to give where nothing fits."""
-        if len(cameras) == 1:
-            with suppress(ProblemError):  # its regions may have several stems, but it is one camera
-                return what_would_give(next(iter(prepared.prepared.values())), self.how, error)
-        alone = []
-        for k in cameras:
-            with suppress(MainstreamError):
-                least = Precisions(self.prepared(box, [k], memory_mb=None)).smallest_budget()
-                alone.append(f"{self.fleet.cameras[k].name} {least:.6g}")
-        return f"its streams need at least, each alone: {', '.join(alone)}; give it more, or one of them another box"
 
     def net_plans(self, box: int, cameras: Sequence[int], result: Result) -> dict[str, NetPlan]:
         """The net plan of each stream of a box of which an app runs, by the stream's name.
