@@ -142,7 +142,8 @@ def test_no_door_takes_what_the_table_leaves_out(name: str, value: float) -> Non
         pinned = app | {"pinned": (0, value)}
         assert "it has to be" in (refusal(Video, stream_fps=value) if name == "stream_fps" else refusal(App, **pinned))
         return
-    keys = {"accuracy": "accuracies", "false_positive_rate": "false_positive_rates"}
+    names = ("accuracy", "accuracies"), ("false_positive_rate", "false_positive_rates")
+    keys = dict(names) | {"false_correlation": "false_correlations"}
     key = keys.get(name, name)
     assert key in refusal(App, **app | {key: {0: value} if name in keys else value})
     codes = {("max_fps", math.inf), ("min_value", -math.inf)}

@@ -39,8 +39,11 @@ class Page:
 
     def type(self, selector: str, *keys: str) -> None:
         """Type in place of what a field holds. One that has the focus is not made anew."""
-        self.browser.execute_script(f"const it = document.querySelector({selector!r}); it.focus(); it.select()")
-        self.browser.switch_to.active_element.send_keys(*keys)
+        from selenium.webdriver.common.keys import Keys
+
+        self.browser.execute_script(f"document.querySelector({selector!r}).focus()")
+        # All is marked by a key, too: what a script marks may be lost on the way to the first key.
+        self.browser.switch_to.active_element.send_keys(Keys.CONTROL, "a", Keys.NULL, *keys)
 
     def shows(self, selector: str, text: str) -> None:
         found(lambda: text in self.text(selector))
