@@ -44,7 +44,7 @@ def one_great_core(n: int = 60) -> tuple[kernels.Packed, float]:
     return packed, 1.5123456 * n
 
 
-@pytest.mark.parametrize("limit", [None, 0.2])
+@pytest.mark.parametrize("limit", [None, 0.1])
 def test_a_core_of_millions_of_states_comes_back_when_asked(
     limit: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,10 +56,10 @@ def test_a_core_of_millions_of_states_comes_back_when_asked(
     tree = SearchTree(packed)
     limit = limit and limit * seconds
     if limit is None:
-        Timer(0.2 * seconds, _thread.interrupt_main).start()
+        Timer(0.1 * seconds, _thread.interrupt_main).start()
     begin = perf_counter()
     outcome = tree.run(budget, Limits(0.0, np.inf if limit is None else limit))
-    assert perf_counter() - begin < 0.5 * seconds
+    assert perf_counter() - begin < 0.75 * seconds
     assert outcome.interrupted == (limit is None) and not outcome.finished
     assert not tree.scratch.stop[0]
     assert outcome.bound >= whole.bound - 1e-12
