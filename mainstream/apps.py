@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mainstream.columns import in_columns, on_columns
 from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.ids import IdArray, check_unique, given_ids, id_array, id_list
@@ -145,7 +146,7 @@ class Apps:
             correlation=np.array([app.correlation for app in apps]),
             correlation_fps=np.array([app.correlation_fps or np.nan for app in apps]),
             accuracy_spread=np.array([app.accuracy_spread or 0.0 for app in apps]),
-            event_lengths_ms=_in_columns([sorted(app.event_lengths_ms or ()) for app in apps]),
+            event_lengths_ms=in_columns([sorted(app.event_lengths_ms or ()) for app in apps]),
             weight=np.array([app.weight for app in apps]),
             x_vote=np.array([_vote_code(app.x_vote) for app in apps]),
             unshared_key=np.array([int(1 in app.accuracies) for app in apps]),
@@ -312,7 +313,7 @@ class Apps:
             both[name] = np.concatenate(halves)
         for name in _ROWS:
             both[name] = np.concatenate([getattr(self, name), getattr(more, name)])
-        both["event_lengths_ms"] = _in_columns([*self.event_lengths_ms.tolist(), *more.event_lengths_ms.tolist()])
+        both["event_lengths_ms"] = in_columns([*self.event_lengths_ms.tolist(), *more.event_lengths_ms.tolist()])
         both["app_ids"] = id_array([*self.app_ids.tolist(), *more.app_ids.tolist()])
         names = [name for apps in (self, more) for name in apps.names or [None] * len(apps)]
         columns = Apps(**both, names=tuple(names) if any(names) else ())
@@ -473,14 +474,6 @@ _ROWS: Final = (
 """Columns of shape (N,), but for the ids."""
 
 
-def _in_columns(rows: Sequence[Sequence[float]]) -> FloatArray:
-    """Lists of different lengths as the rows of a table, NaN behind the end of each."""
-    table = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
-    for i, row in enumerate(rows):
-        table[i, : len(row)] = row
-    return table
-
-
 def _lengths(given: Sequence[Sequence[float]], n: int) -> FloatArray:
     """Lengths of events that a user gave."""
     rows = [numbers("event_lengths_ms", row) for row in given] if len(given) else [np.empty(0)] * n
@@ -488,17 +481,7 @@ def _lengths(given: Sequence[Sequence[float]], n: int) -> FloatArray:
         raise ProblemError(f"event_lengths_ms: it has to be {n} lists of at most {MOST_LENGTHS} numbers")
     for row in rows:
         PARAMETERS["event_length_ms"].check_array("event_lengths_ms", row)
-    return _in_columns([sorted(row.tolist()) for row in rows])
-
-
-def on_columns(table: NDArray[Any], chokepoints: IntArray, wanted: IntArray) -> NDArray[Any]:
-    """A table (N, F, ...) over other chokepoints; NaN, or 0 for whole numbers, in those that it has not."""
-    if chokepoints is wanted or np.array_equal(chokepoints, wanted):
-        return table
-    spread = np.full((len(table), len(wanted), *table.shape[2:]), np.nan if table.dtype.kind == "f" else 0, table.dtype)
-    known = np.isin(wanted, chokepoints)
-    spread[:, known] = table[:, np.searchsorted(chokepoints, wanted[known])]
-    return spread
+    return in_columns([sorted(row.tolist()) for row in rows])
 
 
 def _vote_code(x_vote: int | str | None) -> int:

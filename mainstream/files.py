@@ -24,6 +24,8 @@ except ImportError:  # PyYAML built without libyaml: the same, slower
 Name = str | os.PathLike[str]
 """Of a file or folder."""
 
+LARGEST_MODEL: Final = 2**30
+"""Bytes of a model file; VGG-16, one of the largest networks for images, has half of that."""
 _DEEPEST: Final = 100
 """Levels of nesting that a file may have; libyaml's own composer overruns the C stack at some tens of thousands."""
 _LONGEST: Final = 100

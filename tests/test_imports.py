@@ -34,7 +34,7 @@ LAYERS = [
     {"event_models", "event_kernels", "result_text", "blocks"},
     {"stream"},
     {"apps"},
-    {"ids"},
+    {"ids", "columns"},
     {"problem", "extensions"},
     {"region"},
     {"registry", "ranges", "shares"},

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from mainstream.errors import MainstreamError
 from mainstream.extensions import PartLoader
+from mainstream.files import LARGEST_MODEL
 from mainstream.formats.package import PACKAGE, read_package
 
 _LOOK_S: Final = 5.0
 """How often the folder is looked at; the first time so long after the start."""
 _MOST: Final = 10_000
-_LARGEST: Final = 2**30
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def making_ready(loader: PartLoader, model_dir: Path, *, trusted: bool) -> Itera
                 with suppress(OSError, MainstreamError):  # whoever adds the package is told of it
                     state = path.stat()
                     now = state.st_mtime_ns, state.st_size
-                    if known.get(path) != now and len(known) < _MOST and state.st_size <= _LARGEST:
+                    if known.get(path) != now and len(known) < _MOST and state.st_size <= LARGEST_MODEL:
                         known[path] = now
                         make(path, trusted=trusted)
                 if closed.is_set():

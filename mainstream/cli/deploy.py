@@ -217,14 +217,11 @@ def _save(history: History, more: Mapping[str, Any], json: str | None, profile: 
     from json import dumps
 
     from mainstream.cli.deploy_screen import why_uncorrected
-    from mainstream.files import write_text
+    from mainstream.cli.json_file import put_json
     from mainstream.io import save_profile
 
     text = dumps({**history.to_dict(), **more}, indent=1, allow_nan=False)
-    if json == "-":
-        typer.echo(text)
-    elif json is not None:
-        write_text(Path(json), text + "\n")
+    put_json(text, json)
     if profile is None:
         return
     if not any(one.factor for one in history):

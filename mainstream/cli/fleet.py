@@ -64,26 +64,24 @@ def plan(
     best at most. `price` is what one more of a box's budget would bring to the objective.
     """
     from mainstream.cli.ending import interruptible
-    from mainstream.files import check_target, naming, write_text
+    from mainstream.cli.json_file import check_json, put_json
+    from mainstream.files import naming
     from mainstream.fleet.plan_files import check_folder, save_plans
     from mainstream.fleet.text import plan_table, plan_totals
     from mainstream.result_text import plain_console
 
     if output is not None:
         check_folder(output)
-    if json not in (None, "-"):
-        check_target(Path(str(json)))
+    check_json(json)
     with interruptible():
         made = _solved(fleet, store, threads)
         with naming(fleet):
             plans = None if output is None else made.net_plans()
     if plans is not None and output is not None:
         save_plans(plans, output)
+    put_json(made.to_json(), json)
     if json == "-":
-        typer.echo(made.to_json())
         return
-    if json is not None:
-        write_text(Path(json), made.to_json() + "\n")
     screen = plain_console()
     screen.print(plan_table(made))
     for line in plan_totals(made):
@@ -118,7 +116,8 @@ def deploy(
     from json import dumps
 
     from mainstream.cli.ending import interruptible
-    from mainstream.files import check_target, naming, write_text
+    from mainstream.cli.json_file import check_json, put_json
+    from mainstream.files import naming
     from mainstream.fleet.deploying import deploy_fleet
     from mainstream.fleet.text import counted, outcome_line
     from mainstream.result_text import plain_console
@@ -128,8 +127,7 @@ def deploy(
         COUNT.check("--max-failures", max_failures)
         WHOLE.check("--retries", retries)
         SECONDS.check("--timeout", timeout)
-    if json not in (None, "-"):
-        check_target(Path(str(json)))
+    check_json(json)
     screen, errors = plain_console(), plain_console(stderr=True)
     with interruptible():
         outcomes = deploy_fleet(
@@ -143,10 +141,7 @@ def deploy(
             progress=None if json == "-" else lambda one: screen.print(outcome_line(one)),
         )
     text = dumps([one.to_dict() for one in outcomes], indent=1, allow_nan=False)
-    if json == "-":
-        typer.echo(text)
-    elif json is not None:
-        write_text(Path(json), text + "\n")
+    put_json(text, json)
     if json != "-":
         screen.print(f"ended      {counted([one.state for one in outcomes])}")
     failed = [one for one in outcomes if one.state == "failed"]
@@ -175,27 +170,24 @@ def status(
     from json import dumps
 
     from mainstream.cli.ending import interruptible
-    from mainstream.files import check_target, naming, write_text
+    from mainstream.cli.json_file import check_json, put_json
+    from mainstream.files import naming
     from mainstream.fleet.boxes import ask_all
     from mainstream.fleet.text import asked_table, counted
     from mainstream.result_text import plain_console
 
     with naming("command line"):
         SECONDS.check("--timeout", timeout)
-    if json not in (None, "-"):
-        check_target(Path(str(json)))
+    check_json(json)
     screen, errors = plain_console(), plain_console(stderr=True)
     with interruptible():
         runtimes = _runtimes(fleet, plans, store)
         asked = ask_all(runtimes, timeout_s=timeout, curve_keys=curve_keys)
     text = dumps([one.to_dict() for one in asked], indent=1, allow_nan=False)
-    if json == "-":
-        typer.echo(text)
-    else:
+    if json != "-":
         screen.print(asked_table(asked))
         screen.print(f"{len(asked)} runtimes: {counted([one.state for one in asked])}")
-        if json is not None:
-            write_text(Path(json), text + "\n")
+    put_json(text, json)
     wrong = [one for one in asked if one.state != "as planned"]
     if wrong:
         boxes = len({one.runtime.box for one in asked})

@@ -264,10 +264,6 @@ def _numbers(numbers: list[int]) -> str:
 
 
 def _save(file: str, values: object) -> None:
-    from mainstream.files import write_text
+    from mainstream.cli.json_file import put_json
 
-    text = json_text.dumps(values, indent=2) + "\n"
-    if file == "-":
-        typer.echo(text, nl=False)
-    else:
-        write_text(Path(file), text)
+    put_json(json_text.dumps(values, indent=2), file)

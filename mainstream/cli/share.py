@@ -38,7 +38,7 @@ def command(
     there. Then what differs next, and in which models. Names do not count, nor do batch norms that are folded in one
     frozen graph and not in the other. With an ONNX model among them all are compared as ONNX models.
     """
-    from mainstream.files import write_text
+    from mainstream.cli.json_file import put_json
     from mainstream.io import load_profile
     from mainstream.trainer.sharing import shared_layers
 
@@ -46,7 +46,7 @@ def command(
     found = shared_layers(models, {name: number for number, name in names.items()})
     if json is not None:
         text = json_text.dumps(_plain(found), indent=1)
-        typer.echo(text) if json == "-" else write_text(Path(json), text + "\n")
+        put_json(text, json)
     if json != "-":
         for line in _lines(found):
             typer.echo(printable(line))

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from mainstream.description import nearest
 from mainstream.errors import ProblemError
 from mainstream.extensions import PartLoader
-from mainstream.files import naming
+from mainstream.files import LARGEST_MODEL, naming
 from mainstream.graphs.backend import brief, tensorflow, use_threads
 from mainstream.graphs.folding import fold_batch_norms
 from mainstream.graphs.frozen import frozen_graph
@@ -27,8 +27,6 @@ from mainstream.graphs.stems import Layers, check_same_stem
 from mainstream.graphs.trace import trace
 
 _NUMBERS: Final = "fiub"
-_LARGEST: Final = 2**30
-"""Bytes of a file; as in the runtime."""
 
 
 class GraphPart:
@@ -167,7 +165,7 @@ def read_graph(path: str | Path, *, trusted: bool) -> tuple[Any, Any]:
 def _read(path: Path, modified: int, size: int, trusted: bool) -> tuple[Any, Any]:
     """A file's graph and its definition; `modified` and `size` tell one version of the file from the next."""
     tf = tensorflow("run")
-    if size > _LARGEST:
+    if size > LARGEST_MODEL:
         raise ProblemError(f"{path} has more than 1 GB; at most so much is read")
     if path.suffix == ".keras":
         network = trace(load_keras_file(path), path.stem)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mainstream.description import nearest
 from mainstream.errors import ProblemError
-from mainstream.files import naming, reason
+from mainstream.files import LARGEST_MODEL, naming, reason
 from mainstream.graphs.shapes import Shape
 from mainstream.onnx_graphs.backend import onnx
 from mainstream.onnx_graphs.conversion import CONVERTED, converted
@@ -24,8 +24,6 @@ SUFFIX: Final = ".onnx"
 _NUMBERS: Final = "fiub"
 _WHOLE_BYTES: Final = frozenset({*range(1, 8), *range(9, 14)})
 """TensorProto's numbers of a byte or more, from float to uint64; text is not among them."""
-_LARGEST: Final = 2**30
-"""Bytes of a file; as in the runtime."""
 _COLOURS: Final = (1, 3)
 """Channels that a frame may have: grey, RGB."""
 
@@ -170,7 +168,7 @@ def _read(path: Path, modified: int, size: int, trusted: bool) -> OnnxModel:
     """A file's model; `modified` and `size` tell one version of the file from the next."""
     if path.suffix not in {SUFFIX, *CONVERTED}:
         raise ProblemError(f"{path} is no model for this engine; it takes {', '.join((SUFFIX, *CONVERTED))}")
-    if size > _LARGEST:
+    if size > LARGEST_MODEL:
         raise ProblemError(f"{path} has more than 1 GB; at most so much is read")
     content = converted(path, trusted=trusted) if path.suffix in CONVERTED else path.read_bytes()
     with naming(path):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray, on_columns
+from mainstream.apps import NO_PIN, Apps, BoolArray, IntArray
 from mainstream.blocks import over_blocks
+from mainstream.columns import on_columns
 from mainstream.costs import memory_of, stem_parts, tail_costs
 from mainstream.errors import InfeasibleError
 from mainstream.events import metric_intervals, metrics_of, option_values

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from mainstream.description import nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.extensions import Part, PartLoader
-from mainstream.files import naming
+from mainstream.files import LARGEST_MODEL, naming
 from mainstream.formats.package import PACKAGE, read_package
 from mainstream.graphs.shapes import fits
 from mainstream.ids import id_list
@@ -40,8 +40,6 @@ _GOLDEN: Final = (5**0.5 - 1) / 2
 LARGEST_SIDE: Final = 8192
 OUT_OF_MEMORY: Final = "MemoryError: "
 """Stands in the reason why a part failed when memory was too little for it."""
-_LARGEST_FILE: Final = 2**30
-"""Bytes of a model file; VGG-16, one of the largest networks for images, has half of that."""
 _NUMBERS: Final = "fiub"
 """Kinds of dtype that have a largest value: no text, no complex numbers."""
 _FINEST: Final = 10**6
@@ -300,7 +298,7 @@ def _inside(model_dir: Path, model_path: str) -> tuple[Path, os.stat_result]:
         raise ProblemError(f"model_path: {shown(model_path)} lies outside the folder of the models")
     if state is None:
         raise ProblemError(f"model_path: there is no file {shown(model_path)} in the folder of the models")
-    if state.st_size > _LARGEST_FILE:
+    if state.st_size > LARGEST_MODEL:
         raise ProblemError(f"model_path: {shown(model_path)} has more than 1 GB; at most so much is loaded")
     return path, state
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mainstream.errors import ProblemError
-from mainstream.files import naming, reason
+from mainstream.files import LARGEST_MODEL, naming, reason
 from mainstream.graphs.cuts import single_tensor_cuts
 from mainstream.graphs.folding import fold_batch_norms
 from mainstream.graphs.frozen import frozen_graph
@@ -23,8 +23,6 @@ from mainstream.onnx_graphs.steps import onnx_steps
 
 ONNX: Final = ".onnx"
 SUFFIXES: Final = (".keras", ".pb", ONNX)
-_LARGEST: Final = 2**30
-"""Bytes of a file; as in the runtime."""
 _END: Final = ":end"
 _NO_RESULTS: Final = {"Const", "NoOp", "Placeholder"}
 
@@ -131,7 +129,7 @@ def leading_layers(path: Path, numbers: Mapping[str, int], *, as_onnx: bool) -> 
         size = path.stat().st_size
     except (OSError, ValueError) as error:
         raise ProblemError(f"{path}: {reason(error)}") from None
-    if size > _LARGEST:
+    if size > LARGEST_MODEL:
         raise ProblemError(f"{path}: has more than 1 GB; at most so much is read")
     if path.suffix == ONNX:
         return _of_onnx(path)
