@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -83,7 +83,7 @@ class Fit:
     ) -> Generator[tuple[int, Fitted], None, None]:
         """Train in this process, in the order of `todo`."""
         for k in todo:
-            fitted = self.at(base, k, activations.at(k), begin, lambda epoch, k=k: on_epoch(k, epoch))  # type: ignore[misc]
+            fitted = self.at(base, k, activations.at(k), begin, partial(on_epoch, k))
             yield k, fitted
             begin = fitted.weights if self.settings.warm_start else None
 
