@@ -15,6 +15,7 @@ from typing import Any, Final
 from mainstream.solver import kernels
 from mainstream.solver.cp_sat_model import News, model_bytes
 from mainstream.solver.cp_sat_subprocess import limits_there, start
+from mainstream.solver.interruptible import in_thread
 from mainstream.solver.search import Limits
 
 _MOST_OPTIONS: Final = 100_000
@@ -72,7 +73,12 @@ class Beside:
         lent = 0.5 * (self._limits.memory - used)
         if model_bytes(self._problem[0]) <= lent:
             self.lent = lent
-            self._running = _Process(*self._problem, replace(self._limits, memory_limit=lent), known)
+
+            def start_process() -> None:
+                self._running = _Process(*self._problem, replace(self._limits, memory_limit=lent), known)
+
+            # Ctrl-C must not come between the start and the moment when close() knows of it.
+            in_thread(start_process, stop=lambda: None, enough=lambda: False)
 
     @property
     def over(self) -> bool:

@@ -20,6 +20,7 @@ from mainstream.solver.beside import Beside
 from mainstream.solver.branch_and_bound import SearchTree
 from mainstream.solver.cp_sat_beside import search_beside
 from mainstream.solver.cp_sat_model import News
+from mainstream.solver.cp_sat_subprocess import start
 from mainstream.solver.kernels import Packed
 from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.option_table import weighted
@@ -151,6 +152,28 @@ def alive(pid: int) -> bool:
         return "cp_sat_subprocess" in Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return False
+
+
+def test_one_that_starts_while_ctrl_c_comes_is_ended_too(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_interrupted(**given: Any) -> Any:
+        process, line = start(**given)
+        started.append(process)
+        signal.raise_signal(signal.SIGINT)
+        return process, line
+
+    monkeypatch.setattr(beside, "start", start_interrupted)
+    instance = Instance.hard(8, 3)
+    packed = packed_of(instance)
+    helper = Beside(packed, instance.budget, Limits(1e-6))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            helper.exchange(News(None, -np.inf, np.inf), 0.0, now=True)
+        helper.close()
+        assert started[0].poll() is not None
+    finally:
+        started[0].kill()
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
