@@ -1,52 +1,27 @@
-"""The command ``mainstream``: one file a command; this one joins them and turns errors into one line each."""
+"""The command ``mainstream``: one file a command; this one turns errors into one line each."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from mainstream.cli import (
-    apps,
-    calibrate,
-    demo,
-    deploy,
-    evaluate,
-    experiment,
-    fleet,
-    freeze,
-    frontier,
-    images,
-    label,
-    layers,
-    methods,
-    packages,
-    plan,
-    profile,
-    quantise,
-    report,
-    run,
-    scenes,
-    share,
-    simulate,
-    solve,
-    streamer,
-    streamer_keys,
-    train,
-    train_jobs,
-    train_server,
-    workloads,
-)
+from mainstream.cli.commands import LINES, PANELS, Commands
 from mainstream.cli.exit_codes import BAD_INPUT, CANNOT_PRINT, INFEASIBLE, INTERRUPTED
 from mainstream.errors import InfeasibleError, MainstreamError
 
+_HELP: Final = "Choose layer sharing and frame rates for many DNN applications on one camera."
 
-class _Commands(TyperGroup):
-    """The commands; typer by itself ends one that Ctrl-C ends without a word."""
+
+class _Group(TyperGroup):
+    """The commands in panels, from their table; typer by itself ends one that Ctrl-C ends without a word."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes | {"commands": Commands()})
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer does not export its own kind
         try:
@@ -54,44 +29,27 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt:
             raise typer.Abort from None
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*self.commands]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = max(map(len, self.commands))
+        for panel, commands in PANELS.items():
+            with formatter.section(panel):
+                formatter.write_dl([(f"{name:<{width}}", line) for name, line in commands.items()])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        self.commands = {name: TyperCommand(name, short_help=line) for name, line in LINES.items()}  # none is imported
+        return super().shell_complete(ctx, incomplete)
+
 
 app = typer.Typer(
     name="mainstream",
-    cls=_Commands,
-    help="Choose layer sharing and frame rates for many DNN applications on one camera.",
+    cls=_Group,
+    help=_HELP,
     rich_markup_mode=None,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("demo")(demo.command)
-app.command("solve")(solve.command)
-app.command("frontier")(frontier.command)
-app.command("methods")(methods.command)
-app.command("plan")(plan.command)
-app.command("deploy")(deploy.command)
-app.command("run")(run.command)
-app.add_typer(fleet.app, name="fleet")
-app.add_typer(apps.app, name="apps")
-app.command("streamer")(streamer.command)
-app.command("streamer-keys")(streamer_keys.command)
-app.command("simulate")(simulate.command)
-app.command("evaluate")(evaluate.command)
-app.command("experiment")(experiment.command)
-app.command("report")(report.command)
-app.command("layers")(layers.command)
-app.command("profile")(profile.command)
-app.command("freeze")(freeze.command)
-app.command("share")(share.command)
-app.command("images")(images.command)
-app.command("train")(train.command)
-app.command("train-server")(train_server.command)
-app.add_typer(train_jobs.app, name="train-jobs")
-app.command("quantise")(quantise.command)
-app.command("calibrate")(calibrate.command)
-app.command("label")(label.command)
-app.command("scenes")(scenes.command)
-app.add_typer(workloads.app, name="workloads")
-app.add_typer(packages.app, name="packages")
 
 
 def _print_version(wanted: bool) -> None:
@@ -108,7 +66,7 @@ def _common(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Choose layer sharing and frame rates for many DNN applications on one camera."""
+    pass
 
 
 def main() -> None:
@@ -117,7 +75,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is escaped, not an error
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+        code = app(args=sys.argv[1:] or ["--help"], prog_name="mainstream", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         print("mainstream: interrupted", file=sys.stderr)
         code = INTERRUPTED

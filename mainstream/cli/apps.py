@@ -10,7 +10,9 @@ import typer
 
 from mainstream.errors import DeployError, ProblemError
 
-app = typer.Typer(help="The apps of a box that runs, at its page's address.", rich_markup_mode=None)
+app = typer.Typer(
+    help="The apps of a box that runs, at its page's address.", rich_markup_mode=None, add_completion=False
+)
 
 _TIMEOUT_S: Final = 60.0
 _LARGEST: Final = 2**26

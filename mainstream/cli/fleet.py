@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from mainstream.fleet.fleet import Fleet
     from mainstream.fleet.planning import FleetPlan
 
-app = typer.Typer(help="Many boxes at once: which streams each has, its plan, what it runs.", rich_markup_mode=None)
+app = typer.Typer(
+    help="Many boxes at once: which streams each has, its plan, what it runs.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
 
 FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.yaml", help="Fleet file, YAML or JSON.", show_default=False)]
 Json = Annotated[

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mainstream.store.store import Entry
     from mainstream.store.version import Version
 
-app = typer.Typer(help="M-Packages in a store, by name and version.", rich_markup_mode=None)
+app = typer.Typer(help="M-Packages in a store, by name and version.", rich_markup_mode=None, add_completion=False)
 
 StoreUrl = Annotated[
     str | None,

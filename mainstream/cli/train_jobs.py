@@ -8,7 +8,9 @@ import typer
 
 from mainstream.cli.exit_codes import FAILED
 
-app = typer.Typer(help="The jobs of a training server.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="The jobs of a training server.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
 
 Server = Annotated[str, typer.Option(metavar="URL", help="The server.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="As train --server and list print it.", show_default=False)]
