@@ -30,3 +30,7 @@ __all__ = [
     "save_workloads",
     "workload_id",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

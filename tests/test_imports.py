@@ -6,6 +6,8 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,6 +143,46 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["mainstream", "mainstream.cli", "mainstream.io"])
+@pytest.mark.parametrize("module", ["mainstream.cli", "mainstream.io"])
 def test_importing_loads_nothing_heavy(module: str) -> None:
     assert not loaded_by(f"import {module}") & ONLY_WITH_A_SOLVE
+
+
+def test_the_top_level_loads_only_the_standard_library() -> None:
+    others = loaded_by("import mainstream") - loaded_by("pass") - {"mainstream"}
+    assert not {name for name in others if name not in sys.stdlib_module_names}
+
+
+def test_no_name_of_the_top_level_loads_what_a_solve_or_a_screen_needs() -> None:
+    loaded = loaded_by("import mainstream; [getattr(mainstream, name) for name in dir(mainstream)]")
+    assert "pydantic" in loaded
+    assert not loaded & {"rich", "typer", *ONLY_WITH_A_SOLVE}
+
+
+def test_type_checkers_see_the_names_that_there_are() -> None:
+    import mainstream
+
+    found = {imported.module: imported for imported in imports(ROOT / "__init__.py") if imported.for_types}
+    homes = {f"{home}.{name}" for home, names in mainstream._HOMES.items() for name in names}
+    assert set(found) - {"typing.TYPE_CHECKING"} == {*homes, "mainstream.io"}
+    for path in homes:
+        home, _, name = path.rpartition(".")
+        assert getattr(mainstream, name) is getattr(import_module(home), name)
+
+
+def test_completion_offers_own_names_only() -> None:
+    import mainstream
+
+    assert dir(mainstream) == sorted([*mainstream.__all__, "io"])
+    assert {"load_problem", "load_package", "save_result", "prepare", "Progress", "History", "__version__"} <= {
+        *mainstream.__all__
+    }
+    assert dir(mainstream.io) == mainstream.io.__all__
+    assert mainstream.__version__ == version("mainstream")
+
+
+def test_a_misspelt_name_is_an_attribute_error() -> None:
+    import mainstream
+
+    with pytest.raises(AttributeError, match="module 'mainstream' has no attribute 'slove'"):
+        mainstream.slove  # noqa: B018  # the access is the test

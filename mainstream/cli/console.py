@@ -14,7 +14,7 @@ from mainstream.result_text import print_result
 from mainstream.schedule import Result
 
 if TYPE_CHECKING:
-    from mainstream.solver.search import Progress
+    from mainstream.solver.progress import Progress
 
 _SILENT_S: Final = 1.0
 """A solve that takes no longer than this shows no progress."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mainstream.apps import Apps
 from mainstream.extensions import EventModel, Method
 from mainstream.problem import Aggregate, App, Mode, Model, Objective, Video
 from mainstream.schedule import Choice, Frontier, Result
 from mainstream.solver.prepared import Prepared, prepare
+from mainstream.solver.progress import Progress
 from mainstream.stream import Stream
-
-if TYPE_CHECKING:
-    from mainstream.solver.search import Progress
 
 __all__ = ["Prepared", "frontier", "prepare", "solve"]
 
@@ -79,7 +77,7 @@ def solve(
         A schedule of a similar problem; its stem is tried first. It seldom saves time, as the proof takes most of it;
         what saves time is :meth:`Prepared.with_app` and the like. It helps where a time limit ends the search.
     progress : callable, optional
-        Called about every 50 ms with a :class:`~mainstream.solver.search.Progress`.
+        Called about every 50 ms with a :class:`~mainstream.Progress`.
 
     Returns
     -------

@@ -20,12 +20,12 @@ from mainstream.solver.kernels import calls
 from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.kernels.tree import cheapest, search
 from mainstream.solver.option_table import CellArray
+from mainstream.solver.progress import Progress
 from mainstream.solver.search import (
     FEASIBLE_TOLERANCE,
     REPORT_EVERY_S,
     Limits,
     Outcome,
-    Progress,
     Ticker,
     highest_staircase,
     schedule_cost,

@@ -22,7 +22,8 @@ from mainstream.solver.cp_sat_subprocess import cp_sat_apart, would_crash
 from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.memory import fits
 from mainstream.solver.option_table import CellArray, at_least, weighted
-from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome, Progress
+from mainstream.solver.progress import Progress
+from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model

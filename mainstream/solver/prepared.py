@@ -21,13 +21,14 @@ from mainstream.extensions import EVENT_MODELS, METHODS, EventModel, Improver, M
 from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objective, Video
 from mainstream.ranges import NON_NEGATIVE, POSITIVE, WHOLE
 from mainstream.schedule import Choice, Frontier, Result, Schedule, with_dearer_bounds
+from mainstream.solver.progress import Progress
 from mainstream.solver.tables import Once, build, join
 from mainstream.stream import Stream, check_memory, check_together, objective_of, only_camera, streams_of, unit_of
 
 if TYPE_CHECKING:
     from mainstream.solver.joint_table import JointTable
     from mainstream.solver.option_table import CellArray, OptionTable
-    from mainstream.solver.search import Limits, Outcome, Progress
+    from mainstream.solver.search import Limits, Outcome
 
 GAP: Final = 1e-6
 """Where a search stops by default: bound - objective, in units of the objective."""

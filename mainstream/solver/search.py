@@ -17,36 +17,13 @@ from mainstream.errors import OutOfTimeError
 from mainstream.solver.compilation import compiled_s
 from mainstream.solver.kernels import Packed
 from mainstream.solver.option_table import CellArray
+from mainstream.solver.progress import Progress
 
 REPORT_EVERY_S: Final = 0.05
 FEASIBLE_TOLERANCE: Final = 1e-9
 """A schedule fits when its cost is at most budget * (1 + this)."""
 _LITTLE: Final = 1 << 24
 """Bytes that need no look at what is free, which takes longer than a small search."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a search stands.
-
-    Attributes
-    ----------
-    objective : float or None
-        Best so far.
-    bound : float
-    nodes : int
-    runtime_s : float
-    """
-
-    objective: float | None
-    bound: float
-    nodes: int
-    runtime_s: float
-
-    @property
-    def gap(self) -> float:
-        """`bound` less `objective`."""
-        return self.bound - (-np.inf if self.objective is None else self.objective)
 
 
 @dataclass(frozen=True, eq=False)
