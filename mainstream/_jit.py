@@ -106,20 +106,29 @@ _PART: Final[dict[str, Any]] = {
 
 def jit(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
     """`function`, compiled when first called; kept on disk until a file of its folder changes; without the GIL."""
+    return _kept(function, _WHOLE)
+
+
+def counted(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
+    """As :func:`jit`, for a function that takes a NumPy Generator: without counts each call would keep it for ever."""
+    return _kept(function, {**_WHOLE, "_nrt": True})
+
+
+def _kept(function: Callable[_Arguments, _Returned], options: dict[str, Any]) -> Callable[_Arguments, _Returned]:
     source = Path(function.__code__.co_filename)
     jitted: Any
     try:
-        jitted = numba.njit(cache=True, **_WHOLE)(function)
+        jitted = numba.njit(cache=True, **options)(function)
         found = jitted._cache
         kept = found._cache_file
         stamp = (kept._source_stamp, _stamp(source.parent))
         found._cache_file = _Index(kept._cache_path, found._impl.filename_base, stamp)  # type: ignore[no-untyped-call]
     except AttributeError:
         _log.warning("numba %s keeps its cache in another way: %s is compiled anew", numba.__version__, source.stem)
-        jitted = numba.njit(**_WHOLE)(function)
+        jitted = numba.njit(**options)(function)
     except RuntimeError:
         _warn_of_no_place()
-        jitted = numba.njit(**_WHOLE)(function)
+        jitted = numba.njit(**options)(function)
     compiled: Callable[_Arguments, _Returned] = jitted
     return compiled
 

@@ -5,8 +5,6 @@ loops have no dependence between rounds, which the recursion over frames has; an
 between what they read and write, are constants. That is what it takes for the compiler to make vector instructions of
 them. Lanes that are left over hold 0. Arrays of a pass are flat, one row after the other; an index is unsigned where
 the compiler could not see that it is never negative.
-
-Numba's cache on disk sees changes in this file only: nothing here calls or reads a global of another file.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from mainstream._jit import inner, jit
@@ -67,6 +64,35 @@ class PassMemory(NamedTuple):
         lanes, points = rates * WIDTH, rates * POINTS
         sizes = (WIDTH, WIDTH, WIDTH, STATE, MOST_VOTES * WIDTH, lanes, lanes, points, points)
         return cls._make(map(np.empty, sizes))
+
+
+class MixedMemory(NamedTuple):
+    """What passes need beside :class:`PassMemory` where windows differ: in J lengths, and in accuracy at K nodes."""
+
+    mean: FloatArray  # (WIDTH,) detected, over the lengths
+    other_mean: FloatArray  # (WIDTH,) the same in windows without an event
+    moments: FloatArray  # (K * POINTS,)
+    weights: FloatArray  # (K * POINTS,) of the nodes
+    recall: FloatArray  # (POINTS,) over the nodes
+    merged: FloatArray  # (J,) frames of windows that differ
+    merged_shares: FloatArray  # (J,)
+    other_merged: FloatArray  # (J,) the same in windows without an event
+    other_merged_shares: FloatArray  # (J,)
+
+    @classmethod
+    def of(cls, lengths: int, nodes: int) -> MixedMemory:
+        """Memory for so many lengths and nodes."""
+        sizes = (WIDTH, WIDTH, nodes * POINTS, nodes * POINTS, POINTS, lengths, lengths, lengths, lengths)
+        return cls._make(map(np.empty, sizes))
+
+
+@inner
+def _load(p: FloatArray, q: FloatArray, before: int, hit: FloatArray) -> None:
+    """Fill `hit` with the next POINTS of an app's p and q (F,), and with 0 where there are none left."""
+    hit[:] = 0.0
+    for c in range(min(POINTS, len(p) - before)):
+        hit[c] = p[before + c]
+        hit[POINTS + c] = q[before + c]
 
 
 @inner
@@ -291,11 +317,7 @@ def fill_values(
         passes = 1 if alike or metric == RECALL else 2
         for before in range(0, columns, POINTS):
             points = min(POINTS, columns - before)
-            for lane in range(WIDTH):
-                hit[lane] = 0.0
-            for c in range(points):
-                hit[c] = p[i, before + c]
-                hit[POINTS + c] = q[i, before + c]
+            _load(p[i], q[i], before, hit)
             for votes in range(fewest, most + 1):
                 for side in range(passes):
                     seen, shares = (event_frames[i], detected) if side == 0 else (other_frames[i], other)
@@ -345,7 +367,7 @@ def _double_alike(frame: float, first: int, frames: FloatArray, state: FloatArra
             detected[np.uint64(t * WIDTH) + np.uint64(lane)] = 1.0 if total > 1.0 else total
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _merge_lengths(
     frames: FloatArray, shares: FloatArray, merged: tuple[FloatArray, FloatArray]
 ) -> tuple[FloatArray, FloatArray]:
@@ -418,7 +440,7 @@ def _weigh_nodes(
 
 @inner
 def _mean_over_accuracies(weights: FloatArray, mean: FloatArray, recall: FloatArray) -> None:
-    """Fill `recall` (POINTS,) from what is detected at the nodes, the first of `mean`; `weights` (K * POINTS,)."""
+    """Turn what is detected at the nodes, the first of `mean`, into what is at the points; `weights` (K * POINTS,)."""
     for c in range(POINTS):
         recall[c] = 0.0
     for k in range(len(weights) // POINTS):
@@ -429,7 +451,7 @@ def _mean_over_accuracies(weights: FloatArray, mean: FloatArray, recall: FloatAr
         # An interpolation may pass 0 and 1; NaN stays.
         share = recall[c]
         share = 0.0 if share < 0.0 else share
-        recall[c] = 1.0 if share > 1.0 else share
+        mean[c] = 1.0 if share > 1.0 else share
 
 
 @inner
@@ -444,7 +466,7 @@ def _alike(frames: tuple[FloatArray, FloatArray], shares: tuple[FloatArray, Floa
     return same
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@jit
 def fill_mixed_values(
     metric: int,
     curves: tuple[FloatArray, FloatArray],
@@ -455,6 +477,7 @@ def fill_mixed_values(
     shares: tuple[FloatArray, FloatArray],
     lengths: NDArray[np.int64],
     scratch: PassMemory,
+    mixed: MixedMemory,
     filled: tuple[FloatArray, NDArray[np.int8]],
 ) -> None:
     """Fill values and votes (N, F, R), where windows differ in length and accuracy, and the chain with the rate.
@@ -472,13 +495,11 @@ def fill_mixed_values(
     values, votes_behind = filled
     apps, columns, rates = values.shape
     hit, free, own = scratch.hit, scratch.free, scratch.correlation
-    mean, other_mean = np.empty(WIDTH), np.empty(WIDTH)
-    moments, weights = np.zeros(len(nodes) * POINTS), np.zeros(len(nodes) * POINTS)
-    most_lengths = event_frames.shape[2]
-    merged = (np.empty(most_lengths), np.empty(most_lengths))
-    other_merged = (np.empty(most_lengths), np.empty(most_lengths))
+    mean, other_mean, moments, weights = mixed.mean, mixed.other_mean, mixed.moments, mixed.weights
+    merged = (mixed.merged, mixed.merged_shares)
+    other_merged = (mixed.other_merged, mixed.other_merged_shares)
     # One rate at a time, in the layout of _keep_better.
-    best, best_votes = np.empty(POINTS), np.empty(POINTS)
+    best, best_votes = scratch.best[:POINTS], scratch.best_votes[:POINTS]
     for i in range(apps):
         known = lengths[i]
         fewest, most = (x_vote[i], x_vote[i]) if x_vote[i] >= 0 else (1, MOST_AUTO_VOTES)
@@ -488,12 +509,12 @@ def fill_mixed_values(
         times = other_shares[0] / event_shares[0]
         for before in range(0, columns, POINTS):
             points = min(POINTS, columns - before)
-            hit[:], free[:], own[:] = 0.0, 0.0, 0.0
-            hit[:points] = p[i, before : before + points]
-            hit[POINTS : POINTS + points] = q[i, before : before + points]
+            free[:], own[:] = 0.0, 0.0
+            _load(p[i], q[i], before, hit)
             if spreads[i] > 0.0:
                 _weigh_nodes(hit, spreads[i], transform, moments, weights)
-                hit[: len(nodes)] = nodes
+                for k in range(len(nodes)):
+                    hit[k] = nodes[k]
             for t in range(rates):
                 seen, seen_shares = event_frames[i, t, :known], event_shares
                 other, blames = other_frames[i, t, :known], other_shares
@@ -501,16 +522,16 @@ def fill_mixed_values(
                     seen, seen_shares = _merge_lengths(seen, seen_shares, merged)
                     other, blames = _merge_lengths(other, blames, other_merged)
                 free[:POINTS], own[:POINTS] = freedom[i, t], correlation[i, t]
-                free[POINTS : POINTS + points] = others[0][i, before : before + points, t]
-                own[POINTS : POINTS + points] = others[1][i, before : before + points, t]
+                for c in range(points):
+                    free[POINTS + c] = others[0][i, before + c, t]
+                    own[POINTS + c] = others[1][i, before + c, t]
                 for votes in range(fewest, most + 1):
                     chain = (free, own, votes)
                     _mean_over_lengths(hit, chain, seen, seen_shares, scratch, mean)
                     if not alike and metric != RECALL:
                         _mean_over_lengths(hit, chain, other, blames, scratch, other_mean)
                     if spreads[i] > 0.0:
-                        _mean_over_accuracies(weights, mean, scratch.best)
-                        mean[:POINTS] = scratch.best[:POINTS]
+                        _mean_over_accuracies(weights, mean, mixed.recall)
                     alarms, blame = (mean, times) if alike else (other_mean, 1.0)
                     if not _keep_better(metric, blame, (votes, votes == fewest), mean, alarms, best, best_votes):
                         break

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from mainstream.apps import IntArray
 from mainstream.blocks import over_blocks
 from mainstream.errors import ProblemError
-from mainstream.event_kernels import RECALL, PassMemory, fill_mixed_values, fill_values
+from mainstream.event_kernels import RECALL, MixedMemory, PassMemory, fill_mixed_values, fill_values
 from mainstream.event_models import MOST
 from mainstream.extensions import EventModel, Mixture
 from mainstream.problem import FloatArray
@@ -109,6 +109,7 @@ class MixedWindows(NamedTuple):
         """Values and votes (N, F, R) of curves (N, F); calls `meanwhile` between blocks of apps."""
         filled = _empty(p, self.frames[0].shape[1])
         freedom, correlation, x_vote = self.chains
+        most = self.frames[0].shape[2]
 
         def fill(some: slice) -> None:
             fill_mixed_values(
@@ -120,7 +121,8 @@ class MixedWindows(NamedTuple):
                 (self.frames[0][some], self.frames[1][some]),
                 (self.shares[0][some], self.shares[1][some]),
                 self.lengths[some],
-                PassMemory.of(self.frames[0].shape[2]),
+                PassMemory.of(most),
+                MixedMemory.of(most, NODES),
                 (filled[0][some], filled[1][some]),
             )
 

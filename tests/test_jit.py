@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from mainstream.experiments.simulate import _replay
 
 PACKAGE = Path(__file__).parents[1] / "mainstream"
 
@@ -116,3 +119,25 @@ def test_without_a_folder_for_the_cache_all_is_compiled_anew(copied: Path) -> No
     nowhere = {"NUMBA_CACHE_DIR": "/proc/none", "HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none"}
     assert run(copied, **nowhere) == (321, True)
     assert run(copied, **nowhere) == (321, True)
+
+
+def test_what_is_jitted_beside_the_solver_needs_no_folder_for_the_cache(tmp_path: Path) -> None:
+    copy = tmp_path / "mainstream"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in (copy, copy / "experiments"):
+        (folder / "__pycache__").write_text("")
+    nowhere = dict.fromkeys(("NUMBA_CACHE_DIR", "HOME", "XDG_CACHE_HOME"), "/proc/none")
+    environment = os.environ | nowhere | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", "import mainstream.event_kernels, mainstream.experiments.simulate"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "NUMBA_CACHE_DIR" in done.stderr
+
+
+def test_a_generator_that_was_drawn_from_is_not_kept() -> None:
+    random = np.random.default_rng(1)
+    drawn = random, 50, (0.5, 0.1, 0.2, 0.1), np.array([3.0, 4.0]), 2.5, ((0.1, 0.2), (0.1, 0.2)), 2
+    held = sys.getrefcount(random)
+    for _ in range(10):
+        _replay(*drawn)
+    assert sys.getrefcount(random) == held

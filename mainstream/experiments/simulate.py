@@ -35,9 +35,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from mainstream._jit import counted
 from mainstream.apps import IntArray
 from mainstream.description import shown
 from mainstream.errors import ProblemError
@@ -93,7 +93,7 @@ class Simulated:
         return Interval(*(np.where(self.has_precision, part, np.nan) for part in estimate))
 
 
-@njit(cache=True, error_model="numpy")
+@counted
 def _replay(
     random: np.random.Generator,
     windows: int,
