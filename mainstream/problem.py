@@ -104,6 +104,14 @@ def canonical(num_frozen: int) -> int:
     return 0 if num_frozen <= 1 else num_frozen
 
 
+def differ_where_nothing_is_shared(curve: Mapping[int, Any]) -> str | None:
+    """What is wrong with a curve that says one thing for `num_frozen` 0 and another for 1; None where it does not."""
+    if not {0, 1} <= curve.keys() or curve[0] == curve[1]:
+        return None
+    given = f"{shown(curve[0])} and {shown(curve[1])}"
+    return f"num_frozen 0 and 1 both mean that nothing is shared, but have {given}; give one of them"
+
+
 class App(Description):
     """One application: a classifier that watches for one kind of event.
 
@@ -112,7 +120,8 @@ class App(Description):
     app_id : int or str
         Its number, 0 or more, or its name; different for each app.
     accuracies : mapping of int to float
-        Accuracy curve: `num_frozen` -> probability that a frame of the event is classified as the event.
+        Accuracy curve: `num_frozen` -> probability that a frame of the event is classified as the event. 0 and 1 both
+        mean that nothing is shared; a curve may have either, or both with equal values.
     event_length_ms : float
         Length of an event, milliseconds.
     correlation : float
@@ -220,9 +229,12 @@ class App(Description):
     )
     @classmethod
     def _one_key_for_nothing_shared(cls, curve: Mapping[int, Any] | None) -> Mapping[int, Any] | None:
-        if curve is not None and 0 in curve and 1 in curve:
-            raise refuse("num_frozen 0 and 1 are one and the same (nothing is shared); give one of them")
-        return curve
+        if curve is None or not {0, 1} <= curve.keys():
+            return curve
+        contradiction = differ_where_nothing_is_shared(curve)
+        if contradiction is not None:
+            raise refuse(contradiction)
+        return {f: value for f, value in curve.items() if f != 1}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -64,7 +64,8 @@ def test_both_published_forms_are_taken_as_they_stand() -> None:
         ({"accuracies": {}}, "app 3: accuracies is empty"),
         ({"accuracies": [0.5]}, "app 3: accuracies: got [0.5]; it has to be a mapping of keys to values"),
         ({"accuracies": {10: 0.5, "10": 0.6}}, "the same num_frozen stands twice"),
-        ({"accuracies": {0: 0.5, 1: 0.6}}, "num_frozen 0 and 1 are one and the same"),
+        ({"accuracies": {0: 0.5, 1: 0.6}}, "app 3: accuracies: got {0: 0.5, 1: 0.6}; num_frozen 0 and 1 both mean"),
+        ({"model_path": {0: "a.pb", 1: "b.pb"}}, "nothing is shared, but have 'a.pb' and 'b.pb'; give one of them"),
         ({"false_positive_rates": {0: 0.1}}, "only one of them has [10]"),
         ({"corelation": 0.5}, "app 3: unknown key 'corelation'; did you mean 'correlation'?"),
         ({"zzz": 0.5}, "app 3: unknown key 'zzz'; known: app_id, accuracies, "),
@@ -94,6 +95,22 @@ def test_a_wrong_app_is_refused(changes: dict[str, Any], message: str) -> None:
         App(**{**APP, **changes})
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_curve_may_have_0_and_1_when_they_agree() -> None:
+    curves = {
+        "accuracies": ({0: 0.9, 10: 0.8}, {1: 0.9}),
+        "false_positive_rates": ({1: 0.1, 10: 0.2}, {0: 0.1}),
+        "accuracy_intervals": ({0: (0.8, 1.0), 10: (0.7, 0.9)}, {1: (0.8, 1.0)}),
+        "model_path": ({1: "a.pb", 10: "b.pb"}, {"0": "a.pb"}),
+    }
+    one = App(**{**APP, **{key: curve for key, (curve, _) in curves.items()}})
+    both = App(**{**APP, **{key: {**curve, **more} for key, (curve, more) in curves.items()}})
+    assert both.accuracies == one.accuracies == {0: 0.9, 10: 0.8}
+    assert both.false_positive_rates == {0: 0.1, 10: 0.2}
+    assert both.model_path == {0: "a.pb", 10: "b.pb"}
+    for column in ("chokepoints", "accuracies", "false_positive_rates", "accuracy_intervals"):
+        np.testing.assert_array_equal(getattr(Apps.of([both]), column), getattr(Apps.of([one]), column))
 
 
 def test_an_app_without_a_number_is_named_by_its_place() -> None:

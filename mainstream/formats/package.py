@@ -21,7 +21,7 @@ from mainstream.description import Description, each_once, nearest, refuse, show
 from mainstream.errors import ProblemError
 from mainstream.files import naming, parse, write_text
 from mainstream.formats.curve import Curve, load_curve, save_curve
-from mainstream.problem import FLOAT32, Lengths, Model, Precision, canonical
+from mainstream.problem import FLOAT32, Lengths, Model, Precision, canonical, differ_where_nothing_is_shared
 from mainstream.ranges import PROBABILITY, Count, NonNegative, Positive, Share, Whole
 from mainstream.region import OfFrame
 
@@ -354,8 +354,10 @@ def check_curve(package: Package, curve: Curve) -> None:
     if strange:
         allowed = shown(sorted(package.branches))
         raise ProblemError(f"num_frozen: {strange[0]} is no chokepoint of {PACKAGE}; allowed: {allowed}")
-    if {0, 1} <= curve.accuracies.keys():
-        raise ProblemError("num_frozen: 0 and 1 are one and the same (nothing is shared); give one of them")
+    for given in (curve.accuracies, curve.false_positive_rates or {}):
+        contradiction = differ_where_nothing_is_shared(given)
+        if contradiction is not None:
+            raise ProblemError(contradiction)
     unmeasured = [f for f in package.models if f not in curve.accuracies]
     if unmeasured:
         raise ProblemError(f"num_frozen: {unmeasured[0]} is missing; {PACKAGE} has a model for it")
