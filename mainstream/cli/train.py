@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from mainstream.store import Store
     from mainstream.trainer.training import Training, TrainingProgress
+
+_MODEL_DIR: Final = Path("packages")
+_LOG_DIR: Final = Path("logs")
 
 
 def command(
@@ -33,11 +36,14 @@ def command(
         typer.Option(metavar="DIR", help="A subfolder of JPEG and PNG files for each class.", show_default=False),
     ] = None,
     model_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the package's folder, NAME, goes.", show_default=False)
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the package's folder, NAME, goes.", show_default=str(_MODEL_DIR)),
     ] = None,
     log_dir: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where NAME-accuracy, the history and the cache go.", show_default=False),
+        typer.Option(
+            metavar="DIR", help="Where NAME-accuracy, the history and the cache go.", show_default=str(_LOG_DIR)
+        ),
     ] = None,
     test_images: Annotated[
         Path | None,
@@ -46,7 +52,9 @@ def command(
     groups: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.csv", help="Lines of image,group: a group stays on one side of a split.", show_default=False
+            metavar="FILE.csv",
+            help="Lines of image,group: a group stays on one side of a split. Else groups.csv of --images.",
+            show_default=False,
         ),
     ] = None,
     config: Annotated[
@@ -84,7 +92,11 @@ def command(
     ] = None,
     event_class: Annotated[
         str | None,
-        typer.Option(metavar="CLASS", help="Measure this class's true and false positive rates.", show_default=False),
+        typer.Option(
+            metavar="CLASS",
+            help="Measure this class's true and false positive rates. Else the class called NAME, where there is one.",
+            show_default=False,
+        ),
     ] = None,
     region: Annotated[
         str | None,
@@ -141,11 +153,14 @@ def command(
     from rich.progress import Progress as Bars
 
     from mainstream.cli import console
+    from mainstream.labelling.frames import GROUPS
     from mainstream.result_text import plain_console
     from mainstream.trainer.fitting import Apart
     from mainstream.trainer.settings import load_settings
-    from mainstream.trainer.training import train
+    from mainstream.trainer.training import check_name, train
 
+    if published:
+        config, model_dir, log_dir, chokepoints, images, test_images = _published(context, published)
     given: dict[str, Any] = {
         "chokepoints": chokepoints,
         "net": net,
@@ -157,18 +172,24 @@ def command(
         "warm_start": False if cold else None,
         "seed": seed,
     }
-    if published:
-        config, model_dir, log_dir, chokepoints, images, test_images = _published(context, published)
-    if images is None or model_dir is None or log_dir is None:
-        raise ProblemError("train: --images, --model-dir and --log-dir are needed, or the six published arguments")
+    if images is None:
+        raise ProblemError(
+            "train: --images is needed, a folder with a subfolder of images for each class; or the six published "
+            "arguments"
+        )
+    check_name(name)
+    model_dir, log_dir = model_dir or _MODEL_DIR, log_dir or _LOG_DIR
+    if groups is None and not published and (images / GROUPS).is_file():
+        groups = images / GROUPS
     check(engine, address)
     if server is not None:
         paths: dict[str, Any] = {"config": config, "images": images, "model_dir": model_dir, "log_dir": log_dir}
-        paths |= {"test_images": test_images, "chokepoints": chokepoints}
+        paths |= {"test_images": test_images, "groups": groups, "chokepoints": chokepoints}
         _queue(context, server, name, paths, cpus, gpus)
         return
     in_store = _store(store, name)
-    settings = load_settings(config) if config is not None else {}
+    settings = {} if published or not (images / name).is_dir() else {"event_class": name}
+    settings |= load_settings(config) if config is not None else {}
     settings |= {key: value for key, value in given.items() if value is not None}
     errors = plain_console(stderr=True)
     console.show_warnings(errors, quiet=False)
@@ -229,9 +250,7 @@ def _published(context: typer.Context, given: list[str]) -> tuple[Path, Path, Pa
 def _queue(context: typer.Context, server: str, name: str, paths: dict[str, Any], cpus: int, gpus: float) -> None:
     """Queue the same command, with whole paths, on a server."""
     from mainstream.executors.jobs import Jobs
-    from mainstream.trainer.training import check_name
 
-    check_name(name)
     values = context.params | paths | {"published": None, "server": None, "name": None, "cpus": None, "gpus": None}
     if values["engine"] is Engine.RAY:
         raise ProblemError("train: --engine ray is for a training from here; a server's job runs on one machine")
@@ -285,4 +304,6 @@ def _show(console: Console, done: Training) -> None:
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
     console.print(f"classes    {', '.join(done.package.classes)}")
+    if done.package.event_class is not None:
+        console.print(f"event      {done.package.event_class}")
     console.print(f"package    {done.folder}")

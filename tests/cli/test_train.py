@@ -207,6 +207,11 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "network": (str, "--net mobilnetv2", "network 'mobilnetv2' is not known; did you mean 'mobilenetv2'?"),
     "published list": (str, "--chokepoints resnet", "chokepoints 'resnet': 2 (conv1_conv) is not in tiny"),
     "unknown list": (str, "--chokepoints some", "chokepoints 'some' are not known; known: block, every"),
+    "groups beside the images": (
+        text("images/groups.csv", "image,group\ncircle/000.png,a"),
+        "",
+        "{}/images/groups.csv: 'circle/001.png' is in no group of {}/images (and 34 more); give a line for each image",
+    ),
     "no such cut": (str, "--chokepoints 5,7", "tiny cannot be cut after 7 layers; see `mainstream layers`"),
     "formats": (str, "--formats pb,tflite", "formats: got ['pb', 'tflite']; allowed: pb, or pb and onnx"),
     "cache": (str, "--cache-gb nan", "cache_gb: got nan; it has to be a finite number, 0 or more"),
@@ -243,6 +248,35 @@ def test_bad_input_is_one_line(given: Path, tmp_path: Path, what: str) -> None:
     assert errors.startswith("mainstream: " + message.replace("{}", str(tmp_path)))
     assert errors.count("\n") == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name in {"models", "logs"}]
+
+
+def test_a_name_and_images_are_enough(given: Path, tmp_path: Path) -> None:
+    """The folders have defaults, and a class with the app's name is its event."""
+    options = ["--images", given / "images", "--net", given / "tiny.keras", *QUICK]
+    done = run_here("train", "circle", *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split() for line in done.stdout.splitlines()[-2:]] == [
+        ["event", "circle"],
+        ["package", "packages/circle"],
+    ]
+    assert read_package(tmp_path / "packages/circle")[0].event_class == "circle"
+    assert (tmp_path / "logs/circle-accuracy").is_file()
+
+
+def test_the_published_arguments(given: Path, tmp_path: Path) -> None:
+    """Each counts as its option does; nothing else is taken for granted."""
+    images = given / "images"
+    published = [given / "config.ini", tmp_path / "models", tmp_path / "logs", "11,15", images, images]
+    done = run_here("train", "circle", *published)
+    assert (done.returncode, done.stderr) == (0, "")
+    package, curve = read_package(tmp_path / "models/circle")
+    assert (package.event_class, [*curve.accuracies], package.training["max_nb_epoch"]) == (None, [0, 11, 15], 3)
+    done = run_here("train", "circle", *published[:5])
+    assert done.returncode == 2
+    assert done.stderr.startswith("mainstream: train: NAME has 5 arguments behind it; it has to have none, or CONFIG")
+    done = run_here("train", "circle")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("mainstream: train: --images is needed")
 
 
 def test_ctrl_c_keeps_what_is_done_and_resume_goes_on(given: Path, tmp_path: Path) -> None:
