@@ -169,7 +169,7 @@ def test_compute_of_another_plan_is_a_deploy_error() -> None:
             assert told.compute is not None
             return Observed(told, plan, Compute(window_s=1, parts=told.compute.parts[:1]))
 
-    with pytest.raises(DeployError, match=r"^compute: it tells of 1 parts, the plan has \d$"):
+    with pytest.raises(DeployError, match=r"^compute: it has 1 parts, but the plan has \d$"):
         run(Strange(), TRUE)
 
 

@@ -1,1 +1,1 @@
-"""The box that keeps running: solves, runs, watches, and solves again when something has changed."""
+"""The box that keeps running: it solves, runs, watches, and solves again when something has changed."""

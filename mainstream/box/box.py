@@ -1,9 +1,9 @@
-"""The box that keeps running: solve, run, watch, and solve again when problem, camera or measured compute have changed.
+"""The box that keeps running: it solves, runs, watches, and solves again when problem, camera or compute have changed.
 
-A plan that cannot be had, since the file is half-written, nothing fits, or the runtime refuses it, leaves the plan
-before running, and one line says why. Solving takes milliseconds and a swap loses no frame, so whatever changes is
-answered with a new plan at once. Changes come from other threads, too: one lock is held while something is decided,
-and none while anything is waited for.
+If there is no new plan, because the file is half-written, nothing fits, or the runtime refuses it, the old plan goes on
+and one line says why. Solving takes milliseconds and a swap loses no frame, so any change leads to a new plan at once.
+Changes come from other threads, too: one lock is held while something is decided, and none while anything is waited
+for.
 
 Several cameras share one budget and one solve; each has its own plan, and one that is away or slow holds up no other.
 """
@@ -37,16 +37,16 @@ from mainstream.streamer.together import Together
 
 Read = Callable[[Sequence[AddedApp]], Wanted]
 Plans = dict[str | None, NetPlan]
-"""By the name of the stream; of one that runs no app there is none."""
+"""By the name of the stream; a stream that runs no app has no plan."""
 
 _LOOK_S: Final = 0.1
-"""How often the file and the cameras are looked at."""
+"""Seconds between two looks at the file and the cameras."""
 _A_MINUTE_S: Final = 60.0
-"""For so long compute has to be off before something is done about it."""
+"""Seconds for which compute has to be off before something is done about it."""
 _SOLVE_S: Final = 5.0
-"""Seconds of a solve where the problem does not say it; the best schedule so far is then run."""
+"""Seconds of a solve, if the problem does not set them; then the best schedule so far is run."""
 _BUSY_S: Final = 10.0
-"""Seconds for which a change waits for what is being decided."""
+"""Seconds for which a change waits for a decision that is under way."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,17 @@ class Standing:
     base : Wanted or None
         What the file says, with the apps that were added.
     changes : Changes
-        What was changed on top of it.
+        Changes on top of it.
     prepared : Prepared or None
         The problem that was solved last, compiled.
     result : Result or None
-        Of the plans that were sent last.
+        The result behind the plans that were sent last.
     plans : dict of NetPlan
         These plans, by the name of the stream.
     measured : float or None
-        Milliseconds of a core a second that they took of late.
+        Milliseconds of a core a second that they took when last measured.
     trouble : str or None
-        Why what is wanted now does not run.
+        Why what is wanted does not run now.
     """
 
     base: Wanted | None
@@ -82,7 +82,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class _Before:
-    """What is gone back to when a runtime refuses a plan."""
+    """What to go back to when a runtime refuses a plan."""
 
     plans: Plans
     compute: ComputeWatch | None
@@ -96,17 +96,17 @@ class Box:
     Parameters
     ----------
     read : callable
-        Reads the problem anew, with the apps that were added; an error of it is told.
+        Reads the problem again, with the apps that were added; its errors are shown.
     watch : FileWatch
-        Of the problem's file.
+        Watches the problem's file.
     runtime : LocalRunner, StreamerClient or Together
-        Where plans run; of several streams, those of each. Only of one in this process is the camera's rate known.
+        Runs the plans; Together for several streams. The camera's rate is known only for a runtime in this process.
     say : callable
-        Takes a line for people.
+        Called with each line for people.
     changes : Changes
-        What counts on top of the file from the start.
+        Changes that count on top of the file from the start.
     keep : callable
-        Keeps changes where a restart finds them; an error of it refuses the change.
+        Keeps changes where a restart finds them; if it fails, the change is refused.
 
     Attributes
     ----------
@@ -138,9 +138,9 @@ class Box:
         self._prepared: Prepared | None = None
         self._result: Result | None = None
         self._models: dict[str | None, Model] = {}
-        """Those of the problem that were corrected by what was measured, by the name of the stream."""
+        """Models that were corrected by what was measured, by the name of the stream."""
         self._too_dear: list[Plans] = []
-        """Plans that took too much, since the problem changed: none of them is gone back to."""
+        """Plans that took too much since the problem last changed: the box does not go back to any of them."""
         self._compute: ComputeWatch | None = None
         self._measured: float | None = None
         self._before = _Before({}, None, None, self._changes)
@@ -154,7 +154,7 @@ class Box:
         Raises
         ------
         MainstreamError
-            There is no plan to be had, and none that was kept runs in its place.
+            There is no plan, and none that was kept runs in its place.
         """
         try:
             self._base = self._read_what_can_be(self._changes.added)
@@ -167,7 +167,7 @@ class Box:
             self._say(f"{error}; the plan that was kept runs")
 
     def run(self) -> None:
-        """Watch, until all sources have ended or the box is closed.
+        """Watch until all sources have ended or the box is closed.
 
         Raises
         ------
@@ -196,25 +196,25 @@ class Box:
         self._closed.wait(max(0.0, began + _LOOK_S - monotonic()))
 
     def change(self, make: Callable[[Changes, Wanted], Changes]) -> Result:
-        """Change something, from any thread: solve what is wanted then, keep the change, and let its plan take over.
+        """Change something, from any thread: solve what is then wanted, keep the change, and let its plan take over.
 
         Parameters
         ----------
         make : callable
-            Makes the changes that are to count, of those that do and of what the file says.
+            Given the changes that count now and what the file says, makes those that are to count.
 
         Returns
         -------
         Result
-            What is predicted.
+            What is predicted of the change.
 
         Raises
         ------
         MainstreamError
-            Nothing has changed: what comes of it does not fit, cannot be read, or cannot be kept.
+            Nothing has changed: the result would not fit, cannot be read, or cannot be kept.
         """
         if not self._deciding.acquire(timeout=_BUSY_S):
-            raise DeployError("the box is busy with a change before; ask again")
+            raise DeployError("the box is busy with an earlier change; ask again")
         try:
             if self._base is None:
                 raise ProblemError(f"there is no problem to change: {self._trouble}")
@@ -248,11 +248,11 @@ class Box:
 
     @property
     def _plans(self) -> Plans:
-        """Those that were sent last."""
+        """The plans that were sent last."""
         return {camera.name: camera.plan for camera in self.cameras if camera.plan is not None}
 
     def _fps(self) -> dict[str | None, float | None]:
-        """Frames a second of each camera, where that is known."""
+        """Frames a second of each camera, if known."""
         return {camera.name: camera.fps for camera in self.cameras}
 
     def _rate_changed(self, camera: Camera) -> bool:
@@ -265,12 +265,12 @@ class Box:
         if here != there:
             raise ProblemError(
                 f"streams: the file has {shown(sorted(map(str, there)))}, and those that run are "
-                f"{shown(sorted(map(str, here)))}; cameras come and go with another start only"
+                f"{shown(sorted(map(str, here)))}; start again to change the cameras"
             )
         return wanted
 
     def _read_what_can_be(self, added: Sequence[AddedApp]) -> Wanted:
-        """The problem, without the added apps that cannot be read: one of them fails alone."""
+        """The problem without the added apps that cannot be read: each of them fails alone."""
         try:
             return self._read(added)
         except ProblemError:
@@ -302,7 +302,7 @@ class Box:
             self._base, self._trouble = base, None
 
     def _again(self, wanted: Wanted, why: str) -> None:
-        """Solve what is wanted now, and let it take over; where that cannot be, the plan before goes on."""
+        """Solve what is wanted now, and let its plan take over; if there is none, the old plan goes on."""
         self._wanted, self._solved_fps = wanted, self._fps()
         try:
             result, plans = self._solved(wanted)
@@ -332,7 +332,7 @@ class Box:
         return result, plans
 
     def _take_over(self, why: str, result: Result, plans: Plans) -> None:
-        """Send plans that are others."""
+        """Send the plans, unless they run already or took too much before."""
         stays = all(camera.has(plans.get(camera.name)) for camera in self.cameras)
         if stays or plans in self._too_dear:
             self._result = result if stays else self._result
@@ -346,7 +346,7 @@ class Box:
             self._before = _Before(self._plans, self._compute, self._result, self._changes)
         self._result, plans = solved
         self._trouble = self._measured = None
-        # A runtime elsewhere is measured once, for as long as it likes.
+        # A runtime elsewhere measures only once, for as long as it likes.
         here = any(camera.local is not None for camera in self.cameras)
         self._compute = ComputeWatch(self._result.cost, self._result.budget, _A_MINUTE_S if here else 0.0)
         self._say(f"{why}{_summary(self._result)}")
@@ -358,7 +358,7 @@ class Box:
         self._say(text)
 
     def _hear(self, camera: Camera, told: Told) -> None:
-        """Say what came of a camera's plan, once for each thing that may come of it."""
+        """Act on what came of a camera's plan, and say each thing once."""
         if told.error is not None:
             text = camera.called(str(told.error))
             if not camera.runs_what_was_sent:
@@ -374,7 +374,7 @@ class Box:
             self._say(text)
 
     def _judge(self) -> None:
-        """Each camera has told of a window, or why it cannot: what they take together stands against the budget."""
+        """Every camera has told of a window, or why it cannot: compare what they take together with the budget."""
         plans = self._plans
         compute = {
             camera.name: camera.observed.compute
@@ -393,13 +393,13 @@ class Box:
             self._say(text)
 
     def _go_back(self, refusing: Camera, why: str) -> None:
-        """A runtime has refused its plan: those before go on, with the changes that they were made for."""
+        """A runtime has refused its plan: go back to the plans before, and to the changes that they were made for."""
         before = self._before
         if before.plans:
             self._compute, self._result = before.compute, before.result
             for camera in self.cameras:
                 camera.go_back(before.plans.get(camera.name))
-        else:  # the first ones: those of other cameras are as good as any
+        else:  # these are the first plans: those of the other cameras stay
             refusing.plan = None
             self._result = self._result if self._plans else None
         self._fail(f"{why}; {self._stays}")
@@ -415,7 +415,7 @@ class Box:
             self._trouble = f"{why}; the change is taken back"
 
     def _correct(self) -> None:
-        """Where the plans have taken too much or too little for long, correct the models by that and solve again."""
+        """If the plans have taken too much or too little for long, correct the models by that and solve again."""
         wanted, plans = self._wanted, self._plans
         if wanted is None or self._compute is None:
             return
@@ -442,8 +442,8 @@ class Box:
 
     @property
     def _stays(self) -> str:
-        """What becomes of it when there is no new plan."""
-        return "the plan before goes on" if self._plans else "no plan runs"
+        """What runs when there is no new plan."""
+        return "the old plan goes on" if self._plans else "no plan runs"
 
 
 def _summary(result: Result) -> str:

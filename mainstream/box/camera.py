@@ -1,4 +1,4 @@
-"""One of the cameras of a box: its runtime, the plan that was sent there last, and what was told of that."""
+"""One of the cameras of a box: its runtime, the plan that was sent there last, and what came of that."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class Camera:
     Parameters
     ----------
     name : str or None
-        That of its stream in the problem; None for the only one of a problem without `streams`.
+        Name of its stream in the problem; None for the only camera of a problem without `streams`.
     runtime : LocalRunner or StreamerClient
 
     Attributes
     ----------
     local : LocalRunner or None
-        The runtime, where it is in this process.
+        The runtime, if it is in this process.
     plan : NetPlan or None
-        The one that was sent last; None where none is to run.
+        The plan that was sent last; None if none is to run.
     observed : Observed or None
-        What was told of it last; None where that was an error, such as a camera that is away.
+        What was last observed of it; None after an error, such as a camera that is away.
     """
 
     def __init__(self, name: str | None, runtime: Runtime) -> None:
@@ -40,11 +40,11 @@ class Camera:
 
     @property
     def fps(self) -> float | None:
-        """Frames a second of the camera, where that is known."""
+        """Frames a second of the camera, if known."""
         return None if self.local is None else self.local.stream_fps
 
     def newest(self) -> Frame | None:
-        """The newest frame, where it is seen here."""
+        """The newest frame, if the runtime is in this process."""
         return None if self.local is None else self.local.newest
 
     @property
@@ -54,16 +54,16 @@ class Camera:
 
     @property
     def runs_what_was_sent(self) -> bool:
-        """Whether the last plan has taken over, as far as that can be known."""
+        """Whether the last plan has taken over, as far as is known."""
         return self.local is None or self.ended or self.local.plan == self.plan
 
     def has(self, plan: NetPlan | None) -> bool:
-        """Whether it was sent this plan; one that was kept knows its apps by their numbers only, and does not count."""
+        """Whether it was sent this plan; a restored one does not count, as it knows its apps only by their numbers."""
         return plan == self.plan and not self._restored
 
     @property
     def waits(self) -> bool:
-        """Whether something is still to be told of its plan; then :meth:`listen_on` has not to be called."""
+        """Whether something has still to come of its plan; until then :meth:`listen_on` must not be called."""
         return self.plan is not None and not self.ended and not self._heard
 
     def as_sent(self, plan: NetPlan) -> NetPlan:
@@ -72,7 +72,7 @@ class Camera:
         return plan.with_integer_fps() if whole else plan
 
     def send(self, plan: NetPlan | None) -> None:
-        """Let a plan take over, or run none; one that was sent already goes on undisturbed."""
+        """Let a plan take over, or run none; a plan that was sent already goes on undisturbed."""
         if not self.has(plan):
             self._restored = False
             self.plan, self.observed, self._heard = plan, None, False
@@ -88,14 +88,14 @@ class Camera:
             self._deploying.go_on(plan)
 
     def restore(self) -> bool:
-        """Run the last good plan that was kept, if there is one; whether it runs now."""
+        """Run the last good plan that was kept, if there is one; return whether it runs now."""
         if self.local is None or not self.local.restore():
             return False
         self.plan, self._restored = self.local.plan, True
         return True
 
     def told(self) -> Told | None:
-        """What came of the last plan; None when there is nothing new."""
+        """What came of the last plan; None if there is nothing new."""
         told = self._deploying.told()
         if told is None or told.plan != self.plan:
             return None
@@ -103,7 +103,7 @@ class Camera:
         return told
 
     def listen_on(self) -> None:
-        """Wait for the next window; a runtime elsewhere has measured once, and that goes on to count."""
+        """Wait for the next window; a runtime elsewhere measured once, and that keeps counting."""
         self._heard = self.local is None
 
     def close(self) -> None:

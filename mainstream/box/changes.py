@@ -1,7 +1,7 @@
-"""What was changed while the box runs, on top of the problem file, whatever that says: key by key, until taken back.
+"""Changes that were made while the box runs: they override the problem file, key by key, until they are taken back.
 
-A change names an app by its id. Where the file has no such app the change waits for one. An app that was added counts
-until the file has one of that id, which then takes its place.
+A change names an app by its id. If the file has no such app, the change waits for one. An app that was added counts
+until the file has an app of that id, which then takes its place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mainstream.problem import App, AppId
 from mainstream.ranges import PARAMETERS, Positive
 
 MOST: Final = 1000
-"""Apps that may be added, and apps that may be changed."""
+"""Most apps that may be added, and most that may be changed."""
 _NAME: Final = "changes.json"
 _LONGEST: Final = 200
 
@@ -37,12 +37,12 @@ def _package(name: str) -> str:
 
 
 class AppChange(Description):
-    """What is another than the file says, of one app; None is what the file says.
+    """The changes of one app; None stands for what the file says.
 
     Parameters
     ----------
     paused, removed : bool
-        It does not run: for now, or until it is brought back.
+        The app does not run: for now, or until it is brought back.
     weight, min_value, min_fps : float, optional
         As in :class:`mainstream.problem.App`.
     """
@@ -59,7 +59,7 @@ class AppChange(Description):
         return not (self.paused or self.removed)
 
     def keys(self) -> dict[str, float]:
-        """Keys of the app that are others."""
+        """The app's keys that are changed, with their values."""
         return self.model_dump(include={"weight", "min_value", "min_fps"}, exclude_none=True)
 
 
@@ -69,12 +69,12 @@ class AddedApp(Description):
     Parameters
     ----------
     package : str
-        A folder of the model folder.
+        A folder in the model folder.
     app_id : int or str
     stream : str, optional
-        Name of its camera, where there are several.
+        Name of its camera, if there are several.
     event_length_ms, event_frequency : float, optional
-        Where the package does not say it, or to be something else.
+        Needed if the package does not say it; otherwise it overrides the package.
     """
 
     package: Annotated[str, AfterValidator(_package)]
@@ -84,12 +84,12 @@ class AddedApp(Description):
     event_frequency: Annotated[float, PARAMETERS["event_frequency"]] | None = None
 
     def in_folder(self, model_dir: Path) -> dict[str, Any]:
-        """Its keys in a problem file, the package by its absolute name.
+        """Its keys in a problem file, with the package's absolute path.
 
         Raises
         ------
         ProblemError
-            A link leads out of the model folder.
+            The package is not in the model folder, or a link leads out of it.
         """
         folder = (model_dir / self.package).resolve()
         if not folder.is_relative_to(model_dir.resolve()):
@@ -105,7 +105,7 @@ class Changes(Description):
     Parameters
     ----------
     budget : float, optional
-        In place of the file's.
+        It replaces the file's.
     apps : mapping of int or str to AppChange
         By `app_id`.
     added : sequence of AddedApp
@@ -116,15 +116,15 @@ class Changes(Description):
     added: Annotated[tuple[AddedApp, ...], Field(max_length=MOST)] = ()
 
     def change_of(self, app_id: int | str) -> AppChange:
-        """Those of one app."""
+        """The changes of one app."""
         return self.apps.get(app_id, AppChange())
 
     def with_budget(self, budget: float | None) -> Changes:
-        """With another budget; None is the file's."""
+        """With another budget; None stands for the file's."""
         return Changes(budget=budget, apps=self.apps, added=self.added)
 
     def with_app(self, app_id: int | str, change: AppChange) -> Changes:
-        """With another change of an app."""
+        """With another change of one app."""
         apps = {**self.apps, app_id: change}
         if change == AppChange():
             del apps[app_id]
@@ -135,17 +135,17 @@ class Changes(Description):
         return Changes(budget=self.budget, apps=self.apps, added=(*self.added, app))
 
     def without_added(self, app_id: int | str) -> Changes:
-        """Without an app that was added, and what was changed of it."""
+        """Without an app that was added, and without its changes."""
         apps = {key: change for key, change in self.apps.items() if key != app_id}
         return Changes(budget=self.budget, apps=apps, added=tuple(one for one in self.added if one.app_id != app_id))
 
     def on(self, wanted: Wanted) -> Wanted:
-        """What is wanted, with the changes.
+        """What is wanted, with these changes.
 
         Raises
         ------
         ProblemError
-            No app is left, or a change makes one that contradicts itself.
+            No app is left, or a change makes an app that contradicts itself.
         """
 
         def changed(app: App) -> App | None:
@@ -157,7 +157,7 @@ class Changes(Description):
         return wanted.with_apps(changed, self.budget)
 
     def to_json(self) -> str:
-        """As a file keeps them."""
+        """The text of the file that keeps them."""
         return json.dumps(self.model_dump(mode="json", exclude_defaults=True), indent=1) + "\n"
 
 
@@ -174,7 +174,7 @@ class ChangesFile:
         self._path = folder / _NAME
 
     def load(self) -> Changes:
-        """Those that were kept; a file that is damaged is put aside and told of in the log."""
+        """The changes that were kept; a damaged file is put aside, which the log says."""
         if not self._path.exists():
             return Changes()
         try:
@@ -186,7 +186,7 @@ class ChangesFile:
             return Changes()
 
     def save(self, changes: Changes) -> None:
-        """Keep these in place of those before.
+        """Keep these changes in place of those before.
 
         Raises
         ------

@@ -1,8 +1,9 @@
-"""Whether a plan takes another amount of compute than it should, for long enough to do something about it.
+"""Watches whether a plan takes more or less compute than it should, for long enough to do something about it.
 
-What the plan really costs is its predicted cost times the factor of measured over predicted compute of its parts: also
-on a box that does not come round to all of it. More than a tenth above the budget is too much; a factor of less than
-nine tenths leaves room that was thought to be taken. That counts when no window for a minute says otherwise.
+A plan's real cost is its predicted cost times a factor: the measured over the predicted compute of what its parts ran.
+So this holds, too, on a box that is too slow to run all of it. More than a tenth above the budget is too much. A factor
+of less than nine tenths is too little: there is room that was thought to be taken. Either counts when every window of a
+minute says so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class ComputeWatch:
     cost, budget : float
         Compute a second, predicted and allowed.
     over_s : float
-        Seconds of measuring that count.
+        Seconds of measuring after which it counts.
     """
 
     def __init__(self, cost: float, budget: float, over_s: float) -> None:
@@ -34,7 +35,7 @@ class ComputeWatch:
         self._off_s = 0.0
 
     def heard(self, measured: Measurement) -> Off | None:
-        """Take note of a window; what is wrong, when it has been for long enough."""
+        """Note a window; return what is wrong once it has been wrong for long enough."""
         factor = measured.factor
         off: Off | None = None
         if factor is not None and factor * self.cost > (1 + _TENTH) * self._budget:
@@ -43,5 +44,5 @@ class ComputeWatch:
             off = "too little"
         self._off_s = self._off_s + measured.window_s if off == self._off else measured.window_s
         self._off = off
-        # The window's length is that of its frames, which may be a little shorter than it was asked for.
+        # A window lasts as long as its frames, which may be a little shorter than was asked for.
         return off if self._off_s >= (1 - _TENTH) * self._over_s else None

@@ -1,4 +1,4 @@
-"""Plans on their way to a runtime, in threads that can be given up: the box itself never waits for one."""
+"""Sends plans to a runtime in threads that can be given up: the box itself never waits for one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mainstream.streamer import LocalRunner, NetPlan, Observed, StreamerClient
 Runtime = LocalRunner | StreamerClient
 
 _AGAIN_S: Final = 5.0
-"""Seconds after which a runtime that did not answer, or had nothing to tell, is asked again."""
+"""Seconds after which a runtime that did not answer, or failed to measure, is asked again."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Told:
     Attributes
     ----------
     plan : NetPlan or None
-        None where none was to run.
+        None if none was to run.
     observed : Observed or None
         What was measured of it.
     error : MainstreamError or None
-        Why nothing was.
+        Why nothing was measured.
     """
 
     plan: NetPlan | None
@@ -36,7 +36,7 @@ class Told:
 
 
 class _Job:
-    """One plan, or none, sent; a runtime in this process then measures it window after window."""
+    """Sends one plan, or none; a runtime in this process then measures it window after window."""
 
     def __init__(self, runtime: Runtime, plan: NetPlan | None, before: _Job | None, *, runs: bool) -> None:
         self.plan = plan
@@ -48,7 +48,7 @@ class _Job:
         self._thread.start()
 
     def _work(self) -> None:
-        if self._before is not None:  # a server is told that its client has gone, and then sent the next plan
+        if self._before is not None:  # a server should see its client go before it gets the next plan
             self._before._thread.join()
             self._before = None
         while not self.given_up.is_set():
@@ -82,7 +82,7 @@ class Deploying:
     Parameters
     ----------
     runtime : LocalRunner or StreamerClient
-        One in this process is measured all the time; another one is asked again for as long as it does not answer.
+        One in this process measures all the time; another one is asked again as long as it does not answer.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -90,7 +90,7 @@ class Deploying:
         self._job: _Job | None = None
 
     def send(self, plan: NetPlan | None) -> None:
-        """Let a plan take over, or run none; what is said of those before it counts no more."""
+        """Let a plan take over, or run none; what comes of earlier plans no longer counts."""
         self._begin(plan, runs=False)
 
     def go_on(self, plan: NetPlan) -> None:
@@ -107,7 +107,7 @@ class Deploying:
             self._job.given_up.set()
 
     def told(self) -> Told | None:
-        """What came of the last plan; None when there is nothing new."""
+        """What came of the last plan; None if there is nothing new."""
         try:
             return None if self._job is None else self._job.told.get_nowait()
         except queue.Empty:

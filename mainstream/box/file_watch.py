@@ -1,4 +1,4 @@
-"""Whether a file has changed on disk, once whoever writes it has finished."""
+"""Watches whether a file has changed on disk, once whoever writes it has finished."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _State = tuple[int, int, int] | None
 
 
 class FileWatch:
-    """Looks at a file now and then; what is new counts when it is the same at two looks in a row.
+    """Looks at a file now and then; a change counts once two looks in a row see the same.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class FileWatch:
         self._known = self._last = self._state()
 
     def changed(self) -> bool:
-        """Whether it is another one than when this last said so, or than at first."""
+        """Whether the file has changed since this last returned True, or since the start."""
         before, self._last = self._last, self._state()
         if self._last != before or self._last == self._known or self._last is None:
             return False
@@ -28,7 +28,7 @@ class FileWatch:
         return True
 
     def _state(self) -> _State:
-        """When it was written, how long it is, and which one it is; None where there is none, as between two saves."""
+        """When it was written, its size, and its inode; None if there is no file, as in the middle of a save."""
         try:
             state = self._path.stat()
         except OSError:

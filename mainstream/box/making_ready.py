@@ -1,7 +1,7 @@
-"""What loading a model would wait for, done beforehand: so that an app that is added has its first score soon.
+"""Prepares models before they are loaded, so that an app that is added has its first score soon.
 
-An engine that has to convert models takes seconds for each, once. While plans run it does so for the packages of the
-model folder, one after the other, in a process that leaves the cores to the frames.
+An engine that has to convert models needs seconds for each, once. While plans run it converts those of the packages in
+the model folder, one after the other, in a process that leaves the cores to the frames.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from mainstream.files import LARGEST_MODEL
 from mainstream.formats.package import PACKAGE, read_package
 
 _LOOK_S: Final = 5.0
-"""How often the folder is looked at; the first time so long after the start."""
+"""Seconds between two looks at the folder, and before the first."""
 _MOST: Final = 10_000
 
 
 @contextmanager
 def making_ready(loader: PartLoader, model_dir: Path, *, trusted: bool) -> Iterator[None]:
-    """Make the models of a folder's packages ready meanwhile, where the engine has something to do for that.
+    """During the block, make the models of a folder's packages ready, if the engine can.
 
     Parameters
     ----------
     loader : PartLoader
-        One with a method ``make_ready``; else nothing is done.
+        Without a method ``make_ready`` nothing is done.
     model_dir : Path
     trusted : bool
         As for loading them.
@@ -44,7 +44,7 @@ def making_ready(loader: PartLoader, model_dir: Path, *, trusted: bool) -> Itera
         known: dict[Path, tuple[int, int]] = {}
         while not closed.wait(_LOOK_S):
             for path in _models(model_dir):
-                with suppress(OSError, MainstreamError):  # whoever adds the package is told of it
+                with suppress(OSError, MainstreamError):  # whoever adds the package sees the error
                     state = path.stat()
                     now = state.st_mtime_ns, state.st_size
                     if known.get(path) != now and len(known) < _MOST and state.st_size <= LARGEST_MODEL:
@@ -61,7 +61,7 @@ def making_ready(loader: PartLoader, model_dir: Path, *, trusted: bool) -> Itera
 
 
 def _models(model_dir: Path) -> Iterator[Path]:
-    """The model files of all packages, that lie in the folder themselves."""
+    """The model files of all packages; those that lie outside the folder are left out."""
     for file in sorted(model_dir.glob(f"*/{PACKAGE}"))[:_MOST]:
         with suppress(OSError, MainstreamError):
             package, _ = read_package(file.parent)

@@ -1,4 +1,4 @@
-"""What would have to give when no schedule fits: which app's minimum, or which app, and how much of its value."""
+"""What to give up when no schedule fits: which app's minimum, or which app, and how much of its value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MINIMA: Final = ("min_value", "min_fps", "pinned")
 _LONGEST_S: Final = 5.0
 """Seconds after which no more apps are tried."""
 _A_SOLVE_S: Final = 1.0
-"""Seconds of a solve; a schedule that is not the best says as well what would fit."""
+"""Seconds of a solve; a schedule need not be the best to show what would fit."""
 
 
 class _Way(NamedTuple):
@@ -33,11 +33,11 @@ def what_would_give(prepared: Prepared, how: Mapping[str, Any], error: Infeasibl
     Parameters
     ----------
     prepared : Prepared
-        Has no schedule within its budget.
+        No schedule fits its budget.
     how : mapping of str to object
         Keywords of :meth:`mainstream.Prepared.solve`.
     error : InfeasibleError
-        What it said.
+        The solver's error.
     """
     until = monotonic() + _LONGEST_S
     metric = "F1" if prepared.objective == "f1" else prepared.objective
@@ -85,7 +85,7 @@ def _apps(prepared: Prepared) -> list[App]:
 
 
 def _solve(prepared: Prepared, apps: Sequence[App], how: Mapping[str, Any]) -> Result:
-    """The best schedule of some of the apps, which may be changed, quickly."""
+    """The best schedule, within a second, of some of the apps, which may be changed."""
     by_id = {app.app_id: app for app in apps}
     each = [(one, [by_id[app.app_id] for app in one.described if app.app_id in by_id]) for one in prepared.streams]
     streams = [Stream(some, one.model, one.video, one.name) for one, some in each if some]

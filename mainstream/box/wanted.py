@@ -13,7 +13,7 @@ from mainstream.solver import Prepared, prepare
 from mainstream.stream import streams_of
 
 _SAME_RATE: Final = 0.1
-"""A camera whose rate is this near to the problem's has the problem's."""
+"""A camera's rate that differs from the problem's by no more than this share counts as the same."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Wanted:
     how: Mapping[str, Any]
 
     def prepared(self, stream_fps: Mapping[str | None, float | None], models: Mapping[str | None, Model]) -> Prepared:
-        """The problem, compiled for the cameras' rates and corrected models, by name; without one the problem's."""
+        """The problem, compiled for the cameras' rates and corrected models, by name; else for the problem's own."""
         streams = [
             stream
             for one in self.problem.each
@@ -46,7 +46,7 @@ class Wanted:
         return prepare(streams, budget=self.budget, **self.what)
 
     def with_apps(self, keep: Callable[[App], App | None], budget: float | None) -> Wanted:
-        """The same with some apps changed or, where `keep` gives None, left out, and another budget, if it is given.
+        """The same, with apps changed by `keep` or left out if it gives None, and with another budget if one is given.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class Wanted:
 
 
 def at_rate(video: Video, stream_fps: float | None) -> Video:
-    """The video as it comes: with the camera's rate, and without the options that are above it."""
+    """The video as it really is: with the camera's rate, and without rates that are above it."""
     if stream_fps is None or same_rate(video.stream_fps, stream_fps):
         return video
     if video.fps_options is None:
@@ -72,5 +72,5 @@ def at_rate(video: Video, stream_fps: float | None) -> Video:
 
 
 def same_rate(one: float, other: float) -> bool:
-    """Whether two rates differ by no more than jitter does."""
+    """Whether two rates differ by no more than jitter."""
     return abs(other / one - 1) <= _SAME_RATE

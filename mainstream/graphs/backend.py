@@ -13,7 +13,7 @@ from mainstream.ranges import THREADS
 
 
 def tensorflow(extra: str = "train") -> Any:
-    """The module ``tensorflow``; `extra` is the one to install for what is being done.
+    """The module ``tensorflow``; `extra` is the one to name if it is missing.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def keras() -> Any:
 
 
 def use_threads(threads: int) -> None:
-    """Let TensorFlow use so many threads; to be called before the first network is built in this process.
+    """Let TensorFlow use so many threads; call this before the first network is built in this process.
 
     Raises
     ------
@@ -70,6 +70,6 @@ def use_threads(threads: int) -> None:
 
 def brief(error: Exception) -> str:
     """The first sentence of a foreign error, on one line."""
-    text = " ".join(str(error).split()).rsplit("Exception encountered: ", 1)[-1]  # Keras's way to name the cause
+    text = " ".join(str(error).split()).rsplit("Exception encountered: ", 1)[-1]  # Keras puts the cause behind this
     sentence = text.split(". ", 1)[0].rstrip(".")
     return sentence if len(sentence) <= 200 else sentence[:197] + "..."

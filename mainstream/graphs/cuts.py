@@ -11,22 +11,22 @@ Tensor = TypeVar("Tensor", bound=Hashable)
 def single_tensor_cuts(
     steps: Sequence[tuple[Collection[Tensor], Collection[Tensor]]], source: Tensor, result: Tensor
 ) -> dict[int, Tensor]:
-    """The places where all that the later steps need of the earlier ones is one tensor.
+    """The places where the later steps need just one tensor of the earlier ones.
 
-    What does not depend on `source`, such as weights, and what `result` does not need may lie on either side.
+    Tensors that do not depend on `source`, such as weights, and tensors that `result` does not need are ignored.
 
     Parameters
     ----------
     steps : sequence of (collection, collection)
-        What each step takes and gives, in an order in which they can be run.
+        The tensors that each step takes and gives, in an order in which the steps can run.
     source, result : hashable
         The tensors at the two ends.
 
     Returns
     -------
     dict of int to hashable
-        Number of steps before the cut, from 0 on -> the tensor there; the same one at several numbers where steps do
-        not count. Empty where there is no way from `source` to `result`.
+        Number of steps before the cut, from 0 on -> the tensor there; several numbers have the same tensor if the
+        steps between them are ignored. Empty if no way leads from `source` to `result`.
     """
     needed = {result}
     for takes, gives in reversed(steps):

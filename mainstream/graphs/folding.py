@@ -4,12 +4,12 @@ In inference a batch norm is y = s x + b, with a factor and a summand for each c
 
     s = gamma / sqrt(variance + epsilon),  b = beta - s mean
 
-Behind a convolution it is the same as a convolution with the kernel s W and the bias b. In that form TensorFlow
-computes convolution, bias and ReLU in one pass over the output; as separate factors and summands it does not. Keras
-writes a batch norm as arithmetic on constants, older graphs have FusedBatchNorm; so what is folded is any chain of
-steps behind a convolution that multiply or add a constant for each channel.
+Behind a convolution this equals a convolution with the kernel s W and the bias b. In that form TensorFlow computes
+convolution, bias and ReLU in one pass over the output; with separate factors and summands it does not. Keras writes a
+batch norm as arithmetic on constants, and older graphs have FusedBatchNorm. So any chain of steps behind a convolution
+that multiply or add a constant for each channel is folded.
 
-What comes out depends on the constants alone: stems with the same weights stay equal to the last bit.
+The result depends on the constants alone: stems with the same weights stay equal to the last bit.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _UNARY: Final[Mapping[str, Callable[..., _Vector]]] = {
     "Rsqrt": lambda x: 1 / np.sqrt(x),
 }
 
-# A graph may be hostile, and one number in it stand for a constant of any size.
+# A graph may be hostile: one number in it may stand for a constant of any size.
 _MOST_CHANNELS: Final = 1 << 14
 _MOST_NUMBERS: Final = 1 << 24
 
@@ -57,14 +57,14 @@ def fold_batch_norms(definition: Any, keep: Collection[str]) -> Any:
     definition : GraphDef
         Without variables.
     keep : collection of str
-        Nodes, or tensors as NODE:0, whose values stay what they are: the places where the graph will be cut. One
-        between a convolution and its batch norm keeps the two apart.
+        Nodes, or tensors as NODE:0, whose values must not change: the places where the graph will be cut. A batch norm
+        is not folded if one of them lies between it and its convolution.
 
     Returns
     -------
     GraphDef
-        With what `keep` needs, and no more. Batch norms behind anything but a convolution, behind kernels that several
-        nodes use, and in other types than float32 are as they were.
+        What `keep` needs, and no more. Batch norms behind anything but a convolution, behind kernels that several
+        nodes use, and in other types than float32 stay as they were.
     """
     kept = {name.split(":")[0] for name in keep}
     nodes = _needed(definition.node, kept)
@@ -76,7 +76,7 @@ def fold_batch_norms(definition: Any, keep: Collection[str]) -> Any:
     result = tensorflow("run").compat.v1.GraphDef(versions=definition.versions, library=definition.library)
     result.node.extend(_needed([new for node in nodes for new in folded.get(node.name, [node])], kept))
     for node in result.node:
-        node.attr.pop("_class", None)  # asks for the device of a node that may have gone
+        node.attr.pop("_class", None)  # it asks for the device of a node that may be gone
     return result
 
 
@@ -86,7 +86,7 @@ def _needed(nodes: Iterable[Any], kept: Collection[str]) -> list[Any]:
 
 
 class _Graph:
-    """The nodes of a graph by name, who uses them, and the values of small constants."""
+    """The nodes of a graph by name, their users, and the values of small constants."""
 
     def __init__(self, nodes: Iterable[Any], kept: Collection[str]) -> None:
         self._nodes = {node.name: node for node in nodes}
@@ -99,7 +99,7 @@ class _Graph:
         self._names = {*self._nodes}
 
     def fold(self, convolution: Any, folded: dict[str, list[Any]]) -> None:
-        """Add to `folded` what takes the place of the last step behind a convolution, if there is anything to fold."""
+        """Add to `folded` what replaces the last folded step behind a convolution, if there is anything to fold."""
         kernel = self._kernel(convolution)
         if kernel is None:
             return
@@ -108,7 +108,7 @@ class _Graph:
         steps: list[Any] = []
         last, end, ends = convolution, convolution, (factor, summand)
         while (step := self._only_user(last)) is not None:
-            with np.errstate(all="ignore"):  # what is not finite is not folded
+            with np.errstate(all="ignore"):  # results that are not finite are not folded
                 changed = self._after(step, last.name, *ends)
             if changed is None:
                 break
@@ -124,11 +124,11 @@ class _Graph:
             folded[end.name] = self._folded(convolution, end.name, weights, bias)
 
     def _kernel(self, convolution: Any) -> NDArray[np.float32] | None:
-        """The kernel of a convolution that has it for itself and whose channels come last."""
+        """The kernel of a convolution, if no other node uses it and its channels come last."""
         tf = tensorflow("run")
         if not _channels_last(convolution):
             return None
-        if convolution.attr["padding"].s == b"EXPLICIT":  # with a bias behind, TensorFlow 2.21 ends the process
+        if convolution.attr["padding"].s == b"EXPLICIT":  # with a bias behind it, TensorFlow 2.21 crashes
             return None
         if convolution.attr["T"].type != tf.float32.as_datatype_enum or len(convolution.input) < 2:
             return None
@@ -139,20 +139,20 @@ class _Graph:
             return None
         proto = node.attr["value"].tensor
         shape = [dim.size for dim in proto.tensor_shape.dim]
-        # Stored in full, not as one number for all: the file bounds what is made of it.
+        # It has to be stored in full, not as one number for all, so that the file's size bounds ours.
         if len(shape) != 4 or min(shape) < 1 or len(proto.tensor_content) != 4 * prod(shape):
             return None
         return np.frombuffer(proto.tensor_content, np.float32).reshape(shape)
 
     def _only_user(self, node: Any) -> Any:
-        """The node that uses a node, if it is the only one and nobody else wants to see it."""
+        """The only user of a node, if there is just one and the node need not be kept."""
         users = self._users.get(node.name, [])
         if node.name in self._kept or len(users) != 1 or any(source.startswith("^") for source in users[0].input):
             return None
         return users[0]
 
     def _after(self, step: Any, before: str, factor: _Vector, summand: _Vector) -> _Affine | None:
-        """Factor and summand of the channels after one more step; None where it is no such step."""
+        """Factor and summand of the channels after one more step; None if the step cannot be folded."""
         if before not in step.input or not _channels_last(step):
             return None
         if step.op == "Identity":
@@ -187,7 +187,7 @@ class _Graph:
         return (-factor if step.op == "Sub" else factor), operation(constant, summand)
 
     def _folded(self, convolution: Any, end: str, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> list[Any]:
-        """The nodes that take the place of the last step: what it is called is what the bias gives."""
+        """The nodes that replace the last step; the bias gets its name, so that its users find it."""
         tf = tensorflow("run")
         new = [tf.compat.v1.NodeDef(name=self._free(f"{end}/{what}"), op="Const") for what in ("kernel", "bias")]
         for node, value in zip(new, (weights, bias), strict=True):
@@ -215,13 +215,13 @@ def _channels_last(node: Any) -> bool:
 
 
 def _constants(nodes: Iterable[Any], users: Mapping[str, list[Any]]) -> dict[str, _Vector]:
-    """The values of the nodes that are small constants, or arithmetic on such."""
+    """The values of the nodes that are small constants, or arithmetic on them."""
     values: dict[str, _Vector] = {}
     room = _MOST_NUMBERS
     todo = [node for node in nodes if node.op == "Const"]
     while todo:
         node = todo.pop()
-        with np.errstate(all="ignore"):  # what is not finite is not folded
+        with np.errstate(all="ignore"):  # results that are not finite are not folded
             value = _read(node) if node.op == "Const" else _computed(node, values)
         if value is None or node.name in values or value.size > room:
             continue
@@ -245,7 +245,7 @@ def _read(node: Any) -> _Vector | None:
 
 
 def _computed(node: Any, values: Mapping[str, _Vector]) -> _Vector | None:
-    """What a node makes of constants; None where an operand is none, or it is no arithmetic."""
+    """What a node makes of constants; None if an operand is not constant, or the node is not arithmetic."""
     if any(source not in values for source in node.input):
         return None
     operands = [values[source] for source in node.input]
@@ -258,6 +258,6 @@ def _computed(node: Any, values: Mapping[str, _Vector]) -> _Vector | None:
             return operands[0].reshape(operands[1].astype(int))
         if node.op == "Squeeze":
             return operands[0].squeeze(tuple(node.attr["squeeze_dims"].list.i) or None)
-    except (ValueError, TypeError, IndexError):  # operands that are too many or too few, or do not fit each other
+    except (ValueError, TypeError, IndexError):  # too many or too few operands, or some that do not fit each other
         pass
     return None

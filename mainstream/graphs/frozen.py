@@ -1,4 +1,4 @@
-"""The frozen graph of a network: variables as constants, named tensors where it can be cut."""
+"""The frozen graph of a network: its variables are constants, and the tensors where it can be cut have names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mainstream.graphs.trace import Network
 
 
 def frozen_graph(network: Network, names: Mapping[int, str]) -> Any:
-    """The graph of a network without variables, its batch norms folded as far as the named tensors allow.
+    """The graph of a network without variables, with batch norms folded as far as the named tensors allow.
 
     Parameters
     ----------

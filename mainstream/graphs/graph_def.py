@@ -1,4 +1,4 @@
-"""What a GraphDef's nodes are called and which of them need which."""
+"""The nodes of a GraphDef: their names, and which need which."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def node_name(source: str) -> str:
-    """The node that an input of another node names: of ``^NODE``, ``NODE:1`` or ``NODE``."""
+    """The node that another node's input names, as ``^NODE``, ``NODE:1`` or ``NODE``."""
     return source.removeprefix("^").split(":")[0]
 
 
 def sources(nodes: Mapping[str, Any], ends: Iterable[str]) -> set[str]:
-    """The nodes that some of `ends` need, themselves included."""
+    """The nodes that `ends` need, themselves included."""
     needed: set[str] = set()
     todo = list(ends)
     while todo:

@@ -17,20 +17,20 @@ from mainstream.graphs.prints import Step, layer_of
 
 _HANDS_ON: Final = {"Identity", "PreventGradient", "Snapshot", "StopGradient"}
 _MOST_NODES: Final = 200_000
-"""The largest networks for images have some thousands."""
+"""The largest networks for images have a few thousand."""
 _MOST_OUTPUTS: Final = 1000
-"""Of one node."""
+"""Most outputs of one node."""
 _MOST_EQUAL: Final = 1 << 20
-"""Numbers of a constant that is stored as one number for all; more are not written out."""
+"""Most numbers of a constant that is stored as one number for all; larger ones are not written out."""
 
 
 def graph_steps(definition: Any) -> list[Step]:
-    """The steps of a graph without variables, in an order in which they can be run.
+    """The steps of a graph without variables, in an order in which they can run.
 
     Raises
     ------
     ProblemError
-        It has a loop, more nodes than any network, two nodes of one name, or one that takes what there is not.
+        It has a loop, more nodes than any network, two nodes of one name, or a node that takes a missing tensor.
     """
     nodes = {node.name: node for node in definition.node}
     if len(definition.node) > _MOST_NODES:
@@ -54,7 +54,7 @@ def graph_steps(definition: Any) -> list[Step]:
 
 
 def _takes(node: Any) -> Iterator[str]:
-    """The tensors that a node takes, NODE for its first output; what it only has to wait for is none."""
+    """The tensors that a node takes, a node's first output as NODE; nodes that it only waits for are left out."""
     return (source.removesuffix(":0") for source in node.input if not source.startswith("^"))
 
 
@@ -78,7 +78,7 @@ def _step(node: Any, gives: tuple[str, ...], functions: bytes) -> Step:
     said = [node.op.encode()]
     for key in sorted(node.attr):
         value = node.attr[key]
-        if key.startswith("_"):  # where it runs, what is known of its shapes
+        if key.startswith("_"):  # such as where it runs, or what is known of its shapes
             continue
         if key == "shape" and node.op == "Placeholder":
             said.append(_frame(value.shape))
@@ -90,7 +90,7 @@ def _step(node: Any, gives: tuple[str, ...], functions: bytes) -> Step:
 
 
 def _frame(shape: Any) -> bytes:
-    """A frame's size, whatever the batch: some say that it is open, others that it is 1."""
+    """A frame's size without the batch, which some graphs leave open and others set to 1."""
     return repr([dim.size for dim in shape.dim][1:]).encode()
 
 

@@ -1,8 +1,8 @@
-"""Whether TensorFlow computes with oneDNN's kernels: what was measured to be faster on this machine is kept.
+"""Whether TensorFlow computes with oneDNN's kernels: keeps what was measured to be faster on this machine.
 
-TensorFlow decides by what the processor can do, and only once, while it is imported. So what ``mainstream profile``
+TensorFlow decides by what the processor can do, and only once, when it is imported. So what ``mainstream profile``
 finds (:mod:`mainstream.trainer.onednn`) is kept in a file of the user's, by processor, and holds from the next start
-on. ``TF_ENABLE_ONEDNN_OPTS`` in the environment goes first.
+on. ``TF_ENABLE_ONEDNN_OPTS`` in the environment overrides it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _SETTINGS: Final = ("0", "1")
 
 
 def kept_at() -> Path:
-    """The file: ``$XDG_CACHE_HOME/mainstream/onednn.json``, or ``~/.cache/mainstream/onednn.json``."""
+    """The file's path: ``$XDG_CACHE_HOME/mainstream/onednn.json``, or ``~/.cache/mainstream/onednn.json``."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "mainstream" / "onednn.json"
 
 
 def use_kept() -> None:
-    """Set what is kept for this processor, unless the environment says something already."""
+    """Use what is kept for this processor, unless the environment has a setting already."""
     setting = _kept().get(processor())
     if setting in _SETTINGS:
         os.environ.setdefault(VARIABLE, setting)
@@ -54,12 +54,12 @@ def keep(setting: str) -> None:
 def _kept() -> Mapping[Any, Any]:
     try:
         return mapping(kept_at())
-    except ProblemError:  # there is none yet, or it is damaged: then it is measured again some day
+    except ProblemError:  # there is no file yet, or it is damaged: the next measurement writes it
         return {}
 
 
 def processor() -> str:
-    """What the machine's processor is called."""
+    """The name of the machine's processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

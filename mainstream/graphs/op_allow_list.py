@@ -1,9 +1,10 @@
 """The TensorFlow operations that a model of unknown origin may hold: those that compute, and nothing else.
 
-A frozen graph is a program: some operations read and write files, open connections, call Python, or go round for ever.
-Allowed is what the frozen graphs of the project's networks and of Keras's layers hold, measured, and what is arithmetic
-like it. So is a choice between two functions without effects, whose own operations are looked at, too: old checkpoints
-have one between training and inference. Loops are not allowed, and so no LSTM or GRU that Keras did not unroll.
+A frozen graph is a program: some operations read and write files, open connections, call Python, or loop for ever.
+Allowed are the operations that the frozen graphs of the project's networks and of Keras's layers were found to hold,
+and similar arithmetic. A choice between two functions without effects is allowed, too, since old checkpoints have one
+between training and inference; the functions' own operations are checked as well. Loops are not allowed, and so no LSTM
+or GRU that Keras did not unroll.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ ALLOWED: Final = frozenset(f"{_STRUCTURE} {_SHAPES} {_ARITHMETIC} {_COMPARISON} 
 
 
 def check_ops(definition: Any) -> None:
-    """Raise :class:`ProblemError` unless a GraphDef, its functions included, holds allowed operations only.
+    """Raise :class:`ProblemError` unless a GraphDef, its functions included, holds only allowed operations.
 
-    What TensorFlow has no operation for is named before what would need trust, as trust does not help it.
+    Operations that TensorFlow lacks are named before those that would need trust, since trust does not help them.
     """
     functions = definition.library.function
     bodies = [definition.node, *(function.node_def for function in functions)]

@@ -1,4 +1,4 @@
-"""TensorFlow's parts: a model file from one tensor to another, as one function."""
+"""TensorFlow's parts: the layers between two tensors of a model file, as one function."""
 
 from __future__ import annotations
 
@@ -37,23 +37,24 @@ class GraphPart:
     Parameters
     ----------
     path : str or Path
-        A frozen graph, ``.pb``, or a Keras model, ``.keras``; read once, here.
+        A frozen graph, ``.pb``, or a Keras model, ``.keras``; it is read only here.
     input_layer, output_layer : str
-        Names of the tensors at its two ends; the profile's ``frozen_layer_names``.
+        Names of the tensors at its two ends, as in the profile's ``frozen_layer_names``.
     trusted : bool
         The model may hold any operation, not only those of :mod:`mainstream.graphs.op_allow_list`.
 
     Attributes
     ----------
     input_shape, output_shape : tuple of (int or None), or None
-        What it takes and gives; None where any number will do, such as the batch, or all where the graph does not say.
+        The shapes that it takes and gives; a side is None if any number will do, such as the batch, and the whole is
+        None if the graph does not say.
 
     Raises
     ------
     MissingExtraError
         TensorFlow is not installed.
     ProblemError
-        The file is no such model, has no such tensor, or no way from the one to the other.
+        The file is not such a model, lacks a tensor, or has no way from the one to the other.
     """
 
     def __init__(self, path: str | Path, input_layer: str, output_layer: str, *, trusted: bool = False) -> None:
@@ -67,13 +68,13 @@ class GraphPart:
         for key, layer, tensor in (("input_layer", input_layer, feed), ("output_layer", output_layer, fetch)):
             if not tensor.dtype.is_numpy_compatible:
                 kind = tensor.dtype.name
-                raise ProblemError(f"{key}: {path}: {layer!r} is a {kind}, no array; cut the graph elsewhere")
+                raise ProblemError(f"{key}: {path}: {layer!r} is a {kind}, not an array; cut the graph elsewhere")
         with naming("output_layer"):
             between = _between(tf, definition, feed, fetch, f"{path}: from {input_layer!r} to {output_layer!r}")
         with tf.Graph().as_default() as own:
             tf.import_graph_def(fold_batch_norms(between, (feed.name, fetch.name)), name="")
         threads = tf.config.threading.get_intra_op_parallelism_threads()
-        # -1: in the thread that calls. Handing each call over to another one and back costs more than small layers do.
+        # -1: compute in the calling thread. Handing each call to another thread and back costs more than small layers.
         config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=-1)
         session = tf.compat.v1.Session(graph=own, config=config)
         self._run = session.make_callable(fetch.name, feed_list=[feed.name])
@@ -94,7 +95,7 @@ class GraphPart:
         Raises
         ------
         ProblemError
-            The batch is not of that shape, or TensorFlow cannot run the layers on it.
+            The batch has another shape, or TensorFlow cannot run the layers on it.
         MemoryError
             There is too little memory for it.
         """
@@ -117,18 +118,18 @@ class _TensorFlow:
 
     @property
     def own_threads(self) -> bool:
-        """Whether TensorFlow was started with more than one thread before."""
+        """Whether TensorFlow was already started with more than one thread."""
         return bool(tensorflow("run").config.threading.get_intra_op_parallelism_threads() != 1)
 
     def start(self) -> None:
-        """Use one thread for a frame, unless TensorFlow runs already with as many as it was given."""
+        """Use one thread for a frame, unless TensorFlow already runs with another number."""
         with suppress(ProblemError):
             use_threads(1)
 
     def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> GraphPart:
         """The layers between two tensors of a frozen graph or a Keras model."""
         part = GraphPart(path, input_layer, output_layer, trusted=trusted)
-        _layers_of(path, trusted=trusted)  # while the file is at hand: to read a Keras model again takes seconds
+        _layers_of(path, trusted=trusted)  # now, since reading a Keras model again takes seconds
         return part
 
     def check_stem(self, stem: Path, own: Path, layer: str, *, trusted: bool) -> None:
@@ -144,14 +145,14 @@ def _shape(tensor: Any) -> tuple[int | None, ...] | None:
 
 
 def read_graph(path: str | Path, *, trusted: bool) -> tuple[Any, Any]:
-    """The tf.Graph and the GraphDef of a model file; the one read last is kept.
+    """The tf.Graph and the GraphDef of a model file; the file that was read last is kept in memory.
 
     Raises
     ------
     MissingExtraError
         TensorFlow is not installed.
     ProblemError
-        The file cannot be read, is no model, or holds operations that need trust.
+        The file cannot be read, is not a model, or holds operations that need trust.
     """
     path = Path(path)
     try:
@@ -161,12 +162,12 @@ def read_graph(path: str | Path, *, trusted: bool) -> tuple[Any, Any]:
         raise ProblemError(f"{path} cannot be read: {error.strerror}") from None
 
 
-@lru_cache(maxsize=1)  # the parts of one file are made one after the other
+@lru_cache(maxsize=1)  # one is enough, since the parts of one file are made one after the other
 def _read(path: Path, modified: int, size: int, trusted: bool) -> tuple[Any, Any]:
-    """A file's graph and its definition; `modified` and `size` tell one version of the file from the next."""
+    """A file's graph and definition; `modified` and `size` tell one version of the file from the next."""
     tf = tensorflow("run")
     if size > LARGEST_MODEL:
-        raise ProblemError(f"{path} has more than 1 GB; at most so much is read")
+        raise ProblemError(f"{path} has more than 1 GB, which is the most that is read")
     if path.suffix == ".keras":
         network = trace(load_keras_file(path), path.stem)
         definition = frozen_graph(network, network.tensor_names)
@@ -174,7 +175,7 @@ def _read(path: Path, modified: int, size: int, trusted: bool) -> tuple[Any, Any
         raise ProblemError(f"{path} is an ONNX model; run it with --engine onnx")
     else:
         definition = frozen_file(path)
-    with naming(path):  # before TensorFlow looks at it: to know a shape it may run what the shape is made of
+    with naming(path):  # before TensorFlow sees the graph: it may run some of it to find out a shape
         _check_whole(definition)
         if not trusted:
             check_ops(definition)
@@ -206,7 +207,7 @@ def _layers_of(path: Path, *, trusted: bool) -> Layers | None:
 
 @lru_cache(maxsize=128)
 def _layers(path: Path, modified: int, size: int, trusted: bool) -> Layers | None:
-    """Of a model that was loaded; None where it cannot be compared, since it has a loop, as only trusted models may."""
+    """The layers of a loaded model; None if it has a loop, as only trusted models may, and cannot be compared."""
     _, definition = _read(path, modified, size, trusted)
     try:
         return Layers.of(graph_steps(definition))
@@ -215,14 +216,14 @@ def _layers(path: Path, modified: int, size: int, trusted: bool) -> Layers | Non
 
 
 def frozen_file(path: Path) -> Any:
-    """The GraphDef in a file, not looked at yet.
+    """The GraphDef in a file, not checked yet.
 
     Raises
     ------
     MissingExtraError
         TensorFlow is not installed.
     ProblemError
-        It is none, or an empty one.
+        The file is not a GraphDef, or an empty one.
     """
     definition = tensorflow("run").compat.v1.GraphDef()
     content = path.read_bytes()
@@ -242,14 +243,14 @@ def frozen_file(path: Path) -> Any:
 
 
 def _check_whole(definition: Any) -> None:
-    """Refuse weights that are not whole; TensorFlow finds that only when it runs them."""
+    """Refuse weights that are not complete; TensorFlow notices that only when it runs them."""
     for node in definition.node:
         tensor = node.attr["value"].tensor if node.op == "Const" else None
         if tensor is None or not tensor.tensor_content:
             continue
         try:
             kind = np.dtype(tensorflow("run").as_dtype(tensor.dtype).as_numpy_dtype)
-        except TypeError:  # there is no such type, which TensorFlow says
+        except TypeError:  # there is no such type, which TensorFlow will say
             continue
         shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
         if kind.kind in _NUMBERS and len(tensor.tensor_content) != prod(shape) * kind.itemsize:
@@ -259,7 +260,7 @@ def _check_whole(definition: Any) -> None:
 
 
 def _no_graph(path: Path) -> ProblemError:
-    return ProblemError(f"{path} is no frozen graph, or only a piece of one; freeze the model again")
+    return ProblemError(f"{path} is not a frozen graph, or only a piece of one; freeze the model again")
 
 
 def _tensor(graph: Any, name: str, path: str | Path) -> Any:
@@ -271,7 +272,7 @@ def _tensor(graph: Any, name: str, path: str | Path) -> Any:
 
 
 def _between(tf: Any, definition: Any, feed: Any, fetch: Any, where: str) -> Any:
-    """The nodes of a graph that lead from one tensor to another."""
+    """The nodes of a graph that lead from one tensor to another; the first tensor becomes a placeholder."""
     nodes = {node.name: node for node in definition.node}
     needed, todo = {feed.op.name}, [fetch.op.name]
     reached = False
@@ -282,7 +283,7 @@ def _between(tf: Any, definition: Any, feed: Any, fetch: Any, where: str) -> Any
             continue
         needed.add(name)
         if nodes[name].op == "Placeholder":
-            raise ProblemError(f"{where} is no part by itself: {name!r} is needed, too")
+            raise ProblemError(f"{where} is not a part by itself: {name!r} is needed, too")
         todo += [node_name(source) for source in nodes[name].input]
     if not reached:
         raise ProblemError(f"{where} there is no way")

@@ -1,10 +1,10 @@
-"""Which tensors of graphs are equal, found without running them: a digest of all that a tensor is computed from.
+"""Which tensors of graphs are equal, without running them: a digest of all that a tensor is computed from.
 
 With H a hash function, the print of a tensor is
 
     print = H(what its step does, which of the step's outputs it is, the prints of what the step takes),
 
-and that of a weight H(type, shape, numbers). Names are no part of it. Equal prints mean the same operations on the same
+and that of a weight is H(type, shape, numbers). Names do not count. Equal prints mean the same operations on the same
 numbers all the way from the frame; so tensors with equal prints are equal, to the last bit, on one engine. The converse
 does not hold: other operations may compute the same.
 """
@@ -23,9 +23,9 @@ class Step(NamedTuple):
     Attributes
     ----------
     name : str
-        The layer that it is of, for messages.
+        The layer that it belongs to, for messages.
     form : bytes
-        All that it does, but for names and the numbers of weights; empty for one that hands on what it takes.
+        All that it does, except names and the numbers of weights; empty for a step that passes on what it takes.
     takes, gives : tuple of str
         Tensors.
     weights : bytes
@@ -40,20 +40,20 @@ class Step(NamedTuple):
 
 
 class Print(NamedTuple):
-    """What a tensor is computed from: all of it, and without the numbers of weights."""
+    """Digests of what a tensor is computed from: `whole` of all of it, `form` without the numbers of weights."""
 
     whole: bytes
     form: bytes
 
 
 def layer_of(name: str) -> str:
-    """The layer that a node is of, by its name: in what is frozen here ``mainstream_3/first_1/convolution``."""
+    """The layer that a node belongs to, by its name; our frozen graphs have ``mainstream_3/first_1/convolution``."""
     frozen = re.fullmatch(r"mainstream(?:_\d+)?/(.+?)(?:_1)?(?:/.*)?", name)
     return frozen[1] if frozen else name
 
 
 def prints(steps: Iterable[Step]) -> dict[str, Print]:
-    """Tensor -> its print, of steps in an order in which they can be run."""
+    """Tensor -> its print, of steps in an order in which they can run."""
     found: dict[str, Print] = {}
     for step in steps:
         taken = [found[tensor] for tensor in step.takes]

@@ -1,4 +1,4 @@
-"""Whether the shape of one tensor may be that of another."""
+"""Whether two shapes, which may be known only in part, can be the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ Shape = tuple[int | None, ...]
 
 
 def fits(given: Shape | None, wanted: Shape | None) -> bool:
-    """Whether a tensor of one shape may be one of another; None is any number, or any shape at all."""
+    """Whether a tensor of the given shape may be of the wanted one; None stands for any number, or any shape."""
     if given is None or wanted is None:
         return True
     return len(given) == len(wanted) and all(

@@ -1,4 +1,4 @@
-"""Whether a tail fits the stem before it: the stem has to be the leading layers of the tail's own model, too."""
+"""Whether a tail fits the stem before it: the tail's own model has to begin with the same layers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mainstream.problem import FLOAT32, Precision
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """What is kept of a model to compare it with others, small enough for many.
+    """What is kept of a model to compare it with others; it is small, so that many can be kept.
 
     Attributes
     ----------
     steps : tuple of Step
-        In an order in which they can be run.
+        In an order in which they can run.
     prints : mapping of str to Print
-        Of each tensor.
+        The print of each tensor.
     precision : str or None
-        As of a profile; None is float32.
+        As in a profile; None means float32.
     """
 
     steps: tuple[Step, ...]
@@ -31,7 +31,7 @@ class Layers:
 
     @classmethod
     def of(cls, steps: Iterable[Step], precision: Precision | None = None) -> Self:
-        """Those of a model with these steps."""
+        """The layers of a model with these steps."""
         steps = tuple(steps)
         return cls(steps, prints(steps), precision)
 
@@ -39,19 +39,19 @@ class Layers:
 def check_same_stem(stem: tuple[str, Layers], own: tuple[str, Layers], layer: str) -> None:
     """Refuse a tail whose own leading layers have other weights, or another precision, than the stem's.
 
-    Layers that are others altogether are not refused: what computes the same may be written in two ways.
+    Layers with other operations are not refused: the same computation may be written in two ways.
 
     Parameters
     ----------
     stem, own : (str, Layers)
-        File name and layers: of the model that the stem is taken from, and of the tail's own.
+        File name and layers of the model that the stem is taken from, and of the tail's own.
     layer : str
         The tensor between the two.
 
     Raises
     ------
     ProblemError
-        It is such a tail; the message names the layer and both files.
+        The tail is such a one; the message names the layer and both files.
     """
     (stem_file, first), (own_file, second) = stem, own
     if second.precision != first.precision:
@@ -71,6 +71,6 @@ def check_same_stem(stem: tuple[str, Layers], own: tuple[str, Layers], layer: st
     for step in second.steps:
         if step.takes and step.gives[0] in needed and known[step.gives[0]].whole not in wholes:
             raise ProblemError(
-                f"layer {step.name!r} has other weights in {own_file} than in {stem_file}, from which the stem up to "
-                f"{layer!r} is; mainstream share says how far models are the same"
+                f"layer {step.name!r} has other weights in {own_file} than in {stem_file}, which gives the stem up to "
+                f"{layer!r}; mainstream share says how far models are the same"
             )

@@ -1,9 +1,9 @@
 """A Keras model as a numbered list of layers that can be run from one cut to another.
 
-Layers are numbered as in Keras's own order (`model.layers`, input layer counted). Two things differ: a model inside
-the model is opened, so that its layers count one by one (its input layer does not count again), and operations that
-are no layers (arithmetic on tensors, such as preprocessing) belong to the layer before them. A layer that the
-model calls twice counts twice.
+Layers are numbered in Keras's own order (`model.layers`, with the input layer). Two things differ: a model inside the
+model is opened, so that its layers count one by one (its input layer does not count again), and operations that are not
+layers (arithmetic on tensors, such as preprocessing) belong to the layer before them. A layer that the model calls
+twice counts twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mainstream.graphs.cuts import single_tensor_cuts
 from mainstream.ranges import SIDE
 
 TensorKey = tuple[Any, ...]
-"""One symbolic tensor: where its model is nested (one id a level), then its own id."""
+"""Identifies one symbolic tensor: where its model is nested (one id a level), then its own id."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Call:
     ----------
     operation : keras.Operation
     arguments : keras SymbolicArguments
-        How it was called; fills tensors in.
+        How it was called; it can fill tensors in.
     inputs : mapping of int to TensorKey
         Id of the symbolic tensor in `arguments` -> the tensor.
     outputs : tuple of TensorKey
@@ -44,7 +44,7 @@ class Call:
     outputs: tuple[TensorKey, ...]
 
     def run(self, values: dict[TensorKey, Any], *, training: bool = False) -> None:
-        """Call it on the `values` so far, in inference or in training mode, and add its outputs to them."""
+        """Call it on the `values` so far, in inference or training mode, and add its outputs to them."""
         arguments, keywords = self.arguments.fill_in({one: values[key] for one, key in self.inputs.items()})
         if "training" in inspect.signature(self.operation.call).parameters:
             keywords = {**keywords, "training": training}
@@ -62,10 +62,10 @@ class Layer:
         Name of its output tensor in frozen graphs: Keras's name, made unique.
     layer : keras.layers.Layer
     shape : tuple
-        Of its output, the batch first (None).
+        Shape of its output, the batch first (None).
     parameters : int
     calls : tuple of Call
-        The layer's own and those of the operations behind it; none for the input layer.
+        The layer's own call and those of the operations behind it; empty for the input layer.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Network:
 
     @cached_property
     def cuts(self) -> Mapping[int, TensorKey]:
-        """Chokepoint -> the one tensor there; a key k cuts between the first k layers and the rest, 0 is the frame."""
+        """Chokepoint -> the one tensor there; key k cuts between the first k layers and the rest, 0 is the frame."""
         steps = [
             ([key for call in layer.calls for key in call.inputs.values()], [k for c in layer.calls for k in c.outputs])
             for layer in self.layers
@@ -114,7 +114,7 @@ class Network:
 
     @cached_property
     def tensor_names(self) -> Mapping[int, str]:
-        """Chokepoint -> name of the tensor there in frozen graphs; 1 is 0, and the end is one always."""
+        """Chokepoint -> name of the tensor there in frozen graphs, the two ends included; 1 counts as 0."""
         ends = sorted({0, *self.cuts, self.total_layers} - {1})
         return {k: self.layers[max(k - 1, 0)].name for k in ends}
 
@@ -128,9 +128,9 @@ class Network:
         tensor : tf.Tensor, shape (batch, ...)
             The tensor at cut `start`.
         start, stop : int
-            Chokepoints; `stop` None is the end.
+            Chokepoints; `stop` None means the end.
         names : mapping of int to str, optional
-            Chokepoint -> name that its tensor gets in the graph being traced.
+            Chokepoint -> name that its tensor gets in the graph that is being traced.
 
         Returns
         -------
@@ -140,7 +140,7 @@ class Network:
         Raises
         ------
         ProblemError
-            `start` or `stop` is no chokepoint.
+            `start` or `stop` is not a chokepoint.
         """
         stop = self.total_layers if stop is None else stop
         for k in (start, stop):
@@ -168,17 +168,17 @@ def trace(model: Any, name: str, size: int | None = None) -> Network:
     name : str
         What to call it.
     size : int, optional
-        Height and width of the frame; needed where the model leaves them open.
+        Height and width of the frame; needed if the model leaves them open.
 
     Raises
     ------
     ProblemError
-        The model is not of that form, or does not take frames of that size.
+        The model has another form, or does not take frames of that size.
     """
     if not isinstance(model, keras().Model):
         raise ProblemError(f"{name}: got {type(model).__name__}; it has to be a Keras model")
     if not _is_graph(model):
-        raise ProblemError(f"{name} is no graph of layers; build it with keras.Sequential or the functional API")
+        raise ProblemError(f"{name} is not a graph of layers; build it with keras.Sequential or the functional API")
     for what, tensors in (("inputs", model.inputs), ("outputs", model.outputs)):
         if len(tensors) != 1:
             raise ProblemError(f"{name} has {len(tensors)} {what}; it has to have one image in and one tensor out")
@@ -218,7 +218,7 @@ def _key(tensor: Any, path: TensorKey, aliases: Mapping[TensorKey, TensorKey]) -
 
 
 def _calls(model: Any, path: TensorKey, aliases: dict[TensorKey, TensorKey]) -> Iterator[tuple[Any, Call]]:
-    """The model's nodes in Keras's order of layers, nested models opened; adds their tensors to `aliases`."""
+    """The model's nodes in Keras's order of layers, with nested models opened, whose tensors are added to `aliases`."""
     function = keras().Function(model.inputs, model.outputs)
     order = {id(operation): index for index, operation in enumerate(function.operations)}
     nodes = [
@@ -255,7 +255,7 @@ def _frame(shape: tuple[int | None, ...], name: str, size: int | None) -> tuple[
 
 
 def _unique(name: str, taken: set[str]) -> str:
-    """`name` as a node of a TensorFlow graph may be called; graphs do not tell upper from lower case."""
+    """`name` made fit for a node of a TensorFlow graph, which does not tell upper from lower case."""
     clean = re.sub(r"[^A-Za-z0-9_.\\/-]", "_", name).lstrip("_-/\\") or "layer"
     unique, again = clean, 0
     while unique.lower() in taken:

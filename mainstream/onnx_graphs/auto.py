@@ -1,6 +1,6 @@
-"""Which engine to run models with: ONNX Runtime, the faster one, where it is installed and can; else TensorFlow.
+"""Chooses the engine: ONNX Runtime, the faster one, if it is installed and can run the model; else TensorFlow.
 
-benchmarks/ENGINES.md has how much faster, for whole networks and for parts.
+benchmarks/ENGINES.md shows how much faster it is, for whole networks and for parts.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from mainstream.onnx_graphs.model_file import SUFFIX
 from mainstream.onnx_graphs.stems import check_stem as check_onnx_stem
 
 _NEEDED: Final = {"onnx": ("onnxruntime", "onnx"), "tensorflow": ("tensorflow",)}
-"""The engines that come along, the faster first, and their packages."""
+"""The built-in engines, the faster first, and their packages."""
 
 _log = logging.getLogger(__name__)
 
 
 def is_installed(engine: str) -> bool:
-    """Whether an engine that comes along has what it needs."""
+    """Whether a built-in engine has the packages that it needs."""
     return all(find_spec(package) is not None for package in _NEEDED[engine])
 
 
@@ -34,7 +34,7 @@ def faster_engine() -> str:
     Raises
     ------
     MissingExtraError
-        None is.
+        No engine is installed.
     """
     for engine in _NEEDED:
         if is_installed(engine):
@@ -43,14 +43,14 @@ def faster_engine() -> str:
 
 
 def usual_engine() -> str:
-    """What runs models where nobody names an engine: TensorFlow, and ONNX Runtime where there is no TensorFlow."""
+    """The engine when nobody names one: TensorFlow, or ONNX Runtime if only that is installed."""
     return "onnx" if is_installed("onnx") and not is_installed("tensorflow") else "tensorflow"
 
 
 class _Auto:
     """Runs each model with the fastest engine that can; see :class:`mainstream.extensions.PartLoader`.
 
-    Tensors at cuts are the same in both engines, so that one may run a stem and the other its tails.
+    Tensors at cuts have the same form in both engines, so one may run a stem and the other its tails.
     """
 
     name = "auto"
@@ -73,16 +73,16 @@ class _Auto:
         other.start()
         part = other.load(path, input_layer, output_layer, trusted=trusted)
         self._slow.add(path)
-        _log.warning("TensorFlow runs %s, as ONNX Runtime does not: %s", path.name, refused)
+        _log.warning("TensorFlow runs %s, since ONNX Runtime cannot: %s", path.name, refused)
         return part
 
     def make_ready(self, path: Path, *, trusted: bool) -> None:
-        """As ONNX Runtime's, where that is what runs."""
+        """As ONNX Runtime does, if that is the engine."""
         if self._faster.name == "onnx":
             make_ready(path, trusted=trusted)
 
     def check_stem(self, stem: Path, own: Path, layer: str, *, trusted: bool) -> None:
-        """As each engine's: ONNX Runtime's where it runs both, else TensorFlow's where that could."""
+        """Let ONNX Runtime check if it runs both models; else TensorFlow, if it can read both."""
         if self._faster.name == "onnx" and self._slow.isdisjoint({stem, own}):
             check_onnx_stem(stem, own, layer, trusted=trusted)
         elif SUFFIX not in (stem.suffix, own.suffix):

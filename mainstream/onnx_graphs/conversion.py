@@ -1,9 +1,9 @@
-"""Frozen graphs and Keras models as ONNX: converted once, in a process of its own, and kept.
+"""Frozen graphs and Keras models as ONNX: they are converted once, in a process of its own, and kept.
 
-The ONNX model is kept beside the model, or in the user's cache where that folder cannot be written, under a name with
-the digest of what it was made from: another model is converted anew. It ends in the digest of all before it, and one
-that is damaged is made anew. A model NAME.onnx beside NAME.pb, as ``mainstream train --formats pb,onnx`` writes it, is
-used when it was made from that very file; so a box without TensorFlow can be given what another has converted.
+The ONNX model is kept beside the model, or in the user's cache if that folder cannot be written. Its name has the
+digest of what it was made from, so another model is converted again. It ends in the digest of all before it, and a
+damaged one is made again. A model NAME.onnx beside NAME.pb, as ``mainstream train --formats pb,onnx`` writes it, is
+used if it was made from that very file; so a box without TensorFlow can use what another has converted.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from mainstream.files import reason, write_bytes
 from mainstream.onnx_graphs.backend import EXTRA, onnx
 
 CONVERTED: Final = (".pb", ".keras")
-"""Suffixes of what is converted."""
+"""Suffixes of the files that are converted."""
 
 _FORM: Final = "1"
-"""Changes when the same model would be converted to another one."""
+"""Change this when the same model would be converted to another one."""
 _SOURCE: Final = "mainstream.source"
 _CONTENT: Final = "mainstream.content"
 _LONGEST_S: Final = 300.0
@@ -40,7 +40,7 @@ _DIGITS: Final = 16
 
 
 def converted(path: Path, *, trusted: bool) -> bytes:
-    """A frozen graph or a Keras model as an ONNX model, made now or before.
+    """A frozen graph or a Keras model as an ONNX model, converted now or before.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def converted(path: Path, *, trusted: bool) -> bytes:
     Returns
     -------
     bytes
-        Of a ModelProto; tensors are called as in the graph.
+        A ModelProto; its tensors have the names of the graph's.
 
     Raises
     ------
     MissingExtraError
-        It was not converted yet, and what that needs is not installed.
+        It was not converted yet, and what conversion needs is not installed.
     ProblemError
         It cannot be read or converted.
     """
@@ -78,19 +78,19 @@ def converted(path: Path, *, trusted: bool) -> bytes:
 
 
 def make_ready(path: Path, *, trusted: bool) -> None:
-    """Convert a model beforehand that would be converted when it is loaded."""
+    """Convert a model now rather than when it is loaded, if it has to be converted."""
     if path.suffix in CONVERTED:
         converted(path, trusted=trusted)
 
 
 def convert(path: Path, *, trusted: bool) -> bytes:
-    """As :func:`converted`, made now and not kept."""
+    """As :func:`converted`, but always now, and without keeping it."""
     body = _PROCESS.convert(path, trusted=trusted) + _entry(_SOURCE, _source(path))
     return _sealed(body)
 
 
 def _source(path: Path) -> str:
-    """What tells one version of a model file from the next."""
+    """A digest that tells one version of a model file from the next."""
     try:
         return hashlib.sha256(_FORM.encode() + path.read_bytes()).hexdigest()
     except OSError as error:
@@ -98,7 +98,7 @@ def _source(path: Path) -> str:
 
 
 def _places(path: Path, source: str) -> list[Path]:
-    """Where what was made of a file is kept: beside it, or else in the user's cache."""
+    """Where a file's ONNX model is kept: beside it, or else in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME")
     cache = (Path(home) if home else Path.home() / ".cache") / "mainstream" / "onnx"
     name = f"{_prefix(path.name)}{source[:_DIGITS]}.onnx"
@@ -110,14 +110,14 @@ def _prefix(name: str) -> str:
 
 
 def _remove_older(place: Path, name: str) -> None:
-    """Remove what was made of the same file when it held something else."""
+    """Remove what was made of earlier contents of the same file."""
     for other in place.parent.iterdir():
         if other != place and re.fullmatch(re.escape(_prefix(name)) + rf"[0-9a-f]{{{_DIGITS}}}\.onnx", other.name):
             other.unlink()
 
 
 def _sealed(body: bytes) -> bytes:
-    """A ModelProto that ends in the digest of all before: messages of protobuf one after the other are one message."""
+    """A ModelProto that ends in the digest of all before it: protobuf reads messages in a row as one message."""
     return body + _entry(_CONTENT, hashlib.sha256(body).hexdigest())
 
 
@@ -128,14 +128,14 @@ def _is_whole(content: bytes, source: str) -> bool:
 
 
 def _entry(key: str, value: str) -> bytes:
-    """A ModelProto with nothing but a line of metadata; as long for one digest as for another."""
+    """A ModelProto with only a line of metadata; its length is the same for every digest."""
     return bytes(
         onnx().ModelProto(metadata_props=[onnx().StringStringEntryProto(key=key, value=value)]).SerializeToString()
     )
 
 
 class _Process:
-    """The process that converts; it is started when there is something to do, and ended when there was not for long."""
+    """The process that converts; it is started when it is needed, and ended after 20 s without work."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -147,7 +147,7 @@ class _Process:
             try:
                 require(package, extra)
             except MissingExtraError as missing:
-                raise MissingExtraError(f"{path} has to be converted to ONNX, once, and for that {missing}") from None
+                raise MissingExtraError(f"{path} has to be converted to ONNX once, and for that {missing}") from None
         with self._lock, TemporaryDirectory() as folder:
             self._idle.cancel()
             to = Path(folder) / "model.onnx"
@@ -162,7 +162,7 @@ class _Process:
             return to.read_bytes()
 
     def _ask(self, path: Path, request: dict[str, Any]) -> str | None:
-        """What is wrong with a model."""
+        """Ask for a conversion; return what is wrong with the model, or None."""
         process = self._running()
         said: SimpleQueue[str] = SimpleQueue()
         Thread(target=lambda: said.put(_talk(process, json.dumps(request))), daemon=True).start()
@@ -173,8 +173,7 @@ class _Process:
             raise ProblemError(f"{path} was not converted within {_LONGEST_S:g} s") from None
         if not answer:
             raise ProblemError(
-                f"{path} ended the process that converts it; that takes more memory than there is, or the converter "
-                "crashes"
+                f"{path} ended the process that converts it; the conversion takes more memory than there is, or crashes"
             )
         error: str | None = json.loads(answer)
         return error
@@ -187,21 +186,21 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
-                start_new_session=True,  # a Ctrl-C is for the one who asks; then this one ends, too
+                start_new_session=True,  # Ctrl-C is for the process that asks; this one ends with it
             )
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)  # frames of a runtime go first
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)  # a runtime's frames come first
         return self._process
 
     def _end(self) -> None:
         with self._lock:
             if self._process is not None:
-                with self._process:  # closes its pipes: it ends when nobody can ask any more
+                with self._process:  # this closes its pipes, too
                     self._process.kill()
                 self._process = None
 
 
 def _talk(process: subprocess.Popen[str], line: str) -> str:
-    """The answer of the process to a line; empty when it has ended."""
+    """The answer of the process to a line; empty if it has ended."""
     if process.stdin is None or process.stdout is None:
         return ""
     with suppress(OSError, ValueError):

@@ -1,6 +1,6 @@
-"""The process that converts: it takes lines of JSON, one a model file, and answers each with what went wrong, or null.
+"""The process that converts: it takes a line of JSON for each model file, and answers with what went wrong, or null.
 
-TensorFlow is loaded here and stays here: it takes seconds and a gigabyte, and the runtime that asks needs none of it.
+TensorFlow is loaded here and stays here: it takes seconds and a gigabyte, and the runtime that asks does not need it.
 The process ends with the one that started it.
 """
 
@@ -24,7 +24,7 @@ from mainstream.onnx_graphs.backend import EXTRA, onnx
 from mainstream.onnx_graphs.kept_cuts import kept_cuts, only_results, put_on_the_way
 
 OPSET: Final = 17
-"""Old enough for any runtime of today, new enough for all that Keras's layers need."""
+"""Old enough for any runtime of today, new enough for all of Keras's layers."""
 
 
 def convert(path: Path, *, trusted: bool) -> Any:
@@ -45,7 +45,7 @@ def convert(path: Path, *, trusted: bool) -> Any:
     MissingExtraError
         TensorFlow or tf2onnx is not installed.
     ProblemError
-        The file is no such model, or holds what ONNX has no operation for.
+        The file is not such a model, or holds operations that ONNX lacks.
     """
     require("tf2onnx", EXTRA)
     graph, definition = read_graph(path, trusted=trusted)
@@ -66,7 +66,7 @@ def convert(path: Path, *, trusted: bool) -> Any:
 
 
 def _check_known(proto: Any) -> None:
-    """Refuse what the converter has left as TensorFlow's: it only logs what it does not know."""
+    """Refuse operations that the converter left as TensorFlow's: it only logs those that it does not know."""
     strange = sorted(
         {node.op_type for node in proto.graph.node if not onnx().defs.has(node.op_type, OPSET, node.domain)}
     )
@@ -80,7 +80,7 @@ def _check_known(proto: Any) -> None:
 def main() -> None:
     """Convert what is asked for on standard input."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what TensorFlow prints is no answer
+    os.dup2(2, 1)  # what TensorFlow prints must not look like an answer
     logging.disable()
     asked: queue.Queue[dict[str, Any]] = queue.Queue()
     Thread(target=_read, args=(asked,), daemon=True).start()
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def _read(asked: queue.Queue[dict[str, Any]]) -> None:
-    """Take requests as they come; when there are no more the process that started this one has ended."""
+    """Take requests as they come; at the end of input, end: the process that started this one has ended."""
     for line in sys.stdin:
         asked.put(json.loads(line))
     os._exit(0)

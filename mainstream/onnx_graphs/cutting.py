@@ -1,7 +1,7 @@
 """The layers between two tensors of an ONNX model, as a model of their own.
 
-What comes out is what ``onnx.utils.Extractor`` gives; but ends between which there is no part are refused by name, and
-an input that takes its channels first is given one that takes them last, as frames have them.
+The result is what ``onnx.utils.Extractor`` gives, except that two ends with no part between them are refused by name,
+and that an input with its channels first gets a transposition before it, since frames have them last.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Cut:
     feed, fetch : str
         Its one input and its one output.
     dtype : numpy.dtype
-        Of the input.
+        Type of the input.
     input_shape, output_shape : tuple of (int or None), or None
     """
 
@@ -55,7 +55,7 @@ def cut(model: OnnxModel, input_layer: str, output_layer: str) -> Cut:
     Raises
     ------
     ProblemError
-        There is no such tensor, or no part between them; the message begins with the key that is to blame.
+        There is no such tensor, or no part between them; the message begins with the key that is wrong.
     """
     with naming("input_layer"):
         feed = model.tensor(input_layer)
@@ -104,8 +104,8 @@ def _between(model: OnnxModel, feed: str, fetch: str, where: str) -> list[int]:
             continue
         maker = model.makers.get(name)
         if name in model.inputs or (maker is not None and maker == model.makers.get(feed)):
-            raise ProblemError(f"{where} is no part by itself: {name!r} is needed, too")
-        if maker is not None and maker not in places:  # else it is a weight, or something inside a node
+            raise ProblemError(f"{where} is not a part by itself: {name!r} is needed, too")
+        if maker is not None and maker not in places:  # else it is a weight, or lies inside a node
             places.add(maker)
             todo += reads(model.proto.graph.node[maker])
     if feed not in seen:

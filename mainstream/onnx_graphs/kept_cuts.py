@@ -1,12 +1,12 @@
 """Which tensors of a frozen graph a conversion has to keep, so that the ONNX model can be cut where the graph can.
 
-A converter is free to put several operations into one, or to leave one out, and keeps only what it is told to. Told it
-is the tensors through which all ways from a placeholder to a result run. ``mainstream freeze`` names each of them by an
-Identity: where there are such, they are all that a plan can name, and the many between them would cost time only.
+A converter may join several operations or leave one out, and keeps only the tensors that it is told to keep. These are
+the tensors through which all ways from a placeholder to a result run. ``mainstream freeze`` names each of them by an
+Identity. If there are such, a plan can name only these, and keeping the many between them would only cost time.
 
-The converter keeps them as results, but beside the way where it may: of x, in ONNX's layout of images, it makes the
-tensor in TensorFlow's, and goes on from x. So they are put back on the way, and what comes next goes on from the
-tensor. In a part that is not cut there, ONNX Runtime finds the two changes of layout to be none.
+The converter keeps them as results, but may put them beside the way: from x, in ONNX's layout of images, it makes the
+tensor in TensorFlow's layout, and goes on from x. So we put them back on the way: the next steps go on from the tensor.
+In a part that is not cut there, ONNX Runtime sees that the two changes of layout cancel out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def kept_cuts(graph: Any) -> tuple[list[str], list[str]]:
     Returns
     -------
     list of str, list of str
-        The inputs; the tensors to keep, the results among them. NODE:0 all.
+        The inputs, and the tensors to keep with the results among them; all as NODE:0.
     """
     operations = graph.get_operations()
     inputs = [operation.outputs[0].name for operation in operations if operation.type == "Placeholder"]
@@ -55,14 +55,14 @@ def kept_cuts(graph: Any) -> tuple[list[str], list[str]]:
 
 
 def put_on_the_way(proto: Any, kept: list[str]) -> None:
-    """Let all that follows a tensor of `kept` depend on it, where it is but another layout of what it depends on now.
+    """Make what follows a tensor of `kept` depend on it, if it is just another layout of what they depend on now.
 
     Parameters
     ----------
     proto : ModelProto
         Changed in place.
     kept : list of str
-        Those that come first first.
+        In the order in which they are computed.
     """
     nodes = list(proto.graph.node)
     infos = {one.name: one for one in onnx().shape_inference.infer_shapes(proto).graph.value_info}
@@ -82,14 +82,14 @@ def put_on_the_way(proto: Any, kept: list[str]) -> None:
         nodes.remove(maker)
         first = next((place for place, node in enumerate(nodes) if before in node.output), -1) + 1
         nodes[first:first] = [maker, back]
-    # Copies, as what was taken out of the list before would otherwise be emptied with it.
+    # Copies, since emptying the old list would empty nodes that are still part of it.
     ordered = [onnx().NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del proto.graph.node[:]
     proto.graph.node.extend(ordered)
 
 
 def only_results(proto: Any) -> None:
-    """Let a model give what nothing in it uses, and no longer what was kept between."""
+    """Make a model give only what nothing in it uses, and no longer what was kept on the way."""
     used = {name for node in proto.graph.node for name in node.input}
     between = [one for one in proto.graph.output if one.name in used]
     results = [one for one in proto.graph.output if one.name not in used]
@@ -99,14 +99,14 @@ def only_results(proto: Any) -> None:
 
 
 def _inverse(proto: Any, node: Any, name: str, infos: Mapping[str, Any]) -> Any:
-    """A node that gives what another was given; None where there is none."""
+    """A node that undoes another one; None if there is none."""
     back = onnx().NodeProto()
     back.CopyFrom(node)
     back.name, back.input[0], back.output[0] = name, node.output[0], name
     if node.op_type == "Transpose":
         (order,) = back.attribute
         order.ints[:] = [int(place) for place in np.argsort(order.ints)]
-    if node.op_type == "Reshape":  # of an image of one pixel, whose two layouts are the same numbers in the same order
+    if node.op_type == "Reshape":  # of an image of one pixel: its two layouts have the same numbers in the same order
         dims = infos[node.input[0]].type.tensor_type.shape.dim if node.input[0] in infos else ()
         shape = [dim.dim_value or -1 for dim in dims]
         if len(shape) != 4 or shape.count(-1) > 1:

@@ -1,7 +1,7 @@
 """An ONNX model as a numbered list of layers, and where it can be cut.
 
-A layer is a node through which the frame goes; the frame itself is layer 0, as in networks of Keras. What only makes
-weights ready is none. A layer is called by what it gives, since that is the tensor that a plan names.
+A layer is a node through which the frame goes; the frame itself is layer 0, as in Keras's networks. A node that only
+prepares weights is not a layer. A layer has the name of the tensor that it gives, since a plan names that.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from mainstream.problem import Precision
 from mainstream.ranges import SIDE
 
 _NO_BLOCK: Final = frozenset({"Pad", "Transpose", "Cast", "Identity"})
-"""What gets a tensor ready for the next layer, and so ends no block."""
+"""Operations that prepare a tensor for the next layer, and so do not end a block."""
 _AFFINE: Final = frozenset({"Add", "Sub", "Mul", "Div", "BatchNormalization", "PRelu", "Clip"})
-"""What belongs to the layer with the kernel before it, though it has weights of its own."""
+"""Operations that belong to the layer with the kernel before them, although they may have weights of their own."""
 _WHOLE: Final = frozenset({6, 7})
-"""TensorProto's int32 and int64: shapes and axes, no weights."""
+"""TensorProto's int32 and int64, which are shapes and axes, not weights."""
 _STEP: Final = 5
 
 
@@ -38,11 +38,11 @@ class OnnxLayer:
     Attributes
     ----------
     name : str
-        Of the tensor that it gives.
+        Name of the tensor that it gives.
     operation : str
         The node's type.
     shape : tuple
-        Of its output; None for what is not known, empty where nothing is.
+        Shape of its output; a side that is unknown is None, and the tuple is empty if nothing is known.
     parameters : int
         Numbers in its weights.
     """
@@ -64,7 +64,7 @@ class OnnxNetwork:
     height, width, channels : int
         Input size.
     channels_first : bool
-        Whether the model itself takes (batch, channels, height, width); its parts take frames all the same.
+        Whether the model itself takes (batch, channels, height, width); its parts still take frames.
     """
 
     name: str
@@ -82,7 +82,7 @@ class OnnxNetwork:
 
     @property
     def precision(self) -> Precision | None:
-        """That is "int8" where it computes in 8 bits."""
+        """The precision: "int8" if it computes in 8 bits, else None."""
         return self._model.precision
 
     @cached_property
@@ -102,7 +102,7 @@ class OnnxNetwork:
 
     @cached_property
     def layers(self) -> tuple[OnnxLayer, ...]:
-        """Numbered from 0, the frame."""
+        """The layers, numbered from 0, which is the frame."""
         model = self._model
         counted: set[str] = set()
         found = [OnnxLayer(_called(model.inputs[0]), "", model.shape(model.inputs[0]) or (), 0)]
@@ -119,7 +119,7 @@ class OnnxNetwork:
 
     @cached_property
     def cuts(self) -> Mapping[int, str]:
-        """Chokepoint -> the one tensor there; a key k cuts between the first k layers and the rest, 0 is the frame."""
+        """Chokepoint -> the one tensor there; key k cuts between the first k layers and the rest, 0 is the frame."""
         nodes = [self._model.proto.graph.node[place] for place in self._places]
         steps = [(list(reads(node)), list(node.output)) for node in nodes]
         found = single_tensor_cuts(steps, self._model.inputs[0], self._model.outputs[0])
@@ -131,13 +131,13 @@ class OnnxNetwork:
         Parameters
         ----------
         which : str or int
-            "block": where the next layer has weights or another shape, or several read the tensor; "every": all that
-            the graph has; an integer N: every 5th layer up to N.
+            "block": where the next layer has weights or another shape, or several layers read the tensor; "every": all
+            that the graph has; an integer N: every 5th layer up to N.
 
         Raises
         ------
         ProblemError
-            The model has no chokepoint between its ends, or one of those asked for is none.
+            The model has no chokepoint between its ends, or lacks one of those asked for.
         """
         total = self.total_layers
         every = [k for k in self.cuts if 0 < k < total]
@@ -172,14 +172,14 @@ def read_network(path: str | Path, size: int | None = None) -> OnnxNetwork:
     ----------
     path : str or Path
     size : int, optional
-        Height and width of the frame; needed where the model leaves them open.
+        Height and width of the frame; needed if the model leaves them open.
 
     Raises
     ------
     MissingExtraError
         onnx is not installed.
     ProblemError
-        It is no such file, takes or gives several tensors, or no image.
+        It is not such a file, takes or gives several tensors, or does not take an image.
     """
     path = Path(path)
     model = read_model(path, trusted=False)
@@ -205,5 +205,5 @@ def read_network(path: str | Path, size: int | None = None) -> OnnxNetwork:
 
 
 def _called(tensor: str) -> str:
-    """As a plan names it."""
+    """The tensor's name in a plan."""
     return tensor.removesuffix(":0")

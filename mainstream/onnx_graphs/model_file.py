@@ -1,4 +1,4 @@
-"""ONNX models in files, looked through before anything else sees them: ``.onnx``, and what is converted to it."""
+"""ONNX models in files, ``.onnx`` or converted to it; they are checked before anything else sees them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from mainstream.problem import INT8, Precision
 SUFFIX: Final = ".onnx"
 _NUMBERS: Final = "fiub"
 _WHOLE_BYTES: Final = frozenset({*range(1, 8), *range(9, 14)})
-"""TensorProto's numbers of a byte or more, from float to uint64; text is not among them."""
+"""TensorProto's types of numbers that take whole bytes, from float to uint64; text is left out."""
 _COLOURS: Final = (1, 3)
 """Channels that a frame may have: grey, RGB."""
 
 
 @dataclass(frozen=True, eq=False)
 class OnnxModel:
-    """An ONNX model that was looked through, with the shapes of its tensors.
+    """An ONNX model that was checked, with the shapes of its tensors.
 
     Attributes
     ----------
     path : Path
-        The file that it is from.
+        The file that it comes from.
     proto : ModelProto
     """
 
@@ -49,7 +49,7 @@ class OnnxModel:
         Raises
         ------
         ProblemError
-            It is no ONNX model, is newer than what is installed, is not whole by itself, or needs trust.
+            It is not an ONNX model, is newer than the installed packages, is not complete, or needs trust.
         """
         try:
             proto = onnx().ModelProto.FromString(content)
@@ -64,7 +64,7 @@ class OnnxModel:
             check_ops(proto)
         try:
             return cls(path, onnx().shape_inference.infer_shapes(proto))
-        except Exception:  # an InferenceError, and what its C++ raises else
+        except Exception:  # an InferenceError, or whatever else its C++ raises
             raise _damaged() from None
 
     @cached_property
@@ -84,7 +84,7 @@ class OnnxModel:
 
     @cached_property
     def precision(self) -> Precision | None:
-        """That is "int8" where it computes in 8 bits, at least in part."""
+        """The precision: "int8" if it computes in 8 bits, at least in part, else None."""
         return INT8 if any(node.op_type == "QuantizeLinear" for node in self.proto.graph.node) else None
 
     @cached_property
@@ -94,17 +94,17 @@ class OnnxModel:
 
     @cached_property
     def infos(self) -> dict[str, Any]:
-        """Tensor -> ValueInfoProto, where type and shape are known."""
+        """Tensor -> ValueInfoProto, if type and shape are known."""
         graph = self.proto.graph
         return {one.name: one for infos in (graph.value_info, graph.output, graph.input) for one in infos}
 
     def tensor(self, name: str) -> str:
-        """What the tensor called `name` in a plan is called here: graphs of TensorFlow add ``:0``.
+        """The name in this model of the tensor that a plan calls `name`: TensorFlow's graphs add ``:0``.
 
         Raises
         ------
         ProblemError
-            There is none.
+            There is no such tensor.
         """
         for one in (name, f"{name}:0", name.removesuffix(":0")):
             if one in self.makers or one in self.inputs:
@@ -113,7 +113,7 @@ class OnnxModel:
         raise ProblemError(f"{self.path} has no tensor {name!r}; {nearest(name, known)}")
 
     def shape(self, name: str) -> Shape | None:
-        """The shape of a tensor; None for what is not known of it, or where nothing is."""
+        """The shape of a tensor; a side that is unknown is None, and so is the whole if nothing is known."""
         info = self.infos.get(name)
         if info is None or not info.type.tensor_type.HasField("shape"):
             return None
@@ -126,15 +126,15 @@ class OnnxModel:
         Raises
         ------
         ProblemError
-            It is no array of numbers, or its type is not known.
+            It is not an array of numbers, or its type is unknown.
         """
         kind = self.infos[name].type.tensor_type.elem_type if name in self.infos else 0
         try:
             dtype: np.dtype[Any] = np.dtype(onnx().helper.tensor_dtype_to_np_dtype(kind))
         except KeyError:
-            raise ProblemError(f"{name!r} is no array, or of what type is not known; cut the graph elsewhere") from None
+            raise ProblemError(f"{name!r} is not an array, or its type is unknown; cut the graph elsewhere") from None
         if dtype.kind not in _NUMBERS:
-            raise ProblemError(f"{name!r} is an array of {dtype.name}, no numbers; cut the graph elsewhere")
+            raise ProblemError(f"{name!r} is an array of {dtype.name}, not of numbers; cut the graph elsewhere")
         return dtype
 
     def channels_first(self, name: str) -> bool:
@@ -146,14 +146,14 @@ class OnnxModel:
 
 
 def read_model(path: str | Path, *, trusted: bool) -> OnnxModel:
-    """The model in a file, ``.onnx``, or ``.pb`` and ``.keras``, which are converted; the one read last is kept.
+    """The model in a file: ``.onnx``, or ``.pb`` and ``.keras``, which are converted. The last one is kept in memory.
 
     Raises
     ------
     MissingExtraError
-        onnx is not installed, or what a conversion needs is not.
+        onnx, or what a conversion needs, is not installed.
     ProblemError
-        The file cannot be read, is no model that ONNX Runtime could run, or needs trust.
+        The file cannot be read, is not a model that ONNX Runtime could run, or needs trust.
     """
     path = Path(path)
     try:
@@ -163,20 +163,20 @@ def read_model(path: str | Path, *, trusted: bool) -> OnnxModel:
         raise ProblemError(f"{path} cannot be read: {reason(error)}") from None
 
 
-@lru_cache(maxsize=1)  # the parts of one file are made one after the other
+@lru_cache(maxsize=1)  # one is enough, since the parts of one file are made one after the other
 def _read(path: Path, modified: int, size: int, trusted: bool) -> OnnxModel:
     """A file's model; `modified` and `size` tell one version of the file from the next."""
     if path.suffix not in {SUFFIX, *CONVERTED}:
-        raise ProblemError(f"{path} is no model for this engine; it takes {', '.join((SUFFIX, *CONVERTED))}")
+        raise ProblemError(f"{path} is not a model for this engine; it takes {', '.join((SUFFIX, *CONVERTED))}")
     if size > LARGEST_MODEL:
-        raise ProblemError(f"{path} has more than 1 GB; at most so much is read")
+        raise ProblemError(f"{path} has more than 1 GB, which is the most that is read")
     content = converted(path, trusted=trusted) if path.suffix in CONVERTED else path.read_bytes()
     with naming(path):
         return OnnxModel.of(path, content, trusted=trusted)
 
 
 def _damaged() -> ProblemError:
-    return ProblemError("it is no ONNX model, or only a piece of one; export the model again")
+    return ProblemError("it is not an ONNX model, or only a piece of one; export the model again")
 
 
 def _check_version(proto: Any) -> None:
@@ -196,7 +196,7 @@ def _opset() -> int:
 
 
 def _check_whole(proto: Any) -> None:
-    """Refuse weights in other files, since who writes the model would choose which, and weights that are not whole."""
+    """Refuse weights in other files, which the model's author could choose, and weights that are not complete."""
     graphs = [proto.graph, *proto.functions]
     while graphs:
         graph = graphs.pop()
@@ -225,7 +225,7 @@ def _check_whole(proto: Any) -> None:
 
 
 def _fills(tensor: Any) -> bool:
-    """Whether the numbers of a tensor are as many as its shape says, where they are given as bytes."""
+    """Whether a tensor that is given as bytes has as many numbers as its shape says."""
     if not tensor.HasField("raw_data") or tensor.data_type not in _WHOLE_BYTES:
         return True
     size = np.dtype(onnx().helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize
@@ -240,7 +240,7 @@ def _check_names(proto: Any) -> None:
 
 
 def reads(node: Any) -> Iterator[str]:
-    """The tensors that a node takes, those that graphs inside it take from around it among them."""
+    """The tensors that a node takes, including those that graphs inside it take from outside."""
     yield from filter(None, node.input)
     for attribute in node.attribute:
         for graph in _inside(attribute):
@@ -250,5 +250,5 @@ def reads(node: Any) -> Iterator[str]:
 
 
 def _inside(attribute: Any) -> list[Any]:
-    """The graphs that an attribute holds, as a loop's or a choice's."""
+    """The graphs that an attribute holds, such as a loop's or a branch's."""
     return [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]

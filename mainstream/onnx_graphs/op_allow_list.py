@@ -1,8 +1,8 @@
 """The ONNX operations that a model of unknown origin may hold: those that compute, and nothing else.
 
-An ONNX model is a program, too: some operations loop without end or hold graphs of their own, those of other domains
-are whatever a library says, and weights may be read from any file. Allowed are the operations of ONNX's own domain that
-take arrays of numbers and give such.
+An ONNX model is a program, too: some operations loop without end or hold graphs of their own, those of other domains do
+whatever a library makes them do, and weights may be read from any file. Allowed are the operations of ONNX's own domain
+that take and give arrays of numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mainstream.errors import ProblemError
 from mainstream.onnx_graphs.backend import onnx
 
 ONNX_DOMAINS: Final = frozenset({"", "ai.onnx"})
-"""Two names of one domain."""
+"""Two names of the same domain."""
 
 _STRUCTURE: Final = """
     BitCast Cast CastLike Constant Dropout Identity
@@ -46,16 +46,15 @@ ALLOWED: Final = frozenset(f"{_STRUCTURE} {_SHAPES} {_ARITHMETIC} {_COMPARISON} 
 
 
 def check_ops(model: Any) -> None:
-    """Raise :class:`ProblemError` unless a ModelProto holds allowed operations only, and no functions of its own.
+    """Raise :class:`ProblemError` unless a ModelProto holds only allowed operations, and no functions of its own.
 
-    What ONNX has no operation for is named before what would need trust, as trust does not help it.
-
-    None of those that are allowed holds a graph, so that there are no others to look at.
+    Operations that ONNX lacks are named before those that would need trust, since trust does not help them. No allowed
+    operation holds a graph, so there are no inner graphs to check.
     """
     if model.functions:
         raise ProblemError(
-            f"it holds the function {model.functions[0].name!r}, which may do more than compute; put its operations in "
-            "its place (onnx.inliner.inline_local_functions), or trust it (--trust-models)"
+            f"it holds the function {model.functions[0].name!r}, which may do more than compute; replace it by its "
+            "operations (onnx.inliner.inline_local_functions), or trust it (--trust-models)"
         )
     strange = sorted(
         {

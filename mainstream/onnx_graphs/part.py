@@ -1,4 +1,4 @@
-"""ONNX Runtime's parts: a model file from one tensor to another, as one function."""
+"""ONNX Runtime's parts: the layers between two tensors of a model file, as one function."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mainstream.onnx_graphs.stems import check_stem
 from mainstream.ranges import THREADS
 
 _QUIET: Final = 4
-"""ONNX Runtime's severity "fatal": all else comes as an error of ours."""
+"""ONNX Runtime's severity "fatal": the rest is raised as our own errors."""
 _TOO_NEW: Final = re.compile(r"Opset \d+ is under development|Unsupported model IR version: \d+")
 _NO_MEMORY: Final = re.compile(r"bad.?alloc|allocate memory|std::length_error|cannot create std::vector", re.IGNORECASE)
 _LOCATED: Final = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:/\S+ [^:]*(?:::[^:]+)*\) )?")
@@ -40,7 +40,7 @@ class OnnxPart:
     path : str or Path
         An ONNX model, or a frozen graph, ``.pb``, or a Keras model, ``.keras``, which is converted.
     input_layer, output_layer : str
-        Names of the tensors at its two ends; the profile's ``frozen_layer_names``.
+        Names of the tensors at its two ends, as in the profile's ``frozen_layer_names``.
     trusted : bool
         The model may hold any operation, not only those of :mod:`mainstream.onnx_graphs.op_allow_list`.
     threads : int
@@ -49,15 +49,15 @@ class OnnxPart:
     Attributes
     ----------
     input_shape, output_shape : tuple of (int or None), or None
-        What it takes and gives; None where any number will do, such as the batch, or all where the graph does not say.
-        Frames have their channels last, whatever the model's layout.
+        The shapes that it takes and gives; a side is None if any number will do, such as the batch, and the whole is
+        None if the graph does not say. Frames have their channels last, whatever the model's layout.
 
     Raises
     ------
     MissingExtraError
         ONNX Runtime, or what a conversion needs, is not installed.
     ProblemError
-        The file is no such model, has no such tensor, or no way from the one to the other.
+        The file is not such a model, lacks a tensor, or has no way from the one to the other.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class OnnxPart:
         Raises
         ------
         ProblemError
-            The batch is not of that shape, or ONNX Runtime cannot run the layers on it.
+            The batch has another shape, or ONNX Runtime cannot run the layers on it.
         MemoryError
             There is too little memory for it.
         """
@@ -104,7 +104,7 @@ class OnnxPart:
 
 
 class _OnnxRuntime:
-    """The engine that runs ONNX models, and what is converted to such; see :class:`mainstream.extensions.PartLoader`.
+    """The engine that runs ONNX models, and models converted to ONNX; see :class:`mainstream.extensions.PartLoader`.
 
     Each part uses one thread for a frame.
     """
@@ -112,7 +112,7 @@ class _OnnxRuntime:
     name = "onnx"
 
     def start(self) -> None:
-        """Import what it needs."""
+        """Import the packages that it needs."""
         onnx()
         onnxruntime()
 
@@ -145,7 +145,7 @@ def _session(part: Cut, threads: int) -> Any:
 
 
 def _told(what: str, error: Exception) -> Exception:
-    """An error of ONNX Runtime's as one of ours, on one line."""
+    """An error of ONNX Runtime as one of ours, on one line."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
         return MemoryError(text[:200])

@@ -1,9 +1,9 @@
 """ONNX models with weights and activations of 8 bits.
 
 The form is QDQ: each tensor is rounded to one of 256 values between the smallest and the largest that it had on the
-calibration frames, each weight to one of 128, and ONNX Runtime computes with the integers. What a tensor becomes
-depends on the layers before it and on those frames alone. So apps with the same leading layers, calibrated on the same
-frames, still have the same.
+calibration frames, each weight to one of 128, and ONNX Runtime computes with the integers. The rounding of a tensor
+depends only on the layers before it and on those frames. So apps with the same leading layers that are calibrated on
+the same frames can still share them.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ def quantised(path: Path, frames: Iterable[NDArray[np.uint8]]) -> bytes:
     Parameters
     ----------
     path : Path
-        ``.onnx``; or ``.pb``, ``.keras``, which are converted.
+        ``.onnx``, or ``.pb`` and ``.keras``, which are converted.
     frames : iterable of (height, width, channels) arrays
-        To calibrate with; channels last, whatever the model's layout.
+        Frames to calibrate with; channels last, whatever the model's layout.
 
     Returns
     -------
     bytes
-        Of a ModelProto; tensors are called as before.
+        A ModelProto; tensors keep their names.
 
     Raises
     ------
     MissingExtraError
         ONNX Runtime, or what a conversion needs, is not installed.
     ProblemError
-        The file is no such model, has several inputs, is in 8 bits already, or cannot be quantised.
+        The file is not such a model, has several inputs, is in 8 bits already, or cannot be quantised.
     """
     model = read_model(path, trusted=False)
     with naming(path):
@@ -63,7 +63,7 @@ def _quantised(model: OnnxModel, frames: Iterable[NDArray[np.uint8]]) -> bytes:
     turned = (2, 0, 1) if model.channels_first(frame) else (0, 1, 2)
 
     class Frames(tools.CalibrationDataReader):  # type: ignore[misc, name-defined]
-        """The frames, as its calibration asks for them."""
+        """The frames, in the form that ONNX Runtime's calibration asks for."""
 
         def __init__(self) -> None:
             self._left = iter(frames)
@@ -81,12 +81,12 @@ def _quantised(model: OnnxModel, frames: Iterable[NDArray[np.uint8]]) -> bytes:
                 made,
                 Frames(),
                 quant_format=tools.QuantFormat.QDQ,
-                # As ONNX Runtime advises for x86 without VNNI: unsigned activations are the fast ones there, and
-                # weights of 7 bits keep the sum of two products within 16.
+                # As ONNX Runtime advises for x86 without VNNI: unsigned activations are faster there, and with
+                # weights of 7 bits the sum of two products fits into 16 bits.
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
                 reduce_range=True,
-                per_channel=True,  # one scale for all channels of a depthwise kernel loses some of them
+                per_channel=True,  # a single scale would lose some channels of a depthwise kernel
                 calibrate_method=tools.CalibrationMethod.MinMax,
             )
         except Exception as error:  # ONNX Runtime's errors have no common class
@@ -96,7 +96,7 @@ def _quantised(model: OnnxModel, frames: Iterable[NDArray[np.uint8]]) -> bytes:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without the advice to prepare the model first, which would rename the tensors it is cut at."""
+    """Hide the advice to prepare the model first, which would rename the tensors that it is cut at."""
     logging.disable(logging.WARNING)
     try:
         yield

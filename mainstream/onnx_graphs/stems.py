@@ -1,4 +1,4 @@
-"""Whether a tail fits the stem before it, by what ONNX Runtime computes of their models."""
+"""Whether a tail fits the stem before it, by the ONNX models that ONNX Runtime would run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _read(path: Path, *, trusted: bool) -> Layers:
 
 @lru_cache(maxsize=128)
 def _layers(path: Path, modified: int, size: int, trusted: bool) -> Layers:
-    """Of a file; `modified` and `size` tell one version of it from the next."""
+    """The layers in a file; `modified` and `size` tell one version of it from the next."""
     model = read_model(path, trusted=trusted)
     with naming(path):
         return Layers.of(onnx_steps(model), model.precision)

@@ -13,7 +13,7 @@ from mainstream.onnx_graphs.model_file import OnnxModel
 from mainstream.onnx_graphs.op_allow_list import ONNX_DOMAINS
 
 _LEFT_OUT: Final = ""
-"""An optional input that a node is not given."""
+"""The name of an optional input that a node does not get."""
 
 
 def onnx_steps(model: OnnxModel) -> list[Step]:
@@ -24,7 +24,7 @@ def onnx_steps(model: OnnxModel) -> list[Step]:
     Raises
     ------
     ProblemError
-        A node takes what is not in the model, or comes later.
+        A node takes a tensor that is not in the model, or comes later.
     """
     opsets = {"" if one.domain in ONNX_DOMAINS else one.domain: one.version for one in model.proto.opset_import}
     steps = [Step(_LEFT_OUT, b"left out", (), (_LEFT_OUT,))]
@@ -63,7 +63,7 @@ def _said(attributes: dict[str, Any]) -> Iterator[bytes]:
 
 
 def _weights(name: str, tensor: Any) -> Step:
-    """Type, shape and a digest of the numbers of a constant, however they are stored."""
+    """A constant's step: type, shape and a digest of its numbers, however they are stored."""
     form = _form(b"weights", repr((tensor.data_type, list(tensor.dims))).encode())
     try:
         numbers = onnx().numpy_helper.to_array(tensor).tobytes()
@@ -73,7 +73,7 @@ def _weights(name: str, tensor: Any) -> Step:
 
 
 def _frame(model: OnnxModel, name: str) -> bytes:
-    """Type and size, whatever the batch."""
+    """The frame's type and size, whatever the batch."""
     shape = model.shape(name)
     return repr((str(model.dtype(name)), shape and shape[1:])).encode()
 

@@ -1,10 +1,10 @@
-"""The sending half of Streamer's wire: one request with a net plan, one answer with the rates that were observed.
+"""The client's side of Streamer's wire: it sends a net plan and gets back the rates that were observed.
 
-A runtime that tells so in the handshake is then asked what the plan took of a core (compute.py), and at any time what
-it runs (status.py).
+A runtime that says so in the handshake can then be asked how much of a core the plan took (compute.py) and, at any
+time, what it runs (status.py).
 
-ZeroMQ's REQ socket waits for ever where nobody answers, queues for a server that is not there, and takes no second
-request after a lost answer. So each attempt has a socket of its own, sends only once it is connected, watches the
+ZeroMQ's REQ socket waits for ever when nobody answers, queues for a server that is not there, and takes no second
+request after a lost answer. So each attempt has its own socket, sends only once it is connected, watches the
 connection while it waits, and drops what is unsent when it ends.
 """
 
@@ -40,18 +40,18 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS: Final = "tcp://localhost:5555"
 _ADDRESS: Final = re.compile(r"tcp://(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})|ipc://\S+")
 _CONNECT_S: Final = 5.0
-"""Seconds for a connection; a server that needs longer is not there."""
+"""Seconds to wait for a connection; a server that needs longer is taken to be absent."""
 _TIMEOUT_S: Final = replace(SECONDS, high=1e6)
-"""Up to beyond any window that a server may measure."""
+"""The limit is longer than any window that a server may measure."""
 _LOOK_S: Final = 0.25
-"""A Ctrl-C that comes right before a wait begins does not end it: so no wait is longer than this."""
+"""No wait is longer than this, since a Ctrl-C that comes right before a wait begins does not end it."""
 _LONGEST_ANSWER: Final = 300
-"""Characters of a server's error message that are passed on."""
+"""Characters of a server's error message to pass on."""
 _REFUSED: Final = "error: "
 _COMPUTE_S: Final = 5.0
-"""Seconds for the second answer, which a server has ready."""
+"""Seconds to wait for the second answer, which a server has ready."""
 _LARGEST: Final = 16 * 2**20
-"""Bytes of an answer; the one to a plan of 10,000 nets has half a million."""
+"""Most bytes of an answer; the answer to a plan of 10,000 nets has half a million."""
 _Answer = TypeVar("_Answer")
 
 
@@ -63,21 +63,21 @@ class StreamerClient:
     address : str
         ``tcp://HOST:PORT`` or ``ipc://PATH``.
     timeout_s : float
-        Seconds that one attempt may take, the server's measuring window (30 s in Streamer) among them.
+        Seconds that one attempt may take, including the server's measuring window (30 s in Streamer).
     retries : int
-        How many times a plan may be sent again where no answer came. It may then run twice: a server that did not
-        answer may have got it.
+        How often to resend a plan that got no answer. It may then run twice: a server that did not answer may still
+        have received it.
     integer_fps : bool
         Send max(1, floor(rate)), for a Streamer that reads `target_fps` as an integer.
     curve_keys : str or Path, optional
-        Folder with ``client.key_secret`` and ``server.key``, for a server that answers known clients only.
+        Folder with ``client.key_secret`` and ``server.key``, for a server that answers only clients that it knows.
 
     Raises
     ------
     MissingExtraError
         ZeroMQ is not installed.
     ProblemError
-        An argument is not what it has to be, or the keys are not there.
+        An argument has a wrong type or value, or the keys are missing.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class StreamerClient:
         self.close()
 
     def close(self) -> None:
-        """Give ZeroMQ's thread back; a later :meth:`deploy` starts another."""
+        """Stop ZeroMQ's thread; a later :meth:`deploy` starts another."""
         if self._context is not None:
             self._context.term()
             self._context = None
@@ -123,19 +123,19 @@ class StreamerClient:
         ----------
         plan : NetPlan
         given_up : Event, optional
-            Set by another thread when nobody waits for the rates any more: the connection is then closed, by which a
-            plan that has not taken over yet never does.
+            Another thread sets it when nobody waits for the rates any more. The connection is then closed, and a plan
+            that has not taken over yet never does.
 
         Returns
         -------
         Observed
-            `app_id` -> frames a second; its `plan` is what was sent.
+            `app_id` -> frames a second; its `plan` is the plan that was sent.
 
         Raises
         ------
         DeployError
-            Nothing listens, the server takes no such key, no answer came in time, the connection broke, or the answer
-            is no list of rates.
+            Nothing listens, the server does not accept the key, no answer came in time, the connection broke, or the
+            answer is not a list of rates.
         """
         if self.integer_fps:
             plan = plan.with_integer_fps()
@@ -148,43 +148,43 @@ class StreamerClient:
         return self._read(*self._ask(request, given_up), plan)
 
     def status(self, *, given_up: Event | None = None) -> Status | None:
-        """Ask what runs there, which changes nothing; once, whatever `retries` says.
+        """Ask once, whatever `retries` says, what runs there; this changes nothing.
 
         Parameters
         ----------
         given_up : Event, optional
-            Set by another thread when nobody waits for it any more.
+            Another thread sets it when nobody waits for the answer any more.
 
         Returns
         -------
         Status or None
-            None where a server is there that does not tell, such as the published one: it is not asked.
+            None if the server does not tell, such as the published one, which is never asked.
 
         Raises
         ------
         DeployError
-            Nothing listens, the server takes no such key, no answer came in time, the connection broke, or the answer
-            is no status.
+            Nothing listens, the server does not accept the key, no answer came in time, the connection broke, or the
+            answer is not a status.
         """
         import zmq
 
         def send(socket: zmq.Socket[bytes]) -> None:
             socket.send_multipart([TELLS, b"", ASK_STATUS], zmq.NOBLOCK)
 
-        # A ROUTER socket sends to whom has named itself so in the handshake, and says so where that is nobody.
+        # A ROUTER socket sends only to a peer that gave this name in the handshake, and fails if there is none.
         try:
             text = self._exchange(zmq.ROUTER, zmq.EVENT_HANDSHAKE_SUCCEEDED, send, _status, given_up or Event())
         except _NotKnownError:
             return None
-        if text.startswith(_REFUSED):  # a runtime from before there was a status
+        if text.startswith(_REFUSED):  # a runtime that is older than this request
             return None
         try:
             return Status.from_json(text)
         except ProblemError as error:
-            raise DeployError(f"{self.address}: told nonsense of what it runs: {one_line(str(error))}") from None
+            raise DeployError(f"{self.address}: its status makes no sense: {one_line(str(error))}") from None
 
     def _ask(self, request: bytes, given_up: Event) -> tuple[str, str | None]:
-        """One attempt: the answer, and what is said of the compute; None where the server would not know of it."""
+        """Make one attempt: the answer, and what the server says of the compute, or None if it does not measure it."""
         import zmq
 
         def send(socket: zmq.Socket[bytes]) -> None:
@@ -200,10 +200,7 @@ class StreamerClient:
         read: Callable[[zmq.Socket[bytes]], _Answer],
         given_up: Event,
     ) -> _Answer:
-        """Send once there is a connection, and read what is answered, by a socket of this `kind`.
-
-        The event `ready_at` says that it can send.
-        """
+        """Connect a socket of this `kind`, send as soon as its event `ready_at` comes, and read the answer."""
         import zmq
         from zmq.utils.monitor import recv_monitor_message
 
@@ -219,7 +216,7 @@ class StreamerClient:
             | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
             | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
         )
-        # By default the address is that of the last socket, whose end may not be over.
+        # The default address would be that of the last socket, which may not be closed yet.
         address = f"inproc://{uuid4().hex}"
         with self._context.socket(kind) as socket, socket.get_monitor_socket(events, address) as monitor:
             socket.linger = 0
@@ -237,7 +234,7 @@ class StreamerClient:
                 while True:
                     left = (deadline if sent else connected_by) - monotonic()
                     ready = dict(poller.poll(max(0, math.ceil(1000 * min(left, _LOOK_S)))))
-                    # The answer first: a server that answers and goes leaves both behind.
+                    # Look for the answer first: a server that answers and disconnects leaves both.
                     if socket in ready or (monitor in ready and socket.poll(0)):
                         return read(socket)
                     if given_up.is_set():
@@ -274,7 +271,7 @@ class StreamerClient:
             )
         other = "takes no keys, has another server.key" if self._security else "takes clients with keys only"
         kind = _NoAnswerError if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL else DeployError
-        return kind(f"{self.address}: no understanding with the server: it {other}, or is no Streamer")
+        return kind(f"{self.address}: cannot agree with the server: it {other}, or is not a Streamer")
 
     def _silence(self, sent: bool, kind: int) -> _NoAnswerError:
         import zmq
@@ -311,22 +308,22 @@ class StreamerClient:
 
 
 class _NotKnownError(Exception):
-    """The server is none of those that are asked so."""
+    """The server is not one that answers this question."""
 
 
 class _NoAnswerError(DeployError):
-    """An attempt that ended without an answer, so that another may help."""
+    """An attempt ended without an answer, so another one may help."""
 
 
 def _answer(socket: zmq.Socket[bytes]) -> tuple[str, str | None]:
-    """The answer to a plan that has come, and what the server then says of the compute."""
+    """Read the answer to a plan, and ask for the compute if the server measures it."""
     import zmq
 
     frames = socket.recv_multipart(copy=False)
     text = _text([frame.bytes for frame in frames])
     try:
         tells = frames[0].get("Identity") == TELLS.decode()
-    except zmq.ZMQError:  # its kind of socket has none
+    except zmq.ZMQError:  # the server's kind of socket has none
         tells = False
     if not tells or text.startswith(_REFUSED):
         return text, None
@@ -342,12 +339,12 @@ def _answer(socket: zmq.Socket[bytes]) -> tuple[str, str | None]:
 
 
 def _status(socket: zmq.Socket[bytes]) -> str:
-    """What a runtime has answered to the question of what it runs, behind its name and an empty frame."""
+    """Read a runtime's status, which follows its name and an empty frame."""
     return _text(socket.recv_multipart()[2:])
 
 
 def _compute(told: str | None, plan: NetPlan) -> tuple[Compute | None, str]:
-    """What a server said of the compute, or why it is not known."""
+    """What a server said of the compute, or why it is unknown."""
     if told is None:
         return None, "this Streamer does not tell it"
     if told.startswith(_REFUSED):
@@ -355,7 +352,7 @@ def _compute(told: str | None, plan: NetPlan) -> tuple[Compute | None, str]:
     try:
         return Compute.from_json(told, plan), ""
     except ProblemError as error:
-        return None, f"the server told nonsense: {one_line(str(error))}"
+        return None, f"the server's figures make no sense: {one_line(str(error))}"
 
 
 def _text(frames: list[bytes]) -> str:

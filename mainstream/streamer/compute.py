@@ -1,8 +1,8 @@
-"""What each part of a plan took of a core while it was measured; the second request on Streamer's wire, and its answer.
+"""How much of a core each part of a plan took: the second request on Streamer's wire, and its answer.
 
-A runtime that knows says so in ZeroMQ's handshake: its socket has the routing id `TELLS`, which a client finds beside
-the answer to its plan. So a Streamer that does not know is never asked, and what it gets and gives stays as it was.
-The request is ``{"compute": {}}``, on the connection on which the plan was answered; the answer
+A runtime that measures this says so in ZeroMQ's handshake: its socket has the routing id `TELLS`, which a client finds
+beside the answer to its plan. So a Streamer that does not measure it is never asked, and its wire stays as it was.
+The request is ``{"compute": {}}``, on the connection on which the plan was answered. The answer is
 
     {"compute": {"window_s": 30.0, "parts": [{"net_id": 0, "runs": 300, "core_s": 1.25}, ...]}}
 
@@ -31,16 +31,16 @@ _Window = Annotated[float, replace(SECONDS, high=1e6)]
 
 
 class PartCompute(Description):
-    """What one part of a plan took.
+    """The compute that one part of a plan took.
 
     Parameters
     ----------
     net_id : int
         Its place in the plan.
     runs : int
-        Frames on which it ran.
+        Number of frames on which it ran.
     core_s : float
-        Seconds of a core that these took together.
+        Seconds of a core that these runs took together.
     """
 
     net_id: Whole
@@ -49,7 +49,7 @@ class PartCompute(Description):
 
 
 class Compute(Description):
-    """What the parts of a plan took while it was measured.
+    """The compute that the parts of a plan took while it was measured.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Compute(Description):
         Raises
         ------
         ProblemError
-            The text is no such answer, its parts are not those of the plan, or it tells what cannot be.
+            The text is not such an answer, its parts are not those of the plan, or a value is impossible.
         """
         given = json_values(text)
         if not isinstance(given, dict) or list(given) != ["compute"]:
@@ -88,24 +88,24 @@ class Compute(Description):
         return compute
 
     def check(self, plan: NetPlan) -> None:
-        """Refuse what cannot be of this plan, or cannot be at all.
+        """Refuse figures that cannot belong to this plan, or that no machine can reach.
 
         Raises
         ------
         ProblemError
-            The parts are not those of the plan, or took more than there is.
+            The parts are not those of the plan, or took more than any machine has.
         """
         if len(self.parts) != len(plan.subnets):
-            raise ProblemError(f"it tells of {len(self.parts)} parts, the plan has {len(plan.subnets)}")
+            raise ProblemError(f"it has {len(self.parts)} parts, but the plan has {len(plan.subnets)}")
         for place, part in enumerate(self.parts):
             if part.net_id != place:
-                raise ProblemError(f"it tells of net {part.net_id} in place {place}; the order is that of the plan")
+                raise ProblemError(f"it has net {part.net_id} in place {place}; the order has to be the plan's")
             with naming(f"net {place}"):
                 _check_possible(part, self.window_s)
 
 
 def asks_compute(request: bytes) -> bool:
-    """Whether a request is the second one, and no plan."""
+    """Whether a request is this second one, not a plan."""
     if len(request) > _LONGEST_REQUEST:
         return False
     try:

@@ -1,8 +1,8 @@
-"""The connections to a server's socket, bounded in number and in what they send.
+"""The connections to a server's socket: this bounds how many there are and how much they send.
 
-ZeroMQ bounds each part of a message, not the number of parts, and keeps all of them until the last has come. So this
-counts, by the kernel's own figures, what has come of each TCP connection since its last whole message, and cuts off the
-one with the most when it is too much of them all. What is cut off is forgotten by ZeroMQ, too.
+ZeroMQ bounds each part of a message but not the number of parts, and keeps all of them until the last has come. So this
+counts, by the kernel's own figures, the bytes that each TCP connection has sent since its last whole message. When all
+together are too many, it cuts off the connection with the most; ZeroMQ then drops its parts, too.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from time import monotonic
 from typing import Final
 
 MOST: Final = 64
-"""Connections; beyond that the one that has been idle for longest is cut off."""
+"""Most connections; beyond that the one that has been idle for longest is cut off."""
 _UNREAD: Final = 20 * 2**20
-"""Bytes that may have come of messages that are not whole, of all together: more than one of the largest requests. Of
-the smallest parts, of 2 bytes, ZeroMQ makes 640 MB."""
+"""Most bytes of messages that are not whole yet, over all connections: more than one of the largest requests. If they
+come in the smallest parts, of 2 bytes, ZeroMQ takes 640 MB for them."""
 _RECEIVED: Final = (struct.Struct("=Q"), 128)
-"""Where in Linux's ``struct tcp_info`` the bytes are that have come: ``tcpi_bytes_received`` of linux/tcp.h."""
+"""Format and offset of ``tcpi_bytes_received``, the bytes that have come, in Linux's ``struct tcp_info``."""
 
 
 @dataclass
 class _Connection:
-    """A connection by a descriptor of our own: ZeroMQ's may be closed, and its number given again, at any time."""
+    """A connection, held by a descriptor of our own: ZeroMQ's may be closed, and its number reused, at any time."""
 
     end: socket.socket
     whole: int = 0
-    """Bytes that had come when its last message was read."""
+    """Bytes that had come when its last whole message was read."""
     heard_s: float = field(default_factory=monotonic)
 
     def unread(self) -> int:
-        """Bytes that have come since."""
+        """Bytes that have come since then."""
         return self._received() - self.whole
 
     def message(self) -> None:
@@ -42,7 +42,7 @@ class _Connection:
         self.whole, self.heard_s = self._received(), monotonic()
 
     def _received(self) -> int:
-        if self.end.family == socket.AF_UNIX:  # its kernel does not tell; whoever reaches the file is trusted
+        if self.end.family == socket.AF_UNIX:  # the kernel does not count these; whoever can reach the file is trusted
             return 0
         form, place = _RECEIVED
         told = self.end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, place + form.size)
@@ -55,7 +55,7 @@ class _Connection:
 
 
 class Connections:
-    """Those of one bound socket; told of by its monitor.
+    """The connections of one bound socket, as its monitor reports them.
 
     Parameters
     ----------
@@ -72,12 +72,12 @@ class Connections:
         self.gone(descriptor)
         try:
             end = socket.socket(fileno=os.dup(descriptor))
-        except OSError:  # it has gone, or so many are open that there is no descriptor left
+        except OSError:  # it has gone, or no descriptor is left
             return
         name = end.getsockname()
         if str(name if end.family == socket.AF_UNIX else name[1]) == self._place:
             self._open[descriptor] = _Connection(end)
-        else:  # it has gone, and another one has its number
+        else:  # it has gone, and something else has its number
             end.close()
 
     def gone(self, descriptor: int) -> None:
@@ -92,12 +92,12 @@ class Connections:
             self._open[descriptor].message()
 
     def bound(self, busy: int | None) -> int:
-        """Cut off those that are too many or send too much; returns how many.
+        """Cut off connections that are too many or send too much; return how many.
 
         Parameters
         ----------
         busy : int, optional
-            The connection whose request is being answered, which counts as one that is heard.
+            The connection whose request is being answered; it does not count as idle.
         """
         cut = 0
         idle = sorted((one.heard_s, number) for number, one in self._open.items() if number != busy)
@@ -117,6 +117,6 @@ class Connections:
         self.gone(number)
 
     def close(self) -> None:
-        """Let go of all."""
+        """Release all of them."""
         for number in list(self._open):
             self.gone(number)

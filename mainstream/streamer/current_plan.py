@@ -1,4 +1,4 @@
-"""The plan that runs, and the one before, to which a plan gives way when all its apps have failed."""
+"""The plan that runs, and the last good one, which runs again when all apps of the plan have failed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _log = logging.getLogger(__name__)
 
 
 class CurrentPlan:
-    """Which plan runs; plans change between two frames.
+    """Keeps which plan runs; plans change between two frames.
 
     Parameters
     ----------
     changed : callable
-        Takes each plan that takes over; None where none runs any more.
+        Called with each plan that takes over, and with None when no plan runs any more.
     watch : StreamWatch
         Knows the stream's rate.
 
@@ -33,14 +33,15 @@ class CurrentPlan:
         self.running: Running | None = None
         self._last_good: Running | None = None
         self._changed, self._watch = changed, watch
-        self._changing = Lock()
+        self._changing = Lock()  # whoever deploys, and the threads that run frames, change the plan
 
     def take_over(self, running: Running, stream_fps: float) -> None:
         """Run a plan that was loaded for a stream of `stream_fps`."""
         with self._changing:
+            # A plan that never had a result does not replace one that had.
             if self.running is not None and (self.running.good or self._last_good is None):
                 self._last_good = self.running
-            if stream_fps != self._watch.fps:  # it was measured anew meanwhile
+            if stream_fps != self._watch.fps:  # the rate was measured again meanwhile
                 running.engine.start(self._watch.fps)
             self._changed(running.engine.plan)
             self.running = running
@@ -52,13 +53,13 @@ class CurrentPlan:
             self._changed(None)
 
     def keep_pace(self) -> None:
-        """The stream has another rate: the next frame is the plan's first one."""
+        """The stream has a new rate: the next frame counts as the plan's first."""
         with self._changing:
             if self.running is not None:
                 self.running.engine.start(self._watch.fps)
 
     def give_way(self, running: Running) -> None:
-        """When all apps of a plan are stopped, let the last plan that was good run again, or none."""
+        """When all apps of a plan are stopped, run the last good plan again, or none."""
         with self._changing:
             if not running.failed or running is not self.running:
                 return
@@ -70,5 +71,5 @@ class CurrentPlan:
 
     @property
     def what_runs(self) -> str:
-        """What became of a plan all of whose apps failed, for a message."""
-        return "no plan runs now" if self.running is None else "the plan before runs again"
+        """What runs now that all apps of a plan have failed, for a message."""
+        return "no plan runs now" if self.running is None else "the last good plan runs again"

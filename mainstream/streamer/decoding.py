@@ -1,4 +1,4 @@
-"""FFmpeg's side of a source: open, find the video, decode; what goes wrong is one line."""
+"""FFmpeg's side of a source: open it, find the video, decode it; an error is one line."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 5.0
 """Seconds that a camera may be silent."""
 _TEXT: Final = "tty"
-"""FFmpeg would show text as a film of a terminal."""
+"""FFmpeg would play a text file as a film of a terminal."""
 _QUIETLY_SHORT: Final = ("avi", "matroska,webm")
-"""Forms that say how long they are, and of which FFmpeg reads what is left without a word."""
+"""Formats that state their length, but which FFmpeg reads without an error when they are cut off."""
 _MISSING: Final = 0.02
-"""Share of its length that the last frame of a whole clip may fall short by."""
+"""Share of its length by which a whole clip's last frame may fall short."""
 
 
 class VideoReader:
@@ -34,18 +34,18 @@ class VideoReader:
     address : str
         What FFmpeg knows it by.
     form : str, optional
-        FFmpeg's name of the format, where it does not find out.
+        FFmpeg's name of the format; by default FFmpeg finds out.
     options : mapping, optional
         FFmpeg's options for it.
 
     Attributes
     ----------
     fps : float or None
-        Frames a second, None where the container does not say.
+        Frames a second; None if the container does not say.
     endless : bool
-        Whether no end is known, as of a live stream.
+        Whether no end is known, as for a live stream.
     damaged : int
-        Frames that were left out so far, because they are damaged.
+        Frames that were left out so far because they are damaged.
 
     Raises
     ------
@@ -72,14 +72,14 @@ class VideoReader:
         except ProblemError:
             self._container.close()
             raise
-        # Without time stamps FFmpeg makes some up, at 25 a second.
+        # Where there are no time stamps FFmpeg makes some up, at 25 a second.
         made_up = av.format.Flags.no_timestamps in av.format.Flags(self._container.format.flags)
         self._stamped = not made_up
         rate = None if made_up else self._stream.average_rate
         self.fps = float(rate) if rate else None
         self.endless = self._container.duration is None
         self.damaged = 0
-        # Else half a picture is one, with grey in place of the other half.
+        # Otherwise FFmpeg fills the missing part of a damaged picture with grey and gives it out.
         self._stream.codec_context.options = {"err_detect": "explode"}
 
     def __enter__(self) -> Self:
@@ -94,26 +94,26 @@ class VideoReader:
         import av
 
         streams = [] if self._container.format.name == _TEXT else self._container.streams.video
-        cover = av.stream.Disposition.attached_pic  # of an album
+        cover = av.stream.Disposition.attached_pic  # the cover of an album, not a video
         moving = [stream for stream in streams if cover not in stream.disposition]
         if not moving:
             raise ProblemError(f"{self._name}: holds no video, or is cut off; give a clip or a camera")
         if moving[0].codec_context is None:
-            raise ProblemError(f"{self._name}: FFmpeg does not know how its video is coded; convert it")
+            raise ProblemError(f"{self._name}: FFmpeg does not know the codec of its video; convert it")
         return moving[0]
 
     def pictures(self, on_packet: Callable[[Packet[Any], bool], None] | None = None) -> Iterator[VideoFrame]:
-        """The frames, decoded, without those that are damaged.
+        """Decode the frames; damaged ones are left out.
 
         Parameters
         ----------
         on_packet : callable, optional
-            Takes each packet as it is read, and whether its time stamps are its own.
+            Called with each packet as it is read, and whether its time stamps are its own.
 
         Raises
         ------
         ProblemError
-            Nothing can be decoded, nothing comes any more, or a file is cut off.
+            No frame can be decoded, nothing comes any more, or a file is cut off.
         """
         import av
 
@@ -131,19 +131,19 @@ class VideoReader:
                     self.damaged += 1
                 sound = [picture for picture in decoded if not picture.is_corrupt]
                 self.damaged += len(decoded) - len(sound) + packet.is_corrupt
-                if packet.size:  # the last one is empty and fetches what the decoder held back
+                if packet.size:  # the last packet is empty and fetches what the decoder held back
                     whole = not packet.is_corrupt
                 count += len(sound)
                 yield from sound
         except av.error.FFmpegError as error:
             raise ProblemError(f"{self._name}: after {count} frames: {_advice(error)}") from None
         if not count:
-            raise ProblemError(f"{self._name}: not one frame of it can be decoded; give another")
+            raise ProblemError(f"{self._name}: no frame of it can be decoded; give another clip")
         if not whole or self._falls_short(end):
-            raise ProblemError(f"{self._name}: is cut off after {count} frames; give the whole of it")
+            raise ProblemError(f"{self._name}: is cut off after {count} frames; give the whole file")
 
     def _falls_short(self, end: int) -> bool:
-        """Whether the last packet ends, at `end` in the stream's time base, before the clip says that it does."""
+        """Whether the last packet ends, at `end` in the stream's time base, too far before the clip's stated length."""
         import av
 
         if self._container.format.name not in _QUIETLY_SHORT:
@@ -162,7 +162,7 @@ class VideoReader:
 def _advice(error: Exception, spent_s: float = 0.0) -> str:
     import av
 
-    # FFmpeg's RTSP says that the data is bad when its time is up.
+    # When its time is up, FFmpeg's RTSP says that the data is bad.
     if isinstance(error, av.error.ExitError) or spent_s >= TIMEOUT_S:
         return f"nothing came within {TIMEOUT_S:g} s; is it there, and switched on?"
     if isinstance(error, av.error.InvalidDataError | av.error.EOFError):

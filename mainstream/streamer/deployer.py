@@ -1,4 +1,4 @@
-"""Whatever runs net plans, and what it tells of them: rates that were observed, compute that was measured."""
+"""What runs net plans, and what it reports of them: the observed rates and the measured compute."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Observed(dict[int, float]):
     Attributes
     ----------
     plan : NetPlan
-        What ran; with ``integer_fps`` not quite what was given.
+        The plan that ran; ``integer_fps`` rounds the rates of the one that was given.
     compute : Compute or None
-        What the plan's parts took of a core meanwhile, measured.
+        What the plan's parts took of a core meanwhile, as measured.
     unmeasured : str or None
         Why there is no `compute`.
 
     Raises
     ------
     DeployError
-        The apps or the parts are not those of the plan, or a rate is no finite number of at least 0.
+        The apps or the parts are not those of the plan, or a rate is not a finite number of at least 0.
     """
 
     def __init__(
@@ -61,16 +61,16 @@ class Observed(dict[int, float]):
 
 
 class Deployer(Protocol):
-    """Whatever can run a net plan and tell the frame rates that come of it."""
+    """Anything that can run a net plan and report the frame rates that come of it."""
 
     def deploy(self, plan: NetPlan) -> Mapping[int, float]:
-        """Run `plan`; return the observed frames a second of each app, an :class:`Observed` if another plan ran."""
+        """Run `plan`; return each app's observed frames a second, as an :class:`Observed` if another plan ran."""
         ...
 
 
 class StreamsDeployer(Protocol):
-    """Whatever can run the net plans of several streams at the same time."""
+    """Anything that can run the net plans of several streams at the same time."""
 
     def deploy(self, plans: Mapping[str, NetPlan]) -> Mapping[str, Mapping[int, float]]:
-        """Run the plan of each stream, by its name; return the rates of each as a :class:`Deployer` does."""
+        """Run each stream's plan, given by the stream's name; return the rates of each as a :class:`Deployer` does."""
         ...

@@ -1,10 +1,10 @@
-"""A net plan, loaded: on which frames each part runs, and the running of them.
+"""A net plan, loaded: it decides on which frames each part runs, and runs them.
 
 A part runs on an evenly spaced subset of its parent's frames. With q = its rate over its parent's, at most 1, it runs
-on the parent's frame j when floor(j q + phase) is not floor((j - 1) q + phase); in integers, so that 4 of 10 frames are
-4 of 10 for ever. A frame that was dropped is made up for by the next one that comes. Parts fed by the same parent have
-different phases, by the golden ratio: else all tails would come due on the same frames, and a box that can do the
-work of a second could not do it within those frames.
+on the parent's frame j when floor(j q + phase) is not floor((j - 1) q + phase). This is computed in integers, so that
+4 of 10 frames stay 4 of 10 for ever. The next frame that comes makes up for one that was dropped. Parts with the same
+parent have different phases, by the golden ratio. Otherwise all tails would come due on the same frames, and a box
+that can do the work of a second in a second could not do it within those frames.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from mainstream.streamer.requests import one_line
 
 Tensor = NDArray[Any]
 Pixels = Callable[[int, int, int, Region | None], NDArray[np.uint8]]
-"""Height, width, channels, region -> that part of the frame at that size, shape (height, width, channels)."""
+"""Height, width, channels, region -> that region of the frame at that size, shape (height, width, channels)."""
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
 LARGEST_SIDE: Final = 8192
 OUT_OF_MEMORY: Final = "MemoryError: "
-"""Stands in the reason why a part failed when memory was too little for it."""
+"""Part of the reason of a failure for want of memory."""
 _NUMBERS: Final = "fiub"
-"""Kinds of dtype that have a largest value: no text, no complex numbers."""
+"""Kinds of dtype whose values can be compared: no text, no complex numbers."""
 _FINEST: Final = 10**6
 """Largest denominator of a rate: 29.97 is 30000/1001."""
 
 
 class PartKey(NamedTuple):
-    """What a loaded part is known by from one plan to the next: its file as it was read, and its two ends."""
+    """Identifies a loaded part from one plan to the next: its file as it was read, and its two ends."""
 
     path: Path
     modified: int
@@ -66,11 +66,11 @@ class Branch:
     part : Part
     key : PartKey
     step, period, phase : int
-        It runs on `step` of `period` frames of its parent, shifted by `phase`.
+        It runs on `step` of every `period` frames of its parent, shifted by `phase`.
     event_class : int or None
         Number of the output that is the app's event.
     classes : int or None
-        Scores that an app's own part gives for a frame; None for a shared part.
+        How many scores an app's own part gives for a frame; None for a shared part.
     """
 
     subnet: Subnet
@@ -83,7 +83,7 @@ class Branch:
     classes: int | None = None
 
     def reached(self, frames: int) -> int:
-        """How many of the first `frames` frames of its parent are its own."""
+        """On how many of its parent's first `frames` frames it runs."""
         return ((frames - 1) * self.step + self.phase) // self.period - (self.phase - self.step) // self.period
 
 
@@ -101,13 +101,13 @@ class Engine:
     ----------
     plan : NetPlan
     loader : PartLoader
-        Loads the parts; started.
+        Loads the parts; it has to be started.
     model_dir : Path
         Folder that all model files have to lie in.
     stream_fps : float
-        Frames a second that the camera gives; a part that is to run faster runs on every frame.
+        Frames a second that the camera gives; a part with a higher rate runs on every frame.
     loaded : mapping of PartKey to Part, optional
-        Parts of the plan before, which need not be loaded again.
+        Parts of the plan before; they are not loaded again.
     trusted : bool
         Models may do more than compute.
 
@@ -119,13 +119,13 @@ class Engine:
     fps : dict of int to float
         `net_id` -> frames a second that its part runs.
     live : frozenset of int
-        `net_id` of the parts that an app needs which was not stopped.
+        `net_id` of each part that is needed by an app that was not stopped.
 
     Raises
     ------
     ProblemError
-        A model file is missing, damaged or outside `model_dir`; it has no such layer; shapes do not fit; an event class
-        is not known. The message names net and key.
+        A model file is missing, damaged or outside `model_dir`; it lacks a layer; shapes do not fit; an event class is
+        unknown. The message names net and key.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Engine:
         self.start(stream_fps)
 
     def start(self, stream_fps: float) -> None:
-        """The next frame is the plan's first one, of a stream of another rate."""
+        """Begin again, for a stream of this rate: the next frame is the plan's first."""
         phases = zip(self.branches, _phases(self.plan, stream_fps), strict=True)
         self.branches = [replace(branch, step=step, period=per, phase=phase) for branch, (step, per, phase) in phases]
         self.stream_fps = stream_fps
@@ -163,9 +163,9 @@ class Engine:
         self._reached = [0] * len(self.branches)
 
     def stop(self, app_ids: Collection[int]) -> None:
-        """Run no part any more that only these apps need."""
+        """Stop running the parts that only these apps need."""
         needed: set[int] = set()
-        for branch in reversed(self.branches):
+        for branch in reversed(self.branches):  # children first, as they say whether their parent is needed
             subnet = branch.subnet
             if subnet.net_id in needed or not (subnet.shared or subnet.app_id in app_ids):
                 needed |= {subnet.net_id, subnet.parent_id}
@@ -179,7 +179,7 @@ class Engine:
     def due(self, number: int) -> list[Due]:
         """The parts that have to run on the stream's frame `number`, parents first.
 
-        Numbers have to rise from call to call; those left out were dropped. The first call's is the plan's first frame.
+        Numbers have to rise from call to call; those left out were dropped. The first call has the plan's first frame.
         """
         if self._first is None:
             self._first = number
@@ -202,11 +202,12 @@ def run(
     Parameters
     ----------
     branches : iterable of Branch
-        Parents first; with each part its parent.
+        Parents first; each part needs its parent among them.
     pixels : callable
         Gives the frame or a region of it at a size; called once for each.
     failures : dict of int to str, optional
-        Gets the `net_id` of each part that fails and of those that it feeds, and the reason; the others run.
+        Gets `net_id` -> the reason for each part that fails, and for those that it feeds; the others run. Without it
+        the first failure is raised.
 
     Returns
     -------
@@ -249,14 +250,14 @@ def run(
 
 
 def _checked(branch: Branch, output: Tensor) -> Tensor:
-    """The output of a part, when it has as many scores as there were at first."""
+    """The output of a part, if it has as many scores as when it was tried."""
     if branch.classes is not None and output.shape != (1, branch.classes):
-        raise ProblemError(f"it gave scores of shape {output.shape}; when it was tried, of shape {(1, branch.classes)}")
+        raise ProblemError(f"it gave scores of shape {output.shape}; in its trial they had shape {(1, branch.classes)}")
     return output
 
 
 def part_keys(plan: NetPlan, model_dir: Path) -> dict[int, PartKey]:
-    """`net_id` -> what its part is known by, those of one file one after the other.
+    """`net_id` -> the key of its part; the parts of one file follow one another.
 
     Raises
     ------
@@ -276,7 +277,7 @@ def part_keys(plan: NetPlan, model_dir: Path) -> dict[int, PartKey]:
 def _load(
     plan: NetPlan, loader: PartLoader, model_dir: Path, loaded: Mapping[PartKey, Part], *, trusted: bool
 ) -> list[tuple[PartKey, Part]]:
-    """The parts of a plan; those of one file one after the other, so that each file is read once."""
+    """Load the parts of a plan file by file, so that each file is read once."""
     keys = part_keys(plan, model_dir)
     known = dict(loaded)
     for net_id, key in keys.items():
@@ -293,13 +294,13 @@ def _inside(model_dir: Path, model_path: str) -> tuple[Path, os.stat_result]:
         path = (model_dir / model_path).resolve()
         state = path.stat() if path.is_file() else None
     except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links, a name that is too long
-        raise ProblemError(f"model_path: {shown(model_path)} is no path") from None
+        raise ProblemError(f"model_path: {shown(model_path)} is not a path") from None
     if not path.is_relative_to(model_dir):
         raise ProblemError(f"model_path: {shown(model_path)} lies outside the folder of the models")
     if state is None:
         raise ProblemError(f"model_path: there is no file {shown(model_path)} in the folder of the models")
     if state.st_size > LARGEST_MODEL:
-        raise ProblemError(f"model_path: {shown(model_path)} has more than 1 GB; at most so much is loaded")
+        raise ProblemError(f"model_path: {shown(model_path)} has more than 1 GB, which is the most that is loaded")
     return path, state
 
 
@@ -329,7 +330,7 @@ def _check_shapes(plan: NetPlan, parts: list[Part]) -> None:
 
 
 def _check_stems(plan: NetPlan, loader: PartLoader, paths: list[Path], *, trusted: bool) -> None:
-    """Refuse parts whose own leading layers are not those of the parts that feed them, where the engine can tell."""
+    """Refuse parts whose own leading layers differ from the stem that feeds them, if the engine can tell."""
     check = getattr(loader, "check_stem", None)
     checked: set[tuple[Path, Path, str]] = set()
     apps: dict[Path, list[int | str]] = {path: [] for path in paths}
@@ -366,9 +367,9 @@ def _fraction(fps: float) -> Fraction:
 
 
 def _warm(branches: list[Branch]) -> list[Branch]:
-    """The branches, run once on a black frame and with the numbers of their event classes.
+    """Run the branches once on a black frame, and give each the number of its event class.
 
-    TensorFlow prepares a graph when it first runs, and some errors come to light only then.
+    TensorFlow prepares a graph when it first runs, and some errors appear only then.
     """
     outputs, _ = _black(branches)
     warm = []
@@ -394,7 +395,7 @@ def _black(branches: list[Branch]) -> tuple[dict[int, Tensor], dict[int, float]]
 
 
 def _took(branches: list[Branch]) -> dict[int, float]:
-    """`net_id` -> seconds of a core for a black frame; what is one and the same part is run once."""
+    """`net_id` -> seconds of a core for a black frame; a part that occurs several times runs once."""
     needed: set[int] = set()
     known: set[PartKey] = set()
     for branch in reversed(branches):
@@ -407,12 +408,12 @@ def _took(branches: list[Branch]) -> dict[int, float]:
 
 
 def _event_class(given: int | str | None, classes: int, model: Path) -> int | None:
-    """The number of the output that is the event; names are those of the M-Package that the model lies in."""
+    """The number of the output that is the event; a name is looked up in the M-Package that the model lies in."""
     if isinstance(given, str):
         folder = model.parent.parent
         if not (folder / PACKAGE).is_file():
             raise ProblemError(
-                f"event_class: got {shown(given)}; {model.name} lies in no M-Package, which would name its classes; "
+                f"event_class: got {shown(given)}; {model.name} lies in no M-Package, so its classes have no names; "
                 f"give a number, 0 to {classes - 1}"
             )
         package, _ = read_package(folder)

@@ -1,6 +1,6 @@
-"""A source's frames, taken out by one thread while another keeps them fresh: the newest frame wins.
+"""A source's frames: one thread reads them, another takes them out, and the newest frame wins.
 
-But while a plan is being loaded a few are kept: that is work for the box, too, and no frame has to be lost to it.
+While a plan is being loaded a few frames are kept: loading is work for the box, too, and need not cost any frames.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mainstream.streamer.frames import Frame
 from mainstream.streamer.meters import Rate
 
 _DRAIN_S: Final = (0.5, 3.0)
-"""Seconds for which frames are kept after a plan was loaded: at least, since they are late themselves, and at most."""
+"""Seconds for which frames are still kept after a plan was loaded, at least and at most: those kept are late, too."""
 _END_S: Final = 1.0
-"""Seconds that closing waits for a source that is in the middle of something."""
+"""Seconds that closing waits for a source that is busy."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Feed:
     ----------
     source : Source
     keep_all : bool
-        Wait for each frame to be taken, rather than drop those that a newer one overtakes.
+        Wait until each frame is taken; otherwise a newer frame replaces one that waits.
 
     Attributes
     ----------
     rate : Rate
-        Of the frames that come, since it began to read.
+        Rate of the frames that come, since reading began.
     error : Exception or None
-        What ended the source before its end.
+        What ended the source early.
     """
 
     def __init__(self, source: Source, *, keep_all: bool) -> None:
@@ -62,7 +62,7 @@ class Feed:
         self._thread = Thread(target=self._read, name="mainstream-feed", daemon=True)
 
     def start(self) -> None:
-        """Begin to read, if that has not begun."""
+        """Begin to read, if it has not begun."""
         if not self._thread.is_alive() and not self._ended:
             self.rate.begin()
             self._thread.start()
@@ -75,21 +75,21 @@ class Feed:
 
     @property
     def holds(self) -> bool:
-        """Whether frames are kept since a plan is being loaded."""
+        """Whether frames are kept because a plan is being loaded."""
         return self._most > 1 and self._from_s == math.inf
 
     def hold(self, frames: int) -> None:
-        """Keep the last `frames` frames that were not taken: as long as a plan is being loaded, taking them falters."""
+        """Keep the last `frames` frames that were not taken: while a plan is being loaded, taking them falters."""
         with self._changed:
             self._most, self._from_s, self._until_s = max(1, frames), math.inf, math.inf
 
     def release(self) -> None:
-        """Keep the newest frame only, once those that wait are taken, or in 3 s when they come too fast."""
+        """Keep only the newest frame again, once those that wait are taken, or after 3 s if they come too fast."""
         with self._changed:
             self._from_s, self._until_s = (monotonic() + seconds for seconds in _DRAIN_S)
 
     def take(self, timeout_s: float, *, newest: bool = False) -> Arrival | None:
-        """The next frame, or the newest; None when there is none within `timeout_s` or no more at all."""
+        """The next frame, or the newest; None if none comes within `timeout_s`, or the source has ended."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._waiting) or self._ended, timeout_s)
             while newest and len(self._waiting) > 1:
@@ -121,7 +121,7 @@ class Feed:
                 number = frame.number
                 if not self._put(Arrival(frame, monotonic())):
                     return
-        except Exception as error:  # whatever a thread of ours dies of has to reach whoever waits
+        except Exception as error:  # whatever ends this thread has to reach those who wait
             self.error = error
         finally:
             with self._changed:
@@ -129,7 +129,7 @@ class Feed:
                 self._changed.notify_all()
 
     def _put(self, arrival: Arrival) -> bool:
-        """Offer a frame; False when nobody wants any more."""
+        """Offer a frame; return False if nobody wants more."""
         with self._changed:
             if self._keep_all:
                 self._changed.wait_for(lambda: not self._waiting or self._ended)

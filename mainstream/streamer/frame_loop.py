@@ -1,4 +1,4 @@
-"""Frame after frame: which parts are due on the newest one, a thread that runs them, and their results in order."""
+"""The loop over frames: find the parts that are due, let a thread run them, deliver the results in order."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from mainstream.streamer.stream_watch import StreamWatch
 from mainstream.streamer.workers import Job, Workers
 
 _LOOK_S: Final = 0.1
-"""A wait is no longer than this, so that an end is noticed."""
+"""No wait is longer than this, so that the end is noticed."""
 _END_S: Final = 1.0
 _LONGEST_S: Final = 60.0
-"""Seconds that all parts together may take for a frame; what takes longer hangs."""
+"""Seconds that all parts together may take for a frame; one that takes longer is said to hang."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,16 +38,16 @@ class FrameLoop:
     plan : CurrentPlan
     meters : Meters
     threads : int
-        Frames in the making at a time.
+        How many frames are worked on at a time.
     by_clock : bool
-        The plan's window counts frames by the clock, else by the stream's seconds.
+        Whether the plan's window goes by the clock; otherwise it goes by the stream's own time.
 
     Attributes
     ----------
     ended : Event
-        Nothing runs any more.
+        Set when nothing runs any more.
     failure : Exception or None
-        What ended it before the source's end.
+        What ended it before the source ended.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class FrameLoop:
         self._thread.start()
 
     def close(self) -> None:
-        """End all threads; frames in the making are finished first, when that takes no more than a second."""
+        """End all threads; frames that are being worked on are finished first, if that takes at most a second."""
         self._closed.set()
         self._thread.join(_END_S)
         self._workers.end(_END_S)
 
     @property
     def alive(self) -> bool:
-        """Whether frames are taken."""
+        """Whether frames are still taken."""
         return self._thread.is_alive()
 
     def _loop(self) -> None:
@@ -101,7 +101,7 @@ class FrameLoop:
                 )
             )
             number += 1
-        for _ in range(self._threads):  # those in the making
+        for _ in range(self._threads):  # wait for the frames that are still being worked on
             while not self._closed.is_set() and not self._free.acquire(timeout=_LOOK_S):
                 self._workers.give_up_overdue()
         if self.failure is None:
@@ -109,7 +109,7 @@ class FrameLoop:
         self.ended.set()
 
     def _count_damaged(self, before: int) -> int:
-        """Count the frames that the source has left out since there were `before`; returns how many there are now."""
+        """Count the frames that the source has left out since there were `before`; return how many there are now."""
         damaged = self._feed.source.damaged
         for _ in range(damaged - before):
             self._meters.damaged()
@@ -124,18 +124,18 @@ class FrameLoop:
     def _work(
         self, number: int, running: Running, arrival: Arrival, due: list[Due], begun: list[int], job: Job
     ) -> None:
-        """Run what is due on a frame; `begun` gets the parts as they begin."""
+        """Run what is due on a frame; `begun` gets the `net_id` of each part as it begins."""
         try:
-            # Frames that are kept while a plan is loaded may be old, and what they take then says little.
+            # While a plan is loaded frames are kept and get old, and how long their parts take says little.
             fresh = self._by_clock and not self._feed.holds
             tell = partial(running.run(due, arrival, begun, fresh=fresh), self._watch.began_s or 0.0)
-        except Exception as error:  # whatever a source makes its frames of; what a model does is caught there
+        except Exception as error:  # a source may raise anything here; a model's errors are caught inside
             tell = partial(self._damaged, arrival.frame.number, error)
         if job.finish():
             self._tell(number, running, tell)
 
     def _give_up(self, number: int, running: Running, arrival: Arrival, begun: list[int]) -> None:
-        """A frame takes too long: the apps that need the part that hangs are stopped."""
+        """A frame takes too long: stop the apps that need the part that hangs."""
         self._tell(number, running, partial(running.hangs, arrival.frame.number, begun[-1] if begun else 0, _LONGEST_S))
 
     def _damaged(self, number: int, error: Exception) -> None:
@@ -146,7 +146,7 @@ class FrameLoop:
         """Deliver a frame's results in its turn, and free its place."""
         try:
             self._delivered.put(number, partial(self._deliver, running, tell))
-        except Exception as error:  # whatever a thread of ours dies of has to reach whoever waits
+        except Exception as error:  # whatever ends this thread has to reach those who wait
             self.failure = self.failure or error
             self._closed.set()
         finally:

@@ -1,4 +1,4 @@
-"""What comes out of a camera or a clip: frames; and what the sources that come along have in common."""
+"""Frames, which come out of a camera or a clip, and what the built-in sources have in common."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _View = tuple[int, int, int, Region | None]
 """Height, width, channels, region."""
 _FORMATS: Final = {1: "gray", 3: "rgb24"}
 _PLANAR: Final = {1: "gray", 3: "gbrp"}
-"""FFmpeg's formats with a plane for each channel; to resize into them takes half of the time that rgb24 takes."""
+"""FFmpeg's formats with a plane for each channel; resizing into them takes half as long as into rgb24."""
 _MOST_SIZES: Final = 16
-"""Sizes of which a thread keeps how to resize to them; a plan has one or two."""
+"""Sizes for which a thread keeps a resizer; a plan has one or two."""
 _QUALITY: Final = 4
-"""Of JPEG pictures, in FFmpeg's quantisers: 2 is the best, 31 the worst."""
+"""Quality of JPEG pictures, as FFmpeg's quantiser: 2 is the best, 31 the worst."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Frame:
     Attributes
     ----------
     number : int
-        Its place in the stream, from 0; goes on when a clip begins again or a camera is reopened.
+        Its place in the stream, from 0; numbers go on when a clip begins again or a camera is reopened.
     time_s : float
         Seconds since the stream's first frame.
     """
@@ -51,7 +51,7 @@ class Frame:
 
     @classmethod
     def from_pixels(cls, number: int, time_s: float, pixels: NDArray[np.uint8]) -> Self:
-        """A frame of pixels that were made or decoded elsewhere.
+        """Make a frame of pixels that come from elsewhere.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class Frame:
         MissingExtraError
             PyAV is not installed.
         ProblemError
-            The array is of another shape or type.
+            The array has another shape or type.
         """
         require("av", "run")
         from av import VideoFrame
@@ -81,7 +81,7 @@ class Frame:
         return cls(number, time_s, VideoFrame.from_ndarray(plane, _FORMATS[channels]))
 
     def pixels(self, height: int, width: int, channels: int, region: Region | None = None) -> NDArray[np.uint8]:
-        """The frame, or a region of it, at a size, stretched to it; made once for each size and region.
+        """The frame, or a region of it, stretched to a size; made once for each size and region.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Frame:
             return self._made[view]
 
     def jpeg(self, widest: int | None = None) -> bytes:
-        """The frame as a JPEG picture: in its own size, or no wider than that and in proportion."""
+        """The frame as a JPEG picture in its own size, or scaled down to be no wider than `widest`."""
         from av import CodecContext
 
         width, height = self._picture.width, self._picture.height
@@ -120,9 +120,10 @@ class Frame:
 
 
 class _Resizers(local):
-    """FFmpeg's way from one size to another, which takes as long to make as a small picture to resize.
+    """FFmpeg's resizers, by size: making one takes as long as resizing a small picture.
 
-    Kept for each thread, since it is for one at a time; FFmpeg makes it anew when frames come in another form.
+    Each thread has its own, since a resizer serves one at a time. FFmpeg sets it up again when frames come in another
+    format.
     """
 
     def __init__(self) -> None:
@@ -142,7 +143,7 @@ _resizers: Final = _Resizers()
 
 
 class _Crops(local):
-    """FFmpeg's filter that cuts a region out of a frame, which copies nothing; kept for each thread, as above."""
+    """FFmpeg's filters that cut a region out of a frame without copying; each thread has its own, as above."""
 
     def __init__(self) -> None:
         self._graphs: dict[tuple[Any, ...], Any] = {}
@@ -177,12 +178,12 @@ _crops: Final = _Crops()
 
 
 def _resized(picture: VideoFrame, height: int, width: int, channels: int, region: Region | None) -> NDArray[np.uint8]:
-    """Resize as Pillow's BILINEAR does, which the images of the training went through.
+    """Resize as Pillow's BILINEAR does, since it resized the training images.
 
     Both weigh pixels by a triangle as wide as the scale asks for. swscale's short cuts for chroma would add 1.5 of
-    255; without them the two differ by 0.5 on average. One thread: a pool of threads for each frame costs more.
+    255; without them the two differ by 0.5 on average. It uses one thread: a pool of threads for each frame costs more.
 
-    FFmpeg can give floats, too, but does not round them as it rounds bytes: they lie 0.4 of 255 below.
+    FFmpeg can give floats, too, but does not round them as it rounds bytes: they are 0.4 of 255 lower.
     """
     from av.video.reformatter import Interpolation
 
@@ -201,9 +202,9 @@ class StoppableSource(ABC):
     Attributes
     ----------
     fps : float
-        The stream's frames a second, as its container says it; measured where that says nothing.
+        The stream's frames a second, as its container says; measured if it does not say.
     live : bool
-        Whether frames come when the camera takes them, asked for or not.
+        Whether frames come at the camera's pace, even if nobody takes them.
     reconnects : int
         How many times a camera that was lost has come back.
     damaged : int

@@ -1,4 +1,4 @@
-"""What several threads finish, delivered in the order in which it was begun: votes count frames in a row."""
+"""Results of several threads, delivered in the order in which the work began."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from threading import Lock
 
 
 class InOrder:
-    """Lets what several threads finish be delivered in the order in which it was begun: votes count frames in a row."""
+    """Delivers what several threads finish in the order in which they began it: votes count frames in a row."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -15,7 +15,7 @@ class InOrder:
         self._next = 0
 
     def put(self, number: int, deliver: Callable[[], None]) -> None:
-        """Number `number`, counted from 0, is finished; deliver it and those that waited for it."""
+        """Number `number`, counted from 0, is finished: deliver it and those that waited for it."""
         with self._lock:
             self._waiting[number] = deliver
             while self._next in self._waiting:

@@ -1,8 +1,8 @@
-"""ZeroMQ CURVE keys: who may talk to a server, and nobody listens.
+"""ZeroMQ CURVE keys: they decide who may talk to a server, and nobody else can read along.
 
 A folder of keys holds ``server.key`` and ``client.key``, which are public, and ``server.key_secret`` and
-``client.key_secret``. A server needs its secret and lets in the owner of each ``*.key`` beside it; a client needs its
-own secret and the server's ``server.key``.
+``client.key_secret``, which are not. A server needs its secret and lets in the owner of each ``*.key`` beside it; a
+client needs its own secret and the server's ``server.key``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def write_keys(folder: str | Path) -> list[Path]:
     Parameters
     ----------
     folder : str or Path
-        Is made, for its owner alone; where it exists, it has to be empty.
+        Created for its owner alone; if it exists, it has to be empty.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def write_keys(folder: str | Path) -> list[Path]:
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ProblemError(f"{folder}: exists and is not empty; keys are not overwritten, name another folder")
-        # Beside it and renamed: a secret is never readable by others, not even while it is written.
+        # Written beside it and renamed: others can never read a secret, not even while it is written.
         beside = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.resolve().parent))
         for name in (SERVER, CLIENT):
             create_certificates(beside, name)
@@ -113,7 +113,7 @@ def server_security(socket: zmq.Socket[bytes], folder: str | Path) -> Iterator[N
 
 
 class _Known:
-    """Says whether a key is one of the known."""
+    """Says whether a key is known."""
 
     def __init__(self, keys: frozenset[bytes]) -> None:
         self._keys = keys
@@ -123,7 +123,7 @@ class _Known:
 
 
 def client_security(folder: str | Path) -> dict[str, bytes]:
-    """What a client's socket has to be set to.
+    """The settings of a client's socket.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def _public(file: Path) -> bytes:
 
 
 def _load(file: Path) -> tuple[bytes, bytes | None]:
-    """The public and the secret key in a file, checked: ZeroMQ itself would take anything for a key."""
+    """The public and the secret key in a file, checked: ZeroMQ itself accepts anything as a key."""
     from zmq.auth import load_certificate
     from zmq.utils import z85
 
@@ -195,6 +195,6 @@ def _load(file: Path) -> tuple[bytes, bytes | None]:
             return public, secret
     except OSError as error:
         raise ProblemError(f"{file}: {reason(error)}") from None
-    except (ValueError, KeyError, struct.error):  # what load_certificate and decode make of other text
+    except (ValueError, KeyError, struct.error):  # what load_certificate and decode raise for other text
         pass
     raise ProblemError(f"{file}: holds no key, or a damaged one; copy it there again")

@@ -1,4 +1,4 @@
-"""A camera that need not be there yet: it is opened when its frames are read, again and again until it is there."""
+"""A camera that need not be there yet: opening it is tried, once its frames are read, until it is there."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _log = logging.getLogger(__name__)
 
 
 class LaterCamera(StoppableSource):
-    """One of several cameras, the others of which do not wait for it.
+    """One of several cameras; the others do not wait for it.
 
     Parameters
     ----------
     name : str
         What to call it in a message.
     open_it : callable
-        Gives the camera; a :class:`ProblemError` where it is not there.
+        Gives the camera, or raises a :class:`ProblemError` if it is not there.
     fps : float
-        Frames a second that it is expected to have.
+        Frames a second that are expected of it.
     """
 
     live = True
@@ -61,7 +61,7 @@ class LaterCamera(StoppableSource):
                 self._source.close()
 
     def _opened(self) -> Source | None:
-        """The camera, once it is there; None when nobody wants it any more."""
+        """The camera, once it is there; None if nobody wants it any more."""
         told = False
         while not self._closed.is_set():
             try:

@@ -1,4 +1,4 @@
-"""Lines added to a file, each whole or not at all."""
+"""Lines that are added to a file, each whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _LONGEST_LINE: Final = 2**20
 
 
 class LineFile:
-    """A file that lines are added to; half a line that a killed process has left is taken away.
+    """A file to add lines to; half a line that a killed process left is removed.
 
     Parameters
     ----------
     path : str or Path
-        A file that is there already is gone on with.
+        Lines are added to a file that exists already.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class LineFile:
         Raises
         ------
         OSError
-            It cannot be written; on a disk nothing of it is.
+            It cannot be written; on a disk, no part of the line is left.
         """
         content = f"{line}\n".encode()
         before = os.fstat(self._file).st_size
@@ -60,7 +60,7 @@ class LineFile:
 
 
 def _drop_half_a_line(file: int) -> None:
-    """Cut off what stands behind the last end of a line."""
+    """Cut off what follows the last end of a line."""
     size = os.fstat(file).st_size
     start = max(0, size - _LONGEST_LINE)
     tail = os.pread(file, size - start, start)

@@ -1,4 +1,4 @@
-"""Cameras: frames come when they come, the newest wins, and a camera that is lost is opened again."""
+"""Cameras: frames come at the camera's pace, the newest wins, and a lost camera is opened again."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from av import Packet, VideoFrame
 
 _START_S: Final = 3 * TIMEOUT_S
-"""FFmpeg cannot be held back while it looks a name up; nobody waits longer than this."""
+"""FFmpeg cannot be stopped while it looks up a name; nobody waits longer than this."""
 _PAUSES_S: Final = (0.25, 0.5)
-"""Before a camera is opened again: the first pause, and the longest; each is twice the one before. Opening takes FFmpeg
-up to a second, of a slow stream, and one that is back should be seen within two."""
+"""The first and the longest pause before a camera is opened again; each is twice the one before. Opening a slow stream
+takes FFmpeg up to a second, and a camera that is back should be seen within two."""
 _WAITING_S: Final = 0.5
-"""Seconds in which FFmpeg hands out the frames that it had read to look at; they are not new any more."""
+"""Seconds in which FFmpeg hands out the frames that it read to examine the stream; they are old."""
 _MEASURED_S: Final = 2.0
 """Seconds over which a rate is measured."""
 _END_S: Final = 0.5
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class Camera(StoppableSource):
-    """A live stream, read by a thread of its own.
+    """A live stream, which a thread of its own reads.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Camera(StoppableSource):
     def _read(self) -> None:
         try:
             self._read_on()
-        except Exception as error:  # whatever a thread of ours dies of has to reach whoever waits
+        except Exception as error:  # whatever ends this thread has to reach those who wait
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
@@ -115,7 +115,7 @@ class Camera(StoppableSource):
         while not self._closed.is_set():
             before = self._number
             try:
-                # The rate of one that is back is measured all the time; looking for it would take a second.
+                # The rate of a camera that is back is measured anyway; letting FFmpeg look for it would take a second.
                 options = {**(self._options or {}), **({"fpsprobesize": "0"} if self._ready else {})}
                 with VideoReader(self._name, self._address, self._form, options) as video:
                     self._take(video)
@@ -145,7 +145,7 @@ class Camera(StoppableSource):
         raise ProblemError(f"{self._name}: ended")
 
     def _sound(self, video: VideoReader) -> Iterator[VideoFrame]:
-        """Its pictures; those that are damaged are counted."""
+        """Its pictures; damaged ones are left out and counted."""
         before = self.damaged
         for picture in video.pictures(self._packet):
             self.damaged = before + video.damaged
@@ -160,6 +160,7 @@ class Camera(StoppableSource):
         with self._changed:
             if not self._ready:
                 self._began = now
+            # A camera that is back skips the numbers of the frames that it missed.
             passed = round((now - self._last_s) * self.fps) if back else 1
             self.reconnects += back
             self._number += max(1, passed)
@@ -169,18 +170,19 @@ class Camera(StoppableSource):
             self._changed.notify_all()
 
     def _measured(self, pictures: Iterator[VideoFrame]) -> float:
-        """Frames a second, by the clock; takes those frames out of `pictures`."""
+        """Frames a second, by the clock; this takes the measured frames out of `pictures`."""
         arrivals: list[float] = []
         for _ in pictures:
             arrivals.append(monotonic())
             since = np.array(arrivals) - arrivals[0]
             if since[-1] >= _MEASURED_S:
-                # A line through them all: one frame that is late must not count for as much as the first and last do.
+                # A line through all arrivals: from the first and last alone, one late frame would spoil the rate.
                 return float(np.polyfit(since, np.arange(len(since)), 1)[0])
         raise ProblemError(f"{self._name}: ended before its frame rate was known")
 
 
 def _fresh(pictures: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """The pictures without those that FFmpeg read to examine the stream."""
     opened = monotonic()
     for picture in pictures:
         if monotonic() - opened >= _WAITING_S:

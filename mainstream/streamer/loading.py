@@ -1,8 +1,8 @@
-"""A plan is loaded while another runs: within a time, and without a pause for the frames of the other.
+"""Loads a plan while another runs: within a time limit, and without a pause in the other's frames.
 
-What hangs in a model cannot be broken off. But it need not be waited for: a plan is loaded in a thread of its own, and
-one that comes back too late finds nobody. What hangs goes on to compute; so only a few may, and then the runtime takes
-no more plans and says that it has to be started again.
+A model that hangs cannot be stopped. But nobody has to wait for it: each plan is loaded in a thread of its own, and a
+plan that is ready too late is dropped. A thread that hangs keeps a core busy, so only a few may hang; after that the
+runtime takes no more plans and says that it has to be started again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mainstream.streamer.requests import one_line
 
 _LOOK_S: Final = 0.1
 _MOST_HANGING: Final = 3
-"""Plans that may hang while they are loaded; each keeps a core busy."""
+"""So many plans may hang while they are loaded."""
 
 
 class Loading:
@@ -33,14 +33,14 @@ class Loading:
     Parameters
     ----------
     loader : PartLoader
-        Started.
+        It has to be started.
     model_dir : Path
     size : (int, int), optional
-        Height and width that plans have to have.
+        Height and width that plans must have.
     trusted : bool
         Models may do more than compute.
     closed : Event
-        Nobody waits any more.
+        Set when nobody waits any more.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Loading:
 
     @property
     def unhealthy(self) -> str | None:
-        """Why it takes no more plans; None where it does."""
+        """Why it takes no more plans; None if it does."""
         hanging = sum(thread.is_alive() for thread in self._hanging)
         return f"{hanging} plans hang in this process" if hanging >= _MOST_HANGING else None
 
@@ -74,8 +74,8 @@ class Loading:
         """
         if self.unhealthy is not None:
             raise DeployError(f"{self.unhealthy}; start the runtime again")
-        # What the plans before have left is collected here, where frames wait for it: with TensorFlow's objects that
-        # holds up each thread for as long as 0.4 s.
+        # Collect the garbage of earlier plans now, while frames are kept: with TensorFlow's objects a collection holds
+        # up every thread for up to 0.4 s.
         gc.unfreeze()
         gc.collect()
         made: SimpleQueue[Engine | DeployError] = SimpleQueue()
@@ -89,12 +89,12 @@ class Loading:
                 engine = made.get(timeout=_LOOK_S)
                 if isinstance(engine, DeployError):
                     raise engine
-                gc.freeze()  # later collections, which come at any time, look only at what is made from now on
+                gc.freeze()  # later collections come at any time, so they should look only at new objects
                 return engine
         self._hanging = {one for one in self._hanging if one.is_alive()} | {thread}
         if self._closed.is_set():
             raise DeployError("the runner was closed while it loaded the plan")
-        raise DeployError(f"the plan was not loaded and run within {timeout_s:g} s, though it was when it was tried")
+        raise DeployError(f"the plan was not loaded and run within {timeout_s:g} s, although it was in its trial")
 
     def _made(self, plan: NetPlan, stream_fps: float, loaded: Mapping[PartKey, Part] | None) -> Engine | DeployError:
         try:

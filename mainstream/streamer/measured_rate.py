@@ -1,4 +1,4 @@
-"""Frames a second of a live stream, measured all the time: a camera that comes back may have another rate."""
+"""Measures the frames a second of a live stream all the time: a camera that comes back may have another rate."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 _OVER_S: Final = 3.0
 _LEAST_S: Final = 2.0
 _OVER_FRAMES: Final = 10
-"""It is measured over the last 3 s, or over 10 frames when those take longer."""
+"""The rate is measured over the last 3 s, or over 10 frames if those take longer."""
 _CHANGE: Final = 0.1
-"""A change of less is jitter."""
+"""A smaller change is jitter."""
 _REST: Final = 0.02
-"""But right after a change, which was noticed half way: then it is measured anew."""
+"""After a change this much counts: the change was noticed half way through it, so the rate is measured again."""
 
 
 class MeasuredRate:
@@ -35,7 +35,7 @@ class MeasuredRate:
         self._jitter = _CHANGE
 
     def frame(self, number: int, time_s: float) -> bool:
-        """Take note of a frame, by its number in the stream and its time; whether the rate is another one now."""
+        """Note a frame, by its number in the stream and its time; return whether the rate has changed."""
         frames = self._frames
         frames.append((number, time_s))
         while len(frames) > _OVER_FRAMES and time_s - frames[0][1] > _OVER_S:

@@ -1,6 +1,6 @@
-"""How much memory this process may take: what does not fit is an error where it is asked for, and does not end it.
+"""How much memory this process may take: a larger request fails where it is made, and does not end the process.
 
-Of what it may write to (``RLIMIT_DATA``): TensorFlow reserves more than it uses.
+The limit is on the memory that it may write to (``RLIMIT_DATA``), since TensorFlow reserves more than it uses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ GIGABYTES: Final = Range(0, 1e6, low_open=True, unit="gigabytes")
 
 
 def limit_memory(more: int) -> None:
-    """Let this process take so many bytes more than it has."""
+    """Let this process take `more` bytes beyond what it has."""
     limit = _kilobytes("/proc/self/status", "VmData") * 1024 + more
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     if most != resource.RLIM_INFINITY:

@@ -1,4 +1,4 @@
-"""What a runtime counts: rates, frames, latencies and compute, for people and for Prometheus."""
+"""What a runtime counts, for people and for Prometheus: rates, frames, latencies and compute."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 _RECENT_S: Final = 10.0
-"""Observed rates are over the last seconds."""
+"""Seconds over which rates are observed."""
 _LATENCIES_S: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
 
 
 _Labels = tuple[int, str, str]
-"""Of a part: its app, and its two ends."""
+"""Labels of a part: its app and its two ends."""
 
 
 class Rate:
-    """How often something happens, over the last 10 s, or since it began when that is less."""
+    """How often something happens a second, over the last 10 s or since :meth:`begin` if that is less."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
@@ -34,11 +34,11 @@ class Rate:
         self.begin()
 
     def begin(self) -> None:
-        """It can happen from now on."""
+        """Count from now on."""
         self._began = monotonic()
 
     def tick(self) -> None:
-        """It happened."""
+        """Count one."""
         with self._lock:
             self._times.append(monotonic())
             self._forget()
@@ -62,13 +62,13 @@ class AppRate:
     ----------
     app_id : int
     target_fps, observed_fps : float
-        What it should analyse, and what it did in the last 10 s.
+        Frames a second that it should analyse, and that it did analyse in the last 10 s.
     analysed, dropped, failed : int
         Frames since the plan began to run.
     failure : str or None
-        Why it failed on its last frame; None where it did not.
+        Why it failed on its last frame; None if it did not.
     stopped : bool
-        It failed too often in a row and does not run any more.
+        It failed too often in a row and no longer runs.
     """
 
     app_id: int
@@ -100,11 +100,11 @@ class Meters:
     Parameters
     ----------
     stream : Rate
-        Of the frames that the source gives.
+        Rate of the frames that the source gives.
     reconnects : callable
-        How often the source was opened again.
+        Gives how often the source was opened again.
     silent_s : callable
-        Seconds for which no frame has come that should have.
+        Gives the seconds for which no frame has come although one was due.
 
     Attributes
     ----------
@@ -118,9 +118,9 @@ class Meters:
         self.registry: CollectorRegistry = CollectorRegistry()
         self._apps: dict[int, _App] = {}
         self._parts: tuple[set[_Labels], set[_Labels]] = set(), set()
-        """Those of the plan before, and of this one."""
+        """Parts of the plan before, whose last frames may still come, and of this one."""
         self._known: set[int] = set()
-        """Apps of both."""
+        """Apps of both plans."""
 
         here: Any = {"namespace": "mainstream", "registry": self.registry}
         self._target = Gauge("target_fps", "Frames a second that the app should analyse.", ["app"], **here)
@@ -135,9 +135,9 @@ class Meters:
         self._compute = Counter("compute_seconds", "Seconds of a core spent in a part.", part, **here)
         self._damaged = Counter("frames_damaged", "Frames that could not be made into pixels.", **here)
         self._lost = Counter("results_lost", "Results that could not be written.", **here)
-        self._events_lost = Counter("events_lost", "What was lost of events, and where.", ["where"], **here)
+        self._events_lost = Counter("events_lost", "Parts of events that were lost, and where.", ["where"], **here)
         self._handshakes = Counter(
-            "handshakes_failed", "Connections of no client, or of one that may not talk.", **here
+            "handshakes_failed", "Connections of what is no client, or not an allowed one.", **here
         )
         self._cut = Counter("connections_cut", "Connections that were too many, or sent too much.", **here)
         Gauge("stream_fps", "Frames a second that the source gave in the last 10 s.", **here).set_function(stream)
@@ -147,7 +147,7 @@ class Meters:
         ).set_function(silent_s)
 
     def plan(self, plan: NetPlan | None) -> None:
-        """From now on the apps of this plan run, or none; what was told of earlier ones is forgotten."""
+        """From now on the apps of this plan run, or none; the series of earlier plans are dropped."""
         for gauge in (self._target, self._observed, self._stopped):
             gauge.clear()
         self._apps = {} if plan is None else {app_id: _App(fps) for app_id, fps in plan.target_fps.items()}
@@ -166,17 +166,17 @@ class Meters:
                 _forget(series, app_id)
 
     def analysed(self, app_id: int, latency_s: float) -> None:
-        """An app has its scores of a frame."""
+        """Count a frame that an app has scores of."""
         if app_id in self._apps:
             self._apps[app_id].analysed += 1
             self._apps[app_id].failure = None
             self._apps[app_id].rate.tick()
-        if app_id in self._known:  # not so for a frame that is older than the plan before
+        if app_id in self._known:  # else the frame is older than the plan before
             self._analysed.labels(app_id).inc()
             self._latency.labels(app_id).observe(latency_s)
 
     def failed(self, app_id: int, reason: str, *, stopped: bool) -> None:
-        """An app failed on a frame, and whether it was stopped for it."""
+        """Count a frame on which an app failed; `stopped` says whether the app was stopped for it."""
         if app_id in self._apps:
             app = self._apps[app_id]
             app.failed, app.failure, app.stopped = app.failed + 1, reason, stopped
@@ -184,35 +184,35 @@ class Meters:
             self._stopped.labels(app_id).set(stopped)
 
     def dropped(self, app_id: int, frames: int) -> None:
-        """Frames that an app should have had were overtaken."""
-        if app_id in self._apps:  # not so between the naming of the next plan and its first frame
+        """Count frames that an app should have had but newer ones overtook."""
+        if app_id in self._apps:  # else the next plan is known already but has had no frame yet
             self._apps[app_id].dropped += frames
             self._dropped.labels(app_id).inc(frames)
 
     def computed(self, subnet: Subnet, seconds: float) -> None:
-        """A part has run."""
+        """Add the seconds of a core that a part took for a frame."""
         labels = _labels(subnet)
         if any(labels in parts for parts in self._parts):
             self._compute.labels(*labels).inc(seconds)
 
     def damaged(self) -> None:
-        """A frame could not be made into pixels."""
+        """Count a frame that could not be made into pixels."""
         self._damaged.inc()
 
     def result_lost(self) -> None:
-        """A result could not be written."""
+        """Count a result that could not be written."""
         self._lost.inc()
 
     def event_lost(self, where: str) -> None:
-        """Something of an event was lost: on its way, for want of room or as it could not be written or sent."""
+        """Count a part of an event that was lost: there was no room, or it could not be written or sent."""
         self._events_lost.labels(where).inc()
 
     def handshake_failed(self) -> None:
-        """Something connected that is no client, or none that may talk."""
+        """Count a connection of something that is no client, or not an allowed one."""
         self._handshakes.inc()
 
     def connection_cut(self) -> None:
-        """A connection was one too many, or sent too much."""
+        """Count a connection that was cut off: it was one too many, or sent too much."""
         self._cut.inc()
 
     def rates(self) -> list[AppRate]:

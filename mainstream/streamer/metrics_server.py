@@ -1,4 +1,4 @@
-"""The metrics over HTTP: few threads, and none of them for long, whoever connects."""
+"""Serves the metrics over HTTP with few threads, none of which runs for long, whoever connects."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 _MOST: Final = 8
-"""Requests at a time; who comes then is hung up on."""
+"""Requests at a time; further ones are hung up on."""
 _LONGEST_S: Final = 5.0
 """Seconds for a request and its answer."""
 
 
 class _Server(HTTPServer):
-    """Each request in a thread of its own that ends in good time."""
+    """Answers each request in a thread of its own that ends in good time."""
 
     daemon_threads = True
 
@@ -54,7 +54,7 @@ def _hang_up(request: socket) -> None:
 
 
 def by_stream(registries: Mapping[str, CollectorRegistry]) -> CollectorRegistry:
-    """What several cameras tell Prometheus as one: the name of each is the label ``stream`` of all that is its own."""
+    """One registry for several cameras: each metric gets its camera's name as the label ``stream``."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
     from prometheus_client.registry import Collector
@@ -78,14 +78,15 @@ def by_stream(registries: Mapping[str, CollectorRegistry]) -> CollectorRegistry:
 def serve_metrics(
     address: str, registry: CollectorRegistry, checks: Mapping[str, Callable[[], str | None]]
 ) -> Callable[[], None]:
-    """Answer Prometheus, and those who ask how it is, at ``PORT`` (of 127.0.0.1) or ``HOST:PORT``.
+    """Answer Prometheus and health checks at ``PORT`` (of 127.0.0.1) or ``HOST:PORT``.
 
     Parameters
     ----------
     address : str
     registry : prometheus_client.CollectorRegistry
     checks : mapping of str to callable
-        Path, such as ``/healthz`` -> what is wrong, or None: answered with 503 and that, or with 200 and "ok".
+        Path, such as ``/healthz`` -> a function that gives what is wrong, which is answered with 503, or None, which is
+        answered with 200 and "ok".
 
     Returns
     -------
@@ -95,7 +96,7 @@ def serve_metrics(
     Raises
     ------
     ProblemError
-        The address is of another form, or taken.
+        The address has another form, or is in use.
     """
     from prometheus_client.exposition import MetricsHandler
 

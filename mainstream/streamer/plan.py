@@ -1,8 +1,8 @@
 """Net plans: a schedule as a tree of sub-networks, in the form that Streamer takes.
 
 The request is one JSON array with an object for each sub-network, parents before children; ``docs/deploy.md`` lists its
-keys. The stem is a chain: it ends a part at each chokepoint where some app branches off, and starts the next one there.
-Source of the form: the scheduler and Streamer released with Jiang et al., "Mainstream", USENIX ATC 2018.
+keys. The stem is a chain: at each chokepoint where an app branches off, one part ends and the next begins. The form is
+that of the scheduler and Streamer released with Jiang et al., "Mainstream", USENIX ATC 2018.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from mainstream.stream import Stream, only_camera
 from mainstream.streamer.requests import nets
 
 NOBODY: Final = -1
-"""`app_id` of a shared part, and `parent_id` of one that the camera feeds."""
+"""`app_id` of a shared part, and `parent_id` of a part that the camera feeds."""
 
 _OrNobody = Annotated[int, replace(WHOLE, low=NOBODY)]
 _Known = TypeVar("_Known")
 
-
 _LONGEST: Final = 4_096
+"""Characters of a name."""
 
 
 def _of_good_length(given: Any) -> Any:
@@ -48,7 +48,7 @@ def _of_good_length(given: Any) -> Any:
 
 _Name = Annotated[str, AfterValidator(_of_good_length)]
 _LONE: Final = re.compile("[\ud800-\udfff]")
-"""Halves of a character, which JSON can hold."""
+"""Half of a surrogate pair, which JSON can hold but UTF-8 cannot."""
 
 
 class View(NamedTuple):
@@ -86,7 +86,7 @@ class Subnet(Description):
     event_class : int or str, optional
         The output that is the app's event; never on a shared part.
     name : str, optional
-        What the app is called where people read it; never on a shared part.
+        The app's name for people; never on a shared part.
     region : (float, float, float, float), optional
         The part of the frame that it gets: x, y, width, height, as shares of the frame's width and height; only on a
         part that the camera feeds. Default: the whole frame.
@@ -120,16 +120,18 @@ class Subnet(Description):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.shared != (self.app_id == NOBODY):
-            raise refuse(f"app_id {self.app_id} with shared {self.shared}; a shared part has -1, an app's own part not")
+            raise refuse(
+                f"app_id {self.app_id} with shared {self.shared}; a shared part has app_id -1, an app's own part not"
+            )
         if self.shared and not (self.x_vote is None and self.event_class is None and self.name is None):
             raise refuse("x_vote, event_class and name are an app's; a shared part has none of them")
         if self.region is not None and self.parent_id != NOBODY:
-            raise refuse("region is for a part that the camera feeds; one that another feeds sees what that sees")
+            raise refuse("region is for a part that the camera feeds; other parts see what their parent sees")
         return self
 
     @property
     def view(self) -> View:
-        """What of a frame it gets, where the camera feeds it."""
+        """What it gets of a frame, if the camera feeds it."""
         return View(self.height, self.width, self.channels, self.region)
 
     def wire(self) -> dict[str, Any]:
@@ -149,15 +151,16 @@ class NetPlan:
     subnets : tuple of Subnet
         Parents before children; number k has `net_id` k.
     names : mapping of int to str
-        Number on the wire -> `app_id`, where that is text. The wire has numbers only, so a plan that was read from a
-        request has none.
+        Number on the wire -> `app_id`, for ids that are text. The wire has only numbers, so a plan that was read from a
+        request has no names.
     layers : tuple of (int, int)
-        The layers of each part, from the first to before the second; a plan that was read from a request has none.
+        First layer of each part, and the layer behind its last; empty for a plan that was read from a request.
 
     Raises
     ------
     ProblemError
-        They are no tree in that order, a part does not start where its parent ends, or feeds no app, or an app has two.
+        The parts are not a tree in that order, a part does not start where its parent ends, a shared part feeds no app,
+        or an app has two parts.
     """
 
     subnets: tuple[Subnet, ...]
@@ -199,27 +202,27 @@ class NetPlan:
 
     @property
     def tails(self) -> tuple[Subnet, ...]:
-        """The apps' own parts, in the order of the answer's rates."""
+        """The apps' own parts, in the order of the rates in an answer."""
         return tuple(part for part in self.subnets if not part.shared)
 
     @property
     def target_fps(self) -> dict[int, float]:
-        """Number on the wire -> frames a second that will run, in the order of the answer's rates."""
+        """Number on the wire -> frames a second that will run, in the order of the rates in an answer."""
         return {part.app_id: part.target_fps for part in self.tails}
 
     def with_integer_fps(self) -> NetPlan:
-        """The same with whole rates, for a Streamer that reads `target_fps` as an integer: max(1, floor(r))."""
+        """The same plan with whole rates, max(1, floor(r)), for a Streamer that reads `target_fps` as an integer."""
         whole = ({"target_fps": float(max(1, math.floor(part.target_fps)))} for part in self.subnets)
         parts = tuple(part.model_copy(update=new) for part, new in zip(self.subnets, whole, strict=True))
         return replace(self, subnets=parts)
 
     def to_json(self) -> str:
-        """The request to send, an object a line; :meth:`from_json` reads it back, equal."""
+        """The request to send, with an object on each line; :meth:`from_json` reads it back, equal."""
         return "[" + ",\n ".join(json.dumps(part.wire()) for part in self.subnets) + "]"
 
     @cached_property
     def digest(self) -> str:
-        """What tells a plan from others: sha256 of the request, in hexadecimal digits."""
+        """Identifies the plan: the sha256 of its request, in hexadecimal digits."""
         return sha256(self.to_json().encode()).hexdigest()
 
     @classmethod
@@ -229,20 +232,20 @@ class NetPlan:
         Raises
         ------
         ProblemError
-            The text is no JSON array of sub-networks, there are more than 10,000, or they are no plan.
+            The text is not a JSON array of sub-networks, there are more than 10,000, or they do not make a plan.
         """
         parts = (Subnet.of(keys, where=f"net plan, place {place}") for place, keys in enumerate(nets(text)))
         return cls(tuple(parts))
 
     def tree(self) -> str:
-        """The plan as text, a line a part, each below the part that feeds it."""
+        """The plan as text: a line for each part, below the part that feeds it."""
         return "\n".join(["camera", *self._lines()])
 
     def _lines(self) -> Iterator[str]:
         children: dict[int, list[Subnet]] = {}
         for part in self.subnets:
             children.setdefault(part.parent_id, []).append(part)
-        # A stack and no recursion: a chain may be longer than Python calls may be deep.
+        # A stack, not recursion: a chain may be longer than Python lets calls nest.
         todo = [(part, "") for part in reversed(children[NOBODY])]
         while todo:
             part, indent = todo.pop()
@@ -260,10 +263,10 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
     result : Result
         Apps that it left out are not in the plan.
     apps : list of App or mapping
-        Those that were solved for: their model files, event classes and regions, each of which has a stem of its own.
+        The apps that were solved for, with their model files, event classes and regions; each region has its own stem.
         An `app_id` that is text gets a number, the same one for the same list of apps.
     model : Model or mapping
-        The base network that was solved for: its tensors and its input size.
+        The base network that was solved for, with the names of its tensors and its input size.
 
     Returns
     -------
@@ -284,18 +287,18 @@ def net_plan(result: Result, apps: Iterable[App | Mapping[str, Any]], model: Mod
 
 
 def net_plans(result: Result, streams: Iterable[Stream]) -> dict[str | None, NetPlan]:
-    """The net plan of each stream of a result, by its name: one for all regions of a camera.
+    """The net plan of each stream of a result, by the stream's name; one plan covers all regions of a camera.
 
     Parameters
     ----------
     result : Result
     streams : iterable of Stream
-        Those that were solved for, with apps that were given as objects.
+        The streams that were solved for, with apps that were given as objects.
 
     Returns
     -------
     dict of str to NetPlan
-        Without the streams of which no app runs; the name of one that has none is None.
+        Without the streams of which no app runs; a stream without a name has None for a name.
 
     Raises
     ------
@@ -372,7 +375,7 @@ def _net_plan(all_choices: Sequence[Choice], apps: Sequence[App], model: Model, 
 
 
 def _numbers_on_the_wire(app_ids: Iterable[int | str]) -> dict[int | str, int]:
-    """A number for each app: its id, or, where that is text, the next one from 1 on that no app has."""
+    """A number for each app: its id, or, if that is text, the next number from 1 on that no app has."""
     app_ids = list(app_ids)
     taken = {app_id for app_id in app_ids if isinstance(app_id, int)}
     free = (number for number in itertools.count(1) if number not in taken)
@@ -380,13 +383,13 @@ def _numbers_on_the_wire(app_ids: Iterable[int | str]) -> dict[int | str, int]:
 
 
 def _at(num_frozen: int, names: Mapping[int, str]) -> str | None:
-    """What `names` has for `num_frozen`; 0 and 1 are one and the same."""
+    """What `names` has for `num_frozen`; 0 and 1 mean the same."""
     keys = (num_frozen,) if num_frozen > 1 else (0, 1)
     return next((names[key] for key in keys if key in names), None)
 
 
 def _layer(model: Model, cut: int, choice: Choice) -> str:
-    """The tensor behind the first `cut` layers, needed for the `choice`."""
+    """The name of the tensor behind the first `cut` layers, which the `choice` needs."""
     name = _at(cut, model.frozen_layer_names)
     if name is not None:
         return name

@@ -1,4 +1,4 @@
-"""The last good plan in a file, so that it runs again after the runtime was killed."""
+"""Keeps the last good plan in a file, so that it runs again after the runtime was killed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class PlanState:
     Parameters
     ----------
     folder : Path
-        Is made where it is missing.
+        Created if it is missing.
 
     Raises
     ------
     ProblemError
-        It cannot be made.
+        It cannot be created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,19 +39,19 @@ class PlanState:
         self._file = folder / _NAME
 
     def save(self, plan: NetPlan) -> None:
-        """Keep a plan in place of the one before; a disk that is full or broken is told in the log."""
+        """Keep a plan in place of the one before; if it cannot be written, the log says so."""
         try:
             write_text(self._file, plan.to_json() + "\n")
         except ProblemError as error:
             _log.warning("the plan is not kept: %s", error)
 
     def clear(self) -> None:
-        """Keep none any more."""
+        """Keep no plan any more."""
         with suppress(OSError):
             self._file.unlink(missing_ok=True)
 
     def load(self) -> NetPlan | None:
-        """The plan that was kept; None where there is none, or a damaged one, which is told in the log."""
+        """The plan that was kept; None if there is none or it is damaged, which the log says."""
         if not self._file.exists():
             return None
         try:

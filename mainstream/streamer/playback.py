@@ -1,4 +1,4 @@
-"""Streams that are made here, frame by frame, at their rate by the wall clock: clips, and the test pattern."""
+"""Streams that are played here at their rate by the wall clock: clips, and the test pattern."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Played(StoppableSource):
     loop : bool
         Begin again at the end.
     paced : bool
-        Give frame n no earlier than n / `fps` after the first; else as fast as they are taken.
+        Give frame n no earlier than n / `fps` seconds after the first; otherwise give frames as fast as they are taken.
     """
 
     def __init__(self, fps: float, *, loop: bool, paced: bool) -> None:
@@ -50,7 +50,7 @@ class Played(StoppableSource):
         while True:
             for picture in self._pictures():
                 began = monotonic() if began is None else began
-                # From the start, not from the frame before: so one that was late makes no other late.
+                # Timed from the start, not from the frame before, so that a late frame makes no other one late.
                 left = began + number / self.fps - monotonic() if self._paced else 0.0
                 if self._closed.wait(left) if left > 0 else self._closed.is_set():
                     return
@@ -72,7 +72,7 @@ class Clip(Played):
     MissingExtraError
         PyAV is not installed.
     ProblemError
-        There is no such file, or it is no video that can be decoded.
+        There is no such file, or it is not a video that can be decoded.
     """
 
     on_packet: Callable[[Packet[Any], bool], None] | None = None
@@ -104,7 +104,7 @@ def _check_file(path: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise ProblemError(f"{path}: {reason(error)}; name a clip, or a camera by its URI") from None
     if not is_file:
-        raise ProblemError(f"{path}: is no file; name a clip, or a camera by its URI")
+        raise ProblemError(f"{path}: is not a file; name a clip, or a camera by its URI")
     if not size:
         raise ProblemError(f"{path}: the file is empty")
 
@@ -113,7 +113,7 @@ Side = Annotated[int, replace(SIDE, low=2, high_told=True)]
 
 
 class PatternOptions(Description):
-    """What may stand behind ``test://?``; all of it may be left out.
+    """What may stand behind ``test://?``; each of it may be left out.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class PatternOptions(Description):
     width, height : int
         Pixels.
     frames : int, optional
-        Where it ends; else it does not.
+        How many there are; by default there is no end.
     """
 
     fps: StreamFps = 10.0

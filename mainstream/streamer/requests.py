@@ -1,7 +1,7 @@
-"""A request's text in short steps, and an answer in one line.
+"""Reads a request's text in short steps, and makes an answer of one line.
 
-JSON's decoder lets no other thread run until it is done, and 16 MB take it long enough for frames to be lost. So a
-request is decoded net by net; each step is bounded, and the whole is linear in the length of the text.
+JSON's decoder lets no other thread run until it is done, and 16 MB take it so long that frames are lost. So a request
+is decoded net by net: each step is bounded, and the time for all is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from mainstream.files import different_keys, naming
 
 MOST_NETS: Final = 10_000
 _LONGEST_NET: Final = 2**17
-"""Characters of one net: three strings of the longest, with every character escaped, fit in."""
+"""Most characters of one net: three names of the greatest length fit in with every character escaped."""
 _USUAL_NET: Final = 2**12
+"""Characters that are tried first: to copy the most for each net would be slow."""
 _LONGEST_ANSWER: Final = 1_000
 _SPACE: Final = re.compile(r"[ \t\n\r]+")
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=different_keys)
@@ -30,7 +31,7 @@ def nets(text: str) -> Iterator[Any]:
     Raises
     ------
     ProblemError
-        The text is no JSON array, an element is too long, or there are too many.
+        The text is not a JSON array, an element is too long, or there are too many.
     """
     with naming("net plan"):
         at = _after_space(text, 0)
@@ -40,7 +41,7 @@ def nets(text: str) -> Iterator[Any]:
         count, ended = 0, text[at : at + 1] == "]"
         while not ended:
             if count == MOST_NETS:
-                raise ProblemError(f"it has more than {MOST_NETS:,} nets; at most so many are taken")
+                raise ProblemError(f"it has more than {MOST_NETS:,} nets; no more are allowed")
             value, at = _element(text, at)
             yield value
             count += 1
@@ -56,13 +57,14 @@ def nets(text: str) -> Iterator[Any]:
 
 
 def one_line(text: str) -> str:
-    """`text` as it may be sent or logged: at most 1,000 characters, all of them printable."""
+    """`text` made fit to be sent or logged: at most 1,000 characters, all of them printable."""
     cut = text if len(text) <= _LONGEST_ANSWER else text[: _LONGEST_ANSWER - 3] + "..."
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
     return safe if len(safe) <= _LONGEST_ANSWER else safe[: _LONGEST_ANSWER - 3] + "..."
 
 
 def _after_space(text: str, at: int) -> int:
+    # In bounded steps: a regular expression, too, lets no other thread run until it is done.
     while (found := _SPACE.match(text, at, at + _LONGEST_NET)) is not None:
         at = found.end()
     return at
@@ -85,7 +87,7 @@ def _element(text: str, at: int) -> tuple[Any, int]:
         except ValueError as error:  # an integer of more digits than Python reads
             raise ProblemError(f"no JSON: {error}") from None
         else:
-            if whole or used < len(piece):  # a number that ends where the piece does may go on
+            if whole or used < len(piece):  # a number at the end of the piece may go on behind it
                 return value, at + used
     raise ProblemError(f"no JSON, or a net of more than {_LONGEST_NET:,} characters, from character {at} on")
 

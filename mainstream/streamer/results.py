@@ -1,4 +1,4 @@
-"""What an app says of a frame: scores, the decision on the frame, the event after voting; and the file of it all."""
+"""What an app says of a frame (scores, whether it is positive, the event after voting), and the file of all results."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from mainstream.errors import ProblemError
 from mainstream.streamer.line_file import LineFile
 
 _PAUSE_S: Final = 1.0
-"""How long results pause before the disk is tried again."""
+"""Seconds before a disk that could not be written is tried again."""
 
 _writing: Final = Lock()
-"""Held by who writes: on a full disk one camera would else cut off what another one has just written."""
+"""Held while writing: otherwise, on a full disk, one camera could cut off what another has just written."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Analysis:
     Attributes
     ----------
     time : float
-        When the frame was taken, seconds since 1970; offline: when it would have been, had the stream been live.
+        When the frame was taken, in seconds since 1970; offline, when it would have been taken from a live stream.
     frame : int
         The frame's number in the stream, from 0.
     app_id : int
@@ -45,7 +45,7 @@ class Analysis:
     positive : bool or None
         Whether the event's class has the best score; None without an event class.
     event : bool or None
-        Whether this was the app's last of as many positive frames in a row as it needs votes.
+        Whether the last frames in a row, up to this one, were positive, as many as the app needs votes.
     """
 
     time: float
@@ -57,7 +57,7 @@ class Analysis:
     event: bool | None
 
     def to_json(self, stream: str | None = None) -> str:
-        """One line of the results file; JSON has no NaN and no infinity, such scores are null."""
+        """One line of the results file; scores that are NaN or infinite, which JSON does not have, become null."""
         return json.dumps(
             {
                 **({} if stream is None else {"stream": stream}),
@@ -79,7 +79,7 @@ class Votes:
     ----------
     event_class : int or None
     needed : int or None
-        Positive frames in a row that make an event; None is 1.
+        Positive frames in a row that make an event; None means 1.
     """
 
     def __init__(self, event_class: int | None, needed: int | None) -> None:
@@ -91,28 +91,28 @@ class Votes:
         """Whether the app's next frame is positive, and whether there is an event; None without an event class."""
         if self.event_class is None:
             return None, None
-        # Of scores that are no numbers argmax takes the first, which says nothing of the frame.
+        # argmax takes the first NaN, if there is one, which says nothing of the frame.
         positive = int(scores.argmax()) == self.event_class and not np.isnan(scores[self.event_class])
         self._in_a_row = self._in_a_row + 1 if positive else 0
         return positive, self._in_a_row >= self._needed
 
     def miss(self) -> None:
-        """There is no decision on the app's next frame: it is not one in a row."""
+        """The app's next frame gets no decision, so it ends the row."""
         self._in_a_row = 0
 
 
 class ResultsFile:
     """JSON lines, one for each app and frame, added to a file or written to stdout.
 
-    Each line is written whole or not at all. Where the disk is full or broken the results pause, and go on when there
-    is room again; half a line that a killed process has left is taken away.
+    Each line is written whole or not at all. When the disk is full or broken the results pause until it can be written
+    again. Half a line that a killed process left is removed.
 
     Parameters
     ----------
     path : str or Path
-        ``-`` is stdout. A file that is there already is gone on with. It may be that of other cameras of this process.
+        ``-`` is stdout. Lines are added to a file that exists already. Other cameras of this process may share it.
     stream : str, optional
-        Name of the camera, which then stands in each line.
+        Name of the camera, to be written in each line.
 
     Attributes
     ----------
@@ -141,12 +141,12 @@ class ResultsFile:
             raise self._cannot(error) from None
 
     def write(self, analysis: Analysis) -> bool:
-        """Add a line; whether it was written, and not lost as the results pause.
+        """Add a line; return False if it was lost because the results pause.
 
         Raises
         ------
         ProblemError
-            Stdout, or what is no file on a disk, cannot be written.
+            Stdout, or a path that is not a file on a disk, cannot be written.
         """
         line = analysis.to_json(self._stream)
         try:
@@ -182,7 +182,7 @@ class ResultsFile:
     def close(self) -> None:
         """Close the file; stdout stays open."""
         if self._stdout is None:
-            with suppress(OSError):  # every line was written, or told of when it could not be
+            with suppress(OSError):  # every line was written, or its loss was logged
                 self._file.close()
 
     def _cannot(self, error: Exception) -> ProblemError:

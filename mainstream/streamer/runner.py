@@ -1,8 +1,8 @@
-"""A net plan on a source, in this process: the runtime itself, and the deployer that needs no server.
+"""Runs net plans on a source in this process: the runtime itself, and the deployer that needs no server.
 
-Three kinds of threads: one reads the source (feed.py), one looks which parts are due on the newest frame, and some run
-them, one frame each at a time (frame_loop.py). A plan takes the place of another between two frames; those in the
-making end under the old one.
+There are three kinds of threads: one reads the source (feed.py), one finds which parts are due on the newest frame, and
+some run these parts, each for one frame at a time (frame_loop.py). A plan takes the place of another between two
+frames; frames that are being worked on end under the old plan.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 _LOOK_S: Final = 0.1
-"""A wait is no longer than this, so that an end is noticed."""
+"""No wait is longer than this, so that the end is noticed."""
 _LOAD_TIMEOUT_S: Final = 60.0
 _OWN_THREADS: Final = "the engine computes in threads of its own"
 _SETTLE_S: Final = 1.0
-"""How long the window's frames that are in the making when it ends are waited for."""
+"""Seconds to wait for the window's frames that are still being worked on when it ends."""
 _HELD_S: Final = 2.0
 _MOST_HELD: Final = 64
-"""Seconds and frames of the stream that wait, rather than being dropped, while a plan is loaded."""
+"""Most seconds and most frames of the stream that wait, rather than being dropped, while a plan is loaded."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,48 +71,48 @@ class LocalRunner:
     source : str, Path or Source
         What :func:`mainstream.streamer.sources.open_source` takes.
     model_dir : str or Path
-        Folder that all model files of plans have to lie in; relative names start there.
+        Folder in which all model files of plans have to lie; relative names start there.
     window_s : float
         Seconds over which :meth:`deploy` measures.
     loop : bool
-        Begin a file again when it has ended.
+        Begin a clip again when it has ended.
     paced : bool
-        Frames come at the stream's rate, and those that a newer one overtakes are dropped. False, for files: all
-        frames, as fast as it goes; rates and the window then count the stream's seconds.
+        Frames come at the stream's rate, and one that a newer one overtakes is dropped. False, for clips: all frames
+        are analysed, as fast as possible, and rates and the window go by the stream's own time.
     size : (int, int), optional
-        Height and width that plans have to have; default any.
+        Height and width that plans must have; default any.
     engine : str or PartLoader
-        What runs the parts of models; a name of :data:`mainstream.extensions.PART_LOADERS`.
+        Runs the parts of models; an object, or a name of :data:`mainstream.extensions.PART_LOADERS`.
     trust_models : bool
-        Models may do more than compute: read and write files, loop, whatever their engine can.
+        Let models do more than compute: read and write files, loop, whatever their engine can do.
     threads : int, optional
-        Frames in the making at a time, each in one thread; default the cores that this process may use.
+        How many frames are worked on at a time, each in one thread; default: the cores that this process may use.
     results : str or Path, optional
         File to add a JSON line to for each app and frame; ``-`` is stdout.
     events : EventSettings, optional
-        What is made of events, and where they go.
+        What to make of events, and where to send them.
     tellers : sequence of Teller
-        Who else is told of events.
+        Others to tell of events.
     metrics : str, optional
-        ``PORT`` or ``HOST:PORT`` where Prometheus is answered.
+        ``PORT`` or ``HOST:PORT`` at which Prometheus is answered.
     state : str or Path, optional
-        Folder where the last good plan is kept, for :meth:`restore`.
+        Folder in which the last good plan is kept, for :meth:`restore`.
     stream : str, optional
-        Name of the camera, where there are several: results and events have it.
+        Name of the camera, if there are several; results and events carry it.
 
     Attributes
     ----------
     listeners : list of callable
-        Are told what each app says of each frame, and under which plan. Frames wait for them, so they only take note.
+        Called with each plan, app and what the app says of a frame. Frames wait for them, so they must be quick.
     beside : sequence of LocalRunner
-        Those of other cameras in this process; their frames wait, too, while a plan is loaded here.
+        Runners of other cameras in this process; their frames wait, too, while a plan is loaded here.
 
     Raises
     ------
     MissingExtraError
         TensorFlow, PyAV or prometheus_client is not installed.
     ProblemError
-        An argument is not what it has to be, or the source cannot be opened.
+        An argument has a wrong type or value, or the source cannot be opened.
     """
 
     def __init__(
@@ -198,17 +198,17 @@ class LocalRunner:
         self.close()
 
     def close(self) -> None:
-        """End all threads; frames in the making are finished first, when that takes no more than a second."""
+        """End all threads; frames that are being worked on are finished first, if that takes at most a second."""
         self._opened.close()
 
     @property
     def stream_fps(self) -> float:
-        """Frames a second of the source; a live one's as measured of late."""
+        """Frames a second of the source; those of a live one are measured all the time."""
         return self._watch.fps
 
     @property
     def silent_s(self) -> float:
-        """Seconds for which a live source has given no frame, when it should have; else 0."""
+        """Seconds for which a live source has given no frame although one was due; else 0."""
         return self._watch.silent_s
 
     @property
@@ -233,20 +233,20 @@ class LocalRunner:
         Raises
         ------
         DeployError
-            It ended by a failure.
+            A failure ended it.
         """
         self._loop.ended.wait(timeout_s)
         self._check()
         return self.ended
 
     def unhealthy(self) -> str | None:
-        """Why it has to be started again; None where it has not."""
+        """Why the runtime has to be started again; None if it need not be."""
         if self._loop.failure is not None:
             return one_line(str(self._loop.failure))
         return self._loading.unhealthy if self._loop.alive else "the source has ended"
 
     def unready(self) -> str | None:
-        """Why no app analyses frames now; None where one does."""
+        """Why no app analyses frames now; None if one does."""
         wrong = self.unhealthy()
         if wrong is not None:
             return wrong
@@ -266,7 +266,7 @@ class LocalRunner:
 
     @property
     def registry(self) -> CollectorRegistry:
-        """What Prometheus is told, for an exporter of the caller's own."""
+        """What Prometheus reads, for the caller's own exporter."""
         return self.meters.registry
 
     def rates(self) -> list[AppRate]:
@@ -274,7 +274,7 @@ class LocalRunner:
         return self.meters.rates()
 
     def has_loaded(self, plan: NetPlan) -> bool:
-        """Whether all parts of a plan are loaded already, or it names files that there are not."""
+        """Whether nothing of a plan has to be loaded: its parts are loaded already, or one of its files is missing."""
         running = self._plan.running
         try:
             return running is not None and set(part_keys(plan, self.model_dir).values()) <= running.engine.loaded.keys()
@@ -283,7 +283,7 @@ class LocalRunner:
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Let frames wait meanwhile, rather than be dropped: a plan is being loaded, here or for another camera."""
+        """Let frames wait, rather than be dropped, while a plan is loaded here or for another camera."""
         with self._holding:
             self._holds += 1
             self._feed.hold(min(round(_HELD_S * self.stream_fps), _MOST_HELD))
@@ -296,11 +296,11 @@ class LocalRunner:
                     self._feed.release()
 
     def recent_frame(self, plan: NetPlan) -> dict[View, NDArray[np.uint8]]:
-        """The newest frame as each part of a plan that the camera feeds gets it; empty when there was none."""
+        """The newest frame, as each part of a plan that the camera feeds would get it; empty if there was none."""
         frame = self._watch.newest
         views = {one.view for one in plan.subnets if one.parent_id == NOBODY and one.channels in (1, 3)}
         found = {}
-        with suppress(Exception):  # a damaged one is none
+        with suppress(Exception):  # a damaged frame counts as none
             for view in views:
                 if frame is not None and max(view.height, view.width) <= LARGEST_SIDE:
                     found[view] = frame.pixels(*view)
@@ -309,27 +309,27 @@ class LocalRunner:
     def deploy(
         self, plan: NetPlan, *, given_up: Event | None = None, load_timeout_s: float = _LOAD_TIMEOUT_S
     ) -> Observed:
-        """Load and warm a plan while the one before runs, let it take over between two frames, and measure.
+        """Load and warm a plan while the old one runs, let it take over between two frames, and measure it.
 
         Parameters
         ----------
         plan : NetPlan
         given_up : Event, optional
-            Set by another thread when nobody waits for the rates any more: a plan that has not taken over then never
-            does, and the measuring ends.
+            Another thread sets it when nobody waits for the rates any more. A plan that has not taken over then never
+            does, and measuring ends.
         load_timeout_s : float
-            Seconds that the plan may take to be loaded.
+            Seconds that loading the plan may take.
 
         Returns
         -------
         Observed
             `app_id` -> frames a second over the window, or until the source ended, and the compute of the plan's parts.
-            The plan goes on running.
+            The plan keeps running.
 
         Raises
         ------
         DeployError
-            The plan cannot be run, and the one before goes on; or the source has ended or failed.
+            The plan cannot run, and the old one goes on; or the source has ended or failed.
         """
         if not isinstance(plan, NetPlan):
             raise ProblemError(f"plan: got {shown(plan)}; it has to be a NetPlan")
@@ -338,7 +338,7 @@ class LocalRunner:
             return self._observe(self._take_over(plan, given_up, load_timeout_s), given_up)
 
     def rest(self) -> None:
-        """Run no plan any more, until another one is deployed; frames go on coming."""
+        """Run no plan until another one is deployed; frames keep coming."""
         with self._deploying:
             self._resting = True
             self._plan.rest()
@@ -346,12 +346,12 @@ class LocalRunner:
                 self._state.clear()
 
     def measure(self, *, given_up: Event | None = None) -> Observed:
-        """Measure the plan that runs, over another window.
+        """Measure the plan that runs over another window.
 
         Parameters
         ----------
         given_up : Event, optional
-            Set by another thread when nobody waits for the rates any more.
+            Another thread sets it when nobody waits for the rates any more.
 
         Returns
         -------
@@ -375,7 +375,7 @@ class LocalRunner:
         return Window(plan, self.window_s, 1 / self.stream_fps, by_clock=self._paced)
 
     def _observe(self, running: Running, given_up: Event) -> Observed:
-        """What is observed of a plan over its window, or until it is given up."""
+        """Observe a plan until its window ends or it is given up."""
         window, plan = running.window, running.engine.plan
         while not (window.wait(_LOOK_S) or running.failed or given_up.is_set()):
             if self.ended or self._closed.is_set():
@@ -395,9 +395,9 @@ class LocalRunner:
         return Observed(window.rates(ended=self.ended), plan, window.compute(ended=self.ended))
 
     def restore(self) -> bool:
-        """Run the last good plan that was kept, if there is one; whether it runs now.
+        """Run the last good plan that was kept, if there is one; return whether it runs now.
 
-        One that cannot be run any more is told in the log.
+        If it can no longer run, the log says why.
         """
         plan = None if self._state is None else self._state.load()
         if plan is None:
@@ -435,9 +435,9 @@ class LocalRunner:
         packets = packets_for(events)
         if packets is not None:
             if not self._paced:
-                raise ProblemError("clips: they are cut by the clock; leave them out where frames come faster")
+                raise ProblemError("clips: they are cut by the clock; leave them out when frames are not paced")
             if not isinstance(source, CodedSource):
-                raise ProblemError("clips: this source gives pictures, no coded video; leave them out")
+                raise ProblemError("clips: this source gives pictures, not coded video; leave them out")
             source.on_packet = packets.add
         return Recorder(
             events, self.meters.event_lost, packets, by_clock=self._paced, tellers=tellers, stream=self._stream

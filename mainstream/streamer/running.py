@@ -1,4 +1,4 @@
-"""A plan that runs: its apps' votes and results frame by frame, and which of them fail."""
+"""A plan that runs: its apps' votes and results frame by frame, and which apps fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mainstream.streamer.turns import Turns
 from mainstream.streamer.window import Window
 
 MOST_FAILURES: Final = 3
-"""Frames in a row on which an app may fail; then it is stopped."""
+"""An app that fails on so many frames in a row is stopped."""
 
 _log = logging.getLogger(__name__)
 
@@ -30,18 +30,18 @@ class Running:
     window : Window
     meters : Meters
     write : callable
-        Takes what an app says of a frame, and the frame's arrival.
+        Called with what an app says of a frame, and with the frame's arrival.
     keep : callable
-        Takes the plan when an app has its first result.
+        Called with the plan at its first result.
     threads : int
-        Frames in the making at a time.
+        How many frames are worked on at a time.
 
     Attributes
     ----------
     stopped : dict of int to str
-        `app_id` of those that failed too often in a row -> why.
+        `app_id` of each app that failed too often in a row -> why.
     good : bool
-        An app has had a result.
+        Whether an app has had a result.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Running:
         self._start()
 
     def start_again(self, stream_fps: float) -> None:
-        """Its next frame is its first one; apps that were stopped stay so."""
+        """Begin again: the next frame is its first. Apps that were stopped stay stopped."""
         self.engine.start(stream_fps)
         self._start()
 
@@ -88,18 +88,19 @@ class Running:
         return self._turns.overloaded
 
     def due(self, number: int, age_s: float | None) -> list[Due]:
-        """The parts that have to run on the stream's frame `number`, which came `age_s` ago; None for one that waits.
+        """The parts that have to run on the stream's frame `number`, as :meth:`mainstream.streamer.engine.Engine.due`.
 
-        As :meth:`mainstream.streamer.engine.Engine.due`; when the box is too slow, those whose turn it is.
+        `age_s` is how long ago the frame came, or None if frames wait to be taken. When the box is too slow, only apps
+        whose turn it is get the frame.
         """
         due = self.engine.due(number)
         return due if age_s is None else self._turns.choose(due, age_s)
 
     def run(self, due: list[Due], arrival: Arrival, begun: list[int], *, fresh: bool) -> Callable[[float], None]:
-        """Run what is due on a frame; returns what delivers the results, given when the stream began.
+        """Run what is due on a frame; return a function of the time when the stream began that delivers the results.
 
-        `begun` gets the `net_id` of each part when it begins. `fresh`: the frame may not become
-        too old, and how long its parts take is noted.
+        `begun` gets the `net_id` of each part when it begins. With `fresh`, apps for which the frame has become too old
+        are put off, and how long the parts take is noted.
 
         Several threads may be here at once; deliveries have to come one after the other, in the order of the frames.
         """
@@ -109,9 +110,9 @@ class Running:
         return lambda began: self._deliver(arrival, began, outputs, seconds, failures, dropped)
 
     def _timed(self, due: list[Due], arrival: Arrival, begun: list[int], *, fresh: bool) -> Iterator[Branch]:
-        """The parts, one after the other; what passes until the next is asked for, the one before took.
+        """The parts, one after the other; the time until the next one is asked for is what the one before took.
 
-        Each frame is for one app at least; the others are put off when it has become too old for them.
+        At least one app gets each frame; the others are put off when it has become too old for them.
         """
         served = False
         for place, one in enumerate(due):
@@ -132,7 +133,7 @@ class Running:
                 self.window.missed(one.branch.subnet.app_id)
 
     def hangs(self, number: int, net_id: int, longest_s: float) -> None:
-        """Stop the apps that need a part which did not end on frame `number`."""
+        """Stop the apps that need a part that did not end on frame `number`."""
         needing = {net_id}
         for branch in self.engine.branches:
             subnet = branch.subnet
@@ -140,7 +141,7 @@ class Running:
                 needing.add(subnet.net_id)
             if subnet.net_id in needing and not subnet.shared:
                 reason = f"net {net_id}: it did not end within {longest_s:g} s"
-                self._failures[subnet.app_id] = MOST_FAILURES - 1
+                self._failures[subnet.app_id] = MOST_FAILURES - 1  # one failure of this kind is enough
                 self._failed(subnet.app_id, number, reason)
 
     def _deliver(
@@ -152,7 +153,7 @@ class Running:
         failures: dict[int, str],
         dropped: dict[int, int],
     ) -> None:
-        """Count what was run on a frame; decide and write what the apps say of it."""
+        """Count what ran on a frame; decide and write what the apps say of it."""
         for net_id, spent in seconds.items():
             self._meters.computed(self.engine.branches[net_id].subnet, spent)
         for net_id in outputs.keys() | failures.keys():
@@ -182,12 +183,12 @@ class Running:
         self._write(Analysis(time, frame.number, app_id, scores, votes.event_class, positive, event), arrival)
 
     def _failed(self, app_id: int, number: int, reason: str) -> None:
-        if app_id in self.stopped:  # a frame that was in the making
+        if app_id in self.stopped:  # the frame was begun before the app was stopped
             return
         self.window.missed(app_id)
         self._votes[app_id].miss()
         self._failures[app_id] += 1
-        # TensorFlow looks for memory for 10 s, in which it holds up the others.
+        # When memory is short TensorFlow looks for it for 10 s and holds up the other apps: once is enough.
         stop = self._failures[app_id] >= MOST_FAILURES or OUT_OF_MEMORY in reason
         if stop:
             self.stopped[app_id] = reason

@@ -1,13 +1,14 @@
-"""Streamer's wire, answered: one request with a net plan, one answer with the rates that were observed.
+"""The server's side of Streamer's wire: it gets a net plan and answers with the rates that were observed.
 
-Who was answered may ask for the compute behind the rates, too (compute.py); what runs may be asked at any time
-(status.py).
+A client that got its answer may also ask for the compute behind the rates (compute.py). Anybody may ask at any time
+what runs (status.py).
 
-Whatever comes is answered, with ``error: `` and one line where it is no plan that can run; the plan before goes on.
+Every request is answered. If it is not a plan that can run, the answer is ``error: `` and one line, and the old plan
+goes on.
 
-The loop never waits for anything but its sockets: a plan is read, loaded and measured in a thread of its own. One plan
-at a time: whoever sends another meanwhile is told so at once. A client that goes takes its plan back unless that has
-taken over already; the next client's is then the first to be deployed.
+The loop waits for nothing but its sockets: each plan is read, loaded and measured in a thread of its own. There is one
+plan at a time, and a client that sends another meanwhile is told so at once. When a client disconnects before its plan
+has taken over, that plan is given up, and the next client's plan is deployed.
 """
 
 from __future__ import annotations
@@ -42,25 +43,24 @@ if TYPE_CHECKING:
 
 DEFAULT_BIND: Final = "tcp://127.0.0.1:5555"
 _LARGEST: Final = 16 * 2**20
-"""Bytes of a request; a plan of 10,000 apps has 4 million."""
+"""Most bytes of a request; a plan of 10,000 apps has 4 million."""
 _DROPPED: Final = _LARGEST + 2**20
-"""Whoever sends more is cut off by ZeroMQ before it is read."""
+"""ZeroMQ cuts off whoever sends more bytes, before they are read."""
 _QUEUED: Final = 2
-"""Messages that ZeroMQ keeps of a client, and for it."""
+"""Messages that ZeroMQ queues from a client, and for it."""
 _MOST_PARTS: Final = 8
-"""Of a message; what comes behind them is passed over."""
+"""Parts of a message that are kept; further ones are only counted."""
 _PARTS_AT_ONCE: Final = 1000
 """Parts that are read before the loop looks at other things."""
 _HANDSHAKE_MS: Final = 5_000
 _KEEPALIVE: Final = {"TCP_KEEPALIVE": 1, "TCP_KEEPALIVE_IDLE": 30, "TCP_KEEPALIVE_INTVL": 10, "TCP_KEEPALIVE_CNT": 3}
-"""A client whose machine has lost its power is gone after a minute; old clients do not know ZeroMQ's own heartbeats."""
+"""A client whose machine lost power is noticed after a minute; old clients do not know ZeroMQ's own heartbeats."""
 _ADDRESS: Final = re.compile(r"tcp://(?P<host>\S+):(?P<port>\d{1,5}|\*)|ipc://\S+")
 _LAST_PORT: Final = 65535
 _LOOK_MS: Final = 20
 _LINGER_MS: Final = 500
-"""How long the last answer may take to leave."""
+"""Milliseconds that sending the last answer may take."""
 _BUSY: Final = "error: busy: another plan is being deployed; send this one again when that has been answered"
-
 _NOT_THE_LAST: Final = "error: this connection's plan is not the one that was measured last"
 
 _log = logging.getLogger(__name__)
@@ -73,12 +73,12 @@ class _Request:
     Attributes
     ----------
     envelope : list of bytes
-        What goes in front of the answer, so that it finds its way back.
+        Frames that go in front of the answer, so that it finds its way back.
     body : bytes
     connection : int or None
-        File descriptor of the client's connection; None for a client of an old ZeroMQ, whose going is not noticed.
+        File descriptor of the client's connection; None for a client of an old ZeroMQ, which may leave unnoticed.
     gone : Event
-        The client has gone.
+        Set when the client has gone.
     answer : str or None
         None until there is one.
     compute : str or None
@@ -101,14 +101,14 @@ class Server:
     runner : LocalRunner
         What runs the plans.
     bind : str
-        ``tcp://HOST:PORT`` (port ``*``: any that is free) or ``ipc://PATH``.
+        ``tcp://HOST:PORT`` (port ``*``: any free one) or ``ipc://PATH``.
     curve_keys : str or Path, optional
-        Folder of :func:`mainstream.streamer.keys.write_keys`: only clients that are known there are answered.
+        Folder of :func:`mainstream.streamer.keys.write_keys`; only clients whose keys are there are answered.
     insecure : bool
-        Listen without keys where other machines can send plans, too.
+        Listen without keys even if other machines can then send plans.
     load_timeout_s, load_memory_gb : float
-        Seconds and gigabytes that a new plan may take in the spare process in which it is tried first; the runner then
-        may take as long to load it. Plans for an engine that was given to the runner as an object are not tried.
+        Seconds and gigabytes that a new plan may take in the spare process in which it is tried first; the runner may
+        then take as long to load it. Plans for an engine that was given to the runner as an object are not tried.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Server:
     MissingExtraError
         ZeroMQ is not installed.
     ProblemError
-        The address is of another form, taken, or open to other machines without keys; or the keys are not there.
+        The address has another form, is in use, or is open to other machines without keys; or the keys are missing.
     """
 
     def __init__(
@@ -222,12 +222,12 @@ class Server:
         self._runner.wait()
 
     def _notice_all(self) -> None:
-        """Take note of all who have come and gone: of a message that was read, its own client's coming included."""
+        """Note who has come and gone. Before a message is read this includes the coming of its own client."""
         while self._monitor.poll(0):
             self._notice()
 
     def _notice(self) -> None:
-        """A client has come or gone, or something that is none has tried."""
+        """Note that a client has come or gone, or that something else has tried to connect."""
         import zmq
         from zmq.utils.monitor import recv_monitor_message
 
@@ -246,7 +246,7 @@ class Server:
                 request.gone.set()
 
     def _receive(self) -> None:
-        """Take a message: deploy it, put it next in place of one whose client has gone, or refuse it."""
+        """Receive parts of a message, and read it when it is whole."""
         import zmq
 
         with suppress(zmq.Again):
@@ -261,13 +261,13 @@ class Server:
                     return
 
     def _read(self, frames: list[bytes], more: int, connection: int | None) -> None:
-        """Take a message by its first frames, and the number of those that were passed over."""
+        """Take a message, given its first frames and the number of those that were only counted."""
         self._notice_all()
         if connection is not None:
-            if connection not in self._here:
+            if connection not in self._here:  # the client has gone
                 return
             self._connections.message(connection)
-        # Behind the client's address a REQ socket puts an empty frame; other kinds of sockets may leave it out.
+        # A REQ socket puts an empty frame behind the client's address; other kinds of sockets may leave it out.
         end = frames.index(b"", 1) + 1 if b"" in frames[1:-1] else 1
         envelope, body = frames[:end], frames[end:]
         if len(body) + more != 1:
@@ -311,7 +311,7 @@ class Server:
             observed = self._runner.deploy(plan, given_up=request.gone, load_timeout_s=self._load_timeout_s)
         except MainstreamError as error:
             return one_line(f"error: {error}")
-        except Exception as error:  # a request may end nothing but itself
+        except Exception as error:  # a request must not end anything but itself
             _log.exception("a plan could not be deployed")
             return one_line(f"error: the plan could not be deployed: {type(error).__name__}: {error}")
         if observed.compute is None:
@@ -339,7 +339,7 @@ class Server:
 
 
 def _connection_of(part: zmq.Frame) -> int | None:
-    """File descriptor of the connection that a message came from; ZMTP before 3.0 does not say."""
+    """File descriptor of the connection that a message came from; None before ZMTP 3.0, which does not say."""
     import zmq
 
     with suppress(zmq.ZMQError):
@@ -348,19 +348,19 @@ def _connection_of(part: zmq.Frame) -> int | None:
 
 
 def _has_gone(served: _Request, other: _Request) -> bool:
-    """Whether the client that is served has gone: it was noticed, or `other` has its connection's number now."""
+    """Whether the client that is served has gone: that was noticed, or `other` has its connection's number now."""
     given_again = served.connection == other.connection and served.envelope[0] != other.envelope[0]
     return served.gone.is_set() or (served.connection is not None and given_again)
 
 
 def _check_address(bind: str, *, secure: bool) -> None:
     found = _ADDRESS.fullmatch(bind)
-    if found is None or int((found["port"] or "*").replace("*", "0")) > _LAST_PORT:  # ZeroMQ would take another
+    if found is None or int((found["port"] or "*").replace("*", "0")) > _LAST_PORT:  # ZeroMQ would wrap it round
         raise ProblemError(f"bind: got {shown(bind)}; it has to be 'tcp://HOST:PORT' or 'ipc://PATH'")
     if found["host"] and not secure and not _is_loopback(found["host"]):
         raise ProblemError(
             f"bind: {shown(bind)} lets other machines send plans; give keys (--curve-keys), listen at 127.0.0.1, "
-            "or say that it may be insecure (--insecure)"
+            "or allow it (--insecure)"
         )
 
 

@@ -1,4 +1,4 @@
-"""Where frames come from: one function for clips, cameras, the test pattern, and whatever others add."""
+"""Where frames come from: one function opens clips, cameras, the test pattern, and what others add."""
 
 from __future__ import annotations
 
@@ -25,34 +25,35 @@ __all__ = ["FILE", "HTTP", "HTTPS", "RTP", "RTSP", "RTSPS", "TCP", "TEST", "UDP"
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _DEVICE: Final = re.compile(r"/dev/video\d+")
 _LOOK_US: Final = 2_000_000
-"""Microseconds for which FFmpeg looks at a live stream to find out what is in it."""
+"""Microseconds for which FFmpeg examines a live stream to find out what is in it."""
 
 
 def open_source(uri: str | Path | Source, *, loop: bool = False, paced: bool = True) -> Source:
-    """Open a clip, a camera or the test pattern, or what another opener of the scheme gives.
+    """Open a clip, a camera, the test pattern, or a source whose scheme has an opener of its own.
 
     Parameters
     ----------
     uri : str, Path or Source
         A file's path or ``file://`` URI; ``rtsp://``, ``http://``, ``tcp://``, ``udp://``, ``rtp://`` or
         ``/dev/videoN`` for a camera; ``test://?fps=10&width=640&height=480&frames=100`` for a moving pattern; any other
-        scheme of :data:`mainstream.extensions.SOURCES`. A source is given back as it is.
+        scheme of :data:`mainstream.extensions.SOURCES`. A source is returned as it is.
     loop : bool
         Begin a clip again when it has ended; numbers and times go on.
     paced : bool
-        Frames of a clip come at its rate by the wall clock; else as fast as they are taken. Cameras pace themselves.
+        Give a clip's frames at its rate by the wall clock; otherwise as fast as they are taken. Cameras have their own
+        pace.
 
     Returns
     -------
     Source
-        To be closed.
+        The caller closes it.
 
     Raises
     ------
     MissingExtraError
         PyAV is not installed.
     ProblemError
-        There is no such source, it cannot be opened, or it is no video.
+        There is no such source, it cannot be opened, or it is not a video.
     """
     if uri == "" or (not isinstance(uri, str | Path) and {"__iter__", "close"} <= set(lacking(uri, Source))):
         raise ProblemError(f"source: got {shown(uri)}; it has to be a file's path or a URI, or a source")
@@ -64,20 +65,20 @@ def open_source(uri: str | Path | Source, *, loop: bool = False, paced: bool = T
 
 
 def open_among_others(uri: str, fps: float, *, loop: bool) -> Source:
-    """Open the source of one of several cameras; one that is not there yet is opened when it is.
+    """Open the source of one of several cameras; a camera that is not there yet is opened when it is.
 
     Parameters
     ----------
     uri : str
         As for :func:`open_source`.
     fps : float
-        Frames a second that it is expected to have.
+        Frames a second that are expected of it.
     loop : bool
 
     Raises
     ------
     ProblemError
-        It is no URI of a source; it is no camera, and cannot be opened.
+        It is not a URI of a source, or it is not a camera and cannot be opened.
     """
     opener = SOURCES.get(uri.partition("://")[0].lower()) if _SCHEME.match(uri) else None
     if _DEVICE.fullmatch(uri) or isinstance(opener, _Cameras):
@@ -86,7 +87,7 @@ def open_among_others(uri: str, fps: float, *, loop: bool) -> Source:
 
 
 def clip_of(uri: str | Path) -> Path | None:
-    """The file that a source is; None for a camera, or what else frames come from.
+    """The file of a source that is a clip; None for all others.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def _open(uri: str | Path, *, loop: bool, paced: bool) -> Source:
             return SOURCES[scheme].open(uri, loop=loop, paced=paced)
         except MainstreamError:
             raise
-        except Exception as error:  # an opener of others may raise anything
+        except Exception as error:  # someone else's opener may raise anything
             raise ProblemError(f"{_without_password(uri)}: cannot be opened: {shown(error)}") from error
     if scheme == "gst":
         raise ProblemError(
@@ -180,7 +181,7 @@ def _without_password(uri: str) -> str:
     return re.sub(r"(?<=://)[^/@]*@", "", uri)
 
 
-# RTSP over UDP loses parts of frames where the network is busy: only for cameras that do not speak TCP.
+# RTSP over UDP loses parts of frames when the network is busy, so it is only for cameras that do not speak TCP.
 _OVER_TCP: Final = {"rtsp_flags": "prefer_tcp"}
 
 FILE: Final[SourceOpener] = _Files()

@@ -1,8 +1,8 @@
-"""What a runtime runs, for whoever asks: the third request on Streamer's wire, and its answer.
+"""What a runtime runs: the third request on Streamer's wire, and its answer.
 
 The request is ``{"status": {}}``, on any connection and at any time, also while another client's plan is deployed. It
-changes nothing. Only a runtime that has the routing id of compute.py is sent it; one from before there was a status
-answers with ``error: ``, as to every plan that is none.
+changes nothing. A client sends it only to a runtime that has the routing id of compute.py. A runtime that is older than
+this request answers with ``error: ``, as it answers anything that is not a plan.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class AppStatus(Description):
     app_id : int
         Its number on the wire.
     target_fps, observed_fps : float
-        What it should analyse, and what it did in the last 10 s.
+        Frames a second that it should analyse, and that it did analyse in the last 10 s.
     stopped : bool
-        It failed too often in a row and does not run any more.
+        It failed too often in a row and no longer runs.
     """
 
     app_id: Whole
@@ -52,15 +52,15 @@ class Status(Description):
     Parameters
     ----------
     plan : str, optional
-        :attr:`mainstream.streamer.NetPlan.digest` of the plan that runs; None where none does.
+        :attr:`mainstream.streamer.NetPlan.digest` of the plan that runs; None if none does.
     apps : tuple of AppStatus
         In the order of the plan.
     core_s : float, optional
-        Seconds of a core a second that the plan took when it was measured last; None where that is not known.
+        Seconds of a core a second that the plan took when it was measured last; None if that is unknown.
     window_s : float, optional
         Seconds for which that was measured.
     deploying : bool
-        A plan is being loaded or measured.
+        Whether a plan is being loaded or measured.
     trouble : str, optional
         What is wrong there.
     """
@@ -109,12 +109,12 @@ class Status(Description):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """What a runtime answered; keys that a later release adds are passed over.
+        """What a runtime answered; unknown keys, which a later release may add, are ignored.
 
         Raises
         ------
         ProblemError
-            The text is no such answer.
+            The text is not such an answer.
         """
         given = json_values(text)
         if not isinstance(given, dict) or not isinstance(given.get("status"), dict):
@@ -124,7 +124,7 @@ class Status(Description):
 
 
 def asks_status(request: bytes) -> bool:
-    """Whether a request asks what runs, and is no plan."""
+    """Whether a request asks what runs, and is not a plan."""
     if len(request) > _LONGEST_REQUEST:
         return False
     try:

@@ -1,4 +1,4 @@
-"""What the frames tell of the stream: when it began, its rate, whether it is there."""
+"""What the frames tell of the stream: when it began, its rate, and whether it is there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mainstream.streamer.measured_rate import MeasuredRate
 
 _SILENT_S: Final = 1.0
 _SILENT_FRAMES: Final = 5
-"""A live source is away when it has given no frame for a second, and for as long as five frames take."""
+"""A live source is away when it has given no frame for a second and for the time of five frames."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class StreamWatch:
     newest : Frame or None
         The newest frame.
     began_s : float or None
-        When the stream's first frame was taken, seconds since 1970; None when no frame has come.
+        When the stream's first frame was taken, in seconds since 1970; None if no frame has come.
     """
 
     def __init__(self, feed: Feed) -> None:
@@ -41,12 +41,12 @@ class StreamWatch:
 
     @property
     def fps(self) -> float:
-        """Frames a second of the source; a live one's as measured of late."""
+        """Frames a second of the source; those of a live one are measured all the time."""
         return self._measured.fps
 
     @property
     def silent_s(self) -> float:
-        """Seconds for which a live source has given no frame, when it should have; else 0."""
+        """Seconds for which a live source has given no frame although one was due; else 0."""
         if self._newest_s is None or not self._feed.source.live or self._feed.ended:
             return 0.0
         silent = monotonic() - self._newest_s
@@ -54,13 +54,13 @@ class StreamWatch:
 
     @property
     def away(self) -> str | None:
-        """Why no frames are there to be analysed; None where they come."""
+        """Why there are no frames to analyse; None if they come."""
         if self.newest is None:
             return "no frame has come yet"
         return f"the camera has been away for {self.silent_s:.0f} s" if self.silent_s else None
 
     def note(self, arrival: Arrival) -> bool:
-        """Take note of a frame; whether a live stream has another rate now, which the log is told."""
+        """Note a frame; return whether a live stream has another rate now, which is logged."""
         frame = arrival.frame
         if self.began_s is None:
             self.began_s = time() - frame.time_s

@@ -1,4 +1,4 @@
-"""Several runtimes, one for each stream, that run their plans at the same time."""
+"""Several runtimes, one for each stream, whose plans run at the same time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mainstream.streamer.runner import LocalRunner
 
 _LOOK_S: Final = 0.25
-"""A Ctrl-C that comes right before a wait begins does not end it: so no wait is longer than this."""
+"""No wait is longer than this, since a Ctrl-C that comes right before a wait begins does not end it."""
 
 
 class Together:
@@ -30,12 +30,13 @@ class Together:
     runtimes : mapping of str to LocalRunner or StreamerClient
         By the name of the stream.
     metrics : str, optional
-        ``PORT`` or ``HOST:PORT`` where Prometheus is answered, with the stream as a label, of those in this process.
+        ``PORT`` or ``HOST:PORT`` at which Prometheus is answered, for the runtimes in this process, with the stream as
+        a label.
 
     Raises
     ------
     ProblemError
-        The address of the metrics is of another form, or taken.
+        The address of the metrics has another form, or is in use.
     """
 
     def __init__(self, runtimes: Mapping[str, LocalRunner | StreamerClient], metrics: str | None = None) -> None:
@@ -65,7 +66,7 @@ class Together:
         Parameters
         ----------
         plans : mapping of str to NetPlan
-            By the name of the stream; one of which no app runs has none.
+            By the name of the stream; a stream of which no app runs has no plan.
 
         Returns
         -------
@@ -74,12 +75,12 @@ class Together:
         Raises
         ------
         DeployError
-            A plan could not be run; the others are then given up. Or a stream has no plan any more: no runtime can be
+            A plan could not run, and the others are given up. Or a stream has no plan any more: a runtime cannot be
             told to run nothing.
         """
         for name in sorted(self._ran - set(plans)):
             raise DeployError(
-                f"stream {name}: no app of it would run any more, and a runtime cannot run nothing; leave it out"
+                f"stream {name}: none of its apps would run any more, and a runtime cannot run nothing; leave it out"
             )
         given_up = Event()
         told: SimpleQueue[tuple[str, Observed | MainstreamError]] = SimpleQueue()
@@ -113,12 +114,12 @@ class Together:
             told.put((name, self.runtimes[name].deploy(plan, given_up=given_up)))
         except MainstreamError as error:
             told.put((name, error))
-        except Exception as error:  # whatever a thread dies of has to reach whoever waits
+        except Exception as error:  # whatever ends this thread has to reach those who wait
             told.put((name, DeployError(f"{type(error).__name__}: {error}")))
 
 
 def _serve_metrics(address: str, runners: Mapping[str, LocalRunner]) -> Callable[[], None]:
-    """Answer for several runners: one that has failed is not healthy, and one that is ready is enough."""
+    """Answer for several runners: all have to be healthy, and one has to be ready."""
 
     def first_of(asked: Callable[[LocalRunner], str | None]) -> Iterator[str | None]:
         for name, runner in runners.items():

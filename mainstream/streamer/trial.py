@@ -1,8 +1,8 @@
-"""A plan is first tried in a spare process: what hangs, crashes or takes all memory there does not take the runtime.
+"""Tries a plan in a spare process first: if it hangs, crashes or takes all memory there, the runtime goes on.
 
-The spare process has its engine started, so that a trial takes what the loading takes. It runs the plan on a black
-frame, as the engine itself does, on a random one, and on a recent one of the stream. What it says goes as JSON; its own
-errors go nowhere. It ends with the process that started it.
+The spare process has its engine started, so that a trial takes only as long as loading. It runs the plan on a black
+frame, as the engine itself does, on a random one, and on a recent one of the stream. It answers in JSON; what it writes
+to stderr is dropped. It ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from mainstream.streamer.plan import NetPlan, View
 
 _LOOK_S: Final = 0.1
 _NICE: Final = 5
-"""Frames go first."""
+"""The niceness of the spare process: frames come first."""
 _LARGEST_FRAME: Final = 2**22
-"""Values of a recent frame that is sent along; of larger ones only black and noise are tried."""
+"""Most values of a recent frame that is sent along; for larger ones only black and noise are tried."""
 
 
 class Trial:
@@ -44,7 +44,7 @@ class Trial:
     Parameters
     ----------
     engine : str
-        Name of the engine, one that is built in or that an installed package brings.
+        Name of the engine, which is built in or comes with an installed package.
     model_dir : Path
     stream_fps : float
     trusted : bool
@@ -52,7 +52,7 @@ class Trial:
     timeout_s : float
         Seconds that a trial may take.
     memory_gb : float
-        Gigabytes (2**30 bytes) that the process may take beyond what it has when its engine is started.
+        Gigabytes (2**30 bytes) that the process may take beyond what it has once its engine is started.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Trial:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,  # a Ctrl-C is for the runtime, which then ends this one
+                start_new_session=True,  # Ctrl-C is for the runtime alone, which then ends this process
             )
             Thread(target=_listen, args=(self._process.stdout, self._said), daemon=True).start()
 
@@ -101,7 +101,7 @@ class Trial:
         recent : dict of View to array
             A recent frame.
         given_up : Event
-            Nobody waits for it any more.
+            Set when nobody waits for it any more.
 
         Raises
         ------
@@ -138,24 +138,24 @@ class Trial:
 
     @staticmethod
     def _send(pipe: IO[bytes], pieces: Sequence[bytes]) -> None:
-        with suppress(OSError, ValueError):  # it has ended, which is told where it is listened to
+        with suppress(OSError, ValueError):  # the process has ended, which `_listen` notices
             for piece in pieces:
                 pipe.write(piece)
             pipe.flush()
 
 
 def _listen(pipe: IO[bytes], said: queue.Queue[bytes]) -> None:
-    """Hand on each line, and an empty one at the end."""
+    """Pass on each line, and an empty one at the end."""
     for line in pipe:
         said.put(line)
     said.put(b"")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Try the plans that come on standard input, and say on standard output what is wrong with each, or null."""
+    """Try the plans that come on standard input; for each, write to standard output what is wrong with it, or null."""
     engine, model_dir, stream_fps, trusted, memory = arguments
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the engine prints is no answer
+    os.dup2(2, 1)  # what the engine prints must not look like an answer
     os.nice(_NICE)
     asked: queue.Queue[tuple[str, dict[View, NDArray[np.uint8]]]] = queue.Queue()
     Thread(target=_read, args=(sys.stdin.buffer, asked), daemon=True).start()
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str]) -> None:
             error = f"it cannot be loaded: {type(other).__name__}: {other}"
         out.write(json.dumps(error) + "\n")
         out.flush()
-        gc.collect()  # TensorFlow's objects of the plan before refer to one another
+        gc.collect()  # TensorFlow's objects of the last plan refer to one another
 
 
 def _noise(height: int, width: int, channels: int, region: Region | None) -> NDArray[np.uint8]:
@@ -190,14 +190,14 @@ def _noise(height: int, width: int, channels: int, region: Region | None) -> NDA
 
 
 def _recent(frames: dict[View, NDArray[np.uint8]], *view: Any) -> NDArray[np.uint8]:
-    """The frame at a view, white where there is none."""
+    """The frame at a view, or white if there is none."""
     height, width, channels, _ = view
     found = frames.get(View(*view))
     return np.full((height, width, channels), 255, np.uint8) if found is None else found
 
 
 def _read(pipe: IO[bytes], asked: queue.Queue[tuple[str, dict[View, NDArray[np.uint8]]]]) -> None:
-    """Take requests as they come; when there are no more the process that started this one has ended."""
+    """Take requests as they come; at the end of input, end: the process that started this one has ended."""
     while line := pipe.readline():
         head = json.loads(line)
         recent = {}

@@ -1,9 +1,9 @@
-"""Which apps get a frame when the box is too slow for all of them: those that have missed most of theirs.
+"""Which apps get a frame when the box is too slow for all of them: those that have missed the most.
 
-A plan is too much when its parts take longer than there is: sum over parts of (seconds a frame x frames a second) is
-more than the threads that run them. Then a frame is given to as many apps as can be done with it before it is old. The
-others get the next frame on which the parts in front of them run; a frame of theirs that comes meanwhile was missed.
-So does an app that was chosen, when those before it took longer than foretold.
+A plan is too much when its parts need more time than there is: the sum over parts of (seconds a frame x frames a
+second) is more than the number of threads that run them. Then a frame goes to as many apps as can be done before it is
+old. The others get the next frame on which the parts before them run; if a frame of theirs is due meanwhile, they have
+missed one. The same holds for an app that was chosen, if those before it took longer than predicted.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from mainstream.streamer.engine import Due, Engine
 from mainstream.streamer.plan import NOBODY
 
 _OLD_FRAMES: Final = 1.8
-"""A frame is old when it came so many frames of the stream ago; less than two, since no time is foretold exactly."""
+"""A frame is old when it came so many frames of the stream ago; less than two, since predictions are not exact."""
 _RUNS: Final = 9
-"""Of a part, whose median says how long it takes: one of them may have been held up."""
+"""Last runs of a part whose median predicts how long it takes: a mean would follow a run that was held up."""
 
 
 class Turns:
-    """Of the apps of one plan.
+    """The turns of the apps of one plan.
 
     Parameters
     ----------
     engine : Engine
     threads : int
-        Frames in the making at a time.
+        How many frames are worked on at a time.
     """
 
     def __init__(self, engine: Engine, threads: int) -> None:
@@ -38,12 +38,12 @@ class Turns:
         self._took = {net_id: deque([seconds], _RUNS) for net_id, seconds in engine.took.items()}
         self._seconds = dict(engine.took)
         self._owed: dict[int, int] = {}
-        """`net_id` of the parts that were put off -> the frames that they have missed when this one is overtaken."""
+        """`net_id` of each part that was put off -> the frames that it missed, the one it was put off on included."""
         self._late: SimpleQueue[Due] = SimpleQueue()
-        """What was put off by a thread that runs a frame, until the next one is chosen for."""
+        """What threads that run frames have put off since apps were last chosen."""
 
     def took(self, net_id: int, seconds: float) -> None:
-        """A part has run."""
+        """Note how long a part took."""
         self._took[net_id].append(seconds)
         self._seconds[net_id] = median(self._took[net_id].copy())
 
@@ -53,9 +53,9 @@ class Turns:
         return sum(self._seconds[net_id] * fps for net_id, fps in self._engine.fps.items()) > self._threads
 
     def choose(self, due: list[Due], age_s: float) -> list[Due]:
-        """The parts that run on a frame which came `age_s` ago, of those that are due.
+        """Of the parts that are due, those that run on a frame that came `age_s` ago.
 
-        Parents come before what they feed; of the apps, those that missed most.
+        Parents come before what they feed; apps that missed more come first.
         """
         due = self._with_owed(due)
         if not self.overloaded:
@@ -65,7 +65,7 @@ class Turns:
         for app in sorted((one for one in due if not one.branch.subnet.shared), key=lambda one: -one.dropped):
             needed = [net_id for net_id in self._chain(app.branch.subnet.net_id) if net_id not in chosen]
             cost_s = sum(self._seconds[net_id] for net_id in needed)
-            # What takes too long for any frame runs by itself.
+            # An app that takes too long for any frame gets one to itself.
             if cost_s <= left_s or (not chosen and cost_s > self._old_s):
                 chosen |= dict.fromkeys(needed)
                 left_s -= cost_s
@@ -80,12 +80,12 @@ class Turns:
         return self.overloaded and age_s + self._seconds[one.branch.subnet.net_id] > self._old_s
 
     def put_off(self, late: list[Due]) -> None:
-        """Parts that were chosen do not run on their frame; any thread may say so."""
+        """Note parts that were chosen but do not run on their frame; any thread may call this."""
         for one in late:
             self._late.put(one)
 
     def _chain(self, net_id: int) -> list[int]:
-        """A part and before it all that feed it."""
+        """A part, and before it all parts that feed it."""
         chain: list[int] = []
         while net_id != NOBODY:
             chain.insert(0, net_id)
@@ -93,7 +93,7 @@ class Turns:
         return chain
 
     def _with_owed(self, due: list[Due]) -> list[Due]:
-        """What is due, and what was put off and can be made up for."""
+        """What is due, and what was put off and can run now."""
         while not self._late.empty():
             late = self._late.get()
             net_id = late.branch.subnet.net_id

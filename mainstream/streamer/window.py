@@ -1,4 +1,4 @@
-"""The measuring window: how many frames a second each app of a plan is given, and what its parts take of a core."""
+"""The measuring window: how many frames a second each app of a plan gets, and what its parts take of a core."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mainstream.streamer.plan import NetPlan
 
 
 class Window:
-    """Counts the frames that apps are given, and the compute that goes into them, from the plan's first frame on.
+    """Counts the frames that apps get, and the compute that goes into them, from the plan's first frame on.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ class Window:
     frame_s : float
         Seconds from one frame of the stream to the next.
     by_clock : bool
-        Frames are told by the clock (:func:`time.monotonic`), so that the window ends though none come; else by the
-        stream's seconds.
+        Frames are timed by the clock (:func:`time.monotonic`), so that the window ends even if none come; otherwise by
+        the stream's own time.
     """
 
     def __init__(self, plan: NetPlan, length_s: float, frame_s: float, *, by_clock: bool) -> None:
@@ -39,12 +39,12 @@ class Window:
         self._done = Condition()
 
     def frame(self, at_s: float, app_ids: Iterable[int]) -> None:
-        """A frame of the stream, and the apps that are given it."""
+        """Count a frame of the stream for the apps that get it."""
         if self._passed.is_set():
             return
         if self._last_s is None:
             self._start_s = at_s
-        # The limit lies half way between two frames: whether the next one comes a little early makes no difference.
+        # The limit lies half way between two frames, so that it does not matter if the next one comes a little early.
         if at_s - self._start_s > self._length_s - self._frame_s / 2:
             self._passed.set()
             return
@@ -55,14 +55,14 @@ class Window:
                 self._given_s = at_s
 
     def missed(self, app_id: int) -> None:
-        """An app failed on a frame that it was given, or the frame became too old for it: that one does not count."""
+        """Take back a frame on which an app failed, or that became too old for it."""
         with self._done:
-            self._counts[app_id] = max(0, self._counts[app_id] - 1)  # it may have been given before the window
+            self._counts[app_id] = max(0, self._counts[app_id] - 1)  # the app may have got it before the window
 
     def computed(self, arrival: Arrival, seconds: Mapping[int, float]) -> None:
-        """What the parts took of a core for a frame, `net_id` -> seconds; to be told in the order of the frames."""
+        """Add what the parts took of a core for a frame, `net_id` -> seconds; calls come in the order of the frames."""
         at_s = arrival.at_s if self._by_clock else arrival.frame.time_s
-        if self._last_s is None or not self._start_s <= at_s <= self._last_s:  # it came before the window or after it
+        if self._last_s is None or not self._start_s <= at_s <= self._last_s:  # outside the window
             return
         with self._done:
             for net_id, spent in seconds.items():
@@ -72,7 +72,7 @@ class Window:
             self._done.notify_all()
 
     def settle(self, timeout_s: float) -> None:
-        """Wait, when the window is over, for those of its frames that are in the making."""
+        """When the window is over, wait for those of its frames that are still being worked on."""
         with self._done:
             self._done.wait_for(lambda: self._done_s >= self._given_s, timeout_s)
 
@@ -88,7 +88,7 @@ class Window:
         return self._last_s is None
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether the window is over, within `timeout_s`."""
+        """Wait for at most `timeout_s`; return whether the window is over."""
         if self._by_clock:
             timeout_s = min(timeout_s, max(self._start_s + self._length_s - monotonic(), 0.0))
         return self._passed.wait(timeout_s) or (
@@ -96,7 +96,7 @@ class Window:
         )
 
     def rates(self, *, ended: bool) -> dict[int, float]:
-        """`app_id` -> frames a second, over the window or, when the source has `ended` within it, what there was."""
+        """`app_id` -> frames a second over the window, or over its first part if the source has `ended` within it."""
         span = self._span(ended=ended)
         return {app_id: count / span for app_id, count in self._counts.items()}
 

@@ -1,7 +1,7 @@
 """Threads that run frames; one that hangs is given up and replaced.
 
-What a model computes cannot be broken off. But a thread need not be waited for: it is a daemon, and when it comes back
-after all nobody listens.
+A model's computing cannot be stopped. But nobody has to wait for its thread: it is a daemon, and if it comes back after
+all its result is dropped.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Job:
     Parameters
     ----------
     do : callable
-        Takes the job; has to ask :meth:`finish` before it tells anybody of its result.
+        Called with the job; has to ask :meth:`finish` before it tells anybody of its result.
     give_up : callable
-        Called in its place when it took too long.
+        Called if it took too long.
     """
 
     def __init__(self, do: Callable[[Job], None], give_up: Callable[[], None]) -> None:
@@ -32,14 +32,14 @@ class Job:
         self._lock = Lock()
 
     def finish(self) -> bool:
-        """Whether it is this call that ends the job: one call of two is told so."""
+        """End the job; return whether it was this call that did, since only one of two may tell of a result."""
         with self._lock:
             was_open, self._open = self._open, False
             return was_open
 
 
 class Workers:
-    """So many threads.
+    """A number of threads.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Workers:
                 job.give_up()
 
     def end(self, timeout_s: float) -> None:
-        """Let threads end when what they run has ended; wait for that, but no longer than `timeout_s`."""
+        """Let the threads end after what they run now; wait for that for at most `timeout_s`."""
         until = monotonic() + timeout_s
         for _ in self._threads:
             self._waiting.put(None)

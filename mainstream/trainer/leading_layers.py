@@ -130,7 +130,7 @@ def leading_layers(path: Path, numbers: Mapping[str, int], *, as_onnx: bool) -> 
     except (OSError, ValueError) as error:
         raise ProblemError(f"{path}: {reason(error)}") from None
     if size > LARGEST_MODEL:
-        raise ProblemError(f"{path}: has more than 1 GB; at most so much is read")
+        raise ProblemError(f"{path}: has more than 1 GB, which is the most that is read")
     if path.suffix == ONNX:
         return _of_onnx(path)
     if path.suffix == ".keras":

@@ -135,7 +135,7 @@ def test_a_file_that_is_half_written_is_told_once_and_the_plan_before_goes_on(tm
         found(lambda: len(rates(runtime)) == 2)
         whole = file.read_text()
         file.write_text(whole[: len(whole) // 2])
-        said = box.heard("the plan before goes on")
+        said = box.heard("the old plan goes on")
         assert str(file) in said and "\n" not in said
         count = len(box.said)
         analysed = runtime.rates()[0].analysed
@@ -172,7 +172,7 @@ def test_what_does_not_fit_is_said_with_what_would_have_to_give(
         found(lambda: set(rates(runtime)) == {1})
         write_problem(tmp_path, *apps, budget=budget)
         said = box.heard(told)
-        assert said.startswith("the problem has changed: ") and said.endswith("; the plan before goes on")
+        assert said.startswith("the problem has changed: ") and said.endswith("; the old plan goes on")
         assert set(rates(runtime)) == {1} and "\n" not in said
 
 
@@ -208,7 +208,7 @@ def test_a_plan_that_the_runtime_refuses_leaves_the_one_before(tmp_path: Path) -
         runtime = box.runtime
         found(lambda: set(rates(runtime)) == {1})
         write_problem(tmp_path, app(1), app(2, model_path={0: "none.npz", 2: "none.npz"}), budget=250.0)
-        assert box.heard("none.npz").endswith("; the plan before goes on")
+        assert box.heard("none.npz").endswith("; the old plan goes on")
         assert set(rates(runtime)) == {1}
         write_problem(tmp_path, app(1), budget=249.0)
         assert box.heard("the plan stays")

@@ -174,11 +174,11 @@ def test_what_one_runtime_refuses_is_taken_back_on_all(tmp_path: Path) -> None:
         broken = app("cats", model_path={0: "none.npz", 2: "none.npz"})
         write_cameras(tmp_path, {"door": [app(1), app(2)], "yard": [app("dogs"), broken]}, budget=900.0)
         said = box.heard("none.npz")
-        assert said.startswith("stream yard: ") and said.endswith("; the plan before goes on")
+        assert said.startswith("stream yard: ") and said.endswith("; the old plan goes on")
         comes_true(lambda: (box.runs("door"), box.runs("yard")) == ({1}, {"dogs"}))
         write_cameras(tmp_path, {"door": [app(1)], "roof": [app("dogs")]}, budget=900.0)
         said = box.heard("streams: the file has ['door', 'roof']")
-        assert said.endswith("another start only; the plan before goes on")
+        assert said.endswith("start again to change the cameras; the old plan goes on")
         box.goes_on("yard")
 
 

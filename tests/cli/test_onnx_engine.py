@@ -210,7 +210,7 @@ def test_run_chooses_the_precision_when_the_problem_changes_and_goes_on_when_a_m
             broken = _in_both_precisions(box, 100)
             broken["apps"][1]["model_path"] = dict.fromkeys((0, SHARED), "damaged.onnx")
             write(broken)
-            comes_true(lambda: "the plan before goes on" in said.read_text())
+            comes_true(lambda: "the old plan goes on" in said.read_text())
             assert runs("app1.onnx", "app2.onnx") and process.poll() is None
             process.terminate()
             assert process.wait(30) == 0
@@ -222,8 +222,8 @@ def test_run_chooses_the_precision_when_the_problem_changes_and_goes_on_when_a_m
     assert [line.split(",")[0] for line in chosen] == ["precision int8", "precision float32"]
     turned = f"info: {box / 'models' / 'app1.onnx'} takes (batch, channels, height, width); frames are turned for it"
     assert turned in lines
-    (refused,) = [line for line in lines if line.endswith("; the plan before goes on")]
-    assert "model_path: " in refused and "it is no ONNX model, or only a piece of one" in refused
+    (refused,) = [line for line in lines if line.endswith("; the old plan goes on")]
+    assert "model_path: " in refused and "it is not an ONNX model, or only a piece of one" in refused
 
 
 def test_a_server_runs_it(box: Path, environment: dict[str, str], tmp_path: Path) -> None:

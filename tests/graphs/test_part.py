@@ -72,8 +72,8 @@ def test_a_file_written_anew_is_read_anew(graph: Path, tmp_path: Path) -> None:
         (("frame", "doubel"), "has no tensor 'doubel'; did you mean 'double'"),
         (("frame", "double:3"), "has no tensor 'double:3'"),
         (("double", "frame"), "there is no way|'frame' is needed"),
-        (("frame", "top"), "is no part by itself: 'other' is needed, too"),
-        (("top", "double_top"), "is no part by itself: 'frame' is needed|there is no way"),
+        (("frame", "top"), "is not a part by itself: 'other' is needed, too"),
+        (("top", "double_top"), "is not a part by itself: 'frame' is needed|there is no way"),
     ],
 )
 def test_ends_between_which_there_is_no_part_are_refused(graph: Path, ends: tuple[str, str], message: str) -> None:
@@ -85,7 +85,7 @@ def test_ends_between_which_there_is_no_part_are_refused(graph: Path, ends: tupl
 def test_a_truncated_file_is_refused_in_one_line(graph: Path, keep: float, tmp_path: Path) -> None:
     content = graph.read_bytes()
     (tmp_path / "net.pb").write_bytes(content[: int(keep * len(content))])
-    with pytest.raises(ProblemError, match=r"net.pb (is no frozen graph|is an empty graph|has no tensor)") as caught:
+    with pytest.raises(ProblemError, match=r"net.pb (is not a frozen graph|is an empty graph|has no tensor)") as caught:
         GraphPart(tmp_path / "net.pb", "frame", "double_top")
     assert "\n" not in str(caught.value)
 
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProblemError, match=r"net.pb cannot be read: No such file"):
         GraphPart(tmp_path / "net.pb", "frame", "top")
     (tmp_path / "net.pb").write_text("no graph at all")
-    with pytest.raises(ProblemError, match=r"net.pb is no frozen graph"):
+    with pytest.raises(ProblemError, match=r"net.pb is not a frozen graph"):
         GraphPart(tmp_path / "net.pb", "frame", "top")
 
 

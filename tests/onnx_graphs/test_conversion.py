@@ -66,9 +66,7 @@ def kept(folder: Path) -> list[Path]:
 
 
 def test_it_is_converted_once_and_kept_beside_the_model(model: Path, unable: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        MissingExtraError, match=r"net.pb has to be converted to ONNX, once, and for that tensorflow is"
-    ):
+    with pytest.raises(MissingExtraError, match=r"net.pb has to be converted to ONNX once, and for that tensorflow is"):
         converted(model, trusted=False)
     unable.undo()
     made = converted(model, trusted=False)
@@ -163,7 +161,7 @@ def test_what_may_do_more_than_compute_is_refused_before_it_is_converted(tmp_pat
 @pytest.mark.parametrize("content", [b"no graph", b""])
 def test_what_is_no_graph_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "net.pb").write_bytes(content)
-    with pytest.raises(ProblemError, match=r"^model_path: .*net.pb is (no frozen graph|an empty graph)"):
+    with pytest.raises(ProblemError, match=r"^model_path: .*net.pb is (not a frozen graph|an empty graph)"):
         OnnxPart(tmp_path / "net.pb", "frame", "scores")
 
 
@@ -221,6 +219,6 @@ def test_auto_runs_with_tensorflow_what_onnx_runtime_does_not(tmp_path: Path, ca
     write_graph(tmp_path / "one.pb", lambda tf, mean: tf.math.erfinv(mean / 300))
     part = auto.load(tmp_path / "one.pb", "frame", "scores", trusted=False)
     assert isinstance(part, GraphPart) and part(FRAMES).shape == (1, 3)
-    assert "TensorFlow runs one.pb, as ONNX Runtime does not: " in caplog.text and "'Erfinv'" in caplog.text
+    assert "TensorFlow runs one.pb, since ONNX Runtime cannot: " in caplog.text and "'Erfinv'" in caplog.text
     with pytest.raises(ProblemError, match=r"^model_path: .*no.onnx cannot be read"):
         auto.load(tmp_path / "no.onnx", "frame", "scores", trusted=False)

@@ -83,7 +83,7 @@ def test_a_frame_of_bytes_is_a_frame(file: Path, frame: NDArray[np.float32]) -> 
         (("frame", "reul"), "output_layer: .*net.onnx has no tensor 'reul'; did you mean 'relu'"),
         (("kernel1", "softmax"), "input_layer: .*net.onnx has no tensor 'kernel1'"),
         (("softmax", "relu"), "output_layer: .*'frame' is needed, too"),
-        (("conv2", "softmax"), "output_layer: .*from 'conv2' to 'softmax' is no part by itself: 'frame' is needed"),
+        (("conv2", "softmax"), "output_layer: .*from 'conv2' to 'softmax' is not a part by itself: 'frame' is needed"),
     ],
 )
 def test_ends_between_which_there_is_no_part_are_refused(file: Path, ends: tuple[str, str], message: str) -> None:
@@ -97,7 +97,7 @@ def test_one_of_two_halves_is_no_part(tmp_path: Path) -> None:
         helper.make_node("Add", ["left", "right"], ["scores"]),
     ]
     onnx.save(model_of(nodes, ends=("frame", "scores")), tmp_path / "net.onnx")
-    with pytest.raises(ProblemError, match="from 'left' to 'scores' is no part by itself: 'right' is needed, too"):
+    with pytest.raises(ProblemError, match="from 'left' to 'scores' is not a part by itself: 'right' is needed, too"):
         OnnxPart(tmp_path / "net.onnx", "left", "scores")
 
 
@@ -134,5 +134,5 @@ def test_a_file_that_is_not_there_or_of_another_kind_is_refused(tmp_path: Path) 
     with pytest.raises(ProblemError, match=r"^model_path: .*net.onnx cannot be read: no such file"):
         OnnxPart(tmp_path / "net.onnx", "frame", "scores")
     (tmp_path / "net.tflite").write_text("x")
-    with pytest.raises(ProblemError, match=r"net.tflite is no model for this engine; it takes .onnx, .pb, .keras"):
+    with pytest.raises(ProblemError, match=r"net.tflite is not a model for this engine; it takes .onnx, .pb, .keras"):
         OnnxPart(tmp_path / "net.tflite", "frame", "scores")

@@ -183,7 +183,7 @@ def test_a_port_that_speaks_something_else() -> None:
         thread.start()
         with StreamerClient(f"tcp://127.0.0.1:{listening.getsockname()[1]}", LONG_S) as client:
             assert failed(client) == (
-                "no understanding with the server: it takes clients with keys only, or is no Streamer"
+                "cannot agree with the server: it takes clients with keys only, or is not a Streamer"
             )
         thread.join()
 

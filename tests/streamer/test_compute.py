@@ -185,9 +185,9 @@ def changed(place: int = 0, **changes: Any) -> dict[str, Any]:
         ({"compute": None}, "compute: got None; it has to be a mapping"),
         ({"compute": {**GOOD, "window_s": 0}}, "compute: window_s: got 0; it has to be"),
         ({"compute": {**GOOD, "window_s": 1e300}}, "compute: window_s: got 1e+300; it has to be"),
-        ({"compute": {**GOOD, "parts": GOOD["parts"][:2]}}, "it tells of 2 parts, the plan has 3"),  # type: ignore[index]
+        ({"compute": {**GOOD, "parts": GOOD["parts"][:2]}}, "it has 2 parts, but the plan"),  # type: ignore[index]
         ({"compute": {**GOOD, "parts": "all"}}, "compute: parts: got 'all'"),
-        ({"compute": changed(net_id=1)}, "it tells of net 1 in place 0"),
+        ({"compute": changed(net_id=1)}, "it has net 1 in place 0"),
         ({"compute": changed(runs=-1)}, "compute: parts.0: runs: got -1; it has to be a whole number, 0 or more"),
         ({"compute": changed(2, core_s=float("nan"))}, "compute: parts.2: core_s: got nan; it has to be"),
         ({"compute": changed(2, core_s=1e308)}, "net 2: core_s 1e+308 is more than 4096 cores have in 1 s"),
@@ -214,8 +214,8 @@ def test_an_answer_reads_back_as_it_was_written() -> None:
     [
         (lambda body: b"error: no \x1b[2J meter\nhere", r"no \x1b[2J meter here"),
         (lambda body: b"error: " + b"x" * 10**6, "x" * 300),
-        (lambda body: b"\xff\xfe", "the server told nonsense: no JSON: line 1, column 1: Expecting value"),
-        (lambda body: b"[" * 10**6, "the server told nonsense: no JSON: nested too deeply"),
+        (lambda body: b"\xff\xfe", "the server's figures make no sense: no JSON: line 1, column 1: Expecting value"),
+        (lambda body: b"[" * 10**6, "the server's figures make no sense: no JSON: nested too deeply"),
         (lambda body: b" " * 20_000_000, "the server did not answer within 0.5 s"),
         (lambda body: b"", "the server did not answer within 0.5 s"),
         (lambda body: None, "the server did not answer within 0.5 s"),

@@ -153,10 +153,10 @@ def test_the_servers_own_key_is_no_clients(keys: Path, tmp_path: Path) -> None:
 def test_a_client_without_a_key_or_for_another_server_gets_no_answer(keys: Path, other: Path, retries: int) -> None:
     with serving(keys) as address:
         assert failed(address, None, retries) == (
-            "no understanding with the server: it takes clients with keys only, or is no Streamer"
+            "cannot agree with the server: it takes clients with keys only, or is not a Streamer"
         )
         assert failed(address, other, retries) == (
-            "no understanding with the server: it takes no keys, has another server.key, or is no Streamer"
+            "cannot agree with the server: it takes no keys, has another server.key, or is not a Streamer"
         )
         with StreamerClient(address, LONG_S, curve_keys=keys) as client:
             assert client.deploy(PLAN) == {1: 5}
@@ -164,7 +164,7 @@ def test_a_client_without_a_key_or_for_another_server_gets_no_answer(keys: Path,
 
 def test_a_client_with_keys_sends_nothing_to_a_server_without(keys: Path) -> None:
     with serving(None) as address:
-        assert failed(address, keys).startswith("no understanding with the server: it takes no keys, ")
+        assert failed(address, keys).startswith("cannot agree with the server: it takes no keys, ")
         with StreamerClient(address, LONG_S) as client:
             assert client.deploy(PLAN) == {1: 5}
 

@@ -56,7 +56,7 @@ def test_a_plan_that_hangs_in_the_server_is_refused_in_time_and_the_running_one_
     for name in ("net.npz", "other.npz", "hanging.npz"):
         write_matrix(tmp_path / name)
     engine, out = Hanging(), tmp_path / "results.jsonl"
-    refused = r"the plan was not loaded and run within 0\.5 s, though it was when it was tried"
+    refused = r"the plan was not loaded and run within 0\.5 s, although it was in its trial"
     with (
         LocalRunner(CAMERA, tmp_path, engine=engine, window_s=0.2, results=out) as runner,
         Server(runner, "tcp://127.0.0.1:*", load_timeout_s=0.5) as server,
@@ -160,7 +160,7 @@ def test_a_graph_that_hangs_after_its_trial_is_refused_and_sigterm_ends_the_serv
         StreamerClient(address, timeout_s=60) as client,
     ):
         client.deploy(alone((1, "good.pb")))
-        with pytest.raises(DeployError, match="not loaded and run within 15 s, though it was when it was tried"):
+        with pytest.raises(DeployError, match="not loaded and run within 15 s, although it was in its trial"):
             client.deploy(alone((2, "waits.pb")))
         assert len(list((tmp_path / "marks").iterdir())) == 5
         assert set(client.deploy(alone((1, "better.pb")))) == {1}
@@ -209,7 +209,7 @@ def test_a_model_file_of_more_than_a_gigabyte_is_not_read(tmp_path: Path) -> Non
         file.truncate(2**30 + 1)
     with (
         LocalRunner(CAMERA, tmp_path, engine=Matrices(), window_s=0.1) as runner,
-        pytest.raises(DeployError, match=r"^net 0: model_path: 'large.npz' has more than 1 GB; at most so much is"),
+        pytest.raises(DeployError, match=r"^net 0: model_path: 'large.npz' has more than 1 GB, which is the most"),
     ):
         runner.deploy(alone((1, "large.npz")))
 

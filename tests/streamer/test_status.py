@@ -108,8 +108,8 @@ def test_only_known_clients_are_told(models: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (b"", "told nonsense of what it runs: no JSON"),
-        (b"7.98,4.0", "told nonsense"),
+        (b"", "its status makes no sense: no JSON"),
+        (b"7.98,4.0", "its status makes no sense"),
         (b"[]", "it has to be an object with 'status'"),
         (b'{"status": 3}', "it has to be an object with 'status'"),
         (b'{"status": {"plan": "me"}}', "status: plan: got 'me'"),

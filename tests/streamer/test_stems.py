@@ -92,7 +92,7 @@ def test_other_weights_before_the_cut_are_refused_and_behind_it_are_not(tmp_path
     layer = "/features/conv2/Conv" if case.suffix == ".onnx" else "second"
     message = (
         f"^net 2 of app rex, behind a stem of app 1: layer '[^']*{layer}[^']*' has other weights in dogs{case.suffix} "
-        f"than in cats{case.suffix}, from which the stem up to 'add' is; mainstream share says how far models are "
+        f"than in cats{case.suffix}, which gives the stem up to 'add'; mainstream share says how far models are "
         "the same$"
     )
     with pytest.raises(ProblemError, match=message):

@@ -26,11 +26,11 @@ def write_bad_onnx(folder: Path) -> dict[str, str]:
     with (folder / "large.onnx").open("wb") as file:
         file.truncate(LARGE)
     return {
-        "damaged.onnx": "it is no ONNX model, or only a piece of one; export the model again",
+        "damaged.onnx": "it is not an ONNX model, or only a piece of one; export the model again",
         "new.onnx": "it has opset 99, newer than what is installed, which has",
         "strange.onnx": "it holds the operation 'Frobnicate', which the installed ONNX lacks",
         "short.onnx": "its weights 'dense' are of shape (8, 4), which they do not fill; export the model again",
-        "large.onnx": "has more than 1 GB; at most so much is",
+        "large.onnx": "has more than 1 GB, which is the most that is",
         "missing.onnx": "no ",  # "no such file", or "there is no file"
     }
 
@@ -56,11 +56,11 @@ def write_bad_graphs(folder: Path) -> dict[str, str]:
         with (folder / name).open("wb") as file:
             file.truncate(LARGE if name == "large.pb" else 1000)
     return {
-        "damaged.pb": "is no frozen graph, or only a piece of one; freeze the model again",
+        "damaged.pb": "is not a frozen graph, or only a piece of one; freeze the model again",
         "new.pb": "needs graphs of version 1000000, newer than what is installed, which has",
         "strange.pb": "it holds the operation 'Frobnicate', which the installed TensorFlow lacks",
         "short.pb": "its weights 'Const' are of shape (3, 4), which they do not fill; freeze the model again",
-        "large.pb": "has more than 1 GB; at most so much is",
+        "large.pb": "has more than 1 GB, which is the most that is",
         "missing.pb": "there is no file 'missing.pb'",
         "other.onnx": "is an ONNX model; run it with --engine onnx",
     }

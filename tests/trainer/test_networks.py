@@ -221,8 +221,8 @@ def subclassed() -> Any:
     [
         (lambda: several_ends(2, 1), "ends has 2 inputs; it has to have one image in and one tensor out"),
         (lambda: several_ends(1, 2), "ends has 2 outputs"),
-        (subclassed, "is no graph of layers"),
-        (lambda: keras().Sequential([keras().layers.Dense(2)]), "is no graph of layers"),
+        (subclassed, "is not a graph of layers"),
+        (lambda: keras().Sequential([keras().layers.Dense(2)]), "is not a graph of layers"),
         (lambda: keras().Sequential([keras().Input((7,)), keras().layers.Dense(2)]), "it has to take images"),
         (
             lambda: keras().Sequential([keras().Input((None, None, 3)), keras().layers.Conv2D(2, 1)]),

@@ -299,7 +299,7 @@ def test_bad_files_are_one_line(models: Path, tmp_path: Path) -> None:
         ([base, tmp_path / "none.pb"], "no such file"),
         ([base, tmp_path / "none.keras"], "no such file"),
         ([base, tmp_path / "net.h5"], "allowed: .keras, .pb"),
-        ([base, half], "no frozen graph"),
+        ([base, half], "not a frozen graph"),
         ([base, tmp_path / "folder.pb"], "is a directory"),
         ([base, tmp_path / "large.pb"], "more than 1 GB"),
     ):

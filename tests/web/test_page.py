@@ -218,4 +218,4 @@ def test_what_is_wrong_is_in_plain_sight(page: Page, lamp: Lamp) -> None:
     assert status == 201, answer
     (Path(page.site.folder) / "problem.yaml").write_text("apps: [")
     page.shows("#trouble", "problem.yaml: ")
-    page.shows("#trouble", "the plan before goes on")
+    page.shows("#trouble", "the old plan goes on")

@@ -15,7 +15,7 @@ from mainstream.files import json_values
 from mainstream.streamer.plan import NetPlan
 
 _PERIODS: Final = 2.5
-"""An app's frames that may be missing within an event: one that was dropped ends none."""
+"""So many frames of an app may be missing within an event: one dropped frame does not end it."""
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9-]")
 
 
@@ -26,7 +26,7 @@ class PlannedApp:
     Attributes
     ----------
     name : str
-        What it is called, no other app of the plan is called so.
+        Its name, which no other app of the plan has.
     app_id : int
         Its number on the wire.
     hold_s : float
@@ -45,7 +45,7 @@ def planned_apps(plan: NetPlan, gap_ms: float) -> dict[int, PlannedApp]:
     ----------
     plan : NetPlan
     gap_ms : float
-        Milliseconds between two events that are one; at least the time of 2.5 of the app's frames.
+        Events at most so many milliseconds apart are one; it is raised to the time of 2.5 of the app's frames.
     """
     names = {part.app_id: printable(part.name or str(part.app_id)) for part in plan.tails}
     often = Counter(names.values())
@@ -58,9 +58,9 @@ def planned_apps(plan: NetPlan, gap_ms: float) -> dict[int, PlannedApp]:
 
 
 def escaped(name: str) -> str:
-    """A name for topics and ids: letters, digits and ``-`` as they are, any other byte as ``_`` and two hex digits.
+    """A name for topics and ids: letters, digits and ``-`` stay, any other byte becomes ``_`` and two hex digits.
 
-    Different names are different, escaped.
+    Different names stay different.
     """
     return "".join(
         chr(byte) if _PLAIN.match(bytes([byte])) else f"_{byte:02X}" for byte in name.encode("utf-8", "surrogatepass")
@@ -74,7 +74,7 @@ class Event:
     Attributes
     ----------
     event_id : str
-        Another for each event; a name for files, too.
+        Unique, and fit to name files.
     app : str
         What the app is called.
     app_id : int
@@ -91,9 +91,9 @@ class Event:
     snapshot, clip : str or None
         Files of the peak's picture and of the video around it.
     interrupted : bool
-        Its end is when the runtime ended, not when the app saw no more of it.
+        It ended because the runtime ended, not because the app saw no more of it.
     stream : str or None
-        Name of the camera, where there are several.
+        Name of the camera, if there are several.
     """
 
     event_id: str
@@ -111,7 +111,7 @@ class Event:
     stream: str | None = None
 
     def wire(self) -> dict[str, Any]:
-        """As plain values; times in milliseconds' precision."""
+        """As plain values, with times to a millisecond."""
         times = {key: None if at is None else round(at, 3) for key, at in self._times().items()}
         plain = asdict(self) | times | {"peak_score": float(f"{self.peak_score:.6g}")}
         if self.stream is None:
@@ -122,7 +122,7 @@ class Event:
         return {"start": self.start, "end": self.end, "peak_time": self.peak_time}
 
     def to_json(self) -> str:
-        """One line."""
+        """The event as one line of JSON."""
         return json.dumps(self.wire())
 
     @classmethod
@@ -132,10 +132,10 @@ class Event:
         Raises
         ------
         ProblemError
-            It is no event.
+            It is not an event.
         """
         values = json_values(text)
         try:
             return cls(**values)
         except TypeError:
-            raise ProblemError("it is no event") from None
+            raise ProblemError("it is not an event") from None

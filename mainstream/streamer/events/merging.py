@@ -1,8 +1,8 @@
-"""Frames to events: an app's positive frames, from the first to the last, with gaps that are too short to count.
+"""Makes events of frames: an app's positive frames, from the first to the last, with gaps that are too short to count.
 
-An event is there when the app says so, after as many positive frames in a row as it needs votes; the first of them is
-its start. It ends when none of its frames was positive for `hold_s` seconds, at the last one that was. An app that says
-nothing any more, since it was taken out of the plan or the camera is away, ends its event likewise, by the clock.
+An event is there once the app has had as many positive frames in a row as it needs votes; it starts with the first of
+them. It is over once no frame has been positive for `hold_s` seconds; it ends with the last one that was. When an app
+says nothing any more, because it left the plan or the camera is away, its event ends likewise, by the clock.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from mainstream.streamer.frames import Frame
 from mainstream.streamer.results import Analysis
 
 _SILENT_S: Final = 1.0
-"""Beyond `hold_s`, before an app that says nothing has ended its event."""
+"""Seconds beyond `hold_s` before the event of an app that says nothing ends."""
 
 
 class Said(NamedTuple):
-    """What an app says of a frame, which came at `at_s` by the clock; without a frame there is no picture of it."""
+    """What an app says of a frame that came at `at_s` by the clock; without the frame there is no picture of it."""
 
     app: PlannedApp
     analysis: Analysis
@@ -43,11 +43,11 @@ class OpenEvent:
     event : Event
         As it is now, without an end.
     begun_s, last_s : float
-        By the clock, when its first and its last positive frame came.
+        When its first and its last positive frame came, by the clock.
     last : float
-        When the last one was taken, seconds since 1970.
+        When the last one was taken, in seconds since 1970.
     picture : Frame or None
-        The frame of the peak; whoever shows it takes it out.
+        The frame of the peak; None once a picture was made of it.
     ended : bool
     """
 
@@ -59,7 +59,7 @@ class OpenEvent:
     ended: bool = False
 
     def over(self, *, interrupted: bool = False) -> Event:
-        """The event, ended with its last positive frame."""
+        """The event, ended at its last positive frame."""
         return replace(self.event, end=self.last, interrupted=interrupted)
 
 
@@ -77,14 +77,14 @@ class _Run:
     def __init__(self, first: Said) -> None:
         self.first, self.first_s = first.analysis.time, first.at_s
         self.frames = self.counted = 0
-        """Those that there are, and those that the open event has."""
+        """Frames in the row, and how many of them the open event has counted."""
         self.peak_score = -inf
 
     def add(self, said: Said) -> None:
         analysis = said.analysis
         self.last, self.last_s = analysis.time, said.at_s
         self.frames += 1
-        score = float(np.nan_to_num(analysis.scores[analysis.event_class]))  # infinity is no number in JSON
+        score = float(np.nan_to_num(analysis.scores[analysis.event_class]))  # JSON has no infinity
         if score > self.peak_score:
             self.peak_score, self.peak_time, self.picture = score, analysis.time, said.frame
 
@@ -98,7 +98,7 @@ class _App:
 
 
 class Merging:
-    """Makes events of what apps say; told in the order of the frames.
+    """Makes events of what apps say, which has to come in the order of the frames.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Merging:
         self._stream = stream
 
     def said(self, said: Said) -> Iterator[Change]:
-        """An app has analysed a frame; what that changes."""
+        """An app has analysed a frame; give what that changes."""
         analysis = said.analysis
         if analysis.event_class is None:
             return
@@ -129,7 +129,7 @@ class Merging:
             yield self._begin(app, app.run, said) if app.opened is None else _go_on(app.opened, app.run)
 
     def silent(self, now_s: float) -> Iterator[Change]:
-        """It is `now_s` by the clock; the events of apps that have said nothing for long end."""
+        """It is `now_s` by the clock: end the events of apps that have said nothing for too long."""
         for name, app in list(self._apps.items()):
             if now_s - app.heard_s > app.hold_s + _SILENT_S:
                 del self._apps[name]
@@ -137,7 +137,7 @@ class Merging:
                     yield _end(app, app.opened)
 
     def end(self) -> Iterator[Change]:
-        """The runtime ends, and all events with it."""
+        """The runtime ends: end all events."""
         for app in self._apps.values():
             if app.opened is not None:
                 yield _end(app, app.opened, interrupted=True)

@@ -1,4 +1,4 @@
-"""Events over MQTT, and how Home Assistant finds them.
+"""Events over MQTT, in a form that Home Assistant finds by itself.
 
 ===================================  ======================================================================
 ``PREFIX/availability``              ``online`` or, by the Last Will, ``offline``; retained
@@ -9,9 +9,9 @@
 ``homeassistant/KIND/PREFIX/APP/config``  a binary sensor and an image for each app; retained
 ===================================  ======================================================================
 
-The library's own thread connects, again and again where it has to, and sends; what is published here only joins a
-queue of bounded length. What is retained is published at each connection, so that a broker may forget it; what it still
-has of apps that are gone, as they went while nobody was connected, is taken away.
+The library's own thread connects, reconnects and sends; publishing only adds to a queue of bounded length. Retained
+messages are published again at each connection, so a broker may forget them. What a broker still has of apps that left
+while nobody was connected is removed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 _MOST_QUEUED: Final = 1000
 _DELAYS_S: Final = (1, 30)
-"""Before a broker is tried again: at first, and at most."""
+"""Pauses before a broker is tried again: the first, and the longest."""
 _KEEPALIVE_S: Final = 15
 _END_S: Final = 1.0
 """Seconds that the last messages may take."""
@@ -50,18 +50,18 @@ class Mqtt:
     Parameters
     ----------
     url : str
-        ``mqtt://USER:PASSWORD@HOST:PORT/PREFIX``, ``mqtts://`` with TLS; all but the host may be left out.
+        ``mqtt://USER:PASSWORD@HOST:PORT/PREFIX``, or ``mqtts://`` with TLS; all but the host may be left out.
     lost : callable
         Called for each message for which there was no room.
     stream : str, optional
-        Name of the camera; stands behind the prefix, so that each of several has topics of its own.
+        Name of the camera, if there are several: it follows the prefix, so that each has topics of its own.
 
     Raises
     ------
     MissingExtraError
         paho-mqtt is not installed.
     ProblemError
-        It is no such URL.
+        It is not such a URL.
     """
 
     def __init__(self, url: str, lost: Callable[[], None], stream: str | None = None) -> None:
@@ -71,12 +71,12 @@ class Mqtt:
 
         self._lost = lost
         self._apps: dict[str, PlannedApp] | None = None
-        """None until a plan runs: who says that no app does takes away what the broker has of them."""
+        """None until a plan runs: without any apps, what the broker has of them would be removed."""
         self._going_on: set[str] = set()
         self._last: dict[str, str] = {}
         """Escaped name -> its last event."""
         self._announced: set[str] = set()
-        """Topics for discovery that the broker has, of this run or an earlier one."""
+        """Topics for discovery that the broker has, from this run or an earlier one."""
         self._pictures: dict[str, paho.MQTTMessageInfo] = {}
         self._behind = False
         self._connected_before = False
@@ -118,17 +118,17 @@ class Mqtt:
         self._publish(self._topic(app, "state"), self._state(event.app))
         if picture is not None and self._client.is_connected():
             before = self._pictures.get(app)
-            if before is None or before.is_published():  # a picture is large: one at a time
+            if before is None or before.is_published():  # pictures are large, so only one of an app waits at a time
                 self._pictures[app] = self._client.publish(self._topic(app, "snapshot"), picture, retain=True)
 
     def tick(self) -> None:
-        """Say again what stands, when there was no room for some of it."""
+        """Publish the retained messages again if there was no room for some of them."""
         if self._behind and self._client.is_connected():
             self._behind = False
             self._announce()
 
     def close(self) -> None:
-        """Say that nobody is here any more, and go."""
+        """Say that nobody is here any more, and disconnect."""
         if self._client.is_connected():
             self._client.publish(self._topic("availability"), "offline", qos=1, retain=True).wait_for_publish(_END_S)
         self._client.disconnect()
@@ -149,7 +149,7 @@ class Mqtt:
             self._lost()
 
     def _announce(self) -> None:
-        """What is retained of each app, and no more."""
+        """Publish what is retained of each app, and remove what is retained of others."""
         if self._apps is None:
             return
         names = [escaped(name) for name in self._apps]
@@ -199,7 +199,7 @@ class Mqtt:
         known = message.topic in self._announced or len(self._announced) >= _MOST_ANNOUNCED
         if message.payload and not known:
             self._announced.add(message.topic)
-            self._behind = True  # the next tick looks whether it is of an app that is gone
+            self._behind = True  # the next tick removes it if its app is gone
 
     def _on_connect_fail(self, client: paho.Client, userdata: Any) -> None:
         if self._refused is None:
@@ -218,16 +218,16 @@ def _queue_full() -> object:
 
 
 def _parts(url: str) -> tuple[bool, str, int, str | None, str | None, str]:
-    """Secure, host, port, name, password and prefix; a message does not say the password."""
-    allowed = "it has to be mqtt://HOST, or mqtts://, with USER:PASSWORD@ before, :PORT and /PREFIX behind it"
+    """Secure, host, port, name, password and prefix; errors do not show the password."""
+    allowed = "it has to be mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX], or mqtts:// for TLS"
     try:
         found = urlsplit(url)
         port = found.port or _PORTS[found.scheme]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ProblemError(f"mqtt: it is no URL of a broker; {allowed}") from None
+        raise ProblemError(f"mqtt: this is not the URL of a broker; {allowed}") from None
     prefix = found.path.strip("/") or "mainstream"
     if not found.hostname or {"+", "#", "?"} & {*url} or not prefix.isprintable():
-        raise ProblemError(f"mqtt: it is no URL of a broker; {allowed}; no +, # and ? in it")
+        raise ProblemError(f"mqtt: this is not the URL of a broker; {allowed}, without +, # and ?")
     name = None if found.username is None else unquote(found.username)
     password = None if found.password is None else unquote(found.password)
     return found.scheme == "mqtts", found.hostname, port, name, password, prefix

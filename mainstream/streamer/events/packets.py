@@ -1,4 +1,4 @@
-"""The last seconds of a stream as it came, coded: clips of events are cut out of them, and nothing is coded anew."""
+"""Keeps the last seconds of a stream as it came, coded: clips of events are cut out without coding anything again."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _MOST_BYTES: Final = 64 * 2**20
 _TICK: Final = Fraction(1, 1000)
-"""Seconds; time base of packets without time stamps of their own."""
+"""Seconds; the time base of packets without time stamps of their own."""
 _MP4: Final = ("h264", "hevc", "av1", "mpeg4")
-"""Codecs for the container that browsers play; Matroska takes all others."""
+"""Codecs that go into MP4, which browsers play; Matroska takes all others."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,14 +33,14 @@ class CodedSource(Protocol):
     Attributes
     ----------
     on_packet : callable or None
-        Takes each packet as it is read, and whether its time stamps are the camera's own.
+        Called with each packet as it is read, and whether its time stamps are the camera's own.
     """
 
     on_packet: Callable[[Packet[Any], bool], None] | None
 
 
 class _Kept(NamedTuple):
-    """A packet: when it came, by the clock, and what a container has to know of it."""
+    """A packet: when it came, by the clock, and what a container needs to know of it."""
 
     at_s: float
     data: bytes
@@ -51,7 +51,7 @@ class _Kept(NamedTuple):
 
 
 class Packets:
-    """Keeps the packets of the last seconds, 64 MB at most; of one reading of the stream, since it was last opened.
+    """Keeps the packets of the last seconds, 64 MB at most, since the stream was last opened.
 
     Parameters
     ----------
@@ -60,20 +60,20 @@ class Packets:
     Attributes
     ----------
     form : str or None
-        Name's ending of clips: mp4 or mkv; None where no clip can be made of the stream.
+        File ending of clips, mp4 or mkv; None if no clip can be made of the stream.
     """
 
     def __init__(self, length_s: float) -> None:
         self.form: str | None = None
         self._length_s = length_s
         self._groups: deque[list[_Kept]] = deque()
-        """Each begins with a key frame, without which the others of it cannot be decoded."""
+        """Each group begins with a key frame, without which its other frames cannot be decoded."""
         self._bytes = 0
         self._stream: Any = None
         self._lock = Lock()
 
     def add(self, packet: Packet[Any], stamped: bool) -> None:
-        """A packet was read; whether its time stamps are the camera's own."""
+        """Keep a packet that was read; `stamped` says whether its time stamps are the camera's own."""
         with self._lock:
             if packet.stream is not self._stream:
                 self._begin(packet.stream)
@@ -94,7 +94,7 @@ class Packets:
                 self._bytes -= sum(len(one.data) for one in self._groups.popleft())
 
     def _begin(self, stream: Any) -> None:
-        """Another reading of the stream; what has to be known of it outlives its container."""
+        """Begin again for a newly opened stream; keep a template of it that outlives its container."""
         import av
 
         self._stream, self.form, self._bytes = stream, None, 0
@@ -108,7 +108,7 @@ class Packets:
         self.form = "mp4" if stream.codec_context.name in _MP4 else "mkv"
 
     def clip(self, from_s: float, until_s: float) -> bytes | None:
-        """A file of what came between two times by the clock, from the key frame before on; None where nothing did.
+        """A file of what came between two times by the clock, from the key frame before them on; None if nothing did.
 
         Parameters
         ----------

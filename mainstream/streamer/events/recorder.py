@@ -1,8 +1,8 @@
-"""What apps say of frames, on its way to events: a queue of bounded length and a thread behind it.
+"""Makes events of what apps say of frames, in a thread behind a queue of bounded length.
 
-Whoever runs frames only puts what an app says into the queue. Merging, pictures, disk, broker and webhooks are the
-business of the thread, however long they take; what finds the queue full is counted and told once. Only where frames
-are read as fast as it goes does the queue hold them up.
+The threads that run frames only put what an app says into the queue. The thread behind it does all the rest, however
+long that takes: merging, pictures, disk, broker and webhooks. What finds the queue full is counted, and logged once.
+Only when frames are read as fast as possible do they wait for the queue.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from mainstream.streamer.frames import Frame
 
 _MOST_WAITING: Final = 4096
 _MOST_FRAMES: Final = 16
-"""Frames that may wait with what was said of them; one of 1080 rows has 3 MB."""
+"""Frames that may wait in the queue; one of 1080 rows has 3 MB."""
 _LOOK_S: Final = 0.1
 _SHORTLY_S: Final = 0.001
 _TICK_S: Final = 0.25
 _END_S: Final = 2.0
 _LONGEST_CLIP_S: Final = 60.0
 _LATE_S: Final = 1.0
-"""A packet may come so much later than the frame that is made of it is taken."""
+"""Packets may come so much later than they should."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Teller(Protocol):
         """These apps run now."""
 
     def told(self, kind: str, event: Event, picture: bytes | None) -> None:
-        """An event has begun ("start") or ended ("end"); a JPEG of its peak, where there is a new one."""
+        """An event has begun ("start") or ended ("end"); `picture` is a JPEG of its peak, if there is a new one."""
 
     def tick(self) -> None:
         """Some time has passed."""
@@ -58,28 +58,28 @@ class Teller(Protocol):
 
 
 class Recorder:
-    """Makes events of what apps say, keeps them and tells of them; :meth:`close` it.
+    """Makes events of what apps say, keeps them, and tells others of them; :meth:`close` it.
 
     Parameters
     ----------
     settings : EventSettings
     lost : callable
-        Called with where it was lost, such as ``"mqtt"``, for each that was.
+        Called with the place, such as ``"mqtt"``, for each thing that is lost there.
     packets : Packets or None
-        What clips are cut out of.
+        Clips are cut out of them.
     by_clock : bool
-        Frames come at their pace, wait for nobody, and an app that says nothing for long has ended its event.
+        Frames come at their own pace and wait for nobody, and the event of an app that says nothing for long ends.
     tellers : sequence of Teller
-        Who is told beside those of the settings.
+        Others to tell, beside those of the settings.
     stream : str, optional
-        Name of the camera: events have it, and topics behind their prefix.
+        Name of the camera: events carry it, and topics have it behind their prefix.
 
     Raises
     ------
     MissingExtraError
         paho-mqtt is not installed.
     ProblemError
-        The folder cannot be written, or a URL is none.
+        The folder cannot be written, or a URL has another form.
     """
 
     def __init__(
@@ -97,10 +97,10 @@ class Recorder:
         self._packets, self._by_clock = packets, by_clock
         self._clips_s = settings.clips_s or 0.0
         self._clips: dict[str, OpenEvent] = {}
-        """File's name -> the event that it is of, open or not."""
+        """File name of each clip to be cut -> its event, open or not."""
         self._waiting: deque[Said | Mapping[int, PlannedApp]] = deque()
         self._frames: set[int] = set()
-        """Numbers of those that wait."""
+        """Numbers of the frames that wait."""
         self._merging = Merging(stream)
         self._wake = Flag()
         self._closing = False
@@ -147,13 +147,13 @@ class Recorder:
         return None if self._store is None else self._store.pausing
 
     def _full(self, said: Said) -> bool:
-        """Whether one more, with its frame, would be too much."""
+        """Whether this one, with its frame, would be too much."""
         frame = said.frame
         frames = len(self._frames) + (frame is not None and frame.number not in self._frames)
         return len(self._waiting) >= _MOST_WAITING or frames > _MOST_FRAMES
 
     def close(self) -> None:
-        """End the events that go on, keep them and tell of them; in 2 s, or not at all."""
+        """End the open events, keep them and tell of them, if that takes at most 2 s."""
         self._closing = True
         self._wake.set()
         self._thread.join(_END_S)
@@ -184,7 +184,7 @@ class Recorder:
     def _safely(self, do: Callable[[], None]) -> None:
         try:
             do()
-        except Exception:  # one event may fail, those after it may not
+        except Exception:  # one event that fails must not end those after it
             _log.exception("events: one failed")
 
     def _drain(self) -> None:
@@ -267,5 +267,5 @@ class Recorder:
 
 
 def packets_for(settings: EventSettings) -> Packets | None:
-    """What keeps the packets that clips are cut out of; None without clips."""
+    """The keeper of the packets that clips are cut out of; None without clips."""
     return None if settings.clips_s is None else Packets(_LONGEST_CLIP_S + 2 * _LATE_S)

@@ -1,4 +1,4 @@
-"""What is deleted of a folder of events, as it is too old or too much."""
+"""Deletes from a folder of events what is too old or too much."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Final
 
 _DAY_S: Final = 86_400
 _SHARE: Final = 0.1
-"""Of the lines that has to be too old before the file is written anew, for that takes as long as it is large."""
+"""Share of the file of lines that has to be too old before it is written again, since that takes a while."""
 
 
 def clean(lines: Path, media: Path, keep_days: float, keep_gb: float) -> bool:
-    """Delete pictures and clips that are too old, then the oldest of those that are too much, and lines too old.
+    """Delete pictures and clips that are too old, then the oldest while there are too many, and lines that are too old.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def clean(lines: Path, media: Path, keep_days: float, keep_gb: float) -> bool:
     Returns
     -------
     bool
-        Whether the file of lines is another one now.
+        Whether the file of lines was replaced.
     """
     oldest = time() - keep_days * _DAY_S
     files = sorted(_files(media))
@@ -54,7 +54,7 @@ def _files(folder: Path) -> list[tuple[float, int, Path]]:
 
 
 def _drop_lines(path: Path, oldest: float) -> bool:
-    """Take away the lines of events that ended before `oldest`; they stand first."""
+    """Remove the lines of events that ended before `oldest`; they come first."""
     old = 0
     with path.open("rb") as file:
         while (line := file.readline()) and _ended(line) < oldest:
@@ -75,7 +75,7 @@ def _drop_lines(path: Path, oldest: float) -> bool:
 
 
 def _ended(line: bytes) -> float:
-    """When the event of a line ended; a line that is none is as old as can be."""
+    """When the event of a line ended; 0, which is too old, if the line is not an event."""
     try:
         return float(json.loads(line)["end"])
     except (ValueError, TypeError, KeyError):

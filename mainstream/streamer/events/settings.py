@@ -1,4 +1,4 @@
-"""What is made of events, and where they go."""
+"""The settings of events: what to make of them, and where they go."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ class EventSettings:
     Parameters
     ----------
     folder : Path, optional
-        Where events, pictures and clips are kept.
+        Folder for events, pictures and clips.
     gap_ms : float
-        Milliseconds between two events of an app that are one.
+        Events of an app at most so many milliseconds apart are one.
     clips_s : float, optional
-        Seconds of video before and after an event that are kept with it, up to 20.
+        Seconds of video to keep before and after an event, up to 20.
     mqtt : str, optional
         URL of a broker; see :class:`mainstream.streamer.events.mqtt.Mqtt`.
     webhooks : tuple of str
-        URLs that are told of each start and end.
+        URLs to tell of each start and end.
     keep_days, keep_gb : float
-        What is older is deleted, and the oldest of what is more than so many gigabytes (2**30 bytes).
+        What is older is deleted, and the oldest of what exceeds so many gigabytes (2**30 bytes).
 
     Raises
     ------
     ProblemError
-        A number is not what it has to be, or clips have no folder.
+        A number is out of its range, or there are clips without a folder.
     """
 
     folder: Path | None = None
@@ -55,6 +55,6 @@ class EventSettings:
                 raise ProblemError("clips: they need a folder; give that of the events, too")
 
     def of_stream(self, name: str, streams: int) -> EventSettings:
-        """Those of one of several cameras: a folder of its own, and its share of the gigabytes."""
+        """The settings of one of several cameras: a folder of its own, and its share of the gigabytes."""
         folder = None if self.folder is None else self.folder / name
         return replace(self, folder=folder, keep_gb=self.keep_gb / streams)

@@ -8,8 +8,8 @@
 ``lock``             keeps a second process out
 ===================  ===========================================================================================
 
-An event that was open when the process was killed is ended when the folder is opened again. Its line is written first,
-its open file taken away last: one whose line is there already has ended. A disk that is full or broken pauses all this,
+An event that was open when the process was killed is ended when the folder is opened again. Its line is written first
+and its open file removed last, so an event that has a line has ended. If the disk is full or broken all this pauses,
 with one warning; lines wait in memory, pictures and clips do not.
 """
 
@@ -34,11 +34,11 @@ from mainstream.streamer.events.retention import clean
 from mainstream.streamer.line_file import LineFile
 
 _PAUSE_S: Final = 1.0
-"""How long it is before a disk that is full is tried again, and an open event's file is written again."""
+"""Seconds before a full disk is tried again, and before an open event's file is written again."""
 _MOST_WAITING: Final = 1000
-"""Lines of events that wait for a disk."""
+"""Lines of events that may wait for a disk."""
 _TAIL: Final = 2**20
-"""Bytes at the end of ``events.jsonl`` in which events that were open last may have a line."""
+"""Bytes at the end of ``events.jsonl`` that may hold lines of the events that were open last."""
 _CLEAN_S: Final = 600.0
 
 _log = logging.getLogger(__name__)
@@ -50,11 +50,11 @@ class EventStore:
     Parameters
     ----------
     folder : Path
-        Is made where it is missing.
+        Created if it is missing.
     keep_days : float
         Events, pictures and clips that are older are deleted.
     keep_gb : float
-        Gigabytes (2**30 bytes) that pictures and clips may have; the oldest are deleted first.
+        Gigabytes (2**30 bytes) that pictures and clips may take; the oldest are deleted first.
     lost : callable
         Called for each event, picture or clip that could not be written.
 
@@ -66,7 +66,7 @@ class EventStore:
     Raises
     ------
     ProblemError
-        The folder cannot be made or written, or another process uses it.
+        The folder cannot be created or written, or another process uses it.
     """
 
     def __init__(self, folder: Path, keep_days: float, keep_gb: float, lost: Callable[[], None]) -> None:
@@ -92,7 +92,7 @@ class EventStore:
         self._clean()
 
     def recovered(self) -> Iterator[Event]:
-        """End the events that a killed process left open; give those that have ended by that."""
+        """End the events that a killed process left open, and give them."""
         ended = _tail(self._lines)
         for path in sorted(self._open.glob("*.json")):
             try:
@@ -110,7 +110,7 @@ class EventStore:
                 path.unlink()
 
     def opened(self, event: Event, last: float) -> None:
-        """An event has begun, or goes on, and its last positive frame was taken at `last`."""
+        """An event has begun or goes on; its last positive frame was taken at `last`."""
         now = monotonic()
         if now >= self._written_s.get(event.event_id, 0.0) + _PAUSE_S:
             self._written_s[event.event_id] = now
@@ -127,18 +127,18 @@ class EventStore:
         self._write_lines()
 
     def media(self, name: str, content: bytes) -> None:
-        """A picture or clip."""
+        """Keep a picture or clip."""
         if not self._write(partial(write_bytes, self._media / name, content)):
             self._lost()
 
     def tick(self) -> None:
-        """Do what is due: lines that wait, and what is too old or too much."""
+        """Do what is due: write lines that wait, delete what is too old or too much."""
         self._write_lines()
         if monotonic() >= self._clean_s:
             self._clean()
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Release the folder."""
         self._write_lines()
         for _ in self._waiting:
             self._lost()
@@ -156,7 +156,7 @@ class EventStore:
                 (self._open / f"{event.event_id}.json").unlink(missing_ok=True)
 
     def _write(self, do: Callable[[], None]) -> bool:
-        """Whether something was written; a disk that cannot be written is told once, and left alone for a while."""
+        """Write something; return whether that worked. A disk that fails is logged once, and left alone for a while."""
         if self.pausing is not None and monotonic() < self._paused_until_s:
             return False
         try:

@@ -1,4 +1,4 @@
-"""Events as HTTP requests: one POST at each start and end, again where it fails, in order, each URL by itself."""
+"""Sends events as HTTP requests: a POST at each start and end, repeated if it fails, in order, each URL by itself."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _MOST_QUEUED: Final = 256
 _LONGEST_S: Final = 10.0
 """Seconds for a request and its answer."""
 _PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0)
-"""Before it is sent again."""
+"""Seconds before it is sent again, each time."""
 _LATER: Final = (408, 425, 429)
-"""Answers below 500 after which it may be sent again."""
+"""Statuses below 500 after which it is sent again."""
 _END_S: Final = 1.0
 
 _log = logging.getLogger(__name__)
@@ -39,12 +39,12 @@ class Webhook:
     url : str
         ``http://`` or ``https://``.
     lost : callable
-        Called for each event that was not taken, or for which there was no room.
+        Called for each event that the URL did not take, or for which there was no room.
 
     Raises
     ------
     ProblemError
-        It is no such URL.
+        It is not such a URL.
     """
 
     def __init__(self, url: str, lost: Callable[[], None]) -> None:
@@ -71,7 +71,7 @@ class Webhook:
         """Nothing is due."""
 
     def close(self) -> None:
-        """Send what waits, when that takes no more than a second."""
+        """Send what waits, if that takes at most a second."""
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
         self._thread.join(_END_S)
@@ -97,7 +97,7 @@ class Webhook:
         self._lost()
 
     def _post(self, body: str) -> tuple[str | None, bool]:
-        """What went wrong, None when nothing did; and whether to send it again."""
+        """Post it; return what went wrong, or None, and whether to send it again."""
         url, sent = self._url, {"Content-Type": "application/json", "User-Agent": "mainstream"}
         secure = url.scheme == "https"
         connection = (
@@ -106,7 +106,7 @@ class Webhook:
             else http.client.HTTPConnection(url.netloc, timeout=_LONGEST_S)
         )
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        # Each read has a limit of its own; a server that answers a byte now and then would keep within it for ever.
+        # The connection's timeout is for each read: a server that sends a byte now and then would never exceed it.
         limit = Timer(_LONGEST_S, _hang_up, (connection,))
         limit.daemon = True
         limit.start()
@@ -135,7 +135,7 @@ def _checked(url: str) -> SplitResult:
     except ValueError:
         found = urlsplit("")
     if found.scheme not in ("http", "https") or not found.hostname or not url.isascii() or not url.isprintable():
-        raise ProblemError("webhook: it is no URL; it has to be http://HOST/PATH or https://HOST/PATH")
+        raise ProblemError("webhook: this is not a URL; it has to be http://HOST/PATH or https://HOST/PATH")
     if " " in url or found.username is not None:
-        raise ProblemError("webhook: no blanks and no USER:PASSWORD@ may stand in the URL")
+        raise ProblemError("webhook: the URL must not contain blanks or USER:PASSWORD@")
     return found

@@ -157,6 +157,6 @@ def test_a_broker_that_knows_passwords(tmp_path: Path, caplog: pytest.LogCapture
     ["", "host", "http://host", "mqtt://", "mqtt://u:s3cret@host:x", "mqtt://u:s3cret@host/a+b", "mqtt://host/#", "\0"],
 )
 def test_what_is_no_url_is_refused_and_not_repeated(url: str) -> None:
-    with pytest.raises(ProblemError, match=r"^mqtt: it is no URL of a broker") as refused:
+    with pytest.raises(ProblemError, match=r"^mqtt: this is not the URL of a broker") as refused:
         Mqtt(url, lambda: None)
     assert "s3cret" not in str(refused.value)

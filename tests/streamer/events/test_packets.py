@@ -90,7 +90,7 @@ def test_what_is_kept_is_bounded_in_seconds_and_bytes(tmp_path: Path, monkeypatc
 
 def test_a_source_without_coded_video_has_no_clips(tmp_path: Path) -> None:
     settings = EventSettings(tmp_path / "events", clips_s=1)
-    with pytest.raises(ProblemError, match=r"clips: this source gives pictures, no coded video"):
+    with pytest.raises(ProblemError, match=r"clips: this source gives pictures, not coded video"):
         LocalRunner("test://", tmp_path, events=settings)
     write_clip(tmp_path / "clip.avi")
     with pytest.raises(ProblemError, match="clips: they are cut by the clock"):
