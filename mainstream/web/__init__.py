@@ -1,1 +1,1 @@
-"""The box over HTTP: what it does as JSON, changes by who has the token, and a page."""
+"""The box over HTTP: what it does as JSON, changes by those who have the token, and a page."""

@@ -23,9 +23,9 @@ class Address:
     host : str
         A name or a number.
     port : int
-        0 for any that is free.
+        0 for any free one.
     cert, key : Path or None
-        Files of TLS.
+        Files of the TLS certificate and its key.
     """
 
     host: str
@@ -41,9 +41,9 @@ class Address:
     def allows(self, asked: str) -> bool:
         """Whether a request may name `asked` as its host.
 
-        A web site of another's can let its own name stand for this machine's number, and its pages then ask here as if
-        they were ours. But such a request has that name. So numbers are allowed, this machine's own names, and the one
-        in `host`.
+        Another web site can make its own name point to this machine's number (DNS rebinding); its pages then ask here
+        as if they were ours. But such a request carries that name. So only numbers, this machine's own names, and the
+        one in `host` are allowed.
         """
         try:
             name = (urlsplit(f"//{asked}").hostname or "").rstrip(".").lower()
@@ -66,7 +66,7 @@ def page_address(given: str, cert: Path | None, key: Path | None) -> Address:
     Raises
     ------
     ProblemError
-        It has another form, or other machines would reach it without TLS, or the files of TLS are none.
+        It has another form, other machines would reach it without TLS, or the files of TLS are not valid.
     """
     try:
         parts = urlsplit(f"//127.0.0.1:{given}" if given.isdecimal() else f"//{given}")
@@ -82,10 +82,10 @@ def page_address(given: str, cert: Path | None, key: Path | None) -> Address:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=lambda: "")
         except (OSError, ValueError) as error:
-            raise ProblemError(f"page: {cert} and {key} are no certificate and its key: {reason(error)}") from None
+            raise ProblemError(f"page: {cert} and {key} are not a certificate and its key: {reason(error)}") from None
     elif not address.loopback:
         raise ProblemError(
-            f"page: {host} is reached by other machines, which needs TLS: give --tls-cert and --tls-key, or stay at "
+            f"page: other machines can reach {host}, which needs TLS: give --tls-cert and --tls-key, or listen at "
             "127.0.0.1"
         )
     return address

@@ -1,4 +1,4 @@
-"""The API: what there is to see as JSON, and what may be changed."""
+"""The API: what can be seen, as JSON, and what can be changed."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
 _LARGEST: Final = 2**16
-"""Bytes of a request."""
+"""Most bytes of a request's body."""
 _LONGEST_S: Final = 10.0
-"""Seconds in which a request's body has to be here."""
+"""Seconds within which a request's body has to come."""
 _ANSWER_S: Final = 60.0
-"""Seconds for an answer; a thread that is still at it goes on."""
+"""Seconds for an answer; a thread that needs longer goes on, unheard."""
 _FORBIDDEN_FOLDER: Final = "there is no model folder here (-m), so no package can be added"
 
 
 class RefusedError(Exception):
-    """A request that is answered with that status and one line."""
+    """A request is answered with this status and one line."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -53,7 +53,7 @@ class Api:
     timeline : Timeline
     viewers : Viewers
     pictures : mapping of Pictures
-        Of each camera, by the name of its stream.
+        Pictures of each camera, by the name of its stream.
     has_packages : bool
         Whether there is a folder of packages.
     """
@@ -136,7 +136,7 @@ class Api:
         from starlette.responses import StreamingResponse
 
         if len(self._viewers) >= MOST_VIEWERS:
-            raise RefusedError(429, f"{MOST_VIEWERS} viewers look already")
+            raise RefusedError(429, f"there are {MOST_VIEWERS} viewers already, which is the most; close one")
         return StreamingResponse(self._viewers.stream(), media_type="text/event-stream")
 
     async def _add(self, request: Request) -> Response:
@@ -209,7 +209,7 @@ class Api:
 
 
 def _on(path: str, **endpoints: Callable[[Request], Any]) -> Route:
-    """A route, with an endpoint for each method; what is refused is answered with one line."""
+    """A route, with an endpoint for each method; a refusal is answered with one line."""
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
@@ -238,7 +238,7 @@ def _show(view: Callable[[], dict[str, Any]]) -> Callable[[Request], Any]:
 
 
 async def _body(request: Request, schema: Schema) -> dict[str, Any]:
-    """What was sent, bounded in size and time."""
+    """Read what was sent, bounded in size and time."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise RefusedError(415, "the body has to be application/json")
     body = bytearray()
@@ -249,7 +249,7 @@ async def _body(request: Request, schema: Schema) -> dict[str, Any]:
                 if len(body) > _LARGEST:
                     raise RefusedError(413, f"the body has more than {_LARGEST:,} bytes")
     except TimeoutError:
-        raise RefusedError(408, f"the body was not here within {_LONGEST_S:g} s") from None
+        raise RefusedError(408, f"the body did not come within {_LONGEST_S:g} s") from None
     try:
         return body_of(body.decode(), schema)
     except (ProblemError, UnicodeDecodeError) as error:
@@ -263,7 +263,7 @@ def _app_id(request: Request) -> int | str:
 
 
 def _check_stream(given: str | None, streams: Sequence[str | None]) -> None:
-    """Refuse an app whose camera there is not, or that says none of several."""
+    """Refuse an app whose camera does not exist, or that names none of several."""
     if given is None and streams:
         raise RefusedError(422, f"stream: which camera is it for? it has to be one of {shown(streams)}")
     if given is not None and given not in streams:
@@ -281,7 +281,7 @@ def _check_known(app_id: int | str, base: Wanted) -> None:
 
 
 def _answer(result: Result) -> dict[str, Any]:
-    """What is predicted of a change."""
+    """What is predicted after a change."""
     return {
         "apps": len(result.choices),
         "left_out": list(result.left_out),

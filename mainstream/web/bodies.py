@@ -1,4 +1,4 @@
-"""What may be sent to the API: its form as JSON Schema, from which requests are checked and described alike."""
+"""What may be sent to the API, as JSON Schemas; they serve both to check requests and to describe them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ADD: Final[Schema] = {
         "package": {
             "type": "string",
             "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._ -]{0,199}$",
-            "description": "A folder of the model folder.",
+            "description": "A folder in the model folder.",
         },
-        "app_id": {**APP_ID, "description": "The package's name where it is left out."},
+        "app_id": {**APP_ID, "description": "Default: the package's name."},
         "stream": {
             "type": ["string", "null"],
             "pattern": f"^{STREAM_NAME.pattern}$",
-            "description": "Name of its camera, where there are several; null where there is one.",
+            "description": "Name of its camera, if there are several; null if there is one.",
         },
         "event_length_ms": _ABOVE_0,
         "event_frequency": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
@@ -59,7 +59,7 @@ CHANGE: Final[Schema] = {
 }
 BUDGET: Final[Schema] = {
     "type": "object",
-    "properties": {"budget": {**_ABOVE_0, "description": "Compute a second; null is what the file says."}},
+    "properties": {"budget": {**_ABOVE_0, "description": "Compute a second; null stands for what the file says."}},
     "required": ["budget"],
     "additionalProperties": False,
 }
@@ -71,14 +71,14 @@ def body_of(text: str, schema: Schema) -> dict[str, Any]:
     Raises
     ------
     ProblemError
-        It is no JSON object, has a key that is unknown, lacks one, or has a value of another type or out of its range.
+        It is not a JSON object, has an unknown key or lacks one, or a value has another type or is out of its range.
     """
     values = json_values(text)
     if not isinstance(values, dict):
         raise ProblemError(f"body: got {shown(values)}; it has to be an object")
     known = schema["properties"]
     for key, value in values.items():
-        # JSON Schema's integers are the whole numbers, however they are written.
+        # For JSON Schema any whole number is an integer, also 1.0.
         if isinstance(value, float) and value.is_integer() and "integer" in known.get(key, {}).get("type", ()):
             value = values[key] = int(value)  # noqa: PLW2901
         if key not in known:
@@ -101,7 +101,7 @@ def _is(value: object, kind: str) -> bool:
 
 
 def _beyond(value: Any, schema: Schema) -> str | None:
-    """The word of a schema that a value does not keep to."""
+    """The keyword of a schema that a value breaks."""
     if isinstance(value, str):
         return "pattern" if "pattern" in schema and not re.fullmatch(schema["pattern"], value) else None
     if isinstance(value, bool | None):
@@ -109,6 +109,6 @@ def _beyond(value: Any, schema: Schema) -> str | None:
     holds: dict[str, Callable[[float], bool]] = {
         "exclusiveMinimum": lambda end: value > end,
         "minimum": lambda end: value >= end,
-        "maximum": lambda end: value <= end,  # also of NaN, which JSON has not but Python reads
+        "maximum": lambda end: value <= end,  # this also refuses NaN, which JSON does not have but Python reads
     }
     return next((word for word, check in holds.items() if word in schema and not check(schema[word])), None)

@@ -1,6 +1,6 @@
 "use strict";
 // The cameras: the picture of each with the regions on it, its rate, and what its apps say now.
-let cameras = new Map(); // name of the stream, null where it has none -> what shows it
+let cameras = new Map(); // name of the stream, or null if it has none -> the elements that show it
 
 function showCameras(names) {
   if (names.length === cameras.size && names.every(name => cameras.has(name))) return;
@@ -31,7 +31,7 @@ function showNow() {
   showRegions();
 }
 
-// The regions on the picture, in its own pixels; what is of a size on the screen is as many times larger.
+// The regions on the picture, in its own pixels; lines and text are scaled to keep their size on the screen.
 function showRegions() {
   for (const [name, camera] of cameras) showRegionsOf(name, camera);
 }
@@ -86,5 +86,5 @@ async function showNewest(name, image) {
     const before = image.src;
     image.src = URL.createObjectURL(await answer.blob());
     if (before) URL.revokeObjectURL(before);
-  } catch (error) { /* there is none now; what is wrong is said elsewhere */ }
+  } catch (error) { /* there is none now; the troubles say why */ }
 }

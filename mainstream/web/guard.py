@@ -1,8 +1,8 @@
-"""Who may ask, and what a browser may make of the answers.
+"""Who may ask, and what a browser may do with the answers.
 
-There are no cookies: what changes something needs the token in a header of its own, which no page of another site can
-send along. A request has to name this machine as its host, which one that a site's name was bent for does not. A token
-is compared in constant time; an address that has given wrong ones too often is not even compared for a while.
+There are no cookies: a request that changes something needs the token in a header, which pages of other sites cannot
+send. A request has to name this machine as its host; one from a site whose name was made to point here does not. Tokens
+are compared in constant time; an address that gave too many wrong ones is refused for a while without comparing.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _log = logging.getLogger(__name__)
 
 
 class WrongTokens:
-    """How often each address gave a wrong token of late.
+    """How often each address gave a wrong token in the last minute.
 
     Parameters
     ----------
     most : int
-        Within a minute; then it has to wait.
+        So many wrong tokens within a minute are allowed; then the address has to wait.
     """
 
     def __init__(self, most: int) -> None:
@@ -47,12 +47,12 @@ class WrongTokens:
         self._failures: dict[str, list[float]] = {}
 
     def wait_s(self, address: str) -> float:
-        """Seconds for which this address is not listened to; 0 where it is."""
+        """Seconds that this address has to wait; 0 if it need not."""
         failures = self._failures.get(address, [])
         return max(0.0, failures[0] + _WINDOW_S - monotonic()) if len(failures) >= self._most else 0.0
 
     def failed(self, address: str) -> None:
-        """It gave a wrong one."""
+        """Count a wrong token."""
         now = monotonic()
         recent = [at for at in self._failures.pop(address, []) if at > now - _WINDOW_S]
         self._failures[address] = [*recent, now][-self._most :]
@@ -61,16 +61,16 @@ class WrongTokens:
 
 
 class Guard:
-    """Stands before an application.
+    """Lets requests through to an application, or refuses them.
 
     Parameters
     ----------
     app : ASGI application
     allows : callable
-        Whether a request may name that host.
+        Says whether a request may name a host.
     token : str
     free_reading : bool
-        What changes nothing needs no token.
+        Whether requests that change nothing need no token.
     most_failures : int
         Wrong tokens that an address may give within a minute.
     """
@@ -105,17 +105,17 @@ class Guard:
         except Exception:
             _log.exception("page: %s %s failed", scope["method"], scope["path"])
             if not began:
-                await _answer(safely, 500, "something is wrong here; the log has more")
+                await _answer(safely, 500, "the box has failed on this request; its log says more")
 
     def _refused(self, scope: Scope) -> tuple[int, str, dict[str, str]] | None:
         """Status, reason and headers of a refusal."""
         headers = _headers(scope)
         host = headers.get("host")
         if host is None or not self._allows(host):
-            return 421, "this is not the host that was asked for", {}
+            return 421, "this box does not go by the host name of the request", {}
         origin = headers.get("origin")
         if origin not in (None, f"{scope['scheme']}://{host}") or headers.get("sec-fetch-site") == "cross-site":
-            return 403, "pages of other sites have no business here", {}
+            return 403, "pages of other sites may not ask here", {}
         api = scope["path"].startswith("/api/")
         given = headers.get("authorization")
         if not api or (given is None and self._free_reading and scope["method"] in _READING):

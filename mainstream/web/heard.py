@@ -16,7 +16,7 @@ SECONDS: Final = 120
 
 @dataclass
 class _Strip:
-    """One app; `scores` has the best score of each of the last seconds, the last one that of `second`."""
+    """One app; `scores` has the best score of each of the last seconds, up to `second`."""
 
     analysis: Analysis
     second: int
@@ -29,7 +29,7 @@ class _Strip:
 
 
 class Heard:
-    """Takes note of what the apps of a camera say; :meth:`heard` is told by one thread at a time, others read."""
+    """Notes what the apps of a camera say; one thread at a time calls :meth:`heard`, others read."""
 
     def __init__(self) -> None:
         self._strips: dict[str, _Strip] = {}
@@ -49,7 +49,7 @@ class Heard:
             strip.scores[-1] = score if before is None else max(before, score)
 
     def of(self, name: str, seconds: int = SECONDS) -> dict[str, Any] | None:
-        """What the app of that name says now, and its best score in each of the last `seconds` that are over."""
+        """What the app of this name says now, and its best score in each of the last `seconds` that are over."""
         strip = self._strips.get(name)
         if strip is None:
             return None
@@ -65,12 +65,12 @@ class Heard:
         }
 
     def _forget(self, second: int) -> None:
-        """Apps that have said nothing for long are gone."""
+        """Drop apps that have said nothing for long."""
         self._strips = {name: one for name, one in self._strips.items() if second - one.second <= SECONDS}
 
 
 def _score(analysis: Analysis) -> float | None:
-    """Of the event's class, or the best one where there is none."""
+    """The score of the event's class, or the best one if there is none."""
     scores, event_class = analysis.scores, analysis.event_class
     score = float(scores.max() if event_class is None else scores[event_class])
     return float(f"{score:.4g}") if isfinite(score) else None

@@ -1,4 +1,4 @@
-"""The API's description, OpenAPI 3.1, from the same schemas that requests are checked by."""
+"""The API's description in OpenAPI 3.1, made of the schemas that requests are checked against."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _REFUSALS: Final = {
     "503": "Busy.",
 }
 _OF_CHANGES: Final = {
-    "409": "It does not fit, or cannot be: what would have to give, in one line. Nothing has changed.",
+    "409": "It does not fit or is not possible; one line says what would have to give. Nothing has changed.",
     "507": "The disk is full or broken, so the change would be lost. Nothing has changed.",
 }
 _OF_BODIES: Final = {
     "408": "The body took too long.",
     "413": "The body is too large.",
-    "415": "The body is no JSON.",
+    "415": "The body is not JSON.",
     "422": "The body has another form.",
 }
 
@@ -36,7 +36,7 @@ def described() -> dict[str, Any]:
     """The description as plain values."""
     app_id = _parameter("path", "app_id", {"type": "string", "minLength": 1}, "Its `app_id`.")
     event_id = _parameter("path", "event_id", {"type": "string"}, "Its `event_id`.")
-    about = "Name of the camera; where there are several it has to be given."
+    about = "Name of the camera; required if there are several."
     stream = _parameter("query", "stream", {"type": "string"}, about, required=False)
     limit = {"type": "integer", "minimum": 1, "maximum": MOST}
     paths = {
@@ -46,11 +46,11 @@ def described() -> dict[str, Any]:
         },
         "/api/apps/{app_id}": {
             "parameters": [app_id],
-            "patch": _change("Pause an app, set its weight or least value; null is what the file says", CHANGE),
+            "patch": _change("Pause an app, set its weight or least value; null stands for what the file says", CHANGE),
             "delete": _change("Remove an app"),
         },
         "/api/budget": {
-            "get": _get("The budget, and what is taken of it", _BUDGET),
+            "get": _get("The budget, and how much of it is used", _BUDGET),
             "put": _change("Set the budget", BUDGET),
         },
         "/api/changes": {
@@ -58,7 +58,7 @@ def described() -> dict[str, Any]:
             "delete": _change("Take back all changes: what the file says counts"),
         },
         "/api/schedule": {"get": _get("The schedule that was chosen, with its stem", _SCHEDULE)},
-        "/api/frontier": {"get": _get("The best that each of some budgets can pay for", _FRONTIER)},
+        "/api/frontier": {"get": _get("The best schedule at each of several budgets", _FRONTIER)},
         "/api/health": {"get": _get("What is wrong", _HEALTH)},
         "/api/packages": {"get": _get("Packages of the model folder", _list_of("packages", {"type": "string"}))},
         "/api/events": {
@@ -123,13 +123,13 @@ def _change(summary: str, body: Schema | None = None, status: str = "200") -> Sc
     return made
 
 
-_OF_STREAMS: Final = {"stream": {"type": "string", "description": "Name of the camera, where there are several."}}
+_OF_STREAMS: Final = {"stream": {"type": "string", "description": "Name of the camera, if there are several."}}
 _INTERVAL: Final[Schema] = {"type": ["array", "null"]}
 _MEASURED: Final = {
     "measured": {
         **_object(f1={"type": "number"}, f1_interval=_INTERVAL, events={"type": "integer"}, seconds={"type": "number"}),
         "type": ["object", "null"],
-        "description": "Against labels, since the last plan took over; where there are labels.",
+        "description": "Measured against labels since the last plan took over, if there are labels.",
     }
 }
 _APP: Final = _object(
@@ -138,7 +138,7 @@ _APP: Final = _object(
     name={"type": "string"},
     added={"type": "boolean"},
     paused={"type": "boolean"},
-    region={"type": ["array", "null"], "description": "x, y, width, height as shares of the frame; null is all of it."},
+    region={"type": ["array", "null"], "description": "x, y, width, height as shares of the frame; null: the whole."},
     weight={"type": "number"},
     min_value=_NUMBER,
     min_fps=_NUMBER,
@@ -169,7 +169,7 @@ _BUDGET: Final = _object(
     measured=_NUMBER,
     capacity=_NUMBER,
 )
-_LAYERS: Final = {"layers": {"type": "object", "description": "Layers of the network of each of several cameras."}}
+_LAYERS: Final = {"layers": {"type": "object", "description": "How many layers each camera's network has."}}
 _SCHEDULE: Final = _object(_LAYERS, runs={"type": "boolean"}, trouble=_TEXT, total_layers=_COUNT, result=_OBJECT)
 _POINT: Final = _object(
     budget={"type": "number"}, objective={"type": "number"}, cost={"type": "number"}, fps={"type": "object"}
@@ -178,7 +178,7 @@ _FRONTIER: Final = _object(unit=_TEXT, metric=_TEXT, points={"type": "array", "i
 _CAMERAS: Final = {
     "streams": {
         "type": "object",
-        "description": "Of several cameras each one's, by its name.",
+        "description": "Each camera by its name, if there are several.",
         "additionalProperties": _object(stream_fps=_NUMBER, troubles={"type": "array", "items": {"type": "string"}}),
     }
 }

@@ -1,5 +1,5 @@
 "use strict";
-// The page of the box. Whatever comes from outside (names, events, lines) becomes text nodes only.
+// The page of the box. What comes from outside (names, events, lines) only ever becomes text nodes.
 const $ = id => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const SECONDS = 120;
@@ -93,7 +93,7 @@ const of = name => name === undefined || name === null ? [] : [make("span", `${n
 
 function showApps() {
   rowsWait = $("rows").contains(document.activeElement) && document.activeElement.matches("input");
-  if (rowsWait) return; // nobody's typing is lost
+  if (rowsWait) return; // do not lose what somebody is typing
   const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.key : null;
   $("metric").textContent = named(frontier.metric);
   $("least").textContent = `least ${named(frontier.metric)}`;
@@ -243,7 +243,7 @@ async function apply() {
   showBudget();
 }
 
-// ---- a staircase for each stem (apps of each region have one of their own): layers to the right, frames a second upwards
+// ---- a staircase for each stem (each region has its own): layers to the right, frames a second upwards
 
 function showStems() {
   const streams = streamsOf(schedule.result).filter(one => one.choices.length);
@@ -338,7 +338,7 @@ function showLine(said) {
   while ($("log").children.length > 30) $("log").lastChild.remove();
 }
 
-// ---- what comes by the second
+// ---- what comes every second
 
 function showTroubles({troubles, streams}) {
   $("trouble").textContent = troubles.join("\n");

@@ -1,4 +1,4 @@
-"""The camera's picture: encoded when someone looks, once for all who do, and less often the more they are."""
+"""The camera's picture: it is encoded when someone looks, once for all viewers, and less often the more there are."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mainstream.streamer.frames import Frame
 
 WIDEST: Final = 640
 _EVERY_S: Final = 0.5
-"""Seconds between two pictures of one viewer, at least."""
+"""Least seconds between two pictures for one viewer."""
 _MOST_A_SECOND: Final = 10
-"""Pictures that all viewers together are given."""
+"""Most pictures for all viewers together."""
 
 
 class Pictures:
@@ -22,7 +22,7 @@ class Pictures:
     Parameters
     ----------
     newest : callable
-        Gives the newest frame; None where there is none.
+        Gives the newest frame; None if there is none.
     """
 
     def __init__(self, newest: Callable[[], Frame | None]) -> None:
@@ -35,7 +35,7 @@ class Pictures:
         self._given = 0
 
     def get(self) -> bytes | None:
-        """The picture; None where there is no frame yet."""
+        """The picture; None if there is no frame yet."""
         with self._lock:
             frame, now = self._newest(), monotonic()
             if frame is not None and frame is not self._frame and now >= self._made_s + _EVERY_S / 2:
@@ -44,14 +44,14 @@ class Pictures:
             return self._picture
 
     def too_many(self) -> bool:
-        """Whether more are asked for in this second than are given; counts this one."""
+        """Count a request; return whether there are too many in this second."""
         second = int(monotonic())
         if second != self._second:
             self._second, self._given = second, 0
         self._given += 1
-        return self._given > 2 * _MOST_A_SECOND
+        return self._given > 2 * _MOST_A_SECOND  # twice what pages ask for, to allow for jitter
 
 
 def every_s(viewers: int) -> float:
-    """Seconds after which each of so many viewers is to ask for the next picture."""
+    """Seconds after which each of so many viewers should ask for the next picture."""
     return max(_EVERY_S, viewers / _MOST_A_SECOND)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _CONNECTIONS: Final = 256
 _IDLE_S: Final = 10.0
-"""Seconds for which a connection may have nothing that is asked; also one whose request does not end."""
+"""Seconds for which a connection may be idle, or its request incomplete."""
 _END_S: Final = 3.0
 
 _SCRIPT: Final = "text/javascript"
@@ -44,16 +44,16 @@ _FILES: Final = {
 
 
 class Site:
-    """What is served of a box; use it in a ``with`` block.
+    """Serves a box's API and page; use it in a ``with`` block.
 
     Parameters
     ----------
     address : Address
     token : str
-        What changes something has to be sent with it.
+        Requests that change something have to carry it.
     box : Box
     timeline : Timeline
-        Is told of the runtimes' events.
+        It gets the runtimes' events.
     model_dir : Path or None
         Folder of the packages that may be added.
     scores : callable, optional
@@ -62,7 +62,7 @@ class Site:
     Attributes
     ----------
     url : str
-        Where it is.
+        Where the page is.
     routes : list of Route
 
     Raises
@@ -70,7 +70,7 @@ class Site:
     MissingExtraError
         Starlette or uvicorn is not installed.
     ProblemError
-        The address cannot be listened at.
+        It cannot listen at the address.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Site:
             await self._server.serve(sockets=[self._socket])
 
     async def _hang_up_idle(self) -> None:
-        """Close connections on which nothing was being answered at two looks in a row."""
+        """Close connections on which two looks in a row saw nothing being answered."""
         idle: set[Any] = set()
         while True:
             await asyncio.sleep(_IDLE_S)
@@ -183,7 +183,7 @@ def _static(name: str, kind: str) -> Callable[[Request], Response]:
 
 
 def _handlers() -> Any:
-    """A line of JSON for what no route answers."""
+    """Answer what no route answers with a line of JSON."""
     from starlette.exceptions import HTTPException
     from starlette.responses import JSONResponse
 

@@ -1,4 +1,4 @@
-"""The last events, with their pictures: in memory, or, where events are kept in a folder, there."""
+"""The last events with their pictures, which are in memory, or in a folder if events are kept there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mainstream.streamer.events.event import Event, PlannedApp
 
 MOST: Final = 200
 _PICTURES: Final = 2**25
-"""Bytes of pictures in memory."""
+"""Most bytes of pictures in memory."""
 _TAIL: Final = 2**19
 """Bytes at the end of ``events.jsonl`` that are read at the start."""
 
@@ -24,7 +24,7 @@ class Timeline:
     Parameters
     ----------
     folders : mapping of Path
-        Where the events of each camera are kept, by the name of its stream; empty where they are not.
+        Folder of each camera's events, by the name of its stream; empty if events are not kept.
     """
 
     def __init__(self, folders: Mapping[str | None, Path]) -> None:
@@ -33,7 +33,7 @@ class Timeline:
         self._pictures: dict[str, bytes] = {}
         self._lock = Lock()
         self.tell: Callable[[Mapping[str, Any]], None] = lambda event: None
-        """Is told of each start and end, too."""
+        """Called at each start and end, too."""
         for folder in folders.values():
             self._load(folder / "events.jsonl")
 
@@ -67,7 +67,7 @@ class Timeline:
         return {(event.get("stream"), event["app"]): event for event in reversed(self.recent())}
 
     def picture(self, event_id: str) -> bytes | None:
-        """The picture of an event; None where there is none, or none any more."""
+        """The picture of an event; None if there is none, or no longer one."""
         if not self._folders:
             return self._pictures.get(event_id)
         path = self._file(event_id, "snapshot")
@@ -76,11 +76,11 @@ class Timeline:
         return None
 
     def clip(self, event_id: str) -> Path | None:
-        """The file of an event's video; None where there is none."""
+        """The file of an event's video; None if there is none."""
         return self._file(event_id, "clip")
 
     def _file(self, event_id: str, kind: str) -> Path | None:
-        """A file in the folder, of an event that is known: no name from elsewhere becomes a path."""
+        """A file of a known event in the folder: no name from outside becomes a path."""
         event = self._events.get(event_id)
         name = None if event is None else getattr(event, kind)
         folder = None if event is None else self._folders.get(event.stream)
@@ -93,7 +93,7 @@ class Timeline:
         with suppress(OSError), path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL))
             for line in file.read().decode("utf-8", "replace").splitlines()[-MOST:]:
-                with suppress(ProblemError):  # the first line may be half of one
+                with suppress(ProblemError):  # the first line may be cut
                     event = Event.from_json(line)
                     self._events[event.event_id] = event
         self._events = {one.event_id: one for one in sorted(self._events.values(), key=lambda one: one.start)}

@@ -1,4 +1,4 @@
-"""The token of who may change things: made at the first start, for the owner's eyes only."""
+"""The token for changing things: it is made at the first start, and only the owner can read it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHORTEST: Final = 20
 
 
 def token_in(folder: Path) -> str:
-    """The token in a folder, made where there is none.
+    """The token in a folder; it is made if there is none.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def token_in(folder: Path) -> str:
     Raises
     ------
     ProblemError
-        It cannot be read or written, others may read it, or it is too short to be one.
+        It cannot be read or written, others may read it, or it is too short.
     """
     path = folder / _NAME
     try:
@@ -38,5 +38,5 @@ def token_in(folder: Path) -> str:
         raise ProblemError(f"{path}: {reason(error)}") from None
     token = read_text(path).strip()
     if len(token) < _SHORTEST or not token.isascii() or not token.isprintable():
-        raise ProblemError(f"{path}: it is no token of {_SHORTEST} or more characters; remove it for a new one")
+        raise ProblemError(f"{path}: a token has {_SHORTEST} or more characters; remove it for a new one")
     return token

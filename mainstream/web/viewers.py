@@ -1,4 +1,4 @@
-"""Who looks: server-sent events, made once and sent to all; one who does not keep up is let go."""
+"""Viewers of the page: server-sent events are made once and sent to all; a viewer that does not keep up is cut off."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _EVERY_S: Final = 1.0
 
 
 class Viewers:
-    """Sends what happens to all viewers, and how things are once a second, while there are any.
+    """Sends all viewers what happens and, once a second, how things are.
 
     Parameters
     ----------
     status : callable
-        Makes what is sent each second; called in a thread.
+        Makes the message of each second; called in a thread.
     """
 
     def __init__(self, status: Callable[[], Mapping[str, Any]]) -> None:
@@ -33,7 +33,7 @@ class Viewers:
         return len(self._queues)
 
     async def run(self) -> None:
-        """Tell how things are, for ever."""
+        """Send how things are, for ever, while there are viewers."""
         self._loop = asyncio.get_running_loop()
         self._looking = asyncio.Event()
         while True:
@@ -45,7 +45,7 @@ class Viewers:
     def publish(self, kind: str, values: Mapping[str, Any]) -> None:
         """Tell all viewers of something, from any thread."""
         if self._loop is not None and self._queues:
-            with suppress(RuntimeError):  # it has ended
+            with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._send, _message(kind, values))
 
     def _send(self, message: bytes) -> None:
@@ -58,7 +58,7 @@ class Viewers:
                 queue.put_nowait(None)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """The messages for one viewer, until he goes."""
+        """The messages for one viewer, until it disconnects."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._queues.add(queue)
         if self._looking is not None:

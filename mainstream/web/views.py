@@ -1,4 +1,4 @@
-"""How things stand, as plain values: what the API and the page show."""
+"""How things stand, as plain values for the API and the page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ _A_POINT_S: Final = 0.25
 _MOST_PACKAGES: Final = 1000
 _MOST_SAID: Final = 30
 
-
 Scores = Callable[[], Mapping[int | str, dict[str, Any]]]
 
 
@@ -41,9 +40,9 @@ class Running:
     stream : str or None
         Name of its camera.
     name : str
-        What it is called in events.
+        Its name in events.
     rate : AppRate or None
-        Where the runtime is in this process.
+        None if the runtime is elsewhere.
     """
 
     stream: str | None
@@ -52,18 +51,18 @@ class Running:
 
 
 class Views:
-    """What there is to see of a box.
+    """What can be seen of a box.
 
     Parameters
     ----------
     box : Box
     heard : mapping of Heard
-        Of each camera, by the name of its stream.
+        What the apps of each camera say, by the name of its stream.
     timeline : Timeline
     model_dir : Path or None
-        Where packages are.
+        Folder of packages.
     scores : callable or None
-        ``app_id`` -> what was measured of the app against labels, where there are any.
+        ``app_id`` -> what was measured of the app against labels, if there are any.
 
     Attributes
     ----------
@@ -89,7 +88,7 @@ class Views:
         self._version = 0
 
     def apps(self) -> dict[str, Any]:
-        """Each app: what the file and the changes say, what it was given, how it runs, what it said."""
+        """Each app: what the file and the changes say, what it got, how it runs, what it said."""
         standing = self._box.standing
         each = () if standing.base is None else standing.base.problem.each
         base = [(one.name, app) for one in each for app in one.apps]
@@ -135,7 +134,7 @@ class Views:
         return {"runs": runs, "trouble": standing.trouble, "total_layers": most, "result": result, **alone}
 
     def budget(self) -> dict[str, Any]:
-        """The budget, what the plan is predicted to take of it and what it was measured to take, a second."""
+        """The budget, and what the plan takes of it a second, predicted and measured."""
         standing = self._box.standing
         models = [] if standing.prepared is None else [one.model for one in standing.prepared.streams]
         of_file = None if standing.base is None else standing.base.budget
@@ -150,7 +149,7 @@ class Views:
         }
 
     def frontier(self) -> dict[str, Any]:
-        """The best that each of some budgets can pay for."""
+        """The best schedule at each of several budgets."""
         prepared = self._box.standing.prepared
         if prepared is None:
             return {"unit": None, "metric": None, "points": []}
@@ -167,7 +166,7 @@ class Views:
         return {"healthy": healthy, "ready": ready, "said": list(self.said), **self._wrong()}
 
     def _wrong(self) -> dict[str, Any]:
-        """The troubles, a line each; where cameras have names also each one's by itself, with its rate."""
+        """The troubles, a line each; if cameras have names, also each camera's own troubles and rate."""
         cameras = [(one, [] if one.local is None else one.local.troubles()) for one in self._box.cameras]
         lines = [camera.called(line) for camera, own in cameras for line in own]
         trouble = self._box.standing.trouble
@@ -185,7 +184,7 @@ class Views:
     def status(self, more: Mapping[str, Any]) -> dict[str, Any]:
         """What changes by the second: rates, and what each app said in the second that is over.
 
-        `version` is another one whenever apps, schedule, budget and frontier have to be asked for again.
+        `version` changes whenever apps, schedule, budget and frontier have to be asked for again.
         """
         standing = self._box.standing
         scores = None if self._scores is None else self._scores()
@@ -231,12 +230,12 @@ class Views:
 
 
 def _named(stream: str | None) -> dict[str, str]:
-    """The camera's name, where it has one."""
+    """The camera's name, if it has one."""
     return {} if stream is None else {"stream": stream}
 
 
 def _measured(scores: Mapping[int | str, dict[str, Any]] | None, app_id: int | str) -> dict[str, Any]:
-    """What was measured of an app, where there are labels."""
+    """What was measured of an app, if there are labels."""
     return {} if scores is None else {"measured": scores.get(app_id)}
 
 
@@ -245,7 +244,7 @@ def _wishes(app: App) -> dict[str, Any]:
 
 
 def _given(choice: Choice | None) -> dict[str, Any]:
-    """What an app was given; all None where it does not run."""
+    """What an app got; all None if it does not run."""
     keys = ("target_fps", "num_frozen", "value", "f1", "recall", "precision", "f1_interval", "tail_cost")
     return {key: None if choice is None else getattr(choice, key) for key in keys}
 

@@ -91,9 +91,9 @@ def test_apps_are_listed_added_paused_and_removed_over_tls(
     [
         (["--page", "8080"], "command line: --page needs --state"),
         (["--page", "here", "--state", "s"], "page: got 'here'; it has to be PORT or HOST:PORT"),
-        (["--page", "1.2.3.4:80", "--state", "s"], "page: 1.2.3.4 is reached by other machines, which needs TLS"),
+        (["--page", "1.2.3.4:80", "--state", "s"], "page: other machines can reach 1.2.3.4, which needs TLS"),
         (["--page", "80", "--state", "s", "--tls-cert", "c"], "page: --tls-cert and --tls-key go together"),
-        (["--page", "80", "--state", "s", "--tls-cert", "c", "--tls-key", "k"], "page: c and k are no certificate"),
+        (["--page", "80", "--state", "s", "--tls-cert", "c", "--tls-key", "k"], "page: c and k are not a certificate"),
         (["--tls-cert", "c"], "command line: --tls-cert and --tls-key are for --page"),
     ],
 )
