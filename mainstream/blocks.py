@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from mainstream._system import usable_cores
 from mainstream.problem import FloatArray
 
 _BLOCK: Final = 160_000
@@ -35,7 +35,7 @@ def over_blocks(
     done = [work(first)]
     if not others:
         return done
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(usable_cores()) as threads:
         try:
             for future in [threads.submit(work, block) for block in others]:
                 if meanwhile is not None:

@@ -41,7 +41,7 @@ LAYERS = [
     {"region"},
     {"registry", "ranges", "shares"},
     {"description"},
-    {"_optional", "_jit"},
+    {"_optional", "_jit", "_system"},
     {"errors"},
 ]
 # One step inside a row that is allowed: a result holds the stem that the cost model makes.

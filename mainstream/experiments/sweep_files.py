@@ -7,7 +7,6 @@ added to it with others. Where a run was interrupted, a last line that is cut of
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
+from mainstream._system import require_linux
 from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.experiments.versions import Version
@@ -51,6 +51,7 @@ class SweepFiles:
     def __init__(
         self, prefix: Path, versions: Sequence[Version], asked: Sequence[str], settings: Mapping[str, Any]
     ) -> None:
+        require_linux("an experiment")
         self.tidy = prefix.with_name(f"{prefix.name}.csv")
         self._settings = prefix.with_name(f"{prefix.name}.settings.json")
         self._published: dict[tuple[str, str], Path] = {}
@@ -116,6 +117,8 @@ class SweepFiles:
 
     def _lock(self) -> None:
         """Keep other runs away until this one ends, however it ends."""
+        import fcntl  # not on Windows
+
         held = self._opened.enter_context(self._settings.open(encoding="utf-8"))
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from mainstream._system import usable_cores
 
 _Given = TypeVar("_Given")
 _Returned = TypeVar("_Returned")
@@ -25,7 +26,7 @@ def side_by_side(
     """
     todo = list(given)
     found = [call(one) for one in todo[:1]]  # by itself, since it may have to compile the search
-    pool = ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), thread_name_prefix="mainstream-fleet")
+    pool = ThreadPoolExecutor(threads or usable_cores(), thread_name_prefix="mainstream-fleet")
     try:
         found += pool.map(call, todo[1:])
     finally:

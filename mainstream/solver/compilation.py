@@ -19,6 +19,7 @@ from typing import Any, Final
 from numba.core import event
 
 from mainstream._jit import is_kept
+from mainstream._system import usable_cores
 
 _log = logging.getLogger("mainstream")
 
@@ -67,7 +68,7 @@ def begin() -> None:
     global _apart  # noqa: PLW0603  one for the process
     from mainstream.solver.kernels.tree import search
 
-    if _apart is not None or is_kept(search) or len(os.sched_getaffinity(0)) < 2:
+    if _apart is not None or is_kept(search) or usable_cores() < 2:
         return
     with suppress(OSError):
         _apart = subprocess.Popen(

@@ -5,7 +5,6 @@ The limit is on the memory that it may write to (``RLIMIT_DATA``), since TensorF
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,8 @@ GIGABYTES: Final = Range(0, 1e6, low_open=True, unit="gigabytes")
 
 def limit_memory(more: int) -> None:
     """Let this process take `more` bytes beyond what it has."""
+    import resource  # not on Windows, where no runtime comes as far as here
+
     limit = _kilobytes("/proc/self/status", "VmData") * 1024 + more
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     if most != resource.RLIM_INFINITY:

@@ -8,7 +8,6 @@ frames; frames that are being worked on end under the old plan.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mainstream._system import require_linux, usable_cores
 from mainstream.description import shown
 from mainstream.errors import DeployError, ProblemError
 from mainstream.extensions import PART_LOADERS, PartLoader, Source
@@ -109,6 +109,8 @@ class LocalRunner:
 
     Raises
     ------
+    MainstreamError
+        This is not Linux.
     MissingExtraError
         TensorFlow, PyAV or prometheus_client is not installed.
     ProblemError
@@ -134,6 +136,7 @@ class LocalRunner:
         state: str | Path | None = None,
         stream: str | None = None,
     ) -> None:
+        require_linux("a runtime in this process")
         self.model_dir = Path(model_dir)
         if not self.model_dir.is_dir():
             raise ProblemError(f"model_dir: {shown(str(model_dir))} is no folder; give the one with the model files")
@@ -181,7 +184,7 @@ class LocalRunner:
                     serve_metrics(metrics, self.meters.registry, {"/healthz": self.unhealthy, "/readyz": self.unready})
                 )
             self.loader.start()
-            self._threads = threads or len(os.sched_getaffinity(0))
+            self._threads = threads or usable_cores()
             self._loop = FrameLoop(self._feed, self._watch, self._plan, self.meters, self._threads, by_clock=paced)
             opened.callback(self._loop.close)
             opened.callback(self._closed.set)

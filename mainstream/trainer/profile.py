@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mainstream._optional import require
+from mainstream._system import usable_cores
 from mainstream.description import shown
 from mainstream.errors import ProblemError
 from mainstream.graphs import onednn
@@ -173,7 +174,7 @@ def profile(
         unit="ms",
         batch=1,
         threads=threads,
-        cores=len(os.sched_getaffinity(0)),
+        cores=usable_cores(),
         measured_on=_device(engine),
         engine=engine,
         precision=None if isinstance(network, Network) else network.precision,

@@ -15,7 +15,6 @@ with one warning; lines wait in memory, pictures and clips do not.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from collections import deque
@@ -184,6 +183,8 @@ class EventStore:
 
 
 def _locked(folder: Path) -> int:
+    import fcntl  # not on Windows, where no runtime comes as far as here
+
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
