@@ -28,7 +28,15 @@ EXTRAS["test"] = [
     "schemathesis>=4",
     "selenium>=4.20",
 ]
-EXTRAS["dev"] = [*EXTRAS["test"], "ruff>=0.9", "mypy>=1.14", "types-PyYAML>=6", "cosmic-ray>=8.7"]
+EXTRAS["docs"] = [
+    "sphinx>=8.2",
+    "furo>=2025.9",
+    "myst-nb>=1.3",  # the pages, and the notebook of examples/, which it executes
+    "ipykernel>=6.29",
+    *EXTRAS["report"],
+    *_RUNTIME,
+]
+EXTRAS["dev"] = [*EXTRAS["test"], *EXTRAS["docs"], "ruff>=0.9", "mypy>=1.14", "types-PyYAML>=6", "cosmic-ray>=8.7"]
 
 setup(
     name="mainstream",
@@ -36,6 +44,9 @@ setup(
     description="Choose layer sharing and frame rates for many DNN applications on one camera, proven optimal.",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["scheduling", "deep learning", "video analytics", "edge computing", "layer sharing", "transfer learning"],
     python_requires=">=3.11",
     packages=find_packages(include=["mainstream", "mainstream.*"]),
     package_data={"mainstream": ["py.typed", "labelling/page.html", "web/page.*", "web/*.js", "web/icon.svg"]},
@@ -50,5 +61,18 @@ setup(
     ],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["mainstream = mainstream.cli:main"]},
-    classifiers=["Programming Language :: Python :: 3.11", "Programming Language :: Python :: 3.12"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Video",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
 )

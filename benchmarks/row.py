@@ -1,4 +1,4 @@
-"""One measured figure, the figure to reach, and how the two compare."""
+"""One measured figure, the goal, and how the two compare."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Row:
     cpu : float or None
         Seconds computed, for a row of elapsed seconds: what other processes do to the machine shows less in it.
     figure : float, str or None
-        The figure to reach; words where it is no number.
+        The goal; words where it is no number.
     at_least : bool
         Whether more is better.
     verdict : str

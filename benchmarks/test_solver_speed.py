@@ -1,6 +1,6 @@
 """The exact search with pytest-benchmark: ``pytest benchmarks/test_solver_speed.py``.
 
-Option building included, one core, gap 1e-6, 16 chokepoints x 10 rates, hard budgets. Each line's figure to reach is
+Option building included, one core, gap 1e-6, 16 chokepoints x 10 rates, hard budgets. Each line's goal is
 in its group's name. Times are not asserted: a busy machine is no fault of the code. ``python -m benchmarks`` sums up.
 """
 

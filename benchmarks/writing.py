@@ -13,10 +13,10 @@ Results = Mapping[str, tuple[str, Sequence[Row]]]
 """By the part's name: its title and rows."""
 
 _COLUMNS: Final = ("part", "what", "reached", "worst", "unit", "cpu_s", "figure", "better", "against", "notes")
-_HEADING: Final = ("what", "reached", "worst", "CPU", "figure to reach", "against it", "notes")
+_HEADING: Final = ("what", "reached", "worst", "CPU", "goal", "against it", "notes")
 _LEGEND: Final = """\
 "Reached" is the median over the seeds (of each seed's median), "worst" the worst seed. "met, 2x" is better than the
-figure to reach by a factor of 2, "missed, 2x" worse by one. "CPU" is the median of the seconds computed: where it is
+goal by a factor of 2, "missed, 2x" worse by one. "CPU" is the median of the seconds computed: where it is
 well below "reached", other processes had the machine."""
 
 
@@ -38,7 +38,7 @@ def write(results: Results, about: Mapping[str, str], stem: Path) -> None:
 
 def markdown(results: Results, about: Mapping[str, str]) -> str:
     """A document: the run, then a table for each part."""
-    lines = ["# Benchmarks", ""]
+    lines = ["# Results of a whole run", ""]
     lines += [f"- {key}: {f'`{value}`' if key == 'command' else value}" for key, value in about.items()]
     lines += ["", _LEGEND]
     for title, rows in results.values():
@@ -62,7 +62,7 @@ def markdown(results: Results, about: Mapping[str, str]) -> str:
 
 def table(rows: Sequence[Row]) -> list[str]:
     """The lines of a table of rows that have no worst seed and no CPU time."""
-    heading = "what", "measured", "figure to reach", "against it", "notes"
+    heading = "what", "measured", "goal", "against it", "notes"
     cells = ([row.what, row.shown(row.reached), _figure(row), row.against, row.notes] for row in rows)
     return [_line(heading), _line(["---"] * len(heading)), *map(_line, cells)]
 

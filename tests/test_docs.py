@@ -10,18 +10,20 @@ from typing import Any
 
 import pytest
 
+import mainstream
+from mainstream import io
 from mainstream.extensions import METHODS
 from mainstream.io import load_problem
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SUFFIXES = {".py", ".md", ".toml", ".csv", ".json", ".yaml", ".svg"}
+SUFFIXES = {".py", ".md", ".toml", ".csv", ".json", ".yaml", ".svg", ".ipynb"}
 FILES = [
     ROOT / ".ci" / "run",
     *(path for path in ROOT.glob("*") if path.suffix in SUFFIXES),
     *(
         path
-        for folder in ("benchmarks", "data", "docs", "mainstream", "tests")
+        for folder in ("benchmarks", "data", "docs", "examples", "mainstream", "tests")
         for path in sorted((ROOT / folder).rglob("*"))
         if path.suffix in SUFFIXES and ROOT / "benchmarks" / "out" not in path.parents
     ),
@@ -29,8 +31,9 @@ FILES = [
 PAGES = [path.relative_to(ROOT).as_posix() for path in FILES if path.suffix == ".md"]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def test_the_reference_of_the_command_line_is_current() -> None:
@@ -51,8 +54,27 @@ def test_ci_finds_the_two_commands_of_the_readme() -> None:
     assert second.startswith("pip install -e '.[") and second.endswith("]' && pytest -n 2 --dist worksteal")
 
 
-def test_the_calls_in_the_readme_work(capsys: pytest.CaptureFixture[str]) -> None:
-    first, again = blocks("python")
+def test_the_readme_is_short_and_begins_with_a_picture() -> None:
+    lines = README.splitlines()
+    assert len(lines) < 120
+    assert any(line.startswith("![") for line in lines[:10])
+
+
+def test_the_example_in_the_readme_prints_what_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,), (shown,) = blocks("python", "README.md"), blocks("text", "README.md")
+    monkeypatch.chdir(ROOT)
+    exec(code, {})
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    told = [line.split() for line in shown.splitlines() if line != "..."]
+    assert [line for line in told if line not in printed] == []
+    bound = next(line for line in printed if line[0] == "bound")[1].rstrip(",")
+    assert f"no other choice within the budget has a mean f1 over {bound}." in README.lower().replace("\n", " ")
+
+
+def test_the_calls_on_the_page_on_python_work(capsys: pytest.CaptureFixture[str]) -> None:
+    first, again = blocks("python", "docs/python.md")
     names: dict[str, Any] = {}
     exec(first, names)
     assert "mean f1 " in capsys.readouterr().out
@@ -62,6 +84,12 @@ def test_the_calls_in_the_readme_work(capsys: pytest.CaptureFixture[str]) -> Non
     shown = capsys.readouterr().out
     assert "door" in shown and "budget,objective,bound" in shown
     assert names["least"] < names["result"].cost < names["most"]
+
+
+def test_every_public_name_is_on_a_page_of_the_reference() -> None:
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
+    shown = re.findall(r"^\.\. auto(?:class|data|exception|function):: (\w+)$", pages, flags=re.MULTILINE)
+    assert sorted({*mainstream.__all__, *io.__all__} - {*shown, "__version__"}) == []
 
 
 def test_what_is_added_as_the_docs_say_works(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,8 +106,8 @@ def test_what_is_added_as_the_docs_say_works(capsys: pytest.CaptureFixture[str])
     assert "mean f1 0.854" in capsys.readouterr().out
 
 
-def test_the_problem_file_in_the_readme_loads(tmp_path: Path) -> None:
-    (text,) = blocks("yaml")
+def test_the_problem_file_that_is_shown_loads(tmp_path: Path) -> None:
+    (text,) = blocks("yaml", "docs/problems.md")
     (tmp_path / "problem.yaml").write_text(text.replace("../", f"{ROOT}/data/"), encoding="utf-8")
     assert load_problem(tmp_path / "problem.yaml").given() == {"budget": 60}
 

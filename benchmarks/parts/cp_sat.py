@@ -12,7 +12,7 @@ from benchmarks.parts.solver import seconds_of_one
 from benchmarks.row import Row, duration
 
 _FIGURES: Final = {10: 200.0, 30: 1_000.0}
-"""Figure to reach: how many times as long CP-SAT takes."""
+"""Goal: how many times as long CP-SAT takes."""
 _LARGE: Final = 1_000
 _SEEDS: Final = {10: 5, 30: 3}
 _QUICK_SEEDS: Final = {10: 3, 30: 1}

@@ -59,12 +59,12 @@ def _loss_row(method: str, n: int, losses: list[float], figure: float | None = N
 
 
 def _mean_only(mean: float, figure: float) -> str:
-    """The figure to reach is for the mean; the worst workload has none."""
+    """The goal is for the mean; the worst workload has none."""
     return Row("", mean, "%", figure=figure).against
 
 
 def large_rows(quick: bool) -> Iterator[Row]:
-    """A million apps; quick: a tenth of them, which has no figure to reach."""
+    """A million apps; quick: a tenth of them, which has no goal."""
     n = _QUICK_LARGE if quick else _LARGE
     run = apart(large, n=n)
     yield Row(

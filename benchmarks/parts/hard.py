@@ -13,7 +13,7 @@ from benchmarks.row import Row, duration
 _SEEDS, _QUICK_SEEDS = 200, 40
 _LIMITS_S: Final = (1.0, 3.0, 10.0)
 _MOST_OPEN: Final = 0.005
-"""Figure to reach: share of the problems that are open after the last limit."""
+"""Goal: share of the problems that are open after the last limit."""
 _FEW: Final = 10
 """Up to so many apps none of which is optional, no problem is to stay open."""
 

@@ -13,7 +13,7 @@ from benchmarks.row import Row, duration
 from benchmarks.timing import take_turns
 
 FIGURES_S: Final = {10: 0.005, 30: 0.015, 1_000: 0.1, 10_000: 0.6, 100_000: 6.0}
-"""Figure to reach: seconds for so many apps."""
+"""Goal: seconds for so many apps."""
 LARGE: Final = 100_000
 LARGE_GB: Final = 2.0
 SEEDS: Final = {10: 10, 30: 10, 1_000: 5, 10_000: 3, LARGE: 3}

@@ -19,7 +19,7 @@ from mainstream.experiments.workloads import hard_budget, workload
 APPS: Final = 30
 GAP: Final = 1e-5
 FIGURES_S: Final = {2: None, 10: None, 100: 10.0}
-"""Figure to reach: seconds for so many streams."""
+"""Goal: seconds for so many streams."""
 SEEDS: Final = 3
 ROUNDS: Final = 3
 
