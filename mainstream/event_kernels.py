@@ -121,6 +121,7 @@ def _go_on_alike(frame: float, first: int, frames: FloatArray, state: FloatArray
     for t in range(first, len(frames)):
         whole = np.floor(frames[t])
         part = frames[t] - whole
+        # (1 - h)^n by logarithms, exact also for hazards near 0, where 1 - (1 - h)^n would lose its digits.
         if whole - frame > CHEAP_STEPS:
             for lane in range(WIDTH):
                 share = -np.expm1((whole - frame) * np.log1p(-state[HAZARD + lane]))
@@ -204,6 +205,7 @@ def _detected_by_run(
                     state[MISS + lane] = (1.0 - after_miss) * miss + state[LEAVE + lane] * run
                     state[RUN + lane] = max(0.0, run * state[STAY + lane] + (start - gain))
                 frame += 1
+        # A window of n + f frames has n of them or n + 1, the latter with probability f: a line in between.
         part = max(0.0, frames[t] - frame)
         oldest = np.uint64(row * WIDTH)
         for lane in range(WIDTH):
@@ -227,6 +229,7 @@ def _begin(hit: FloatArray, chain: tuple[FloatArray, FloatArray, int], state: Fl
         state[TOTAL + lane] = 0.0
         state[HAZARD + lane] = -1.0
         starts[lane] = p
+    # A run becomes full `votes` - 1 hits after its first.
     for _ in range(votes - 1):
         for lane in range(WIDTH):
             state[FULL_RUN + lane] *= state[STAY + lane]
@@ -282,6 +285,7 @@ def _keep_better(
             better = first or value > best[k]
             best[k] = value if better else best[k]
             best_votes[k] = tried if better else best_votes[k]
+            # With more votes recall is at most this and alarms at least 0: F1 <= 2 r / (1 + r), precision <= 1.
             can_rise |= best[k] * (1.0 + recall) < most
     return can_rise
 
@@ -314,6 +318,7 @@ def fill_values(
         alike = True
         for t in range(rates):
             alike &= event_frames[i, t] == other_frames[i, t]
+        # Lanes of p and q go through the same frames, so one pass does for both where windows are alike.
         passes = 1 if alike or metric == RECALL else 2
         for before in range(0, columns, POINTS):
             points = min(POINTS, columns - before)
@@ -350,6 +355,8 @@ def _double_alike(frame: float, first: int, frames: FloatArray, state: FloatArra
             for lane in range(WIDTH):
                 state[STAY + lane] = state[HAZARD + lane]
                 state[LEAVE + lane] = 0.0
+            # Powers by squaring, from the lowest bit on: `odd` takes in the bit, the hazard of twice the frames
+            # follows.
             while left >= 1.0:
                 half = np.floor(0.5 * left)
                 odd = left - 2.0 * half
@@ -371,11 +378,12 @@ def _double_alike(frame: float, first: int, frames: FloatArray, state: FloatArra
 def _merge_lengths(
     frames: FloatArray, shares: FloatArray, merged: tuple[FloatArray, FloatArray]
 ) -> tuple[FloatArray, FloatArray]:
-    """Fewer windows that detect as much: between two whole numbers of frames what is detected is a line."""
+    """Merge windows with the same whole number of frames: in between, what is detected is linear."""
     count = -1
     kept, kept_shares = merged
     whole = -1.0
     for j in range(len(frames)):
+        # On a line the mean of two points, each with its share, is the point at their mean length.
         if np.floor(frames[j]) == whole and shares[j] > 0.0:
             together = kept_shares[count] + shares[j]
             kept[count] += (frames[j] - kept[count]) * (shares[j] / together)
@@ -426,6 +434,7 @@ def _weigh_nodes(
     for i in range(1, nodes - 1):
         row = i * POINTS
         for c in range(POINTS):
+            # The recursion of Piessens and Branders, see `event_windows`.
             ahead = 2.0 * (1.0 - spread) * moments[POINTS + c] * moments[row + c]
             ahead -= (1.0 - spread - i * spread) * moments[row - POINTS + c]
             moments[row + POINTS + c] = ahead / (1.0 - spread + i * spread)

@@ -1,4 +1,4 @@
-"""The event models that come along: how many frames see an event, how they hang together, where false alarms come from.
+"""The built-in event models: how many frames see an event, how they depend on each other, where false alarms arise.
 
 "windowed"
     L/1000 r frames see an event of length L at r frames a second, a chain with correlation; (1-e)/e windows of the

@@ -1,4 +1,4 @@
-"""What the kernels need of apps beside their curves: frames in windows, chains, false alarms.
+"""What the kernels need to know of apps beside their curves: frames in windows, chains, false alarms.
 
 Event models that are a :class:`~mainstream.extensions.Mixture` let events differ. In a window of length L the share
 detected with per-frame accuracy x, from a chain of correlation rho_r at r frames a second, is D(x, rho_r, L r / 1000).
@@ -51,7 +51,7 @@ Values = tuple[NDArray[np.float64], NDArray[np.int8]]
 
 
 class EventColumns(NamedTuple):
-    """How the events of N apps come and go; (N,) arrays, but for the lengths."""
+    """How long and how often the events of N apps are; (N,) arrays, except for the lengths."""
 
     event_length_ms: FloatArray
     event_frequency: FloatArray
@@ -63,7 +63,7 @@ class EventColumns(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Windows that are all alike; :func:`fill_values` says what is what."""
+    """Windows that are all alike; :func:`fill_values` explains the fields."""
 
     frames: tuple[FloatArray, FloatArray]
     chains: tuple[FloatArray, FloatArray, IntArray]
@@ -96,7 +96,7 @@ class Windows(NamedTuple):
 
 
 class MixedWindows(NamedTuple):
-    """Windows that differ; :func:`fill_mixed_values` says what is what."""
+    """Windows that differ; :func:`fill_mixed_values` explains the fields."""
 
     frames: tuple[FloatArray, FloatArray]
     chains: tuple[FloatArray, FloatArray, IntArray]
@@ -148,7 +148,7 @@ def windows_of(
     rates: FloatArray,
     stream_fps: FloatArray | float,
 ) -> Windows | MixedWindows:
-    """What an event model makes of N apps.
+    """The windows of N apps under an event model.
 
     Parameters
     ----------
@@ -254,5 +254,5 @@ def _empty(p: FloatArray, rates: int) -> Values:
 
 
 def plain(array: FloatArray) -> FloatArray:
-    """`array` as the one type that the kernels are compiled for; itself when it is that."""
+    """`array` in the one type that the kernels are compiled for; not copied if it has that type."""
     return np.require(array, np.float64, ["C", "W"])

@@ -180,7 +180,7 @@ def metrics_of(
 def metric_intervals(
     event_model: EventModel, apps: Apps, rows: IntArray, columns: IntArray, **how: Any
 ) -> tuple[EventMetrics, EventMetrics]:
-    """What the intervals of M curve points leave open.
+    """The interval of each metric that follows from the intervals of M curve points.
 
     Recall rises with the accuracy, precision and F1 fall with the false positive rate, too: the low end is at the low
     end of the one and the high end of the other.

@@ -65,7 +65,7 @@ def with_states(scratch: kernels.Scratch, states: int, *, memory: bool) -> kerne
 
 
 def with_shares(scratch: kernels.Scratch, packed: kernels.Packed) -> kernels.Scratch:
-    """The same memory, with what shares of each app's own need."""
+    """The same memory, with arrays for shares of each app's own."""
     options = len(packed.value)
     return scratch._replace(
         x=np.zeros(packed.own.size),

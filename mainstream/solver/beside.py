@@ -1,7 +1,7 @@
 """CP-SAT beside the search: in a process of its own, on another core, once the search has stalled.
 
-Each tells the other of every better schedule and sharper bound. What CP-SAT says of a schedule counts for nothing: the
-search looks up its cost and value itself.
+Each tells the other of every better schedule and sharper bound. The search does not trust CP-SAT's figures: it
+computes the cost and value of each schedule itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STALLED_SHARE: Final = 0.25
 
 
 class Beside:
-    """CP-SAT's process, seen from the search; there is none until the search has stalled.
+    """CP-SAT's process as the search sees it; it starts once the search has stalled.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Beside:
         self._wanted = find_spec("ortools") is not None and len(packed.cell) <= _MOST_OPTIONS
 
     def exchange(self, known: News, used: float, *, now: bool = False) -> list[News]:
-        """Tell where the search stands; what CP-SAT has told since.
+        """Tell CP-SAT where the search stands; returns what CP-SAT has found since the last call.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class Beside:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is to come: it has ended, or could not be started."""
+        """Whether nothing more will come, since the process ended or could not be started."""
         return not self._wanted and (self._running is None or self._running.over)
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class Beside:
 
 
 class _Process:
-    """The process, which takes a while until it listens."""
+    """The process itself; it needs a while before it listens."""
 
     def __init__(self, packed: kernels.Packed, allowed: float, limits: Limits, known: News) -> None:
         # It may well end for want of memory or time: that is no news to anybody.
@@ -111,7 +111,7 @@ class _Process:
             self._out.put(_copy(known))
 
     def hear(self) -> list[News]:
-        """What it has told since; an empty list from a process that has nothing new, or has ended."""
+        """What it has found since the last call; empty when there is nothing new, or the process has ended."""
         news: list[News] = []
         try:
             while self._line.poll():
@@ -122,7 +122,7 @@ class _Process:
 
     @property
     def over(self) -> bool:
-        """Whether it has ended; what it told before may still be there to hear."""
+        """Whether it has ended; news that it sent before may still be waiting."""
         return self._process.poll() is not None
 
     def close(self) -> None:
@@ -142,5 +142,5 @@ class _Process:
 
 
 def _copy(known: News) -> News:
-    """The same with cells that the search does not change meanwhile."""
+    """A copy whose cells the search will not change."""
     return known._replace(cells=None if known.cells is None else known.cells.copy())

@@ -1,4 +1,4 @@
-"""The exact search: drives the kernels, which come back every 50 ms or so, through limits, progress and Ctrl-C."""
+"""The exact search: it calls the kernels for about 50 ms each and handles limits, progress and Ctrl-C in between."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ class SearchTree:
         self._two = np.isfinite(packed.memory_mb)
         self._theta = 0.0
         self.scratch = with_states(new_scratch(packed), _FIRST_STATES, memory=self._two)
+        # What the kernels see: later with memory priced in, or with a weight for each option.
         self._keyed = packed
         close_two = calls.close_two_address() if self._two else 0
         self._calls = kernels.Calls(calls.close_knapsack_address(), close_two, 0)
@@ -162,6 +163,7 @@ class SearchTree:
             best = cheap.tree.best
         cost = schedule_cost(self.packed, best)
         while cost > enough and cost - least > 1e-9 * cost:
+            # `enough` first, as that is mostly what is wanted to know; then halves, each of which proves one side.
             asked = enough if least < enough else 0.5 * (least + cost)
             found = self._any_within(asked, limits)
             if found is not None:
@@ -177,6 +179,7 @@ class SearchTree:
         """A schedule that keeps to the memory and costs no more than `allowed`, or None where there is none."""
         asked, out = memory.admission(self.packed)
         search = SearchTree(asked)
+        # A value is minus the number of apps left out, so above -0.5 nobody is.
         outcome = search.run(allowed / (1 + FEASIBLE_TOLERANCE), replace(limits, gap=0.5, progress=None), first=out)
         if search.tree.floats[kernels.INCUMBENT] > -0.5:
             return outcome.cells
@@ -190,7 +193,7 @@ class SearchTree:
         return None
 
     def feasible(self, budget: float, limits: Limits) -> None:
-        """Make a schedule that fits the budget the incumbent.
+        """Find a schedule that fits the budget and make it the incumbent.
 
         Raises
         ------
@@ -213,7 +216,7 @@ class SearchTree:
             )
 
     def root_bound(self, budget: float, cells: CellArray, limits: Limits) -> float:
-        """What no schedule within the budget surpasses, from the root of the tree alone.
+        """An upper bound of all schedules within the budget, from the root of the tree alone.
 
         Parameters
         ----------
@@ -280,6 +283,7 @@ class SearchTree:
         ticker = Ticker(limits, self._progress)
         finished = interrupted = False
         self._elsewhere = self._most
+        # Boxes of one staircase each, on top of the heap: an incumbent early keeps the cores small.
         for staircase in [] if staircases is None else staircases:
             self._open(staircase, staircase, np.inf)
         beside = Beside(self.packed, budget, limits) if self._accompanied else None
@@ -307,7 +311,7 @@ class SearchTree:
 
     @property
     def bound(self) -> float:
-        """What no schedule surpasses, as far as the search has come."""
+        """The upper bound of all schedules that is proven so far."""
         floats, heap = self.tree.floats, self.tree.heap
         still_open = self.tree.bound[heap[0]] if self.tree.counts[kernels.HEAP] else -np.inf
         aside = self.tree.bound[self._aside].max(initial=-np.inf)
@@ -324,7 +328,7 @@ class SearchTree:
         return self.tree.heap[len(self.tree.heap) - self.tree.counts[kernels.ASIDE] :]
 
     def _open_root(self) -> None:
-        """Put the box of all staircases on the heap; what is there already comes first."""
+        """Put the box of all staircases at the end of the heap."""
         highest = highest_staircase(self.packed)
         self._open(np.zeros(len(highest), np.int64), highest, self._most)
 
@@ -342,6 +346,7 @@ class SearchTree:
         for point in points[-_TRIED:]:
             self._open(point.staircase, point.staircase, best.bound)
         self._search(budget, gap, limits, ticker)
+        # A group's staircase that loses more than this lowers the whole bound under the incumbent plus the gap.
         slack = max(0.0, best.bound - self.tree.floats[kernels.INCUMBENT] - gap)
         lo, hi = box_within(groups, best.lam, slack, ticker.go_on)
         self._open(lo, hi, best.bound)
@@ -370,6 +375,7 @@ class SearchTree:
             if self._meet(budget, limits) <= gap:
                 return True
             capacity = self.scratch.states.shape[1]
+            # A core cannot be asked the time, so it gets as many steps as the time left has room for.
             steps = min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6)))
             terms = kernels.Terms(self._both(budget), self._theta, gap, capacity, steps, patience)
             status = self._call(terms, self._effort(limits), limits)
@@ -387,8 +393,9 @@ class SearchTree:
         return False
 
     def _call(self, terms: kernels.Terms, effort: int, limits: Limits) -> int:
-        """Go on with the kernels; those that may take long are stopped when Ctrl-C is pressed or the time is over."""
+        """Call the kernels once; a call that may take long is stopped by Ctrl-C or when the time is over."""
         compilation.wait()
+        # A thread costs more than a small search takes, and these come back soon enough for Ctrl-C.
         if max(terms.capacity, len(self.packed.value)) <= _BRIEF:
             return search(self._keyed, self.scratch, self.tree, terms, self._calls, effort)
         stop = self.scratch.stop
@@ -402,7 +409,7 @@ class SearchTree:
             stop[0] = 0
 
     def _wait(self, budget: float, gap: float, limits: Limits, ticker: Ticker) -> bool:
-        """Leave the rest to CP-SAT, after a limit of the tree's own; whether it proves the gap."""
+        """Wait for CP-SAT once the tree has met a limit of its own; returns whether the gap is proven."""
         while self._beside is not None and ticker.go_on():
             over = self._beside.over
             if self._meet(budget, limits, now=True) <= gap:
@@ -413,7 +420,7 @@ class SearchTree:
         return False
 
     def _meet(self, budget: float, limits: Limits, *, now: bool = False) -> float:
-        """Exchange what is known with CP-SAT, where it is there; the gap that is left."""
+        """Exchange schedules and bounds with CP-SAT if it runs; returns the gap that is left."""
         if self._beside is not None:
             tree = self.tree
             known = News(tree.best, float(tree.floats[kernels.INCUMBENT]), self.bound)
@@ -421,6 +428,7 @@ class SearchTree:
                 self._beside.helped |= news.bound < self.bound
                 self._most = min(self._most, news.bound)
                 if news.cells is not None and memory.fits(self.packed, news.cells, budget):
+                    # CP-SAT rounds values and costs: what it says of a schedule is looked up anew.
                     value = worth(self.packed, news.cells)
                     if value > tree.floats[kernels.INCUMBENT]:
                         self._beside.helped = True
@@ -437,13 +445,14 @@ class SearchTree:
         return float(sum(array.nbytes for array in (*self.scratch, *self.tree)))
 
     def _effort(self, limits: Limits) -> int:
-        """Options to look at before the next return to Python: about 50 ms of them, fewer when time runs out."""
+        """How many options to look at before returning to Python: about 50 ms of work, less when time runs out."""
         return int(min(_EFFORT, max(0.0, limits.left_s) * _SLOWEST_RATE))
 
     def _take_up_leaves(self) -> None:
-        """Back to the heap, which is empty, with the leaves that were set aside."""
+        """Move the leaves that were set aside back to the heap, which is empty."""
         tree, aside = self.tree, self._aside.copy()
         free = tree.heap[: len(tree.heap) - len(aside)].copy()
+        # A list that is sorted by falling bound is a heap.
         tree.heap[:] = np.concatenate([aside[np.argsort(-tree.bound[aside])], free])
         tree.counts[kernels.HEAP], tree.counts[kernels.ASIDE] = len(aside), 0
 
@@ -453,14 +462,14 @@ class SearchTree:
         return self._taken + more <= limits.memory - lent
 
     def _more_states(self, capacity: int, limits: Limits) -> bool:
-        """Make room for so many states of a core, if that is allowed."""
+        """Make room for so many states of a core, if memory allows; returns whether it does."""
         if capacity > _MOST_STATES or not self._affordable((104 if self._two else 32) * capacity, limits):
             return False
         self.scratch = with_states(self.scratch, capacity, memory=self._two)
         return True
 
     def _more_slots(self, limits: Limits) -> bool:
-        """Make room for twice the boxes, if that is allowed."""
+        """Make room for twice as many boxes, if memory allows; returns whether it does."""
         tree = self.tree
         # Both copies are there for a moment.
         if not self._affordable(2 * sum(array.nbytes for array in tree), limits):
@@ -484,6 +493,7 @@ class SearchTree:
             return False
         self._more_states(_HARD_STATES, limits)
         self._calls = self._calls._replace(charge_box=calls.charge_box_address())
+        # Two apps in one cell are charged differently now, so each option is a cell of its own.
         self._keyed = self._keyed._replace(cell=np.arange(options, dtype=np.int32))
         scratch = with_shares(self.scratch, self.packed)
         self.scratch = scratch._replace(weight=np.empty(options), price=np.empty(options))

@@ -1,4 +1,4 @@
-"""Budgets that are worth a look: from the least that has a schedule to all that is of use."""
+"""Budgets worth comparing: from the smallest that has a schedule to the largest that still helps."""
 
 from __future__ import annotations
 

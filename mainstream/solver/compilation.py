@@ -1,4 +1,4 @@
-"""The first solve on a machine compiles the search; this says so, counts the seconds, and has two processes do it.
+"""The first solve on a machine compiles the search: log that, count the seconds, and share the work with a process.
 
 Numba compiles one function at a time in a process. So while this one compiles what a solve needs first, another one
 compiles the search itself into the cache on disk, where this one then finds it.
@@ -58,13 +58,13 @@ class _Notice(event.Listener):
 
 @contextmanager
 def announced() -> Iterator[None]:
-    """Log one warning if anything has to be compiled meanwhile; what the disk cache holds is not compiled."""
+    """Log one warning if anything has to be compiled inside this block; code in the disk cache does not count."""
     with event.install_listener("numba:compile", _Notice()):
         yield
 
 
 def begin() -> None:
-    """Have the search compiled by another process unless the disk has it, or there is one core only."""
+    """Let another process compile the search, unless the disk has it or the machine has only one core."""
     global _apart  # noqa: PLW0603  one for the process
     from mainstream.solver.kernels.tree import search
 

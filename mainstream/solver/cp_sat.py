@@ -99,7 +99,7 @@ def cp_sat(
 def _first_of(
     found: CellArray | None, spare: CellArray | None, packed: kernels.Packed, budget: float, limits: Limits
 ) -> CellArray:
-    """What CP-SAT found, or else the spare schedule, or else the cheapest, which tells when there is none at all."""
+    """CP-SAT's schedule, else the spare one, else the cheapest; the last raises an error when nothing fits."""
     if found is not None:
         return found
     return spare if spare is not None else _cheapest(packed, budget, limits)
@@ -115,7 +115,7 @@ def _cheapest(packed: kernels.Packed, budget: float, limits: Limits) -> CellArra
 def _solve(
     packed: kernels.Packed, allowed: float, limits: Limits, hint: CellArray | None, *, fair: bool = False
 ) -> Found:
-    """One solve, or two when the first one's schedule only fits in rounded costs."""
+    """Solve once, and again when the schedule fits the rounded costs but not the true ones."""
     first = _solve_rounded(packed, allowed, limits, hint, fair=fair, round_cost=np.floor)
     if first.cells is None or fits(packed, first.cells, allowed):
         return first

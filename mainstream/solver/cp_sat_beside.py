@@ -32,7 +32,7 @@ def search_beside(
     news: list[News],
     send: Callable[[News], None],
 ) -> None:
-    """Go on until the best schedule of both sides is proven, or nothing new is known.
+    """Search in rounds until the best schedule of both sides is proven, or no side has anything new.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def search_beside(
 
 
 def _stop_when_told(solver: Any, known: News, news: list[News], until: float, ended: Event) -> None:
-    """End a round that has had its time once a better schedule is known than it began with."""
+    """End a round whose time is over as soon as a schedule better than its first one is known."""
     while not ended.wait(_LOOK_S):
         if perf_counter() > until and news and news[-1].value > known.value:
             solver.stop_search()

@@ -38,7 +38,7 @@ _LOADED_BYTES: Final = 200e6
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a solve came to.
+    """The result of one solve.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Found:
 
 
 class News(NamedTuple):
-    """What one side tells the other.
+    """A message from one side to the other.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class News(NamedTuple):
 
 
 def model_bytes(packed: kernels.Packed) -> float:
-    """About what a solve takes of the memory."""
+    """About how many bytes a solve takes."""
     return _LOADED_BYTES + _BYTES * float(len(packed.cell))
 
 
@@ -163,7 +163,7 @@ class CpSatModel:
         return cls(packed, model, option, [int(v) for v in np.ceil(packed.value * UNITS)])
 
     def maximise_sum(self, least: float = -math.inf, most: float = math.inf) -> None:
-        """Ask for the largest sum of the values, where it is known to lie between two numbers."""
+        """Maximise the sum of the values, which is known to lie between two numbers."""
         from ortools.sat.python import cp_model
 
         total = cp_model.LinearExpr.weighted_sum(self.option, self.worth)
@@ -175,7 +175,7 @@ class CpSatModel:
         self.model.maximize(total)
 
     def maximise_smallest(self) -> None:
-        """Ask for the largest smallest value."""
+        """Maximise the smallest value."""
         from ortools.sat.python import cp_model
 
         smallest = self.model.new_int_var(min(self.worth), max(self.worth), "smallest")

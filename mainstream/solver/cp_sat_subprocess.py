@@ -3,7 +3,7 @@
 TensorFlow and highspy bring parts of what OR-Tools brings too, under the same names; OR-Tools loaded after one of them
 ends the process at the first solve. Loaded first, it works.
 
-The process ends when this one does, however that ends: a thread of it waits for the end of what is sent to it.
+The process ends when this one does, for whatever reason: one of its threads waits until the line to it closes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def would_crash() -> bool:
 
 
 def start(*, silent: bool = False) -> tuple[subprocess.Popen[bytes], Connection]:
-    """The process, and the line to it; Ctrl-C in a terminal does not reach it."""
+    """Start the process; returns it and the line to it. Ctrl-C in a terminal does not reach it."""
     ours, theirs = Pipe()
     with theirs:
         process = subprocess.Popen(
@@ -51,7 +51,7 @@ def start(*, silent: bool = False) -> tuple[subprocess.Popen[bytes], Connection]
 
 
 def limits_there(limits: Limits) -> Limits:
-    """The same limits for a process whose clock may have another zero: it begins when they come in."""
+    """The same limits for another process, whose clock may have another zero: time counts from when they arrive."""
     return replace(
         limits, time_limit=limits.left_s, started=np.nan, compiled_s=np.nan, progress=None, memory_limit=limits.memory
     )
@@ -103,7 +103,7 @@ def _answer(line: Connection, parent: int) -> None:
 
 
 def _listen(line: Connection, parent: int, hear: Callable[[Any], None]) -> None:
-    """Hear what is sent; end this process with the one that sends."""
+    """Read what is sent, and end this process when the sender ends."""
 
     def listen() -> None:
         try:

@@ -1,4 +1,4 @@
-"""Our greedy, for a million apps.
+"""Our greedy, made for up to a million apps.
 
 An option's cell is row * (R + 1) + rate index, as in ``kernels``.
 """
@@ -52,7 +52,7 @@ def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
 
     A move takes one app to another of its options; its cost is what the whole schedule then costs more, stem
     included. A move that costs nothing comes first. With a hundred apps or more a stem is also raised for several of
-    them at once, but for a limit on memory. It ends when no move that gains anything fits.
+    them at once, unless memory is limited. It ends when no move that gains anything fits.
 
     Parameters
     ----------
@@ -145,6 +145,7 @@ def _best_move(packed: kernels.Packed, rows: IntArray, slack: float, i: int, cli
     rise = stem.rise
     if here % width > 0 and stem.apps[here] == 1 and stem.top[here // width] == here % width:
         # The only app in its cell, and at the edge of the staircase: it may carry a part of the stem alone.
+        # Take the app away for a moment: what the stem then costs less, its move need not pay for.
         stem.apps[here] = 0
         before = 0.0
         for k in range(rows[0], rows[1]):
@@ -164,6 +165,7 @@ def _best_move(packed: kernels.Packed, rows: IntArray, slack: float, i: int, cli
         extra = own[c // width, c % width] - own_now + rise[c] - saved
         if extra > slack or (room < np.inf and more_memory(packed, rows, stem.top, here, c) > room):
             continue
+        # A rounding error above 0 would make any ratio; what costs nothing comes first anyway.
         ratio = gain / extra if extra > 1e-12 * own[0, 1] else np.inf
         if ratio > best_ratio or (ratio == best_ratio and gain > best_gain):
             best, best_ratio, best_gain = o, ratio, gain
@@ -197,6 +199,7 @@ def _refill(packed: kernels.Packed, slack: float, g: int, climb: _Climb) -> int:
             keys[size] = ratio
             heap[size] = i
             size += 1
+    # Floyd's: a heap from below takes linear time.
     for at in range(size // 2 - 1, -1, -1):
         _sift_down(keys, heap, size, at)
     climb.size[g] = size
@@ -230,6 +233,7 @@ def _move(packed: kernels.Packed, rows: IntArray, g: int, i: int, o: int, climb:
     stem.apps[old] -= 1
     stem.apps[new] += 1
     floats[_COST] += packed.own[new // width, new % width] - packed.own[old // width, old % width]
+    # Only a cell at the edge of the staircase can lower it by being left.
     edge = old % width > 0 and stem.top[old // width] == old % width
     # A segment may take memory and cost nothing.
     beyond = new // width > rows[0] and new % width > stem.top[new // width]
@@ -242,14 +246,16 @@ def _move(packed: kernels.Packed, rows: IntArray, g: int, i: int, o: int, climb:
         climb.carried[g] = carried
     taken = memory_taken(packed, rows, stem.apps, stem.top)
     floats[_ROOM] -= taken - taken_before
+    # More budget or memory is left than before, which may let moves of any stream fit.
     if moved and (floats[_COST] < cost or taken < taken_before):
         climb.counts[_STALE] = 1
+    # The one app left in a cell at the edge would now save a part of the stem by moving.
     return moved or (edge and stem.apps[old] == 1)
 
 
 @jit
 def _raise(packed: kernels.Packed, corner: int, climb: _Climb) -> None:
-    """Raise the stem of a stream up to a cell, for whoever then gains by it."""
+    """Raise the stem of a stream up to a cell, so that its apps can move there without paying for the stem."""
     width = packed.own.shape[1]
     floor, before = climb.stem.floor, climb.carried.sum()
     first = packed.rows[group_of(packed.rows, corner // width)]
@@ -295,10 +301,12 @@ def _climb(packed: kernels.Packed, allowed: float, climb: _Climb, effort: int) -
         keys, heap = climb.keys[begin : packed.apps[g + 1]], climb.heap[begin : packed.apps[g + 1]]
         i = heap[0]
         looked += packed.start[i + 1] - packed.start[i]
+        # Lazy evaluation: keys are upper bounds of what the ratios have become, so only the top has to be looked at.
         o, ratio = _best_move(packed, rows, slack, i, climb)
         moved = False
         if o >= 0 and ratio >= keys[0]:
             if counts[_TOGETHER] and counts[_MOVES] >= counts[_LOOK] and ratio < np.inf:
+                # Asking costs as much as many moves; some looks a round find nearly all that pays.
                 counts[_LOOK] = counts[_MOVES] + len(climb.chosen) // _LOOKS
                 looked += SAMPLE * packed.own.size
                 corner = corner_to_raise(packed, slack, ratio, climb.chosen, stem)

@@ -19,7 +19,7 @@ EFFORT: Final = 5_000_000
 
 
 def root_bound(packed: kernels.Packed, budget: float, cells: CellArray, limits: Limits) -> float:
-    """That of the root of the search tree, or each app at its best when there is no time for it."""
+    """The bound of the root of the search tree, or the sum of the best values when there is no time for that."""
     if limits.left_s > 0:
         return SearchTree(packed).root_bound(budget, cells, limits)
     return float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())

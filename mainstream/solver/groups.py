@@ -1,4 +1,4 @@
-"""Several groups: what they come to one by one at a price of the budget, and which of their staircases still matter.
+"""Several groups, each searched alone at a price of the budget, and which of their staircases can still matter.
 
 With U_g(lam) the largest value - lam cost of group g alone, over all of its staircases,
 
@@ -34,7 +34,7 @@ _STEPS: Final = 30
 
 @dataclass(frozen=True, eq=False)
 class AtPrice:
-    """What the groups come to at one price.
+    """The best of all groups at one price.
 
     Attributes
     ----------
@@ -167,7 +167,7 @@ class _GroupTree:
 
     @property
     def bound(self) -> float:
-        """What the group does not surpass."""
+        """An upper bound of the group's best."""
         tree = self.tree
         still_open = tree.bound[tree.heap[0]] if tree.counts[kernels.HEAP] else -np.inf
         return float(max(tree.floats[kernels.INCUMBENT], still_open))
@@ -182,7 +182,7 @@ class _GroupTree:
                 return False
 
     def box_over(self, margin: float) -> tuple[IntArray, IntArray]:
-        """The box around what may come to more than the incumbent + margin."""
+        """The box around all staircases that may be worth more than the incumbent + margin."""
         tree, low, high = self.tree, self._low, self._high
         rest = tree.heap[: tree.counts[kernels.HEAP]]
         for slot in rest[tree.bound[rest] > tree.floats[kernels.INCUMBENT] + margin]:

@@ -1,4 +1,4 @@
-"""A call that lets no signal handler run, in a thread, so that Ctrl-C is seen meanwhile."""
+"""Run a call that would block signal handlers in a thread, so that Ctrl-C still works."""
 
 from __future__ import annotations
 

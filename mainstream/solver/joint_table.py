@@ -27,7 +27,7 @@ _APP_BYTES: Final = 160
 
 @dataclass(frozen=True, eq=False)
 class JointTable:
-    """What each app of each stream may choose, worth how much: what a method is given.
+    """The options of each app of each stream, with their values: this is what a method is given.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class JointTable:
         return sum(len(part.apps) for part in self.parts)
 
     def check_memory(self, limits: Limits) -> Limits:
-        """What is left of the limits beside the options, all of which stay.
+        """The limits less the memory of the options, which stay in memory during the search.
 
         Raises
         ------
@@ -59,12 +59,12 @@ class JointTable:
 
     @cached_property
     def packed(self) -> kernels.Packed:
-        """The options worth looking at, as the kernels take them: a group for each stream; values unweighted."""
+        """The options that are not dominated, as the kernels take them: a group for each stream, values unweighted."""
         return self._joined(lambda part: part.packed)
 
     @cached_property
     def every(self) -> kernels.Packed:
-        """All options, those that others make superfluous, too."""
+        """All options, with the dominated ones."""
         return self._joined(lambda part: part.every)
 
     @cached_property
@@ -119,7 +119,7 @@ class JointTable:
         return np.concatenate([part.staircase(some) for part, some in zip(self.parts, own, strict=True)])[None, :]
 
     def _joined(self, packed_of: Callable[[OptionTable], kernels.Packed]) -> kernels.Packed:
-        """The groups one after the other; a rate index that a group does not have costs infinitely much."""
+        """The groups one after the other; a rate that a group does not have gets an infinite cost."""
         each = [packed_of(part) for part in self.parts]
         allowed = self.memory_mb * (1 + FEASIBLE_TOLERANCE)
         if len(each) == 1:

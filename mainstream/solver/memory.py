@@ -35,7 +35,7 @@ def fits(packed: kernels.Packed, cells: CellArray, allowed: float) -> bool:
 
 
 def only_if_it_counts(packed: kernels.Packed) -> kernels.Packed:
-    """The same problem without a limit on memory that no schedule reaches."""
+    """The same problem; a limit on memory that no schedule can reach is removed."""
     if np.isinf(packed.memory_mb):
         return packed
     row, rate = np.divmod(packed.cell, packed.own.shape[1])
@@ -79,7 +79,7 @@ def admission(packed: kernels.Packed) -> tuple[kernels.Packed, CellArray]:
 
 
 def price(packed: kernels.Packed, scratch: kernels.Scratch, budget: float) -> float:
-    """The theta of least bound at the root, roughly.
+    """About the theta that gives the smallest bound at the root.
 
     With mu = lam theta the bound is convex in (lam, mu). So its least value along a ray falls and then rises with
     theta, and a golden section finds the lowest.

@@ -1,6 +1,6 @@
 """The methods that come along, behind the door :data:`mainstream.extensions.METHODS`.
 
-What each of them needs is imported when it runs: numba and OR-Tools take their time.
+What each of them needs is imported when it runs, since numba and OR-Tools are slow to import.
 """
 
 from __future__ import annotations

@@ -233,7 +233,7 @@ class OptionTable:
 
     @cached_property
     def every(self) -> kernels.Packed:
-        """All options as :attr:`packed`, those that others make superfluous, too."""
+        """All options, packed like :attr:`packed`, but with the dominated ones."""
         packed = self.packed
         costs = (packed.own, packed.stem, packed.own_mb, packed.stem_mb)
         return _pack(self.values, ~np.isnan(self.values), self.depths, self.apps.optional, *costs)
@@ -360,7 +360,7 @@ def _pack(
     own_mb: FloatArray,
     stem_mb: FloatArray,
 ) -> kernels.Packed:
-    """The options that `keep`, (N, F, R), marks."""
+    """The options that are marked in `keep`, (N, F, R)."""
     kept = int(keep.sum()) + int(optional.sum())
     packed = kernels.Packed(
         start=np.empty(len(values) + 1, np.int64),
@@ -379,7 +379,7 @@ def _pack(
 
 
 def weighted(packed: kernels.Packed, share: FloatArray) -> kernels.Packed:
-    """The same options, each app's values times its share.
+    """The same options; each value is multiplied by its app's share of the objective.
 
     Parameters
     ----------
@@ -391,7 +391,7 @@ def weighted(packed: kernels.Packed, share: FloatArray) -> kernels.Packed:
 
 
 def at_least(packed: kernels.Packed, least: float) -> kernels.Packed:
-    """The options of at least a value. What was dropped as dominated was so by one worth as much.
+    """Keep options worth at least `least`; dominated ones can stay dropped, since what dominated them is worth as much.
 
     Parameters
     ----------
@@ -403,7 +403,7 @@ def at_least(packed: kernels.Packed, least: float) -> kernels.Packed:
 
 
 def _close_columns(values: FloatArray, apps: Apps, mode: str) -> None:
-    """Leave each app the chokepoints that its mode, or else its pin, allows."""
+    """Close the chokepoints that the mode, or the app's pin, does not allow."""
     has_model: BoolArray = ~np.isnan(apps.accuracies)
     columns = np.arange(has_model.shape[1])
     allowed = has_model.copy()
@@ -417,7 +417,7 @@ def _close_columns(values: FloatArray, apps: Apps, mode: str) -> None:
 
 
 def _close_rates(values: FloatArray, apps: Apps, rates: FloatArray) -> None:
-    """Leave each app the rates within its limits and its pin."""
+    """Close the rates that the app's limits, or its pin, do not allow."""
     allowed: BoolArray = (rates >= apps.min_fps[:, None]) & (rates <= apps.max_fps[:, None])
     pinned = ~np.isnan(apps.pinned_fps)
     allowed[pinned] &= rates == apps.pinned_fps[pinned, None]

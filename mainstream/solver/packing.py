@@ -23,9 +23,9 @@ def undominated(
     limit: IntArray,
     best: FloatArray,
 ) -> int:
-    """Mark the options that no other option of their app makes superfluous; returns their number.
+    """Mark the options that no other option of their app dominates; returns their number.
 
-    (d, j) is superfluous when some (d', j') with d' <= d, j' <= j, no larger tail cost and no more memory for the tail
+    (d, j) is dominated when some (d', j') with d' <= d, j' <= j, no larger tail cost and no more memory for the tail
     is worth at least as much: whatever staircase carries the one carries the other.
 
     values : (N, F, R) float64, NaN where closed; the column R is rate[1..R]

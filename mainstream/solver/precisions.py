@@ -116,7 +116,7 @@ class Precisions:
 
 
 def _better(found: Mapping[str, Result | None], precisions: int, *, complete: bool) -> Result | None:
-    """The best of the results, first among equals, with what is known of all: the bound holds in every precision.
+    """The best result, or the first of equal ones, with a bound that holds in every precision.
 
     `complete` says that a precision without a result has no schedule.
     """
@@ -139,7 +139,7 @@ def _better(found: Mapping[str, Result | None], precisions: int, *, complete: bo
 
 
 def _worst(failures: list[InfeasibleError | OutOfTimeError]) -> InfeasibleError | OutOfTimeError:
-    """What to say when no precision has a schedule: of several smallest budgets the smallest."""
+    """The error to raise when no precision has a schedule; it names the smallest of the smallest budgets."""
     out_of_time = [error for error in failures if isinstance(error, OutOfTimeError)]
     if out_of_time:
         return out_of_time[0]

@@ -1,4 +1,4 @@
-"""A problem, checked and compiled once, to be solved as often as wanted.
+"""A problem that is checked and compiled once, and can then be solved many times.
 
 numba takes a third of a second to import, so everything that needs it is imported in the call.
 """
@@ -110,7 +110,7 @@ class Prepared:
 
     @property
     def table(self) -> JointTable:
-        """What each app may choose, worth how much.
+        """The options of each app, with their values.
 
         Raises
         ------
@@ -324,7 +324,7 @@ class Prepared:
         warm_start: Result | Iterable[Choice] | None = None,
         first: CellArray | None = None,
     ) -> tuple[Outcome, Result]:
-        """Search, from a schedule that fits where there is one, and put what was found in the user's words."""
+        """Search, starting from a known schedule that fits if there is one, and turn the outcome into a Result."""
         from mainstream.solver.compilation import announced, begin
 
         with announced():
@@ -377,7 +377,7 @@ def prepare(
     mode: Mode = "mainstream",
     event_model: str | EventModel | None = None,
 ) -> Prepared:
-    """Check a problem and compile it, to solve it more than once.
+    """Check and compile a problem that is to be solved more than once.
 
     Parameters
     ----------
@@ -461,7 +461,7 @@ def _limits(
 def check_how(
     aggregate: str, method: str | Method, gap: float, time_limit: float | None, memory_limit: float | None = None
 ) -> Method:
-    """The method, when it and what is asked of it are as they have to be.
+    """Check the method and what is asked of it; returns the method.
 
     Parameters
     ----------

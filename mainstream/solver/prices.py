@@ -1,4 +1,4 @@
-"""What a problem comes to at several prices of its budget: the frontier as its supporting lines.
+"""The best of value - price * cost at several prices: lines that bound the frontier from above.
 
 At a price lam the best of value - lam cost, over all schedules, is
 

@@ -18,7 +18,7 @@ SAMPLE: Final = 200
 
 @jit
 def corner_to_raise(packed: kernels.Packed, slack: float, price: float, chosen: IntArray, stem: Stem) -> int:
-    """The cell up to which its group's stem is to be raised for several apps at once; -1 when that pays for none.
+    """The cell up to which to raise its group's stem for several apps at once; -1 when no cell pays.
 
     Raised up to (k, j) it lets each app take the new option of largest gain less price times extra tail cost. That pays
     when the sum of these exceeds price times what the stem costs more. Where the slack is not enough for all of them,
@@ -40,7 +40,7 @@ def corner_to_raise(packed: kernels.Packed, slack: float, price: float, chosen: 
 def _surplus(
     packed: kernels.Packed, g: int, k: int, j: int, slack: float, price: float, chosen: IntArray, stem: Stem
 ) -> float:
-    """What it brings, less its price, to raise the stem of a group up to (k, j); -inf when the slack is too little."""
+    """The net gain of raising the stem of a group up to (k, j); -inf when the slack is too small."""
     value, cell, own = packed.value, packed.cell, packed.own
     width = own.shape[1]
     first, end = packed.apps[g], packed.apps[g + 1]

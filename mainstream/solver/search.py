@@ -1,4 +1,4 @@
-"""What all methods share: how far a search is to go, where it stands, what it found, and what a schedule costs."""
+"""What all methods share: limits, progress, the outcome, and the cost of a schedule."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LITTLE: Final = 1 << 24
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """How far a search is to go, and whom it tells.
+    """When a search has to stop, and whom it tells of its progress.
 
     Attributes
     ----------
@@ -56,6 +56,7 @@ class Limits:
     @property
     def spent_s(self) -> float:
         """Seconds since the clock began, those for compiling not counted."""
+        # Compiling happens once on a machine; a limit is about the problem.
         return perf_counter() - self.started - (compiled_s() - self.compiled_s)
 
     @property
@@ -122,7 +123,7 @@ class Outcome:
 
 
 class Ticker:
-    """Asked between two kernels: reports progress, and says whether there is time left.
+    """Called between two runs of the kernels: reports progress and says whether there is time left.
 
     Parameters
     ----------
@@ -148,6 +149,7 @@ class Ticker:
 def free_memory() -> float:
     """Bytes that a process may still take before the machine swaps; infinite where the system does not tell."""
     try:
+        # MemAvailable counts caches that the kernel would give up, MemFree does not.
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
@@ -172,6 +174,7 @@ def staircase_of(packed: Packed, cells: CellArray) -> IntArray:
     """The staircase that one cell for each app needs, as rate indices; shape (D,)."""
     row, rate = np.divmod(cells.astype(np.int64), packed.own.shape[1])
     staircase = np.zeros(len(packed.stem), np.int64)
+    # The largest rate of each row, then of each row and all deeper ones: deeper apps run the segments before, too.
     np.maximum.at(staircase, row, rate)
     for first, end in itertools.pairwise(packed.rows.tolist()):
         staircase[first:end] = np.maximum.accumulate(staircase[first:end][::-1])[::-1]

@@ -15,7 +15,7 @@ IntArray = NDArray[np.int64]
 
 
 class Stem(NamedTuple):
-    """Who stands where, and the staircase that follows."""
+    """How many apps stand in each cell, and the staircase that they need."""
 
     apps: IntArray  # (cells,) number of apps in the cell
     floor: IntArray  # (D,) rate index that the staircase has at least
@@ -50,7 +50,7 @@ def staircase(count: IntArray, width: int, floor: IntArray, rows: IntArray, top:
 
 @jit
 def rises(stem: FloatArray, rows: IntArray, top: IntArray, rise: FloatArray) -> float:
-    """Fill rise for a staircase; returns what the stems cost."""
+    """Fill `rise` for a staircase; returns the cost of the stems."""
     width = stem.shape[1]
     cost = 0.0
     for g in range(len(rows) - 1):
@@ -65,7 +65,7 @@ def rises(stem: FloatArray, rows: IntArray, top: IntArray, rise: FloatArray) -> 
 
 @jit
 def more_memory(packed: kernels.Packed, rows: IntArray, top: IntArray, old: int, new: int) -> float:
-    """What a move takes of the memory at most: what it may free of the stem does not count."""
+    """The most memory that a move can take; stem memory that it may free is not counted."""
     width = packed.own.shape[1]
     row = new // width
     more = packed.own_mb[row] if new % width > 0 else 0.0
@@ -77,7 +77,7 @@ def more_memory(packed: kernels.Packed, rows: IntArray, top: IntArray, old: int,
 
 @jit
 def memory_taken(packed: kernels.Packed, rows: IntArray, count: IntArray, top: IntArray) -> float:
-    """What the models of some groups take."""
+    """The memory that the models of some groups take."""
     taken = 0.0
     if packed.memory_mb < np.inf:
         width = packed.own.shape[1]

@@ -1,4 +1,4 @@
-"""Tables of options that are made when they are first asked for; numba is imported then."""
+"""Tables of options that are made when first needed; numba is imported only then."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ _types: Any = numba.types  # which has no types itself
 _FLOAT, _INT = _types.float64, _types.int64
 _FLOATS, _INTS, _CELLS = _types.float64[::1], _types.int64[::1], _types.int32[::1]
 _FLOAT_ROWS, _INT_ROWS = _types.float64[:, ::1], _types.int64[:, ::1]
+# Types in the order of the fields. A wrong one is an error when the tree is compiled, not a wrong answer.
 _PACKED = _types.NamedTuple(
     (_INTS, _FLOATS, _CELLS, _FLOAT_ROWS, _FLOAT_ROWS, _INTS, _INTS, _FLOATS, _FLOATS, _FLOAT), Packed
 )
@@ -54,6 +55,7 @@ call_charge_box: Callable[[int, tuple[Packed, Scratch, Staircase, float, float, 
 )
 
 
+# Compiling, or loading from disk, takes a while: once for each process.
 @cache
 def close_knapsack_address() -> int:
     """Where :func:`mainstream.solver.kernels.knapsack.close_knapsack` stands."""

@@ -53,9 +53,12 @@ def _charge_group(packed: Packed, scratch: Scratch, lam: float, begin: int, stop
             if weight[c] == np.inf:
                 continue
             a = value[o] - lam * weight[c]
+            # Only points that no other one beats (less x, larger a) can be corners of the upper hull.
             end = insert(hull_x, hull_a, option, first, end, x[c], a, o)
         if end == first:
             return 0.0, np.inf
+        # Andrew's monotone chain: the points come sorted by x, and a corner goes when it lies under the chord to the
+        # next point.
         top = first
         for m in range(first + 1, end):
             while top > first and (hull_a[top] - hull_a[top - 1]) * (hull_x[m] - hull_x[top]) <= (
@@ -65,6 +68,8 @@ def _charge_group(packed: Packed, scratch: Scratch, lam: float, begin: int, stop
             top += 1
             hull_x[top], hull_a[top], option[top] = hull_x[m], hull_a[m], option[m]
         end = top + 1
+        # From here on hull_a holds what the share has to gain for the app to leave a corner for the one below: slopes
+        # grow as x falls, so the share is the sum of what its corners need.
         above = 0.0
         for m in range(top, first - 1, -1):
             below = np.inf
@@ -79,6 +84,7 @@ def _charge_group(packed: Packed, scratch: Scratch, lam: float, begin: int, stop
         scratch.order[i] = top
         share[i] = 0.0
     sort(key[:end], order[:end])
+    # A hair under 1, so that the rounding of a long sum cannot push the shares over it: the bound would not hold.
     left = 1.0 - 1e-12
     height = 0.0
     for m in order[:end]:
@@ -113,6 +119,7 @@ def charge_box(
     """
     stem_additions(packed, scratch, lo)
     passes = 0
+    # A box whose price is not known yet gets one from even shares, which is close to the one with the best shares.
     if lam <= 0.0:
         for g in range(len(scratch.even)):
             for i in range(packed.apps[g], packed.apps[g + 1]):
@@ -135,6 +142,8 @@ def _charged_dual(packed: Packed, scratch: Scratch, budget: float, lam: float, s
     heavy_v = heavy_w = light_v = light_w = np.inf
     bound, best_lam = np.inf, lam
     step = 1.1
+    # Kelley's cutting planes in one dimension: the two innermost tangents meet at the next price. The best bound is
+    # convex in lam as well, as it is jointly convex in lam and the products lam s_i.
     for tries in range(12):
         v, w = charge(packed, scratch, lam)
         if w == np.inf:

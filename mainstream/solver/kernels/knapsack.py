@@ -22,9 +22,9 @@ _MANY = 256
 def insert(
     weight: FloatArray, worth: FloatArray, option: IntArray, first: int, end: int, w: float, v: float, o: int
 ) -> int:
-    """Put an option in its place in [first, end), by weight, unless a lighter one is worth as much.
+    """Insert an option into [first, end), which is sorted by weight, unless a lighter one is worth as much.
 
-    Those that it beats so go; returns the new end.
+    Options that it beats are removed. Returns the new end.
     """
     at = end
     while at > first and (weight[at - 1] > w or (weight[at - 1] == w and worth[at - 1] < v)):
@@ -53,7 +53,7 @@ def insert(
 
 @inner
 def fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> float:
-    """Bring each app of the choice to its best score at lam, as far as the budget goes; returns what is left of it.
+    """Give each app its best option at lam, as far as the budget goes; returns the budget that is left.
 
     The choice fits, as one made for a somewhat larger lam does; of equal scores the heavier uses up more. Only the apps
     of scratch.doubt may not be at their best yet. Also fills scratch.top, each app's best score.
@@ -75,6 +75,8 @@ def fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> float:
             if w < np.inf:
                 own = value[o] - lam * w
                 best = max(best, own)
+                # Equal scores differ in their last digits; the larger value is then the heavier option, which leaves
+                # less unused.
                 better = own > score + 1e-13 or (own >= score - 1e-13 and value[o] > value[base])
                 if better and w <= base_weight + slack:
                     slack -= w - base_weight
@@ -166,6 +168,7 @@ def find_core(
             w = weight[cell[o]]
             if w < np.inf and o != choice[i]:
                 smallest = min(smallest, top[i] - (value[o] - lam * w))
+        # Otherwise every other option of the app loses `limit` or more, and is part of no better choice.
         if smallest < limit:
             scratch.near[size] = smallest
             scratch.order[size] = i
@@ -173,6 +176,7 @@ def find_core(
     core, least = scratch.order[:size], scratch.near[: size + 1]
     least[size] = np.inf
     sort(least, core)
+    # Suffix sums, so that a state knows at once whether the apps to come can still make it fit.
     relief, pending = scratch.ahead[0], scratch.ahead[1]
     relief[size] = pending[size] = 0.0
     for t in range(size - 1, -1, -1):
@@ -190,7 +194,7 @@ def find_core(
 
 @inner
 def _find_moves(packed: Packed, scratch: Scratch, moves: Moves, lam: float, i: int, limit: float) -> int:
-    """The options of an app that a core looks at, by weight: no lighter one is worth as much. Returns their number."""
+    """Fill `moves` with an app's options by weight, without those that a lighter one beats; returns their number."""
     base = scratch.choice[i]
     own = scratch.weight[packed.cell[base]]
     top = scratch.top[i]
@@ -261,6 +265,7 @@ def close_knapsack(
     if lam * slack > terms.gap:
         _spend(packed, scratch, lam, slack)
     total, total_weight, loss = total_of(packed, scratch, lam)
+    # Half of the gap is for dominance; the bounds below keep to the other half, see the proof above.
     left = 0.5 * terms.gap
     margin = terms.gap - left
     goal -= left
@@ -281,6 +286,7 @@ def close_knapsack(
         scratch.moves[2],
         scratch.move_links[2],
     )
+    # The first state is the choice as it stands. Each app of the core then trades its own option for another.
     states[0, 0] = total_weight
     states[1, 0] = loss - pending[0]
     links[0, 0] = -1
@@ -299,10 +305,13 @@ def close_knapsack(
             moves.pointer[m] = begin
             moves.next_weight[m] = states[0, begin] + moves.weight[m]
             moves.heap[m] = m
+        # Up to some 8 moves a scan for the lightest is quicker than a heap, which has to be sifted for each successor.
         few = size <= 8
         next_weight, pointer = moves.next_weight, moves.pointer
         extra_weight, extra_loss = moves.weight, moves.loss
         if not tilted and end - begin > _MANY and work - before > tilting:
+            # Bounds at other prices cost a pass over all options to come, and so wait until the states cost more than
+            # that.
             tilted = True
             for k in range(tilts + 1):
                 rise[k, len(core)] = 0.0
@@ -318,6 +327,7 @@ def close_knapsack(
                     rise[k, u] = rise[k, u + 1] + best_score - top[i]
         at = end
         most_worth = -np.inf
+        # Few states need no help: what they do not spend of the gap is there for later steps, which have more.
         allowance = left / (len(core) - t) if end - begin > _FEW else 0.0
         left -= allowance
         while size > 0:
@@ -349,12 +359,15 @@ def close_knapsack(
                 if work > patience or scratch.stop[0] != 0:
                     closed = False
                     break
+            # States come by rising weight, so a kept one that is worth as much is no heavier: the largest worth is
+            # enough.
             worth = lam * w - so_far
             if worth <= most_worth or so_far >= bound - goal or w - relief[t + 1] > budget:
                 continue
             total = bound - so_far - pending[t + 1] - lam * (budget - w)
             better = w <= budget and total > goal
             if tilted and not better:
+                # The bound at the price tilt * lam less `goal`, written with losses in place of values.
                 free = lam * (budget - w + rise[tilts, t + 1])
                 ahead = bound - so_far - goal
                 hopeless = False
@@ -362,6 +375,7 @@ def close_knapsack(
                     hopeless = hopeless or ahead + (tilt[k] - 1.0) * free + rise[k, t + 1] <= 0.0
                 if hopeless:
                     continue
+            # A state that only waits has to change one more app, which costs at least `least`.
             if not better and so_far + least[t + 1] >= bound - goal:
                 continue
             # Sums of equal weights differ in their last digits; two states would be kept where one will do.

@@ -30,6 +30,7 @@ def weigh(packed: Packed, scratch: Scratch, lo: Staircase, hi: Staircase, charge
             weight[first * width + j] = own[first, j]
             x = 0.0
             for d in range(first + 1, rows[g + 1]):
+                # What lo pays for already is free; a segment that the option runs slower than lo does adds nothing.
                 x += max(0.0, stem[d, j] - stem[d, lo[d]])
                 weight[d * width + j] = own[d, j] + share * x if 0 < j <= hi[d] else np.inf
 
@@ -51,7 +52,7 @@ def stem_cost(packed: Packed, staircase: Staircase) -> float:
 
 @inner
 def room_beside(packed: Packed, staircase: Staircase) -> float:
-    """The memory that a staircase leaves to the tails."""
+    """The memory that is left for the tails beside a staircase."""
     room = packed.memory_mb
     for k in range(len(staircase)):
         if staircase[k] > 0:
@@ -67,6 +68,7 @@ def at_price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float
     """
     start, value, cell = packed.start, packed.value, packed.cell
     weight, price = scratch.weight, scratch.price
+    # Many options share a cell: one product for each cell is cheaper than one for each option.
     for c in range(len(weight)):
         price[c] = lam * weight[c] if weight[c] < np.inf else np.inf
     total_value = 0.0
@@ -110,9 +112,10 @@ def _price_doubtful(packed: Packed, scratch: Scratch, lam: float, size: int) -> 
 
 @inner
 def _settle(packed: Packed, scratch: Scratch, size: int) -> tuple[float, float, int]:
-    """Take the apps from scratch.doubt whose option is one on both sides; returns (value, weight) of these, and size.
+    """Remove from scratch.doubt the apps that choose the same option on both sides.
 
-    scratch.choice and scratch.order hold the options of the two sides.
+    scratch.choice and scratch.order hold the options of the two sides. Returns (value, weight) of the removed apps and
+    the number of those that stay.
     """
     total_value = 0.0
     total_weight = 0.0
@@ -131,7 +134,7 @@ def _settle(packed: Packed, scratch: Scratch, size: int) -> tuple[float, float, 
 
 @inner
 def lightest(packed: Packed, scratch: Scratch) -> tuple[float, float]:
-    """Each app's option of least weight (of those the most valuable) into scratch.spare; (value, weight)."""
+    """Put each app's lightest option, the most valuable of equal ones, into scratch.spare; returns (value, weight)."""
     start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
     total_value = 0.0
     total_weight = 0.0
@@ -214,6 +217,7 @@ def dual(
         for _ in range(9):
             if scratch.stop[0] != 0:
                 return bound, best_lam, passes
+            # Each step is the square of the one before, so that 9 of them raise the price some 20,000 times.
             lam = lam * step if lam > 0.0 else (v / budget if budget > 0.0 else 1.0)
             step *= step
             v, w = at_price(packed, scratch, lam)
@@ -226,6 +230,7 @@ def dual(
             heavy_v, heavy_w = v, w
             copy(scratch.spare, scratch.order)
         else:
+            # No finite price was high enough, so ask for the least weight itself: when that does not fit, nothing does.
             v, w = lightest(packed, scratch)
             passes += 1
             if w > budget:
@@ -239,6 +244,7 @@ def dual(
             copy(scratch.spare, scratch.choice)
             if lam == 0.0 or scratch.stop[0] != 0:
                 return bound, best_lam, passes
+            # At price 0 the budget does not bind, and every app has the best of its options.
             lam = lam / step if step < 100.0 else 0.0
             step *= step
             v, w = at_price(packed, scratch, lam)
@@ -248,6 +254,7 @@ def dual(
                 bound, best_lam = g, lam
         heavy_v, heavy_w = v, w
         copy(scratch.spare, scratch.order)
+    # The minimum is between two prices now: apps that choose alike at both are settled for good.
     fixed_v, fixed_w, size = _settle(packed, scratch, size)
     for _ in range(60):
         lam = (heavy_v - light_v) / (heavy_w - light_w)
@@ -261,6 +268,7 @@ def dual(
         g = v + lam * (budget - w)
         if g < bound:
             bound, best_lam = g, lam
+        # No part of the curve lies under the point where the two lines meet, so the minimum is reached.
         if g <= meet + 1e-14 * (1.0 + abs(meet)):
             break
         if w > budget:

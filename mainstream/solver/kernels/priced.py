@@ -29,8 +29,9 @@ from mainstream.solver.kernels.tree import halves, pop, push, seen, staircase_of
 
 @inner
 def _try_staircase(packed: Packed, scratch: Scratch, tree: Tree, staircase: Staircase, lam: float) -> float:
-    """What the group comes to under one staircase, which becomes the incumbent if nothing better is known."""
+    """The best value - price * cost under one staircase; it becomes the incumbent if it beats the old one."""
     weigh(packed, scratch, staircase, staircase, 0.0)
+    # One staircase and one price: each app has its own best option, and no knapsack is left.
     value, weight = at_price(packed, scratch, lam)
     weight += stem_cost(packed, staircase)
     total = value - lam * weight
@@ -60,6 +61,7 @@ def _add_box(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase, hi: St
             return
         tree.bound[slot] = value - lam * (weight + stem_cost(packed, lo))
         for i in range(len(scratch.trial)):
+            # The corner above the common height, so that the staircase is one that the mixture asks for.
             scratch.trial[i] = scratch.cell[scratch.corner[1, scratch.order[i]]]
         staircase_of(packed, scratch.trial, scratch.needed)
         tree.cut[slot, 0], tree.cut[slot, 1] = where_to_cut(packed, lo, hi, scratch.needed)
@@ -81,7 +83,7 @@ def priced(
     high: Staircase,
     effort: int,
 ) -> int:
-    """Go on until no open box has a bound over the incumbent + margin, or for about `effort` options.
+    """Continue until no open box has a bound over the incumbent + margin, or for about `effort` options.
 
     low, high : (D,) the box around all single staircases met that come to more than that
 
@@ -89,6 +91,7 @@ def priced(
     """
     heap, counts = tree.heap, tree.counts
     work = 0
+    # The heap has the largest bound on top: once that is near enough, all others are.
     while counts[HEAP] > 0 and tree.bound[heap[0]] > tree.floats[INCUMBENT] + margin:
         if work > effort:
             return RUNNING
@@ -96,6 +99,7 @@ def priced(
             return NEED_SLOTS
         slot = pop(tree)
         if tree.cut[slot, 0] == LEAF:
+            # A single staircase is not split; only the box around all of them is asked for.
             for k in range(len(low)):
                 low[k] = min(low[k], tree.lo[slot, k])
                 high[k] = max(high[k], tree.lo[slot, k])

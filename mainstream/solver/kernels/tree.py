@@ -57,6 +57,8 @@ def staircase_of(packed: Packed, cells: Cells, staircase: Staircase) -> None:
 def seen(staircase: Staircase, tree: Tree) -> bool:
     """Whether this staircase was tried before; remembers it. Two staircases of one hash count as one."""
     visited = tree.visited
+    # A hash in the manner of FNV-1a. A clash only leaves a staircase untried: it costs a chance for a better incumbent,
+    # never the proof.
     key = np.uint64(1469598103934665603)
     for k in range(len(staircase)):
         key = (key ^ np.uint64(staircase[k] + 1)) * np.uint64(1099511628211)
@@ -67,6 +69,7 @@ def seen(staircase: Staircase, tree: Tree) -> bool:
         if visited[at] == key:
             return True
         at = (at + np.uint64(1)) & mask
+    # Half full at most, as linear probing slows down beyond; what comes later is just not remembered.
     if 2 * tree.counts[VISITED] < len(visited):
         visited[at] = key
         tree.counts[VISITED] += 1
@@ -110,7 +113,7 @@ def pop(tree: Tree) -> int:
 
 @inner
 def _close(tree: Tree, terms: Terms, bound: float) -> None:
-    """Note that a part of the tree with this bound holds nothing that beats the incumbent by more than the gap."""
+    """Record the bound of a closed part of the tree: nothing in it beats the incumbent by more than the gap."""
     tree.floats[CLOSED] = max(tree.floats[CLOSED], min(bound, tree.floats[INCUMBENT] + terms.gap))
 
 
@@ -126,6 +129,7 @@ def _try_staircase(
         return -np.inf, True, 1
     weigh(packed, scratch, staircase, staircase, 0.0)
     if len(scratch.share) > 0:
+        # The stem is paid for, so nobody is charged for what it would add.
         for i in range(len(scratch.share)):
             scratch.share[i] = 0.0
         spread(packed, scratch)
@@ -173,6 +177,7 @@ def where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase
                 cost = 0.0
                 for d in range(rows[g] + 1, k + 1):
                     cost += max(0.0, stem[d, needed[k]] - stem[d, lo[d]])
+                # The costliest corner: raising lo there moves the bound most, and halfway up both parts feel it.
                 if cost >= best_cost:
                     best_k, best_m, best_cost = k, (lo[k] + needed[k]) // 2, cost
     if best_k == 0:
@@ -182,7 +187,7 @@ def where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase
 
 @inner
 def halves(packed: Packed, tree: Tree, slot: int) -> int:
-    """Fill tree.boxes with what to go on with: the part M[k] <= m and that of M[k] > m, or the box alone; how many."""
+    """Split a box into M[k] <= m and M[k] > m, written to tree.boxes, or copy it uncut; returns the number of parts."""
     k, m = tree.cut[slot, 0], tree.cut[slot, 1]
     boxes = tree.boxes
     sides = 2 if k > 0 else 1
@@ -193,6 +198,7 @@ def halves(packed: Packed, tree: Tree, slot: int) -> int:
         g = 0
         while packed.rows[g + 1] <= k:
             g += 1
+        # M never rises with depth: a limit from above holds for all deeper segments, one from below for all before.
         for d in range(k, packed.rows[g + 1]):
             boxes[0, 1, d] = min(boxes[0, 1, d], m)
         for d in range(packed.rows[g] + 1, k + 1):
@@ -240,6 +246,7 @@ def _add_node(
     else:
         goal = tree.floats[INCUMBENT] + terms.gap
         unequal = len(scratch.share) > 0
+        # With unequal shares `charge_box` adds them itself, to weights without any.
         weigh(packed, scratch, lo, hi, 0.0 if unequal else 1.0)
         passes = 0
         if unequal:
@@ -259,6 +266,7 @@ def _add_node(
         for i in range(len(scratch.trial)):
             scratch.trial[i] = scratch.cell[scratch.choice[i]]
         capacity = min(terms.capacity, tree.counts[RELAXED] if unequal else 4096)
+        # A relaxation is worth some effort only: where its core gets long, a split tells more.
         brief = _briefly(terms, capacity)
         found, closed, more = call_close_knapsack(
             calls.close_knapsack, (packed, scratch, brief, left, lam, own_bound, goal, scratch.trial)
@@ -296,7 +304,7 @@ def _add_node(
 
 @jit
 def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Calls, effort: int) -> int:
-    """Go on with a search, best bound first, for about `effort` options looked at; returns a status code."""
+    """Continue a search, best bound first, until it has looked at about `effort` options; returns a status code."""
     heap, counts = tree.heap, tree.counts
     work = 0
     while counts[HEAP] > 0:
@@ -304,6 +312,7 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Ca
             return RUNNING
         if counts[HEAP] + counts[ASIDE] + 2 > len(heap):
             return NEED_SLOTS
+        # Unequal shares cost several times as much a node, and pay only in a tree that does not close by itself.
         if counts[NODES] > terms.patience and len(scratch.share) == 0:
             return NEED_SHARES
         slot = pop(tree)
@@ -316,6 +325,7 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Ca
         for side in range(halves(packed, tree, slot)):
             lo, hi = tree.boxes[side, 0], tree.boxes[side, 1]
             work += _add_node(packed, scratch, tree, terms, calls, lo, hi, bound, lam)
+    # The heap is empty. A leaf set aside may be hopeless by now, as the incumbent has grown since.
     for at in range(len(heap) - counts[ASIDE], len(heap)):
         if tree.bound[heap[at]] > tree.floats[INCUMBENT] + terms.gap:
             return NEED_STATES
@@ -326,9 +336,10 @@ def search(packed: Packed, scratch: Scratch, tree: Tree, terms: Terms, calls: Ca
 
 @inner
 def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase, hi: Staircase) -> None:
-    """As :func:`_add_node` when only cost counts: bounds and incumbent are costs with a minus sign."""
+    """Like :func:`_add_node`, but only cost counts: bounds and the incumbent are negative costs."""
     tree.counts[NODES] += 1
     weigh(packed, scratch, lo, hi, 1.0)
+    # Cost alone counts, so the best of each app is its lightest option, and no price is needed.
     _, weight = lightest(packed, scratch)
     bound = -(weight + stem_cost(packed, lo))
     if bound <= tree.floats[INCUMBENT]:
@@ -344,6 +355,7 @@ def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase,
         tree.floats[INCUMBENT] = -cost
         for i in range(len(scratch.trial)):
             tree.best[i] = scratch.trial[i]
+    # Costs are negative here: by a factor under 1 the bound has to be better by more than rounding.
     if bound <= tree.floats[INCUMBENT] * (1.0 - 1e-12):
         return
     slot = tree.heap[tree.counts[HEAP]]

@@ -22,10 +22,11 @@ def _memory_of(packed: Packed, scratch: Scratch, o: int) -> float:
 
 @inner
 def _is_new(front: FloatArray, size: int, memory: float, worth: float, allowance: float, blur: float) -> int:
-    """Put a state on the front unless one with as little memory is worth as much; the new size, or -1.
+    """Insert a state into the front unless one with no more memory is worth as much; returns the new size, or -1.
 
     The front is sorted by memory, and worth rises along it. All its states cost no more than the new one.
     """
+    # Binary search for the last state that takes no more memory; of those it is the most valuable one.
     low, high = 0, size
     while low < high:
         middle = (low + high) // 2
@@ -39,6 +40,7 @@ def _is_new(front: FloatArray, size: int, memory: float, worth: float, allowance
     while first > 0 and front[0, first - 1] >= memory:
         first -= 1
     last = first
+    # States behind the new one take more memory; those that are worth no more say nothing that it does not.
     while last < size and front[1, last] <= worth + allowance:
         last += 1
     shift = 1 - (last - first)
@@ -80,6 +82,7 @@ def close_two(
     states, links, memory, front = scratch.states, scratch.links, scratch.memory, scratch.front
     next_states, next_links = scratch.next_states, scratch.next_links
     theta = terms.theta
+    # `budget` is for cost + theta memory; without theta times the room, this much is for cost alone.
     cash = budget - theta * room
     found = -np.inf
     fill(packed, scratch, budget, lam)
@@ -141,6 +144,7 @@ def close_two(
                 cost, held, so_far = states[0, s] + extra_cost, memory[s] + extra_memory, states[1, s] + extra_loss
                 if so_far >= bound - goal or cost - less_cost[t + 1] > cash or held - less_memory[t + 1] > room:
                     continue
+                # The reduced costs belong to both together, and so does the bound that they give.
                 both = cost + theta * held
                 if both - relief[t + 1] > budget:
                     continue
@@ -169,6 +173,7 @@ def close_two(
         allowance = left / (len(core) - t) if end - begin > _FEW else 0.0
         left -= allowance
         begin = end
+        # In order of cost, so every state on the front costs no more than the next one, and memory and worth decide.
         height = 0
         for k in range(size):
             cost, so_far, held = next_states[0, k], next_states[1, order[k]], next_states[2, order[k]]
