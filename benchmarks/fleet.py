@@ -1,6 +1,6 @@
 """A fleet planned, and deployed to real runtimes.
 
-    python -m benchmarks.fleet [--boxes 1000] [--apps 30] [--cameras 100] [--runtimes 20] [--threads N]
+    python -m benchmarks.fleet [--boxes 1000] [--apps 30] [--cameras 100] [--runtimes 20] [--jobs N]
 
 - plan: boxes of so many apps each, at a hard budget, as a file that is read and solved by ``mainstream fleet plan``, a
   process of its own; and the same fleet where `cameras` of the streams name no box, with the gap that is told.
@@ -42,7 +42,7 @@ def main() -> None:
     arguments.add_argument("--apps", type=int, default=30)
     arguments.add_argument("--cameras", type=int, default=100)
     arguments.add_argument("--runtimes", type=int, default=20)
-    arguments.add_argument("--threads", type=int)
+    arguments.add_argument("--jobs", type=int)
     given = arguments.parse_args()
     print("\n".join(f"- {key}: {value}" for key, value in description().items()) + "\n")
     print("| | | |\n|---|---|---|")
@@ -50,7 +50,7 @@ def main() -> None:
         folder = Path(name)
         if given.boxes:
             made = [_stream(seed, given.apps) for seed in range(_KINDS)]
-            threads = [] if given.threads is None else ["--threads", str(given.threads)]
+            threads = [] if given.jobs is None else ["--jobs", str(given.jobs)]
             for loose in [0, given.cameras] if given.cameras else [0]:
                 _plan(folder, made, given.boxes, loose, threads)
         if given.runtimes:

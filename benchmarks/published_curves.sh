@@ -10,7 +10,7 @@ for curve in "$out"/*.csv; do
     case $curve in */released.csv) ;; *) curves+=(--curve "$curve") ;; esac
 done
 for apps in ${APPS:-2 5 10 25}; do
-    mainstream workloads generate --apps "$apps" --setups "${SETUPS:-50}" --config "$here/study.ini" --stream-fps 10 \
+    mainstream workloads generate -n "$apps" --setups "${SETUPS:-50}" --config "$here/study.ini" --stream-fps 10 \
         --budget 350 "${curves[@]}" --profile "$out/profile.json" -o "$out/$apps.jsonl"
 done
 for apps in ${APPS:-2 5 10 25}; do

@@ -12,7 +12,7 @@ for curve in "$data"/curves/*.csv; do
     curves+=(--curve "$curve")
 done
 for apps in ${APPS:-$(seq 25)}; do
-    mainstream workloads generate --apps "$apps" --setups "${SETUPS:-100}" --seed 1 --stream-fps 10 --config "$config" \
+    mainstream workloads generate -n "$apps" --setups "${SETUPS:-100}" --seed 1 --stream-fps 10 --config "$config" \
         "${curves[@]}" --profile "$data/profiles/mobilenetv2-96.json" -o "$out/$apps.jsonl"
 done
 for apps in ${APPS:-$(seq 25)}; do

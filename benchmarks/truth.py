@@ -140,7 +140,7 @@ def profile_network(work: Path, folder: Path) -> Any:
     path = work / "profile.json"
     if not path.exists():  # in a process of its own: on one thread, which TensorFlow cannot be told once it has trained
         command = [sys.executable, "-m", "mainstream", "profile", "--net", folder, "--engine", "tensorflow"]
-        subprocess.run([*command, "--seconds", "15", "--out", path], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*command, "--seconds", "15", "-o", path], check=True, stdout=subprocess.DEVNULL)
     return load_profile(path)
 
 

@@ -89,9 +89,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
-def printable(text: str) -> str:
-    """The text, with an escape sequence in place of each character that a terminal would obey."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def printable(text: str, *, but: str = "") -> str:
+    """The text, with an escape sequence in place of each character that a terminal would obey, `but` those."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in but else c.encode("unicode_escape").decode() for c in text)
 
 
 def _one_line(error: ValidationError, where: str) -> str:

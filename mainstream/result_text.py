@@ -5,13 +5,17 @@ from __future__ import annotations
 from io import StringIO
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from mainstream.description import printable
 from mainstream.region import written
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mainstream.schedule import Choice, Result, Schedule
 
 LISTED: Final = 30
@@ -21,9 +25,18 @@ _WIDE: Final = 1000
 """Columns where there is no terminal: nothing is cut."""
 
 
-def plain_console(*, stderr: bool = False, file: StringIO | None = None, width: int | None = None) -> Console:
+class PlainConsole(Console):
+    """A console that prints characters which a terminal would obey, such as those of a hostile name, as escapes."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text, but="\n"), segment.style)
+
+
+def plain_console(*, stderr: bool = False, file: StringIO | None = None, width: int | None = None) -> PlainConsole:
     """A console that takes text as it is: an app's name is no markup."""
-    return Console(stderr=stderr, file=file, width=width, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    plain = {"markup": False, "highlight": False, "emoji": False, "soft_wrap": True}
+    return PlainConsole(stderr=stderr, file=file, width=width, **plain)
 
 
 def result_text(result: Result) -> str:

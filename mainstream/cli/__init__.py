@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from mainstream.cli.commands import LINES, PANELS, Commands
 from mainstream.cli.exit_codes import BAD_INPUT, CANNOT_PRINT, INFEASIBLE, INTERRUPTED
+from mainstream.cli.terminal import clean_output
 from mainstream.errors import InfeasibleError, MainstreamError
 
 _HELP: Final = "Choose layer sharing and frame rates for many DNN applications on one camera."
@@ -49,6 +50,7 @@ app = typer.Typer(
     help=_HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"color": False},
 )
 
 
@@ -74,6 +76,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is escaped, not an error
             stream.reconfigure(errors="backslashreplace")
+    clean_output()
     try:
         code = app(args=sys.argv[1:] or ["--help"], prog_name="mainstream", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):

@@ -8,11 +8,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from mainstream.cli import options
 from mainstream.errors import DeployError, ProblemError
 
-app = typer.Typer(
-    help="The apps of a box that runs, at its page's address.", rich_markup_mode=None, add_completion=False
-)
+app = typer.Typer(help="List or change the apps of a box that runs.", rich_markup_mode=None, add_completion=False)
 
 _TIMEOUT_S: Final = 60.0
 _LARGEST: Final = 2**26
@@ -37,13 +36,19 @@ _HERE: Final = "http://127.0.0.1:8080"
 
 @app.callback()
 def _group() -> None:
-    """The apps of a box that runs, at its page's address."""
+    """List or change the apps of a box that runs."""
 
 
 @app.command(name="list")
-def list_apps(at: At = _HERE, token: Token = None, ca: Ca = None) -> None:
+def list_apps(at: At = _HERE, token: Token = None, ca: Ca = None, json: options.Json = None) -> None:
     """List the apps: what each was given, and how it runs."""
+    from mainstream.cli.json_file import STDOUT, check_json, put_json
+
+    check_json(json)
     answer = _ask("GET", "/api/apps", None, at, token, ca)
+    put_json(lambda: answer, json)
+    if json == STDOUT:
+        return
     names = max(3, *(len(str(one["app_id"])) for one in answer["apps"])) if answer["apps"] else 3
     streams = [one["stream"] for one in answer["apps"] if "stream" in one]
     wide = max(len(name) for name in ("stream", *streams)) + 2 if streams else 0
@@ -96,7 +101,7 @@ def pause(app_id: AppId, at: At = _HERE, token: Token = None, ca: Ca = None) -> 
 
 @app.command()
 def resume(app_id: AppId, at: At = _HERE, token: Token = None, ca: Ca = None) -> None:
-    """Let an app run again that was paused or removed."""
+    """Let a paused or removed app run again."""
     _change("PATCH", _of(app_id), {"paused": False, "removed": False}, at, token, ca)
 
 

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from mainstream.cli import options
+from mainstream.cli.json_file import check_json, put_json
 from mainstream.cli.package import estimate, parameters
-from mainstream.cli.packages import StoreUrl
 from mainstream.description import Description, nearest, shown
 from mainstream.errors import ProblemError
 from mainstream.problem import canonical
 from mainstream.ranges import Positive, Probability
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from mainstream.formats.package import Estimate, Package
     from mainstream.store.store import Store
     from mainstream.store.version import Version
@@ -38,9 +41,7 @@ def command(
         ),
     ],
     labels: Annotated[Path, typer.Option(metavar="FILE.csv", help="Labelled frames: frame,label.", show_default=False)],
-    fps: Annotated[
-        float, typer.Option(metavar="NUMBER", help="Frames a second that the frame numbers count.", show_default=False)
-    ],
+    fps: options.Fps,
     scores: Annotated[
         Path | None,
         typer.Option(
@@ -61,26 +62,27 @@ def command(
             help="Which of the package's models decided; needed where it has more than one.", show_default=False
         ),
     ] = None,
-    event_class: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLASS", help="The class that is the event, where the package has none.", show_default=False
-        ),
-    ] = None,
-    store: StoreUrl = None,
+    event_class: options.EventClass = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Measure an app's event parameters on labelled frames and write them into its package.
+    """Measure an app's event parameters on labelled frames.
 
-    A package in a store gets a next version with them. So does one in a folder when --store is given.
+    They are written into its package. A package in a store gets a next version with them. So does one in a folder when
+    --store is given. --event-class is for a package that has none.
 
     Event lengths and frequency come from the labels alone; the correlation between successive analysed frames, and how
     much events differ in accuracy, from the model's outputs. Each comes with its interval of 95 %. Where it is known
-    which of the package's models decided, what it did on these frames is kept, too: a problem with the package then
-    has its curve corrected by it.
+    which of the package's models decided, what it did on these frames is kept, too: a problem with the package then has
+    its curve corrected by it.
     """
+    from mainstream.cli import console
     from mainstream.formats.calibration_files import read_labels, read_scores
     from mainstream.trainer.calibration import calibrate
 
+    check_json(json)
+    screen = console.output(quiet=quiet, json=json)
     numbers = _Numbers.of({"fps": fps, "threshold": threshold}, where="command line")
     place = _InStore(package, store) if package.startswith("store://") else _InFolder(Path(package), store)
     described, curve = place.package, place.curve
@@ -98,19 +100,20 @@ def command(
         measured = measured.model_copy(update={"seen": (*others, found.seen(decided))})
     place.save(described.model_copy(update={"events": measured, "event_class": event}))
 
-    typer.echo(f"{'events':<18}{measured.events:,} in {len(frames):,} frames, {found.cut_off} of them cut off")
+    screen.print(f"{'events':<18}{measured.events:,} in {len(frames):,} frames, {found.cut_off} of them cut off")
     for heading, text in parameters(measured):
-        typer.echo(f"{heading:<18}{text}")
+        screen.print(f"{heading:<18}{text}")
     if scores is not None:
         if measured.correlation is None:
-            typer.echo(f"{'':<18}all decisions on frames of events were the same, or none were successive")
-        typer.echo(f"{'on these frames':<18}{found.analysed:,} with a label and a score")
-        _beside("accuracy", found.accuracy, curve.accuracies)
-        _beside("false positives", found.false_positive_rate, curve.false_positive_rates)
+            screen.print(f"{'':<18}all decisions on frames of events were the same, or none were successive")
+        screen.print(f"{'on these frames':<18}{found.analysed:,} with a label and a score")
+        _beside(screen, "accuracy", found.accuracy, curve.accuracies)
+        _beside(screen, "false positives", found.false_positive_rate, curve.false_positive_rates)
         if found.false_correlation is not None:
-            typer.echo(f"{'their correlation':<18}{estimate(found.false_correlation)}")
+            screen.print(f"{'their correlation':<18}{estimate(found.false_correlation)}")
     if place.pushed is not None:
-        typer.echo(f"{'pushed':<18}{place.pushed}")
+        screen.print(f"{'pushed':<18}{place.pushed}")
+    put_json(lambda: measured.model_dump(mode="json", exclude_none=True), json)
 
 
 class _InFolder:
@@ -177,7 +180,7 @@ def _model(package: Package, given: int | None) -> int | None:
     return own[0]
 
 
-def _beside(heading: str, found: Estimate | None, curve: Mapping[int, float] | None) -> None:
+def _beside(screen: Console, heading: str, found: Estimate | None, curve: Mapping[int, float] | None) -> None:
     here = "no such frames" if found is None else estimate(found)
     there = "" if curve is None else f"; the curve has {min(curve.values()):.4g} to {max(curve.values()):.4g}"
-    typer.echo(f"{f'  {heading}':<18}{here}{there}")
+    screen.print(f"{f'  {heading}':<18}{here}{there}")

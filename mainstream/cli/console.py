@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -10,27 +11,67 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from mainstream.result_text import print_result
+from mainstream.cli.json_file import STDOUT
+from mainstream.result_text import plain_console, print_result
 from mainstream.schedule import Result
+from mainstream.stream import capacity_of
 
 if TYPE_CHECKING:
+    from mainstream.problem import Model
     from mainstream.solver.progress import Progress
 
 _SILENT_S: Final = 1.0
 """A solve that takes no longer than this shows no progress."""
 
 
-def show_result(screen: Console, result: Result, title: str) -> None:
-    """Print a result below a title."""
+def output(*, quiet: bool = False, json: str | None = None) -> Console:
+    """Where results go: stdout; nowhere with ``-q``, or where ``--json -`` has it to itself."""
+    screen = plain_console()
+    screen.quiet = quiet or json == STDOUT
+    return screen
+
+
+def errors(*, quiet: bool = False) -> Console:
+    """Stderr; from now on also for the package's warnings, or with `quiet` for what is worse only."""
+    screen = plain_console(stderr=True)
+    logger = logging.getLogger("mainstream")
+    logger.handlers = [_OnScreen(screen)]
+    logger.setLevel(logging.ERROR if quiet else logging.WARNING)
+    logger.propagate = False
+    return screen
+
+
+def show_result(screen: Console, result: Result, title: str, models: Sequence[Model] = ()) -> None:
+    """Print a result below a title, and what it takes of the box where the models' profiles say its cores."""
     screen.print(Text(title, style="bold"))
     print_result(screen, result)
+    share = of_box(result.cost, models)
+    if share is not None:
+        screen.print(f"of the box {share}")
+
+
+def of_box(cost: float, models: Sequence[Model]) -> str | None:
+    """How much of the box this is, "20 of 2,000 ms/s: 1 % of 2 cores"; None where a profile does not say its cores."""
+    capacity = capacity_of(models)
+    if capacity is None:
+        return None
+    cores = capacity / 1000
+    return f"{_rounded(cost)} of {_rounded(capacity)} ms/s: {_rounded(100 * cost / capacity)} % of {cores:g} " + (
+        "core" if cores == 1 else "cores"
+    )
+
+
+def _rounded(value: float) -> str:
+    """Three digits, or all those before the point: 0.0123, 1.23, 1,234."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 class Watch:
     """Shows how a solve goes: a line that renews itself, or, where stderr is no terminal, a line now and then."""
 
-    def __init__(self, screen: Console) -> None:
+    def __init__(self, screen: Console, *, quiet: bool = False) -> None:
         self._screen = screen
+        self._quiet = quiet
         self._live: Live | None = None
         self._next_line_s = _SILENT_S
 
@@ -44,7 +85,7 @@ class Watch:
             self._live.stop()
 
     def __call__(self, progress: Progress) -> None:
-        if progress.runtime_s < _SILENT_S:
+        if self._quiet or progress.runtime_s < _SILENT_S:
             return
         if self._screen.is_terminal:
             if self._live is None:
@@ -71,11 +112,3 @@ class _OnScreen(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._screen.print(self.format(record))
-
-
-def show_warnings(screen: Console, *, quiet: bool) -> None:
-    """Let the package's warnings appear on `screen`; with `quiet`, only what is worse than a warning."""
-    logger = logging.getLogger("mainstream")
-    logger.handlers = [_OnScreen(screen)]
-    logger.setLevel(logging.ERROR if quiet else logging.WARNING)
-    logger.propagate = False

@@ -7,32 +7,35 @@ from typing import Annotated
 
 import typer
 
+from mainstream.cli import options
+
 
 def command(
     folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where all of it goes.")] = Path(
         "mainstream-demo"
     ),
+    quiet: options.Quiet = False,
 ) -> None:
-    """Make a clip, train three small apps, solve, run them live, and see whether what was predicted comes true.
+    """Make a clip, train three small apps, solve and run them.
 
-    Takes a minute or two and downloads nothing. Everything is kept in the folder, with a report; a folder that an
-    earlier demo made is made anew.
+    Shows whether what was predicted comes true. Takes a minute or two and downloads nothing. Everything is kept in the
+    folder, with a report; a folder that an earlier demo made is made anew.
     """
     import time
 
+    from mainstream.cli import console
     from mainstream.cli.ending import interruptible
     from mainstream.cli.evaluate import show_versions
     from mainstream.cli.rates import live_rates
     from mainstream.demo.demo import demo
-    from mainstream.result_text import plain_console
 
-    screen, errors = plain_console(), plain_console(stderr=True)
+    screen, errors = console.output(quiet=quiet), console.errors(quiet=quiet)
     began = time.monotonic()
     with interruptible():
         made = demo(
             folder,
-            tell=lambda line: screen.print(line, markup=False),
-            watching=lambda runner: live_rates({None: runner}, errors),
+            tell=screen.print,
+            watching=lambda runner: live_rates({} if quiet else {None: runner}, errors),
         )
     show_versions(screen, made.found, made.budget)
-    screen.print(f"report     {made.report}, after {time.monotonic() - began:.0f} s", markup=False)
+    screen.print(f"report     {made.report}, after {time.monotonic() - began:.0f} s")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mainstream.cli.engine import EngineName, engine_name, say_engine
-from mainstream.cli.label_options import BoxRegions, Inside, Seed
-from mainstream.cli.plan import Budget, IntegerFps, plans_of_problem, written
-from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
+from mainstream.cli import options
+from mainstream.cli.engine import engine_name, say_engine
+from mainstream.cli.plan import plans_of_problem, written
+from mainstream.cli.problem_file import ask
 from mainstream.errors import ProblemError
 from mainstream.files import naming
 from mainstream.ranges import SECONDS
@@ -29,86 +29,49 @@ if TYPE_CHECKING:
 
 
 def command(
-    problem: ProblemFile,
-    streamer: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[NAME=]tcp://HOST:PORT",
-            help="Where Streamer listens; else tcp://localhost:5555. With NAME= that of a stream; else the file's.",
-            show_default=False,
-        ),
-    ] = None,
-    local: Annotated[
-        bool, typer.Option("--local", help="Run the plans in this process, on --source with the models in -m.")
-    ] = False,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[NAME=]FILE|URI",
-            help="For --local: a clip, rtsp://, /dev/videoN, test://. With NAME= that of a stream; else the file's.",
-            show_default=False,
-        ),
-    ] = None,
-    model_dir: Annotated[
-        Path | None,
-        typer.Option("-m", "--model-dir", metavar="DIR", help="For --local: folder of the models.", show_default=False),
-    ] = None,
-    engine: EngineName = None,
-    budget: Budget = None,
-    once: Annotated[bool, typer.Option("--once", help="One round, whatever rates are observed.")] = False,
+    problem: options.ProblemFile,
+    streamer: options.Streamers = None,
+    local: options.Local = False,
+    source: options.Sources = None,
+    model_dir: options.MaybeModelDir = None,
+    engine: options.EngineName = None,
+    budget: options.Budget = None,
+    utilisation: options.Utilisation = None,
+    one_round: Annotated[bool, typer.Option("--one-round", help="End after one round, whatever came of it.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the first plan as JSON and send nothing.")] = False,
-    json: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Save the rounds as JSON; - is stdout, with nothing else on it.", show_default=False
-        ),
-    ] = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
     save_profile: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.json", help="Save the profile as corrected by the compute measured.", show_default=False
         ),
     ] = None,
-    integer_fps: IntegerFps = False,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="LABELS",
-            help="For --local: what the source shows, to measure events: as for evaluate, or, of a camera, "
-            "start_s,end_s,label in seconds since 1970.",
-            show_default=False,
-        ),
-    ] = None,
-    region: BoxRegions = None,
-    inside: Inside = 0.5,
-    seed: Seed = 0,
-    window: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long is measured; a Streamer's own window, to count it down.")
-    ] = 30,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for an answer.")] = 60,
-    retries: Annotated[
-        int, typer.Option(metavar="N", help="Send a plan without an answer so often again; it may run twice.")
-    ] = 0,
-    curve_keys: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Keys for a Streamer that answers known clients only; see streamer-keys.",
-            show_default=False,
-        ),
-    ] = None,
-    calibrated: Calibrated = True,
-    store: StoreUrl = None,
+    integer_fps: options.IntegerFps = False,
+    labels: options.MaybeLabels = None,
+    region: options.BoxRegions = None,
+    inside: options.Inside = 0.5,
+    seed: options.Seed = 0,
+    window: options.Window = 30,
+    timeout: options.Timeout = 60,
+    retries: options.Retries = 0,
+    curve_keys: options.CurveKeys = None,
+    calibrated: options.Calibrated = True,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Solve, run the plan on a Streamer, solve again with what came of it.
+    """Solve, run the plan on a Streamer, and solve again.
 
-    Rates are observed. Compute is measured where the runtime tells it; the profile is then corrected by it. Ends when
-    rates are within a fifth, by their cost, and compute within 5 % of what was predicted, after 10 rounds, or when
-    going on is of no use; the last line says which.
+    Each round solves with what the last one found. Rates are observed. Compute is measured where the runtime tells it;
+    the profile is then corrected by it. Ends when rates are within a fifth, by their cost, and compute within 5 % of
+    what was predicted, after 10 rounds, or when going on is of no use; the last line says which.
+
+    Where neither flags nor file say it, Streamer is at tcp://localhost:5555. With --local, --labels have events
+    measured; those of a camera are CSV start_s,end_s,label, in seconds since 1970.
     """
+    flags = {"budget": budget, "utilisation": utilisation}
     if dry_run:
         _check_dry_run(json, save_profile, labels)
-        plans = plans_of_problem(problem, budget, store, calibrated=calibrated)
+        plans = plans_of_problem(problem, flags, store, calibrated=calibrated, quiet=quiet)
         typer.echo(written(plans, tree=False, integer_fps=integer_fps))
         return
 
@@ -117,7 +80,6 @@ def command(
     from mainstream.cli.runtimes import opened
     from mainstream.cli.stream_options import by_stream
     from mainstream.files import check_target
-    from mainstream.result_text import plain_console
     from mainstream.scheduler import Scheduler
     from mainstream.streamer import LocalRunner
     from mainstream.streamer.client import DEFAULT_ADDRESS
@@ -127,9 +89,8 @@ def command(
             check_target(Path(path))
     check_flags(local, streamer, source, model_dir, curve_keys, window, engine, in_file=True)
     _check_label_flags(labels, region, local)
-    errors = plain_console(stderr=True)
-    console.show_warnings(errors, quiet=False)
-    asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated)
+    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet, json=json)
+    asked = ask(problem, flags, store=store, calibrated=calibrated)
     with naming("command line"):
         if save_profile is not None and any(model != asked.problem.models[0] for model in asked.problem.models):
             raise ProblemError("--save-profile writes one profile, and the streams have several base networks")
@@ -137,8 +98,8 @@ def command(
         places = by_stream(key, given, usual, asked.problem.each)
     asked = asked.in_one_precision(errors.print)
     described = asked.problem
-    options = dict(asked.options)
-    first_budget = options.pop("budget")
+    how = dict(asked.options)
+    first_budget = how.pop("budget")
     unit = unit_of(described.models)
     live = None
     if labels is not None and model_dir is not None:
@@ -151,14 +112,15 @@ def command(
         deployer.listeners.append(live.decided.heard)
     say_engine(errors.print, engine, described.models if local else ())
     with deployer:
-        out = None if json == "-" else plain_console()
-        shown = Shown(deployer, out, errors, window, f" {unit}/s" if unit else "", integer_fps=integer_fps)
+        shown = Shown(
+            deployer, screen, errors, window, f" {unit}/s" if unit else "", integer_fps=integer_fps, quiet=quiet
+        )
         with naming(problem):
-            scheduler = Scheduler(described.to_solve(), deployer=shown, max_rounds=1 if once else 10, **options)
+            scheduler = Scheduler(described.to_solve(), deployer=shown, max_rounds=1 if one_round else 10, **how)
             history = _rounds(scheduler, first_budget, shown, local=local)
-    if json != "-" and not once:
-        typer.echo(f"ended      {history.reason}, after {len(history)} round{'' if len(history) == 1 else 's'}")
-    _tell(history, live, out, json, save_profile)
+    if not one_round:
+        screen.print(f"ended      {history.reason}, after {len(history)} round{'' if len(history) == 1 else 's'}")
+    _tell(history, live, screen, json, save_profile)
 
 
 def _rounds(scheduler: Scheduler, budget: float, shown: Shown, *, local: bool) -> History:
@@ -179,17 +141,14 @@ def _check_dry_run(json: str | None, save_profile: Path | None, labels: Path | N
         raise ProblemError("command line: --dry-run prints the plan and has no rounds to save; leave --json out")
 
 
-def _tell(
-    history: History, live: LiveLabels | None, out: Console | None, json: str | None, profile: Path | None
-) -> None:
+def _tell(history: History, live: LiveLabels | None, screen: Console, json: str | None, profile: Path | None) -> None:
     """Score the last plan where there are labels; write what was asked for, whatever they are."""
     more: dict[str, Any] = {}
     try:
         if live is not None:
             scored = live.scored(history[-1].result)
             more["labels"] = live.to_dict(scored)
-            if out is not None:
-                live.show(scored, out)
+            live.show(scored, screen)
     finally:
         _save(history, more, json, profile)
 
@@ -214,14 +173,11 @@ def _live_labels(
 
 def _save(history: History, more: Mapping[str, Any], json: str | None, profile: Path | None) -> None:
     """Write what was asked for; there may be no corrected profile."""
-    from json import dumps
-
     from mainstream.cli.deploy_screen import why_uncorrected
     from mainstream.cli.json_file import put_json
     from mainstream.io import save_profile
 
-    text = dumps({**history.to_dict(), **more}, indent=1, allow_nan=False)
-    put_json(text, json)
+    put_json(lambda: {**history.to_dict(), **more}, json)
     if profile is None:
         return
     if not any(one.factor for one in history):

@@ -31,23 +31,27 @@ class Shown:
 
     Parameters
     ----------
-    out : Console or None
-        None shows the wait only.
+    out : Console
+        Shows the rounds.
+    errors : Console
+        Shows the wait, unless `quiet`.
     """
 
     def __init__(
         self,
         deployer: LocalRunner | StreamerClient | Together,
-        out: Console | None,
+        out: Console,
         errors: Console,
         window: float,
         unit: str,
         *,
         integer_fps: bool,
+        quiet: bool,
     ) -> None:
         self._deployer = deployer
         self._integer_fps = integer_fps
         self._out = out
+        self._quiet = quiet
         self.errors = errors
         self._window = window
         self._unit = unit
@@ -59,16 +63,13 @@ class Shown:
         plans = {None: plan} if isinstance(plan, NetPlan) else dict(plan)
         if self._integer_fps:
             plans = {name: one.with_integer_fps() for name, one in plans.items()}
-        if self._out is not None:
-            self._out.print(f"round {self.rounds}")
-            self._out.print(written(plans, tree=True, integer_fps=False))
+        self._out.print(f"round {self.rounds}")
+        self._out.print(written(plans, tree=True, integer_fps=False))
         with self._waiting():
             deploy: Callable[[Any], Any] = self._deployer.deploy
             return deploy(plans.get(None, plans))
 
     def round(self, one: Round) -> None:
-        if self._out is None:
-            return
         self._out.print(_table(one, one.apps[:LISTED], self._out.width))
         if len(one.apps) > LISTED:
             self._out.print(f"... and {len(one.apps) - LISTED:,} more apps")
@@ -94,6 +95,9 @@ class Shown:
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
+        if self._quiet:
+            yield
+            return
         if not self.errors.is_terminal:
             self.errors.print(f"waiting for the observed rates, about {self._window:g} s")
             yield

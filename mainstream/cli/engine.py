@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainstream.problem import Model
-
-EngineName = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="What runs models: tensorflow, onnx, or auto: the fastest that can. Else tensorflow, where it is there.",
-        show_default=False,
-    ),
-]
 
 
 def engine_name(given: str | None) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mainstream.cli.engine import EngineName, engine_name, say_engine
-from mainstream.cli.label_options import LABEL_FILES, BoxRegions, Inside, Seed, box_regions
-from mainstream.cli.plan import Budget
-from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
-from mainstream.cli.runtime_options import TrustModels
+from mainstream.cli import options
+from mainstream.cli.engine import engine_name, say_engine
+from mainstream.cli.json_file import check_json, put_json
+from mainstream.cli.label_options import box_regions
+from mainstream.cli.problem_file import ask
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -27,44 +26,36 @@ if TYPE_CHECKING:
 
 
 def command(
-    problem: ProblemFile,
+    problem: options.ProblemFile,
     video: Annotated[Path, typer.Option(metavar="CLIP", help="A labelled clip.", show_default=False)],
-    labels: Annotated[
-        Path,
-        typer.Option(
-            metavar="LABELS",
-            help=LABEL_FILES,
-            show_default=False,
-        ),
-    ],
-    model_dir: Annotated[
-        Path,
-        typer.Option("--model-dir", "-m", metavar="DIR", help="Folder with all model files.", show_default=False),
-    ],
-    versions: Annotated[
-        str, typer.Option(metavar="A,B,...", help="Schedules to compare, as of mainstream experiment.")
-    ] = "mainstream",
-    budget: Budget = None,
-    region: BoxRegions = None,
-    inside: Inside = 0.5,
-    engine: EngineName = None,
-    trust_models: TrustModels = False,
+    labels: options.Labels,
+    model_dir: options.ModelDir,
+    versions: options.Versions = "mainstream",
+    budget: options.Budget = None,
+    utilisation: options.Utilisation = None,
+    region: options.BoxRegions = None,
+    inside: options.Inside = 0.5,
+    engine: options.EngineName = None,
+    trust_models: options.TrustModels = False,
     live: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Run the first at the clip's own pace, too, to compare; 0: do not.")
+        float,
+        typer.Option(metavar="SECONDS", help="How long to run the first version at the clip's own pace, to compare."),
     ] = 5,
-    seed: Seed = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, with the frames of each event missed.")] = False,
+    seed: options.Seed = 0,
+    json: options.Json = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE.html", help="A report with pictures of events caught and missed."),
     ] = None,
-    calibrated: Calibrated = True,
-    store: StoreUrl = None,
+    quiet: options.Quiet = False,
+    calibrated: options.Calibrated = True,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Run schedules on a labelled clip and score what the apps detect, beside what was predicted.
+    """Run schedules on a labelled clip and score the apps.
 
-    Each app's recall, precision and F1 per event with 95 % intervals. All frames are there: none is dropped for lack of
-    compute. Each part of a network runs once on a frame, however many schedules need it there.
+    Shows each app's recall, precision and F1 per event, with 95 % intervals, beside what was predicted. All frames are
+    there: none is dropped for lack of compute. Each part of a network runs once on a frame, however many schedules need
+    it there. --live 0 leaves the run at the clip's own pace out. The JSON has the frames of each event missed.
     """
     from mainstream.cli import console
     from mainstream.evaluation.evaluate import evaluate
@@ -77,14 +68,13 @@ def command(
     from mainstream.extensions import PART_LOADERS
     from mainstream.files import check_target, naming, write_text
     from mainstream.ranges import NON_NEGATIVE
-    from mainstream.result_text import plain_console
 
-    errors = plain_console(stderr=True)
-    console.show_warnings(errors, quiet=False)
+    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet, json=json)
     NON_NEGATIVE.check("--live", live)
     if output is not None:
         check_target(output)
-    asked = ask(problem, {"budget": budget}, store=store, calibrated=calibrated)
+    check_json(json)
+    asked = ask(problem, {"budget": budget, "utilisation": utilisation}, store=store, calibrated=calibrated)
     asked = asked.in_one_precision(lambda line: errors.print(f"mainstream: {line}"))
     with naming(problem):
         parts = asked.problem.camera
@@ -108,10 +98,7 @@ def command(
     facts = f"{problem.name} on {video.name}: {clip.frames:,} frames, {clip.fps:g} a second"
     if output is not None:
         write_text(output, evaluation_page(facts, found, clip, checked))
-    if json:
-        typer.echo(json_module.dumps(_plain(video, clip.frames, clip.fps, found, checked), indent=1))
-        return
-    screen = plain_console()
+    put_json(lambda: _plain(video, clip.frames, clip.fps, found, checked), json)
     screen.print(facts)
     show_versions(screen, found, asked.options["budget"])
     if checked is not None:
@@ -139,11 +126,11 @@ def _schedules(asked: Asked, versions: str) -> dict[str, Result]:
     names = words(versions)
     if not names:
         raise ProblemError("--versions: there is none; leave it out, or name one")
-    options = dict(asked.options)
+    how = dict(asked.options)
     if names != ["mainstream"]:
-        bench = Workbench(asked.problem.each, SolveOptions.of(options, where="command line"))
+        bench = Workbench(asked.problem.each, SolveOptions.of(how, where="command line"))
         chosen = [Version.of(name) for name in names]
-        return {version.name: bench.solve(version, options["budget"]).result for version in chosen}
+        return {version.name: bench.solve(version, how["budget"]).result for version in chosen}
     return {"mainstream": asked.prepare().solve(**asked.how())}
 
 

@@ -1,4 +1,4 @@
-"""``--engine local|ray`` and what belongs to it."""
+"""``--executor local|ray`` and what belongs to it."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ if TYPE_CHECKING:
     from mainstream.executors import Executor
 
 
-class Engine(StrEnum):
+class Where(StrEnum):
     """Where the work is done."""
 
     LOCAL = "local"
     RAY = "ray"
 
 
-EngineOption = Annotated[Engine, typer.Option("--engine", help="This machine, or a Ray cluster.")]
+ExecutorOption = Annotated[Where, typer.Option("--executor", help="Work on this machine, or in a Ray cluster.")]
 AddressOption = Annotated[
     str | None,
     typer.Option(
         "--address",
         metavar="auto|ray://HOST:PORT",
-        help="For --engine ray: the cluster that this machine is part of, or one elsewhere; else one is started here.",
+        help="For --executor ray: auto for the cluster of this machine, or another's; else one is started here.",
         show_default=False,
     ),
 ]
 
 
-def check(engine: Engine, address: str | None) -> None:
+def check(executor: Where, address: str | None) -> None:
     """Find out before anything is done that the options do not go together, or that the extra is missing."""
     from mainstream._optional import require
     from mainstream.executors.cluster import EXTRA, check_address
 
-    if engine is Engine.LOCAL:
+    if executor is Where.LOCAL:
         if address is not None:
-            raise ProblemError("--address is for --engine ray; leave it out")
+            raise ProblemError("--address is for --executor ray; leave it out")
         return
     check_address(address)
     require("ray", EXTRA)
 
 
 @contextmanager
-def open_executor(engine: Engine, address: str | None, jobs: int = 1) -> Iterator[Executor | None]:
+def open_executor(executor: Where, address: str | None, jobs: int = 1) -> Iterator[Executor | None]:
     """The executor; None where all is to be done in this process."""
     from mainstream.executors.local import Local
     from mainstream.executors.on_ray import OnRay
 
-    if engine is Engine.LOCAL and jobs == 1:
+    if executor is Where.LOCAL and jobs == 1:
         yield None
         return
-    with Local(jobs) if engine is Engine.LOCAL else OnRay(address) as executor:
-        yield executor
+    with Local(jobs) if executor is Where.LOCAL else OnRay(address) as opened:
+        yield opened

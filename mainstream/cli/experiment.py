@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from mainstream.cli.executor_options import AddressOption, Engine, EngineOption, check, open_executor
+from mainstream.cli import options
+from mainstream.cli.executor_options import AddressOption, ExecutorOption, Where, check, open_executor
 from mainstream.cli.exit_codes import INTERRUPTED
 from mainstream.cli.experiment_input import digest, read_input, words
 from mainstream.cli.experiment_screen import SweepProgress, print_comparison
-from mainstream.cli.problem_file import StoreUrl
 from mainstream.errors import DeployError, ProblemError
-from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.files import naming
-from mainstream.problem import Objective
 
 if TYPE_CHECKING:
     from mainstream.experiments.experiment import Runtime
@@ -32,89 +30,92 @@ _EACH: Final = 10
 """A solve of no apps would take as long as so many apps add; as measured in benchmarks/study.md."""
 
 
-def _option(words: str, metavar: str | None = None) -> Any:
-    return typer.Option(help=words, metavar=metavar, show_default=False)
-
-
 def command(
     num_apps: Annotated[int, typer.Argument(metavar="NUM_APPS", help="Up to so many apps.", show_default=False)],
     out_prefix: Annotated[
         Path, typer.Argument(metavar="OUT_PREFIX", help="What the files' names begin with.", show_default=False)
     ],
     apps: Annotated[
-        Path | None, _option("Apps of a problem file, or of a folder of M-Packages.", "PROBLEM.yaml|DIR")
+        Path | None,
+        typer.Option(
+            metavar="PROBLEM.yaml|DIR", help="Apps of a problem file, or of a folder of packages.", show_default=False
+        ),
     ] = None,
-    datasets: Annotated[str | None, _option("Only these of the apps, by name or id.", "NAME,NAME,...")] = None,
-    workloads: Annotated[Path | None, _option("In place of apps: each line a workload.", "FILE.jsonl")] = None,
-    versions: Annotated[
-        str, typer.Option(metavar="V,V,...", help="What to compare; max-sharing-K is chokepoint K for all.")
-    ] = _DEFAULT,
+    datasets: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,NAME,...", help="Take only these of the apps, by name or id.", show_default=False),
+    ] = None,
+    workloads: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.jsonl", help="In place of apps: each line a workload.", show_default=False),
+    ] = None,
+    versions: options.Versions = _DEFAULT,
     budget: Annotated[
         str | None,
-        _option("Compute a second, or N% of the way from the least useful to the most; else the file's.", "B,B,..."),
+        typer.Option(
+            metavar="B,B,...",
+            help="Budgets, or N% of the way from the least useful to the most; else the file's.",
+            show_default=False,
+        ),
     ] = None,
-    metric: Annotated[Objective | None, _option("What to maximise; else f1 where the apps allow it.")] = None,
-    agg: Annotated[str, typer.Option(metavar="mean|min", help="Over the apps.")] = "mean",
-    x_vote: Annotated[str | None, _option("Votes for each app; else its own.", "X|auto")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="f1|recall|precision", help="What to maximise; else f1 where the apps allow it.", show_default=False
+        ),
+    ] = None,
+    agg: Annotated[str, typer.Option(metavar="mean|min", help="Over the apps: their mean, or the smallest.")] = "mean",
+    x_vote: Annotated[
+        str | None, typer.Option(metavar="X|auto", help="Votes for each app; else its own.", show_default=False)
+    ] = None,
     combs: Annotated[
-        bool, typer.Option("--combs", help="All combinations of NUM_APPS apps, not 1 to NUM_APPS in turn.")
+        bool, typer.Option("--combs", help="Take all combinations of NUM_APPS apps, not 1 to NUM_APPS in turn.")
     ] = False,
-    combs_max_samples: Annotated[int | None, _option("So many of them, drawn at random.", "K")] = None,
+    combs_max_samples: Annotated[
+        int | None, typer.Option(metavar="K", help="Take so many of them, drawn at random.", show_default=False)
+    ] = None,
     combs_dry_run: Annotated[
         bool, typer.Option("--combs-dry-run", help="Print the ids that are not done and do nothing.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of that draw.")] = 0,
+    seed: options.Seed = 0,
     trials: Annotated[int, typer.Option(metavar="T", help="How often each schedule is made, and run.")] = 1,
-    method: Annotated[str, typer.Option(metavar="|".join(METHODS.built_in), help="How to search.")] = "auto",
-    event_model: Annotated[
-        str | None,
-        _option("How frames become events; else the file's, then as solve.", "|".join(EVENT_MODELS.built_in)),
-    ] = None,
-    gap: Annotated[float, typer.Option(help="Stop when bound less objective is this.")] = 1e-6,
-    time_limit: Annotated[float | None, _option("Seconds for each solve, then the best so far.", "SECONDS")] = None,
-    profile: Annotated[Path | None, _option("Base network of a folder of M-Packages.", "FILE.json")] = None,
-    stream_fps: Annotated[float | None, _option("Frames a second for a folder of M-Packages; else 10.", "F")] = None,
-    streamer: Annotated[
-        list[str] | None,
-        _option("Deploy each schedule on a Streamer; with several streams once for each.", "[NAME=]tcp://HOST:PORT"),
-    ] = None,
-    local: Annotated[
-        bool, typer.Option("--local", help="Deploy each in this process, on --source with the models in -m.")
-    ] = False,
-    source: Annotated[
-        list[str] | None,
-        _option(
-            "For --local: a clip, rtsp://, /dev/videoN, test://; with several streams once for each.", "[NAME=]FILE|URI"
-        ),
-    ] = None,
-    model_dir: Annotated[
-        Path | None,
-        typer.Option("-m", "--model-dir", metavar="DIR", help="For --local: folder of the models.", show_default=False),
-    ] = None,
-    window: Annotated[float, typer.Option(metavar="SECONDS", help="How long --local measures.")] = 30,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes of this machine.")] = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Neither progress nor table.")] = False,
-    store: StoreUrl = None,
-    engine: EngineOption = Engine.LOCAL,
+    method: options.Method = None,
+    event_model: options.EventModel = None,
+    gap: options.Gap = None,
+    time_limit: options.TimeLimit = None,
+    profile: options.ProfileFile = None,
+    stream_fps: options.MaybeStreamFps = None,
+    streamer: options.Streamers = None,
+    local: options.Local = False,
+    source: options.Sources = None,
+    model_dir: options.MaybeModelDir = None,
+    window: options.Window = 30,
+    jobs: options.Jobs = 1,
+    quiet: options.Quiet = False,
+    store: options.StoreUrl = None,
+    executor: ExecutorOption = Where.LOCAL,
     address: AddressOption = None,
 ) -> None:
-    """Compare ways to share on growing numbers of apps: OUT_PREFIX.csv and a published file for each version.
+    """Compare ways to share on growing numbers of apps.
 
-    The same command goes on where it was interrupted. Where max-sharing is compared with, so is max-sharing-best, the
-    best single chokepoint for the workload.
+    Writes OUT_PREFIX.csv, and a file of the published form for each version. The same command goes on where it was
+    interrupted. Where max-sharing is compared with, so is max-sharing-best, the best single chokepoint for the
+    workload.
+
+    --local and --streamer run each schedule, too. A folder of packages needs --profile; its camera has 10 frames a
+    second unless --stream-fps says another rate.
     """
     from mainstream.cli import console
     from mainstream.cli.deploy import check_flags
     from mainstream.experiments.experiment import OWN, Budget, Plan, sweep
     from mainstream.experiments.sweep_files import SweepFiles
     from mainstream.files import check_target
-    from mainstream.result_text import plain_console
 
     with naming("command line"):
-        _check_numbers(num_apps, trials, jobs, combs_max_samples)
+        _check_numbers(num_apps, trials, 1 if jobs is None else jobs, combs_max_samples)
         compared = _versions(versions)
         budgets = tuple(Budget.of(word) for word in words(budget))
-        _check_workers(engine, address, jobs, runtime=local or bool(streamer))
+        _check_workers(executor, address, jobs or 1, runtime=local or bool(streamer))
         if (combs_max_samples is not None or combs_dry_run) and not combs:
             raise ProblemError("--combs-max-samples and --combs-dry-run are for --combs; give it, too")
     check_flags(local, streamer, source, model_dir, None, window, in_file=True)
@@ -124,18 +125,17 @@ def command(
     flags = {
         "objective": metric,
         "aggregate": {"avg": "mean"}.get(agg, agg),
-        "method": method,
+        "method": method or "auto",
         "event_model": event_model,
-        "gap": gap,
+        "gap": gap or "1e-6",
         "time_limit": time_limit,
     }
-    options = _options(flags, read.options, compared)
+    how = _options(flags, read.options, compared)
     points = read.points(num_apps, combs=combs, most=combs_max_samples, seed=seed, x_vote=x_vote)
     if not budgets and "budget" in read.options:
         budgets = (Budget.of(repr(read.options["budget"])),)
-    plan = Plan(compared, budgets, options, trials)
-    errors = plain_console(stderr=True)
-    console.show_warnings(errors, quiet=quiet)
+    plan = Plan(compared, budgets, how, trials)
+    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet)
     if read.cut is not None:
         errors.print(f"{workloads}: line {read.cut} is cut off; the {len(points):,} whole ones before it are used")
 
@@ -145,7 +145,7 @@ def command(
         "apps": digest(points),
         "versions": [version.name for version in compared],
         "budget": [one.asked for one in budgets] or None,
-        **options.given(),
+        **how.given(),
         "x_vote": x_vote,
         "combs": combs,
         "combs_max_samples": combs_max_samples,
@@ -167,8 +167,8 @@ def command(
         SweepProgress(errors, sum(weight[point.id] * len(keys) for point, keys in left), quiet=quiet) as progress,
     ):
         try:
-            with open_executor(engine, address, jobs) as executor:
-                for row in sweep(left, plan, runtime=runtime, executor=executor):
+            with open_executor(executor, address, jobs or 1) as workers:
+                for row in sweep(left, plan, runtime=runtime, executor=workers):
                     files.add(row)
                     progress.advance(weight[row.id])
             files.in_order(key for _, keys in wanted for key in keys)
@@ -177,8 +177,7 @@ def command(
         except KeyboardInterrupt:
             errors.print(f"mainstream: interrupted; {files.kept()}")
             raise typer.Exit(INTERRUPTED) from None
-    if not quiet:
-        print_comparison(plain_console(), [files.done[key] for _, keys in wanted for key in keys], files.tidy)
+    print_comparison(screen, [files.done[key] for _, keys in wanted for key in keys], files.tidy)
 
 
 def _check_numbers(num_apps: int, trials: int, jobs: int, combs_max_samples: int | None) -> None:
@@ -193,12 +192,12 @@ def _check_numbers(num_apps: int, trials: int, jobs: int, combs_max_samples: int
         Range(1, most, whole=True).check(name, number)
 
 
-def _check_workers(engine: Engine, address: str | None, jobs: int, *, runtime: bool) -> None:
-    check(engine, address)
-    if runtime and (jobs > 1 or engine is Engine.RAY):
-        raise ProblemError("--jobs, --engine ray: a runtime runs one schedule at a time; leave them out")
-    if jobs > 1 and engine is Engine.RAY:
-        raise ProblemError("--jobs is for --engine local; a cluster has a worker for each CPU")
+def _check_workers(executor: Where, address: str | None, jobs: int, *, runtime: bool) -> None:
+    check(executor, address)
+    if runtime and (jobs > 1 or executor is Where.RAY):
+        raise ProblemError("--jobs, --executor ray: a runtime runs one schedule at a time; leave them out")
+    if jobs > 1 and executor is Where.RAY:
+        raise ProblemError("--jobs is for --executor local; a cluster has a worker for each CPU")
 
 
 def _versions(given: str) -> tuple[Version, ...]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstream.cli import options
 from mainstream.cli.exit_codes import BAD_INPUT
-from mainstream.cli.problem_file import StoreUrl
+from mainstream.cli.json_file import check_json, put_json
 from mainstream.ranges import COUNT, SECONDS, WHOLE
 
 if TYPE_CHECKING:
@@ -20,33 +21,23 @@ if TYPE_CHECKING:
     from mainstream.fleet.planning import FleetPlan
 
 app = typer.Typer(
-    help="Many boxes at once: which streams each has, its plan, what it runs.",
+    help="Plan, deploy and watch many boxes at once.",
     rich_markup_mode=None,
     add_completion=False,
 )
 
 FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.yaml", help="Fleet file, YAML or JSON.", show_default=False)]
-Json = Annotated[
-    str | None,
-    typer.Option(
-        "--json", metavar="FILE", help="Save as JSON; - is stdout, with nothing else on it.", show_default=False
-    ),
-]
 Plans = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR", help="Plans that fleet plan -o wrote; else the fleet is solved first.", show_default=False
     ),
 ]
-CurveKeys = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Keys for runtimes that answer known clients only.", show_default=False),
-]
 
 
 @app.callback()
 def _group() -> None:
-    """Many boxes at once: which streams each has, its plan, what it runs."""
+    """Plan, deploy and watch many boxes at once."""
 
 
 @app.command()
@@ -56,37 +47,36 @@ def plan(
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Write BOX.json there, its net plans.", show_default=False),
     ] = None,
-    json: Json = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Boxes solved at a time; else as many as cores.", min=1, show_default=False)
-    ] = None,
-    store: StoreUrl = None,
+    json: options.Json = None,
+    jobs: options.Jobs = None,
+    quiet: options.Quiet = False,
+    store: options.StoreUrl = None,
 ) -> None:
     """Put cameras on boxes and solve each box.
 
     A camera that may be on several boxes goes where prices of the budgets say; the gap is how far the whole is from the
-    best at most. `price` is what one more of a box's budget would bring to the objective.
+    best at most. `price` is what one more of a box's budget would bring to the objective. Without --jobs, as many boxes
+    are solved at a time as there are cores.
     """
+    from mainstream.cli import console
     from mainstream.cli.ending import interruptible
-    from mainstream.cli.json_file import check_json, put_json
     from mainstream.files import naming
     from mainstream.fleet.plan_files import check_folder, save_plans
     from mainstream.fleet.text import plan_table, plan_totals
-    from mainstream.result_text import plain_console
 
+    screen = console.output(quiet=quiet, json=json)
+    if jobs is not None:
+        COUNT.check("--jobs", jobs)
     if output is not None:
         check_folder(output)
     check_json(json)
     with interruptible():
-        made = _solved(fleet, store, threads)
+        made = _solved(fleet, store, jobs, quiet=quiet)
         with naming(fleet):
             plans = None if output is None else made.net_plans()
     if plans is not None and output is not None:
         save_plans(plans, output)
-    put_json(made.to_json(), json)
-    if json == "-":
-        return
-    screen = plain_console()
+    put_json(made.to_dict, json)
     screen.print(plan_table(made))
     for line in plan_totals(made):
         screen.print(line)
@@ -102,29 +92,23 @@ def deploy(
     max_failures: Annotated[
         int, typer.Option(metavar="K", help="Begin no other box once so many have failed; those away count.")
     ] = 1,
-    retries: Annotated[
-        int, typer.Option(metavar="N", help="Send a plan without an answer so often again; it may run twice.")
-    ] = 0,
-    timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long to wait for an answer, its measuring included.")
-    ] = 60,
-    curve_keys: CurveKeys = None,
-    json: Json = None,
-    store: StoreUrl = None,
+    retries: options.Retries = 0,
+    timeout: options.Timeout = 60,
+    curve_keys: options.CurveKeys = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Send each box its plan, some at a time; boxes that run theirs already are left alone.
+    """Send each box its plan, some boxes at a time.
 
-    So the same command again, after a failure, goes on with those that are missing. Ends with 2 unless all boxes run
-    their plans.
+    Boxes that run theirs already are left alone, so the same command again, after a failure, goes on with those that
+    are missing. Ends with 2 unless all boxes run their plans.
     """
-    from json import dumps
-
+    from mainstream.cli import console
     from mainstream.cli.ending import interruptible
-    from mainstream.cli.json_file import check_json, put_json
     from mainstream.files import naming
     from mainstream.fleet.deploying import deploy_fleet
     from mainstream.fleet.text import counted, outcome_line
-    from mainstream.result_text import plain_console
 
     with naming("command line"):
         COUNT.check("--at-once", at_once)
@@ -132,22 +116,20 @@ def deploy(
         WHOLE.check("--retries", retries)
         SECONDS.check("--timeout", timeout)
     check_json(json)
-    screen, errors = plain_console(), plain_console(stderr=True)
+    screen, errors = console.output(quiet=quiet, json=json), console.errors(quiet=quiet)
     with interruptible():
         outcomes = deploy_fleet(
-            _runtimes(fleet, plans, store),
+            _runtimes(fleet, plans, store, quiet=quiet),
             at_once=at_once,
             max_failures=max_failures,
             timeout_s=timeout,
             ask_timeout_s=min(timeout, _ASK_S),
             retries=retries,
             curve_keys=curve_keys,
-            progress=None if json == "-" else lambda one: screen.print(outcome_line(one)),
+            progress=lambda one: screen.print(outcome_line(one)),
         )
-    text = dumps([one.to_dict() for one in outcomes], indent=1, allow_nan=False)
-    put_json(text, json)
-    if json != "-":
-        screen.print(f"ended      {counted([one.state for one in outcomes])}")
+    put_json(lambda: [one.to_dict() for one in outcomes], json)
+    screen.print(f"ended      {counted([one.state for one in outcomes])}")
     failed = [one for one in outcomes if one.state == "failed"]
     if failed:
         left = sum(one.state == "not begun" for one in outcomes)
@@ -160,38 +142,33 @@ def deploy(
 def status(
     fleet: FleetFile,
     plans: Plans = None,
-    timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long to wait for each; 64 are asked at a time.")
-    ] = 5,
-    curve_keys: CurveKeys = None,
-    json: Json = None,
-    store: StoreUrl = None,
+    timeout: options.Timeout = 5,
+    curve_keys: options.CurveKeys = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Ask every box what it runs: whether it is there, whether its plan is the one wanted, and what was measured.
+    """Ask every box what it runs.
 
-    Ends with 2 unless all boxes run their plans.
+    Shows whether each is there, whether its plan is the one wanted, and what was measured. 64 boxes are asked at a
+    time. Ends with 2 unless all boxes run their plans.
     """
-    from json import dumps
-
+    from mainstream.cli import console
     from mainstream.cli.ending import interruptible
-    from mainstream.cli.json_file import check_json, put_json
     from mainstream.files import naming
     from mainstream.fleet.boxes import ask_all
     from mainstream.fleet.text import asked_table, counted
-    from mainstream.result_text import plain_console
 
     with naming("command line"):
         SECONDS.check("--timeout", timeout)
     check_json(json)
-    screen, errors = plain_console(), plain_console(stderr=True)
+    screen, errors = console.output(quiet=quiet, json=json), console.errors(quiet=quiet)
     with interruptible():
-        runtimes = _runtimes(fleet, plans, store)
+        runtimes = _runtimes(fleet, plans, store, quiet=quiet)
         asked = ask_all(runtimes, timeout_s=timeout, curve_keys=curve_keys)
-    text = dumps([one.to_dict() for one in asked], indent=1, allow_nan=False)
-    if json != "-":
-        screen.print(asked_table(asked))
-        screen.print(f"{len(asked)} runtimes: {counted([one.state for one in asked])}")
-    put_json(text, json)
+    screen.print(asked_table(asked))
+    screen.print(f"{len(asked)} runtimes: {counted([one.state for one in asked])}")
+    put_json(lambda: [one.to_dict() for one in asked], json)
     wrong = [one for one in asked if one.state != "as planned"]
     if wrong:
         boxes = len({one.runtime.box for one in asked})
@@ -214,7 +191,7 @@ def _end(errors: Console, fleet: Path, boxes: int, what: str, names: Sequence[st
     raise typer.Exit(BAD_INPUT)
 
 
-def _runtimes(file: Path, plans: Path | None, store: str | None) -> list[Runtime]:
+def _runtimes(file: Path, plans: Path | None, store: str | None, *, quiet: bool) -> list[Runtime]:
     """The runtimes of a fleet and their plans, which were written before or are made now."""
     from mainstream.files import naming
     from mainstream.fleet.boxes import runtimes_of
@@ -224,7 +201,7 @@ def _runtimes(file: Path, plans: Path | None, store: str | None) -> list[Runtime
         fleet = _loaded(file, store)
         wanted = load_plans(fleet, plans)
     else:
-        made = _solved(file, store, None)
+        made = _solved(file, store, None, quiet=quiet)
         fleet = made.fleet
         with naming(file):
             wanted = made.net_plans()
@@ -232,13 +209,12 @@ def _runtimes(file: Path, plans: Path | None, store: str | None) -> list[Runtime
         return runtimes_of(fleet, wanted)
 
 
-def _solved(file: Path, store: str | None, threads: int | None) -> FleetPlan:
+def _solved(file: Path, store: str | None, threads: int | None, *, quiet: bool) -> FleetPlan:
     from mainstream.cli import console
     from mainstream.files import naming
     from mainstream.fleet.planning import plan_fleet
-    from mainstream.result_text import plain_console
 
-    console.show_warnings(plain_console(stderr=True), quiet=False)
+    console.errors(quiet=quiet)
     fleet = _loaded(file, store)
     with naming(file):
         return plan_fleet(fleet, threads=threads)

@@ -17,18 +17,29 @@ def command(
             show_default=False,
         ),
     ],
-    output_file: Annotated[
-        Path | None,
-        typer.Option("-o", metavar="FILE.pb", help="Else MODEL.pb or PREFIX-frozen.pb.", show_default=False),
-    ] = None,
     output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.pb",
+            help="The graph; else MODEL.pb or PREFIX-frozen.pb.",
+            show_default=False,
+        ),
+    ] = None,
+    tensor: Annotated[
         str | None,
-        typer.Option(help="Output tensor of a TensorFlow 1 graph that has several.", show_default=False),
+        typer.Option(
+            "--tensor", metavar="NAME", help="Output of a TensorFlow 1 graph that has several.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Write the frozen graph of a model: one .pb file that a runtime can cut at its chokepoints."""
+    """Write the frozen graph of a model: one .pb file.
+
+    A runtime can cut it at its chokepoints.
+    """
     from mainstream.trainer.freeze import freeze
 
-    made = freeze(model, output_file, output=output)
+    made = freeze(model, output, output=tensor)
     places = f"{len(made.chokepoints)} chokepoints by name" if made.chokepoints else "no chokepoints by name"
     typer.echo(f"{made.path}: from {made.input_layer} to {made.output_layer}, {places}")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mainstream.cli import options
 from mainstream.cli.ending import interruptible
-from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
+from mainstream.cli.json_file import STDOUT, check_json, put_json
+from mainstream.cli.problem_file import ask
 from mainstream.errors import ProblemError
-from mainstream.extensions import EVENT_MODELS, METHODS
-from mainstream.problem import Aggregate, Mode, Objective
 from mainstream.stream import capacity_of, unit_of
 
 if TYPE_CHECKING:
@@ -21,61 +21,38 @@ if TYPE_CHECKING:
 
 
 def command(
-    problem: ProblemFile,
+    problem: options.ProblemFile,
     budgets: Annotated[
         str | None,
         typer.Option(metavar="B,B,...", help="Budgets; else POINTS from the least to all.", show_default=False),
     ] = None,
-    memory_mb: Annotated[
-        float | None, typer.Option(help="Megabytes that the models may take; else the file's.", show_default=False)
-    ] = None,
+    memory_mb: options.MemoryMb = None,
     points: Annotated[int, typer.Option(help="How many budgets, when they are not given.", min=1, max=100_000)] = 20,
-    objective: Annotated[
-        Objective | None, typer.Option(help="What to maximise; else the file's.", show_default=False)
-    ] = None,
-    aggregate: Annotated[
-        Aggregate | None, typer.Option(help="Over the apps: their mean, or the smallest.", show_default="mean")
-    ] = None,
-    mode: Annotated[Mode | None, typer.Option(help="What may be shared.", show_default="mainstream")] = None,
-    event_model: Annotated[
-        str | None,
-        typer.Option(
-            metavar=f"<{'|'.join(EVENT_MODELS.built_in)}>",
-            help="How frames become events; else measured where an app has what it takes, or windowed.",
-            show_default=False,
-        ),
-    ] = None,
-    method: Annotated[
-        str | None, typer.Option(metavar=f"<{'|'.join(METHODS.built_in)}>", help="How to search.", show_default="auto")
-    ] = None,
-    gap: Annotated[
-        float | None, typer.Option(help="Stop when bound less objective is this.", show_default="1e-06")
-    ] = None,
-    time_limit: Annotated[
-        float | None, typer.Option(help="Seconds for each budget, then the best so far.", show_default="none")
-    ] = None,
-    memory_limit: Annotated[
-        float | None,
-        typer.Option(help="Bytes that options and a search may take; else half of what is free.", show_default=False),
-    ] = None,
+    objective: options.Objective = None,
+    aggregate: options.Aggregate = None,
+    mode: options.Mode = None,
+    event_model: options.EventModel = None,
+    method: options.Method = None,
+    gap: options.Gap = None,
+    time_limit: options.TimeLimit = None,
+    memory_limit: options.MemoryLimit = None,
     csv: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Save as CSV; - is stdout, with nothing else on it.", show_default=False),
     ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.png|svg", help="Save as a picture, with the knee.", show_default=False)
-    ] = None,
-    store: StoreUrl = None,
+    json: options.Json = None,
+    plot: options.Plot = None,
+    quiet: options.Quiet = False,
+    store: options.StoreUrl = None,
 ) -> None:
-    """The best that each of several budgets can pay for.
+    """Show the best that each of several budgets can pay for.
 
     Without --budgets they go, in equal steps, from the smallest that has a schedule to the one beyond which nothing is
-    gained.
+    gained. Flags override the problem file.
     """
     from mainstream.cli import console
     from mainstream.files import check_target, naming, write_text
     from mainstream.report import figures
-    from mainstream.result_text import plain_console
     from mainstream.solver.budgets import useful_budgets
 
     flags = {
@@ -92,27 +69,28 @@ def command(
     asked = ask(problem, flags, without=["budget"], store=store)
     if plot is not None:
         check_target(figures.check_picture(plot))
-    if csv not in (None, "-"):
-        check_target(Path(str(csv)))
-    errors = plain_console(stderr=True)
-    console.show_warnings(errors, quiet=False)
+    if csv == STDOUT and json == STDOUT:
+        raise ProblemError("command line: --csv - and --json - both want stdout; give one of them a file")
+    check_json(csv)
+    check_json(json)
+    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet or csv == STDOUT, json=json)
     with interruptible(), naming(problem):
         prepared = asked.prepare()
         wanted = useful_budgets(prepared, points) if budgets is None else _given(budgets)
-        with console.Watch(errors) as watch:
+        with console.Watch(errors, quiet=quiet) as watch:
             found = prepared.frontier(wanted, **asked.how(), progress=watch)
     models = asked.problem.models
     unit = unit_of(models)
     metric = _metric(found)
-    if csv == "-":
+    screen.print(_table(found, metric, f"{unit}/s" if unit else ""))
+    if csv == STDOUT:
         typer.echo(found.to_csv(), nl=False)
-    else:
-        plain_console().print(_table(found, metric, f"{unit}/s" if unit else ""))
-        if csv is not None:
-            write_text(Path(csv), found.to_csv())
+    elif csv is not None:
+        write_text(Path(csv), found.to_csv())
+    put_json(lambda: _plain(found, metric, unit), json)
     if plot is not None:
         drawn = figures.FrontierCurve(found.budgets, found.objectives, found.bounds)
-        marks = {"chosen": asked.problem.budget, "capacity": capacity_of(models)}
+        marks = {"chosen": asked.problem.given().get("budget"), "capacity": capacity_of(models)}
         figure = figures.frontier_figure(drawn, metric=metric, unit=unit, title=asked.title, **marks)
         figures.save_figure(figure, plot)
 
@@ -129,6 +107,12 @@ def _metric(found: Frontier) -> str:
         if result is not None:
             return f"{'smallest' if result.aggregate == 'min' else 'mean'} {result.metric}"
     return "objective"
+
+
+def _plain(found: Frontier, metric: str, unit: str | None) -> dict[str, Any]:
+    results = zip(found.budgets.tolist(), found.results, strict=True)
+    points = [{"budget": budget, "result": None if one is None else one.to_dict()} for budget, one in results]
+    return {"metric": metric, "unit": unit, "points": points}
 
 
 def _table(found: Frontier, metric: str, unit: str) -> Table:

@@ -7,18 +7,13 @@ from typing import Annotated
 
 import typer
 
-from mainstream.cli.label_options import Inside
+from mainstream.cli import options
 from mainstream.errors import ProblemError
 
 
 def command(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video file.", show_default=False)],
-    labels: Annotated[
-        Path,
-        typer.Option(
-            metavar="LABELS", help="CSV frame,label or start,end,label; MOT .txt; COCO-VID .json.", show_default=False
-        ),
-    ],
+    labels: options.Labels,
     folder: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="New folder for the images.", show_default=False)
     ],
@@ -26,21 +21,21 @@ def command(
     nothing: Annotated[str, typer.Option(metavar="NAME", help="Label of frames in no interval or box.")] = "nothing",
     region: Annotated[
         str,
-        typer.Option(metavar="X,Y,W,H", help="Where boxes count, as shares of the frame; else in all of it."),
+        typer.Option(metavar="X,Y,W,H", help="Part of the frame, as shares of it."),
     ] = "0,0,1,1",
-    inside: Inside = 0.5,
+    inside: options.Inside = 0.5,
     label: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Boxes: the category that counts; what those of MOT are called.", show_default=False
+            metavar="NAME", help="Category of the boxes that count; what to call those of MOT.", show_default=False
         ),
     ] = None,
 ) -> None:
-    """Cut images to train on out of a labelled clip: a subfolder for each label.
+    """Cut images to train on out of a labelled clip.
 
-    Frames are written whole; `mainstream train --region` takes its part of them. Of boxes those count
-    that lie in --region far enough: best the region that the app is to have. Frames under one label, one after the
-    other, are a group in DIR/groups.csv, which is for `mainstream train --groups`.
+    The folder gets a subfolder for each label. Frames are written whole; `mainstream train --region` takes its part of
+    them. Of boxes those count that lie in --region far enough: best the region that the app is to have. Frames under
+    one label, one after the other, are a group in DIR/groups.csv, which is for `mainstream train --groups`.
     """
     from mainstream.formats.boxes import Region
     from mainstream.labelling.frames import GROUPS, save_frames

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -17,9 +20,12 @@ def check_json(file: str | None) -> None:
         check_target(Path(str(file)))
 
 
-def put_json(text: str, file: str | None) -> None:
-    """Put the text there; nowhere for None."""
+def put_json(answer: Callable[[], Any], file: str | None) -> None:
+    """Put what `answer` gives, in plain values, there; nowhere for None."""
+    if file is None:
+        return
+    text = json.dumps(answer(), indent=1, allow_nan=False)
     if file == STDOUT:
         typer.echo(text)
-    elif file is not None:
+    else:
         write_text(Path(file), text + "\n")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mainstream.cli import options
 from mainstream.errors import ProblemError
 
 _USUAL_FPS = 10.0
@@ -20,15 +21,16 @@ def command(
             "--output", "-o", metavar="FILE.csv", help="Labels; else CLIP.labels.csv beside it.", show_default=False
         ),
     ] = None,
-    classes: Annotated[str, typer.Option(metavar="A,B,...", help="Labels to choose from, at most 9.")] = "event",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 for any that is free.")] = 0,
+    classes: options.ClassNames = "event",
+    port: options.Port = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
 ) -> None:
-    """Open a local page to mark with the keyboard what a clip shows, and when.
+    """Mark in the browser what a clip shows, and when.
 
-    Writes the intervals as CSV start,end,label: frames counted from 0 as the runtime counts them, `end` the first after
-    the interval. Every change is saved at once, a file that is there is gone on with; Ctrl-C ends it. The page is seen
-    by this machine only and needs no network.
+    Opens a page on which keys mark intervals. Writes the intervals as CSV start,end,label: frames counted from 0 as the
+    runtime counts them, `end` the first after the interval. Every change is saved at once, and a file that is there is
+    continued; Ctrl-C ends it. The page is seen by this machine only and needs no network. At most 9 classes; port 0 is
+    any that is free.
     """
     import secrets
     import socket
@@ -39,8 +41,10 @@ def command(
     from mainstream.formats.intervals import Interval
     from mainstream.labelling.pictures import Pictures
     from mainstream.labelling.server import HOST, application, server
+    from mainstream.ranges import Range
     from mainstream.streamer.decoding import VideoReader
 
+    Range(0, 65535, whole=True).check("--port", port)
     names = [name.strip() for name in classes.split(",")]
     if len(names) > 9 or len(set(names)) < len(names):
         raise ProblemError(f"--classes {classes}: it has to be 1 to 9 names that differ")

@@ -1,30 +1,14 @@
-"""Options of the commands that read labels of a clip: the file, and where its boxes count."""
+"""Where the boxes of a clip's labels count: ``--region`` and ``--inside``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
     from mainstream.formats.boxes import Region
-
-LABEL_FILES = "CSV frame,label or start,end,label (start_s,end_s in seconds); MOT .txt; COCO-VID .json."
-
-BoxRegions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--region",
-        metavar="[LABEL=]X,Y,W,H",
-        help="Where boxes count, as shares of the frame: for one label, or for all; else in each app's own region.",
-        show_default=False,
-    ),
-]
-Inside = Annotated[float, typer.Option(help="Share of a box that has to be in its region.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the bootstrap behind F1's intervals.")]
 
 
 def box_regions(given: Sequence[str] | None, inside: float, labels: Sequence[str]) -> dict[str, Region]:

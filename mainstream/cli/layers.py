@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mainstream.cli import options
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ Net = Annotated[
         show_default=False,
     ),
 ]
-Size = Annotated[
-    int | None, typer.Option(help="Height and width of the frame; else the network's own.", show_default=False)
-]
 Which = Annotated[
     str,
     typer.Option(
@@ -37,19 +35,25 @@ Dense = Annotated[bool, typer.Option("--dense", help="A dense layer of 1024 unit
 
 def command(
     model: Net,
-    size: Size = None,
+    size: options.Size = None,
     chokepoints: Which = "block",
     dense: Dense = False,
+    json: options.Json = None,
 ) -> None:
     """List the layers of a network and where it can be cut.
 
     A line for each layer: its number, name, output shape and parameters; the num_frozen of the chokepoint right behind
     it, if there is one; and an x where that is one of those to use.
     """
+    from mainstream.cli.json_file import STDOUT, check_json, put_json
     from mainstream.trainer.chokepoints import chokepoints as of_network
 
+    check_json(json)
     net = open_network(model, size, dense=dense)
     chosen = of_network(net, chokepoints)
+    put_json(lambda: _plain(net, chosen), json)
+    if json == STDOUT:
+        return
     rows = [("layer", "name", "shape", "parameters", "num_frozen", chokepoints)]
     layers: Sequence[Layer | OnnxLayer] = net.layers
     for k, layer in enumerate(layers, start=1):
@@ -68,6 +72,22 @@ def command(
     turned = channels_first(net)
     if turned is not None:
         typer.echo(turned)
+
+
+def _plain(net: Network | OnnxNetwork, chosen: Collection[int]) -> dict[str, Any]:
+    """Each layer, the num_frozen right behind it where it can be cut there, and whether that is one to use."""
+    layers: Sequence[Layer | OnnxLayer] = net.layers
+    rows = [
+        {
+            "name": layer.name,
+            "shape": list(layer.shape[1:]),
+            "parameters": layer.parameters,
+            "num_frozen": k if k in net.cuts else None,
+            "to_use": k in chosen,
+        }
+        for k, layer in enumerate(layers, start=1)
+    ]
+    return {"network": net.name, "total_layers": net.total_layers, "layers": rows}
 
 
 def open_network(

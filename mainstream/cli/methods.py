@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, Final
 
-import typer
-
-from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
+from mainstream.cli import options
+from mainstream.cli.json_file import check_json, put_json
+from mainstream.cli.problem_file import ask
 from mainstream.errors import OutOfTimeError
-from mainstream.extensions import METHODS
-
-_EACH_S: Final = 60.0
 
 
 def command(
-    problem: ProblemFile,
-    budget: Annotated[
-        float | None,
-        typer.Option(help="Compute a second, in the latencies' unit; else the file's.", show_default=False),
-    ] = None,
-    time_limit: Annotated[float, typer.Option(help="Seconds for each method.")] = _EACH_S,
-    store: StoreUrl = None,
+    problem: options.ProblemFile,
+    budget: options.Budget = None,
+    utilisation: options.Utilisation = None,
+    time_limit: options.TimeLimit = "60",
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Every method side by side on one problem: objective, bound, loss against the best bound, time.
+    """Compare all methods on one problem.
 
-    Each runs twice and the second time counts, so that none pays for compiling or importing.
+    The table has the objective of each, its bound, its loss against the best bound, and its time. Each runs twice and
+    the second time counts, so that none pays for compiling or importing.
     """
     from rich.table import Table
 
     from mainstream.cli import console
+    from mainstream.extensions import METHODS
     from mainstream.files import naming
-    from mainstream.result_text import plain_console
 
-    asked = ask(problem, {"budget": budget, "time_limit": time_limit}, without=["method"], store=store)
+    check_json(json)
+    console.errors(quiet=quiet)
+    screen = console.output(quiet=quiet, json=json)
+    flags = {"budget": budget, "utilisation": utilisation, "time_limit": time_limit}
+    asked = ask(problem, flags, without=["method"], store=store)
     asked.needs_budget()
     methods = [name for name in METHODS if asked.options.get("aggregate", "mean") in METHODS[name].aggregates]
-    errors = plain_console(stderr=True)
-    console.show_warnings(errors, quiet=False)
     with naming(problem):
         for method in methods:
             with suppress(OutOfTimeError):
@@ -59,6 +58,7 @@ def command(
             result.status,
             f"{result.runtime_s:.4g}",
         )
-    output = plain_console()
-    output.print(f"{asked.title}, budget {asked.options['budget']:g}; best bound {bound:.6f}")
-    output.print(table)
+    screen.print(f"{asked.title}, budget {asked.options['budget']:g}; best bound {bound:.6f}")
+    screen.print(table)
+    rows = zip(methods, results, strict=True)
+    put_json(lambda: {"bound": bound, "methods": [{"method": name, **one.to_dict()} for name, one in rows]}, json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_text
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mainstream.cli import options
+from mainstream.cli.json_file import STDOUT, check_json, put_json
 from mainstream.cli.package import as_text
 from mainstream.description import printable
 from mainstream.errors import ProblemError
@@ -20,29 +21,12 @@ if TYPE_CHECKING:
     from mainstream.store.store import Entry
     from mainstream.store.version import Version
 
-app = typer.Typer(help="M-Packages in a store, by name and version.", rich_markup_mode=None, add_completion=False)
-
-StoreUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="URL",
-        help="A folder, a URL of fsspec, or redis://HOST:PORT/DB?files=URL; else $MAINSTREAM_STORE, else "
-        "~/.mainstream/packages.",
-        show_default=False,
-    ),
-]
-Json = Annotated[
-    str | None,
-    typer.Option(
-        "--json", metavar="FILE", help="Save as JSON; - is stdout, with nothing else on it.", show_default=False
-    ),
-]
+app = typer.Typer(help="Keep packages in a store, by name and version.", rich_markup_mode=None, add_completion=False)
 
 
 @app.callback()
 def _group() -> None:
-    """M-Packages in a store, by name and version."""
+    """Keep packages in a store, by name and version."""
 
 
 @app.command()
@@ -51,9 +35,12 @@ def push(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="In the store; else the package's own.", show_default=False)
     ] = None,
-    store: StoreUrl = None,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Make the next version of a package from a folder: all of it or nothing; model files that are there go once."""
+    """Make the next version of a package from a folder.
+
+    All of it is stored, or nothing. Model files that the store has already are not sent again.
+    """
     from mainstream.store import open_store
 
     opened = open_store(store)
@@ -71,7 +58,7 @@ def pull(
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="New folder; NAME where none is given.", show_default=False)
     ] = None,
-    store: StoreUrl = None,
+    store: options.StoreUrl = None,
 ) -> None:
     """Write a version as an M-Package, checked against its digests."""
     from mainstream.store import open_store
@@ -85,25 +72,21 @@ def pull(
 
 
 @app.command(name="list")
-def list_packages(store: StoreUrl = None, json: Json = None) -> None:
-    """List the packages with their newest version; as JSON with its curve, event parameters and all else."""
+def list_packages(store: options.StoreUrl = None, json: options.Json = None) -> None:
+    """List the packages with their newest version.
+
+    The JSON has its curve, event parameters and all else.
+    """
     from mainstream.store import open_store
 
+    check_json(json)
     opened = open_store(store)
     entries = opened.entries()
-    if json is not None:
-        _save(
-            json,
-            [
-                {"name": entry.name, "versions": entry.numbers, "damaged": entry.damage}
-                if entry.newest is None
-                else {**_plain(entry.newest), "versions": entry.numbers}
-                for entry in entries
-            ],
-        )
-    elif not entries:
+    put_json(lambda: [_entry(one) for one in entries], json)
+    if json == STDOUT:
+        return
+    if not entries:
         typer.echo(f"no packages in {opened}")
-    if json == "-" or not entries:
         return
     names = max(4, *(len(entry.name) for entry in entries))
     typer.echo(f"{'name':<{names}}  version  {'pushed, UTC':<19}  {'models':>9}  layers  network")
@@ -125,13 +108,17 @@ def show(
         int | None,
         typer.Option(metavar="NUM_FROZEN", help="Only what was measured at this one.", show_default=False),
     ] = None,
-    store: StoreUrl = None,
-    json: Json = None,
+    store: options.StoreUrl = None,
+    json: options.Json = None,
 ) -> None:
-    """Show what a package holds: its curve, what is kept of it and why, its event parameters and its files."""
+    """Show what a package holds.
+
+    That is its curve, what is kept of it and why, its event parameters and its files.
+    """
     from mainstream.store import open_store
     from mainstream.store.address import Reference, is_folder
 
+    check_json(json)
     head: list[str] = []
     if is_folder(package):
         if store is not None:
@@ -154,9 +141,8 @@ def show(
         lines = [f"{key:<19}  {value}" for key, value in plain.items() if value is not None]
     else:
         lines = [*head, *as_text(described, curve, sizes, package)]
-    if json is not None:
-        _save(json, plain)
-    if json != "-":
+    put_json(lambda: plain, json)
+    if json != STDOUT:
         for line in lines:
             typer.echo(line)
 
@@ -167,9 +153,12 @@ def rm(
     all_versions: Annotated[
         bool, typer.Option("--all-versions", help="Names without a version stand for all that there are.")
     ] = False,
-    store: StoreUrl = None,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Remove versions, and the model files that no version names any more. A number is never given again."""
+    """Remove versions, and model files that none has any more.
+
+    A version's number is never given again.
+    """
     from mainstream.store import open_store
     from mainstream.store.address import Reference
 
@@ -187,6 +176,12 @@ def rm(
         typer.echo(f"removed {done} and {cleaned.removed} model files")
         if cleaned.refused is not None:
             raise ProblemError(f"the versions are removed, their model files are kept for now: {cleaned.refused}")
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    if entry.newest is None:
+        return {"name": entry.name, "versions": entry.numbers, "damaged": entry.damage}
+    return {**_plain(entry.newest), "versions": entry.numbers}
 
 
 @contextmanager
@@ -261,9 +256,3 @@ def _mb(size: int) -> str:
 def _numbers(numbers: list[int]) -> str:
     """Versions as text, all but the newest ones left out."""
     return ("..., " if len(numbers) > 10 else "") + ", ".join(map(str, numbers[-10:]))
-
-
-def _save(file: str, values: object) -> None:
-    from mainstream.cli.json_file import put_json
-
-    put_json(json_text.dumps(values, indent=2), file)

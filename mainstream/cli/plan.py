@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mainstream.cli.problem_file import StoreUrl, ask, read_problem
+from mainstream.cli import options
+from mainstream.cli.problem_file import ask, read_problem
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
     from mainstream.streamer import NetPlan
 
     Plans = Mapping[str | None, NetPlan]
-
-Budget = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NUMBER", help="Compute a second, in the latencies' unit; else the file's.", show_default=False
-    ),
-]
-IntegerFps = Annotated[
-    bool, typer.Option("--integer-fps", help="Whole rates, max(1, floor(rate)), for a Streamer that takes no others.")
-]
 
 
 def command(
@@ -43,40 +34,53 @@ def command(
         Path | None,
         typer.Option(metavar="PROBLEM.yaml", help="The problem that a RESULT.json answers.", show_default=False),
     ] = None,
-    budget: Budget = None,
-    tree: Annotated[bool, typer.Option("--tree", help="As a tree, for people.")] = False,
-    integer_fps: IntegerFps = False,
-    store: StoreUrl = None,
+    budget: options.Budget = None,
+    utilisation: options.Utilisation = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Print it as a tree, for people.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write it there.", show_default=False)
+    ] = None,
+    quiet: options.Quiet = False,
+    integer_fps: options.IntegerFps = False,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Print the net plan of a schedule: the request that Streamer takes, as JSON.
+    """Print the net plan of a schedule, as JSON.
 
-    A result holds choices only; the model files of the apps and the layer names are in the problem that it answers. Of
-    several streams there is a plan each, by the stream's name.
+    It is the request that Streamer takes. A result holds choices only; the model files of the apps and the layer names
+    are in the problem that it answers. Of several streams there is a plan each, by the stream's name.
     """
+    from mainstream.files import check_target, write_text
+
+    if output is not None:
+        check_target(output)
     if _is_result(file):
         if problem is None:
             raise ProblemError(f"{file} is a result; give the problem that it answers, too: --problem PROBLEM.yaml")
-        if budget is not None:
-            raise ProblemError(f"{file} is a result, solved with its own budget; leave --budget out")
+        for flag, value in (("--budget", budget), ("--utilisation", utilisation)):
+            if value is not None:
+                raise ProblemError(f"{file} is a result, solved with its own budget; leave {flag} out")
         plans = _plans_of_result(file, problem, store)
     else:
         if problem is not None:
             raise ProblemError(f"{file} is no result, so --problem has no use; leave it out")
-        plans = plans_of_problem(file, budget, store)
-    typer.echo(written(plans, tree=tree, integer_fps=integer_fps))
+        plans = plans_of_problem(file, {"budget": budget, "utilisation": utilisation}, store, quiet=quiet)
+    if output is not None:
+        write_text(output, written(plans, tree=False, integer_fps=integer_fps) + "\n")
+    if tree or output is None:
+        typer.echo(written(plans, tree=tree, integer_fps=integer_fps))
 
 
-def plans_of_problem(file: Path, budget: str | None, store: str | None, *, calibrated: bool = True) -> Plans:
+def plans_of_problem(
+    file: Path, flags: Mapping[str, Any], store: str | None, *, calibrated: bool = True, quiet: bool = False
+) -> Plans:
     """The net plans of a problem, which is solved first."""
     from mainstream.cli import console
     from mainstream.files import naming
-    from mainstream.result_text import plain_console
 
-    errors = plain_console(stderr=True)
-    console.show_warnings(errors, quiet=False)
-    asked = ask(file, {"budget": budget}, store=store, calibrated=calibrated)
+    errors = console.errors(quiet=quiet)
+    asked = ask(file, flags, store=store, calibrated=calibrated)
     asked.needs_budget()
-    with naming(file), console.Watch(errors) as watch:
+    with naming(file), console.Watch(errors, quiet=quiet) as watch:
         return _plans(asked.prepare().solve(**asked.how(), progress=watch), asked.problem)
 
 

@@ -6,38 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
-
-import typer
+from typing import TYPE_CHECKING, Any, Final
 
 from mainstream.errors import InfeasibleError, ProblemError
 
 if TYPE_CHECKING:
     from mainstream.io import Problem
     from mainstream.solver.precisions import Precisions
-
-ProblemFile = Annotated[
-    Path, typer.Argument(metavar="PROBLEM.yaml", help="Problem file, YAML or JSON.", show_default=False)
-]
-
-StoreUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="URL",
-        help="Store of the packages named store://NAME; else $MAINSTREAM_STORE, else ~/.mainstream/packages.",
-        show_default=False,
-    ),
-]
-
-Calibrated = Annotated[
-    bool,
-    typer.Option(
-        "--calibrated/--as-trained",
-        help="Move packages' curves by what was seen on the camera, where they say so.",
-        show_default="--calibrated",
-    ),
-]
 
 _OF_THE_PROBLEM: Final = ("memory_mb", "objective", "mode", "event_model")
 """Options that say what to solve; the others say how."""
@@ -68,7 +43,7 @@ class Asked:
     def needs_budget(self) -> None:
         """Raise :class:`ProblemError` where neither file nor flags have a budget."""
         if "budget" not in self.options:
-            raise ProblemError(f"{self.file}: no budget; give 'budget' there or --budget")
+            raise ProblemError(f"{self.file}: no budget; give 'budget' or 'utilisation' there or as a flag")
 
     def prepare(self) -> Precisions:
         """The problem, compiled in each precision that it has."""
@@ -162,9 +137,13 @@ def ask(
     ProblemError
         The file or a flag is not what it has to be.
     """
+    from mainstream.files import naming
     from mainstream.io import SolveOptions
 
     given = SolveOptions.of(flags, where="command line").given()
     problem = read_problem(file, store, calibrated=calibrated, more=more)
+    if "utilisation" in given:
+        with naming("command line"):
+            given["budget"] = problem.share_of_cores(given.pop("utilisation"))
     options = {key: value for key, value in (problem.given() | given).items() if key not in without}
     return Asked(file, problem, options)

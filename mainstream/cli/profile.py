@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainstream.cli.engine import EngineName, engine_name, that_runs
-from mainstream.cli.layers import Dense, Size, Which, channels_first, open_network
+from mainstream.cli import options
+from mainstream.cli.engine import engine_name, that_runs
+from mainstream.cli.layers import Dense, Which, channels_first, open_network
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,50 +18,45 @@ if TYPE_CHECKING:
 
 
 def command(
-    net: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|MODEL.keras|MODEL.onnx|PACKAGE",
-            help="inceptionv3, resnet50, mobilenet, mobilenetv2, efficientnetb0, a .keras or .onnx file; or the folder "
-            "of an M-Package, which is measured as it will run.",
-            show_default=False,
-        ),
-    ],
-    size: Size = None,
-    threads: Annotated[int, typer.Option(help="Threads that one frame uses.")] = 1,
-    engine: EngineName = None,
-    out: Annotated[
+    net: options.Net,
+    size: options.Size = None,
+    threads: options.Threads = 1,
+    engine: options.EngineName = None,
+    output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.json", help="Profile to write; else NAME-SIZE.json.", show_default=False),
+        typer.Option(
+            "--output", "-o", metavar="FILE.json", help="The profile; else NAME-SIZE.json.", show_default=False
+        ),
     ] = None,
     chokepoints: Which = "block",
-    weights: Annotated[
-        str, typer.Option(metavar="imagenet|none|FILE", help="Weights of a named network; they cost the same.")
-    ] = "none",
-    classes: Annotated[int, typer.Option(help="Outputs of a named network.")] = 2,
+    weights: options.Weights = "none",
+    outputs: Annotated[int, typer.Option(help="Outputs of a named network.")] = 2,
     dense: Dense = False,
     pause: Annotated[
         float, typer.Option(metavar="MS", help="Idle before each timed frame; 30: as frames come from a camera.")
     ] = 0,
     spread: Annotated[float, typer.Option(help="Measure until each median is known to this share of it.")] = 0.01,
     seconds: Annotated[float, typer.Option(help="Measure no longer than this.")] = 300,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Measure a base network on this device: the profile that problems name as their model.
+    """Measure what a base network costs on this device.
 
-    Times the stem and the tail of each chokepoint and the network in one piece, one frame a call, in rounds.
+    Writes the profile that problems name as their model. Times the stem and the tail of each chokepoint and the network
+    in one piece, one frame a call, in rounds. A package is measured as it will run. Weights cost the same, whatever
+    they are.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from mainstream.cli import console
     from mainstream.errors import ProblemError
     from mainstream.graphs.backend import use_threads
     from mainstream.io import save_profile
     from mainstream.onnx_graphs.auto import is_installed
     from mainstream.onnx_graphs.model_file import SUFFIX
-    from mainstream.result_text import plain_console
     from mainstream.trainer.package_network import read_package_network
     from mainstream.trainer.profile import profile
 
-    errors = plain_console(stderr=True)
+    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet)
     package = read_package_network(net) if Path(net).is_dir() else None
     if package is not None and (size is not None or weights != "none" or dense):
         raise ProblemError(f"{net} is a package, which has its own; leave out --size, --weights and --dense")
@@ -68,19 +64,19 @@ def command(
     runs = that_runs("onnx" if foreign and engine is None else engine_name(engine))
     kernels = None
     if runs == "tensorflow" and not foreign:
-        kernels = None if package is not None else _choose_kernels(net, size, threads, errors)
-        use_threads(threads)
+        kernels = None if package is not None else _choose_kernels(net, size, threads or 1, errors)
+        use_threads(threads or 1)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
         task = bar.add_task("preparing", total=1.0)
-        base = package or open_network(net, size, weights=weights, classes=classes, dense=dense)
+        base = package or open_network(net, size, weights=weights, classes=outputs, dense=dense)
 
         def measure(engine: str) -> Profile:
             return profile(
                 base,
                 engine=engine,
                 which=chokepoints,
-                threads=threads,
+                threads=threads or 1,
                 pause_ms=pause,
                 spread=spread,
                 seconds=seconds,
@@ -94,16 +90,14 @@ def command(
                 raise
             errors.print(f"mainstream: TensorFlow runs it, as ONNX Runtime does not: {error}", markup=False)
             measured = measure("tensorflow")
-    path = out or Path(f"{base.name}.json")
+    path = output or Path(f"{base.name}.json")
     save_profile(measured.model, path)
-    _show(measured, path)
+    _show(screen, measured, path)
     turned = channels_first(base)
     if turned is not None:
-        plain_console().print(turned)
+        screen.print(turned)
     if kernels is not None:
-        plain_console().print(
-            f"oneDNN     {kernels['1']:.3f} ms with it, {kernels['0']:.3f} without; the faster is used"
-        )
+        screen.print(f"oneDNN     {kernels['1']:.3f} ms with it, {kernels['0']:.3f} without; the faster is used")
     if measured.spread > spread:
         errors.print(
             f"mainstream: the medians are known to {measured.spread:.1%} only, not {spread:.1%}; "
@@ -126,11 +120,9 @@ def _choose_kernels(net: str, size: int | None, threads: int, errors: Console) -
     return kernels
 
 
-def _show(measured: Profile, path: Path) -> None:
+def _show(output: Console, measured: Profile, path: Path) -> None:
     from rich.table import Table
     from rich.text import Text
-
-    from mainstream.result_text import plain_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("num_frozen", justify="right", no_wrap=True)
@@ -148,7 +140,6 @@ def _show(measured: Profile, path: Path) -> None:
             f"{measured.cut_cost_ms(k) / measured.whole.median_ms:.1%}",
         ]
         table.add_row(*(Text(cell) for cell in cells))
-    output = plain_console()
     output.print(table)
     whole = measured.whole
     output.print(f"whole      {whole.median_ms:.3f} ms, fastest {whole.fastest_ms:.3f}, spread {whole.spread:.1%}")

@@ -7,20 +7,15 @@ from typing import Annotated
 
 import typer
 
+from mainstream.cli import options
+
 
 def command(
     package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="Folder of the M-Package.", show_default=False)],
     out: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the variant.", show_default=False)],
-    images: Annotated[
-        Path, typer.Option(metavar="DIR", help="The images that it was trained with.", show_default=False)
-    ],
-    test_images: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Those that it was measured on, if it was given any.", show_default=False),
-    ] = None,
-    groups: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="As for the training.", show_default=False)
-    ] = None,
+    images: options.Images,
+    test_images: options.TestImages = None,
+    groups: options.Groups = None,
     calibration: Annotated[
         Path | None,
         typer.Option(
@@ -30,13 +25,17 @@ def command(
             show_default=False,
         ),
     ] = None,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Make the int8 variant of an M-Package: its models in 8 bits for the engine onnx, and a curve of their own.
+    """Make the int8 variant of a package.
 
-    The curve is measured on the images that the package's was measured on.
+    Its models are in 8 bits, for the engine onnx, and have a curve of their own. Give --images, --test-images and
+    --groups as for the training: the curve is measured on the images that the package's was measured on.
     """
+    from mainstream.cli import console
     from mainstream.trainer.quantisation import quantise
 
+    screen = console.output(quiet=quiet)
     quantise(
         package,
         out,
@@ -44,6 +43,6 @@ def command(
         test_images=test_images,
         groups=groups,
         calibration=calibration,
-        progress=typer.echo,
+        progress=screen.print,
     )
-    typer.echo(f"package {out}")
+    screen.print(f"package {out}")

@@ -23,9 +23,10 @@ def command(
     ] = None,
     title: Annotated[str, typer.Option(help="Of the report.")] = "Mainstream: an experiment",
 ) -> None:
-    """Draw what experiments have found: one HTML file that needs no network.
+    """Draw what experiments found: one HTML file.
 
-    Several experiments are put together; of a DIR all of them are. Hovering over a value says it.
+    It needs no network. Several experiments are put together; of a DIR all of them are. Hovering over a point shows its
+    value.
     """
     from mainstream._optional import require
     from mainstream.experiments.comparison import compare

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mainstream.cli import event_options, page_options, runtime_options
-from mainstream.cli.engine import EngineName, engine_name, say_engine
+from mainstream.cli import event_options, options, page_options, runtime_options
+from mainstream.cli.engine import engine_name, say_engine
 from mainstream.cli.exit_codes import FAILED
-from mainstream.cli.label_options import BoxRegions, Inside, Seed
 from mainstream.cli.log import Log, LogForm
-from mainstream.cli.plan import Budget, IntegerFps
-from mainstream.cli.problem_file import Calibrated, ProblemFile, StoreUrl, ask
+from mainstream.cli.problem_file import ask
 from mainstream.cli.run_cameras import HERE_OR_THERE
 from mainstream.errors import DeployError, ProblemError
 from mainstream.files import naming
@@ -28,39 +26,20 @@ if TYPE_CHECKING:
 
 
 def command(
-    problem: ProblemFile,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[NAME=]FILE|URI",
-            help="The camera: rtsp://, /dev/videoN, a clip, test://. With NAME= that of a stream; else the file's.",
-            show_default=False,
-        ),
-    ] = None,
-    model_dir: Annotated[
-        Path | None,
-        typer.Option("-m", "--model-dir", metavar="DIR", help="Folder of the models.", show_default=False),
-    ] = None,
-    streamer: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[NAME=]tcp://HOST:PORT",
-            help="Drive the runtime there, in place of one here. With NAME= that of a stream; else the file's.",
-            show_default=False,
-        ),
-    ] = None,
-    curve_keys: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keys for a runtime that answers known clients only.", show_default=False),
-    ] = None,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for its answer.")] = 60,
-    integer_fps: IntegerFps = False,
-    budget: Budget = None,
-    once: runtime_options.Once = False,
-    window: Annotated[float, typer.Option(metavar="SECONDS", help="How long is measured each time.")] = 60,
-    engine: EngineName = None,
-    trust_models: runtime_options.TrustModels = False,
-    threads: runtime_options.Threads = None,
+    problem: options.ProblemFile,
+    source: options.Sources = None,
+    model_dir: options.MaybeModelDir = None,
+    streamer: options.Streamers = None,
+    curve_keys: options.CurveKeys = None,
+    timeout: options.Timeout = 60,
+    integer_fps: options.IntegerFps = False,
+    budget: options.Budget = None,
+    utilisation: options.Utilisation = None,
+    once: options.Once = False,
+    window: options.Window = 60,
+    engine: options.EngineName = None,
+    trust_models: options.TrustModels = False,
+    threads: options.Threads = None,
     results: runtime_options.Results = None,
     events: event_options.Events = None,
     event_gap_ms: event_options.EventGap = event_options.GAP_MS,
@@ -70,14 +49,7 @@ def command(
     keep_days: event_options.KeepDays = event_options.KEEP_DAYS,
     keep_gb: event_options.KeepGb = event_options.KEEP_GB,
     metrics: runtime_options.Metrics = None,
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Keep the last good plan there, which runs when the problem cannot, and what the page changes.",
-            show_default=False,
-        ),
-    ] = None,
+    state: options.State = None,
     page: page_options.Page = None,
     tls_cert: page_options.TlsCert = None,
     tls_key: page_options.TlsKey = None,
@@ -85,23 +57,24 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]LABELS",
-            help="For --page: what the source shows, to measure F1 beside the predicted one; as for deploy. With NAME= "
-            "of that stream.",
+            help="For --page: what the video shows, as for deploy, to measure F1; with NAME= for that stream.",
             show_default=False,
         ),
     ] = None,
-    region: BoxRegions = None,
-    inside: Inside = 0.5,
-    seed: Seed = 0,
-    log: Annotated[LogForm, typer.Option(help="How to say what happens, on stderr.")] = LogForm.TEXT,
-    calibrated: Calibrated = True,
-    store: StoreUrl = None,
+    region: options.BoxRegions = None,
+    inside: options.Inside = 0.5,
+    seed: options.Seed = 0,
+    log: runtime_options.LogAs = LogForm.TEXT,
+    calibrated: options.Calibrated = True,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Solve, run, watch: one process, until it is ended.
+    """Solve, run and watch in one process, until it is ended.
 
     The problem file is read again when it changes, and its plan takes the place of the one before between two frames;
-    likewise when the camera has another rate. What does not fit is said, with what would have to give, and the plan
-    before goes on. Ctrl-C or SIGTERM ends it.
+    likewise when the camera has another rate. When the apps do not fit, a line says what would have to give, and the
+    plan before goes on. Ctrl-C or SIGTERM ends it.
+
+    It runs here with -m, or with --streamer where a runtime is already. --state also keeps what the page changes.
     """
     from mainstream.box.box import Box
     from mainstream.box.file_watch import FileWatch
@@ -128,7 +101,7 @@ def command(
     places: dict[str | None, str] = {}
     read = _reader(
         problem,
-        {"budget": budget},
+        {"budget": budget, "utilisation": utilisation},
         model_dir,
         {"store": store, "calibrated": calibrated},
         engine,

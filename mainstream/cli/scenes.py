@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from mainstream.cli import options
 from mainstream.description import Description
 from mainstream.errors import ProblemError
 from mainstream.ranges import Count, Positive, StreamFps, Whole
@@ -16,7 +17,7 @@ _MOST_EVENTS: Final = 100_000
 
 
 class _Numbers(Description):
-    events: Count
+    num_events: Count
     seed: Whole
     fps: StreamFps
     event_s: Positive
@@ -33,20 +34,21 @@ def command(
     cutouts: Annotated[
         Path, typer.Option(metavar="DIR", help="A folder for each class, with photos cut out, PNG.")
     ] = _STAMPS,
-    classes: Annotated[str, typer.Option(metavar="A,B,...", help="Folders to take.")] = "animals,plants,vehicles",
-    events: Annotated[int, typer.Option(help="Events of each clip.")] = 300,
-    fps: Annotated[float, typer.Option(metavar="NUMBER", help="Frames a second.")] = 10,
+    classes: options.ClassNames = "animals,plants,vehicles",
+    events: Annotated[int, typer.Option("--num-events", metavar="N", help="Events of each clip.")] = 300,
+    fps: options.Fps = 10,
     event_s: Annotated[float, typer.Option(metavar="SECONDS", help="Mean length of a visit.")] = 3,
     gap_s: Annotated[float, typer.Option(metavar="SECONDS", help="Mean length of a gap.")] = 4,
     width: Annotated[int, typer.Option(help="Pixels; even.")] = 160,
     height: Annotated[int, typer.Option(help="Pixels; even.")] = 120,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same scenes.")] = 0,
+    seed: options.Seed = 0,
 ) -> None:
-    """Make two labelled clips, to train on and to test on: photos that enter, cross and leave over real footage.
+    """Make two labelled clips, to train on and to test on.
 
-    Writes train.mkv and test.mkv, beside each NAME.labels.csv (frame,label) and NAME.intervals.csv (start,end,label),
-    and sources.csv, which says where each photo went: none is in both, and neither is a frame of the footage. Photos
-    come from Debian's package tuxpaint-stamps-default, or any folder.
+    Photos enter, cross and leave over real footage. Writes train.mkv and test.mkv, beside each NAME.labels.csv
+    (frame,label) and NAME.intervals.csv (start,end,label), and sources.csv, which says where each photo went: none is
+    in both, and neither is a frame of the footage. Photos come from Debian's package tuxpaint-stamps-default, or any
+    folder with a folder for each class.
     """
     import csv
     import io
@@ -59,10 +61,10 @@ def command(
     from mainstream.scenes.filming import footage as frames_of
     from mainstream.scenes.script import visits
 
-    given = {"events": events, "seed": seed, "fps": fps, "event_s": event_s, "gap_s": gap_s}
+    given = {"num_events": events, "seed": seed, "fps": fps, "event_s": event_s, "gap_s": gap_s}
     numbers = _Numbers.of({**given, "width": width, "height": height}, where="command line")
-    if numbers.events > _MOST_EVENTS:
-        raise ProblemError(f"--events {events}: at most {_MOST_EVENTS:,} are allowed")
+    if numbers.num_events > _MOST_EVENTS:
+        raise ProblemError(f"--num-events {events}: at most {_MOST_EVENTS:,} are allowed")
     for name, side in (("--width", numbers.width), ("--height", numbers.height)):
         if side % 2 or not 32 <= side <= 4096:
             raise ProblemError(f"{name} {side}: it has to be an even number, 32 to 4096")
@@ -84,7 +86,7 @@ def command(
     for k, (name, chosen) in enumerate(split._asdict().items()):
         drawn = np.random.default_rng([seed, k + 1])
         labels = [one.label for one in chosen]
-        plan = visits(numbers.events, labels, numbers.fps, numbers.event_s, numbers.gap_s, drawn)
+        plan = visits(numbers.num_events, labels, numbers.fps, numbers.event_s, numbers.gap_s, drawn)
         background = frames_of(footage, size, (k / 2, (k + 1) / 2))
         path = folder / f"{name}.mkv"
         found = film(path, background, plan, chosen, numbers.fps, size, drawn)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_text
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mainstream.description import printable
+from mainstream.cli import options
+from mainstream.cli.json_file import STDOUT, check_json, put_json
 
 if TYPE_CHECKING:
     from mainstream.trainer.sharing import Place, Sharing
@@ -21,35 +21,28 @@ def command(
             metavar="MODEL...", help="Two or more: .keras, .onnx, and frozen graphs, .pb.", show_default=False
         ),
     ],
-    profile: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.json", help="Numbers the layers of frozen graphs, by its layer names.", show_default=False
-        ),
-    ] = None,
-    json: Annotated[
-        str | None,
-        typer.Option("--json", metavar="FILE", help="Save as JSON; - is stdout, with nothing else on it."),
-    ] = None,
+    profile: options.ProfileFile = None,
+    json: options.Json = None,
 ) -> None:
-    """Find the leading layers that models have in common: the same layers with the same weights.
+    """Find the leading layers that models have in common.
 
-    A line for each model: the num_frozen up to which its app could share one stem with the others, and the tensor
-    there. Then what differs next, and in which models. Names do not count, nor do batch norms that are folded in one
-    frozen graph and not in the other. With an ONNX model among them all are compared as ONNX models.
+    Those are the same layers with the same weights. A line for each model: the num_frozen up to which its app could
+    share one stem with the others, and the tensor there. Then what differs next, and in which models. Names do not
+    count, nor do batch norms that are folded in one frozen graph and not in the other. With an ONNX model among them
+    all are compared as ONNX models.
+
+    The layer names of --profile number the layers of frozen graphs.
     """
-    from mainstream.cli.json_file import put_json
     from mainstream.io import load_profile
     from mainstream.trainer.sharing import shared_layers
 
+    check_json(json)
     names = load_profile(profile).frozen_layer_names if profile else {}
     found = shared_layers(models, {name: number for number, name in names.items()})
-    if json is not None:
-        text = json_text.dumps(_plain(found), indent=1)
-        put_json(text, json)
-    if json != "-":
+    put_json(lambda: _plain(found), json)
+    if json != STDOUT:
         for line in _lines(found):
-            typer.echo(printable(line))
+            typer.echo(line)
 
 
 def _lines(found: Sharing) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mainstream.cli.problem_file import ProblemFile, StoreUrl, ask
+from mainstream.cli import options
+from mainstream.cli.json_file import check_json, put_json
+from mainstream.cli.problem_file import ask
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,40 +19,39 @@ if TYPE_CHECKING:
 
 
 def command(
-    problem: ProblemFile,
-    budget: Annotated[
-        float | None,
-        typer.Option(help="Compute a second, in the latencies' unit; else the file's.", show_default=False),
-    ] = None,
+    problem: options.ProblemFile,
+    budget: options.Budget = None,
+    utilisation: options.Utilisation = None,
     frames: Annotated[int, typer.Option(help="Analysed frames to draw for each app, about.")] = 1_000_000,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same frames.")] = 0,
+    seed: options.Seed = 0,
     decay: Annotated[
         bool, typer.Option("--decay", help="Let the correlation decay with the distance of frames.")
     ] = False,
     decay_unit: Annotated[
         float, typer.Option(help="With --decay: over so many stream frames it is what the app says.")
     ] = 1.0,
-    store: StoreUrl = None,
+    json: options.Json = None,
+    quiet: options.Quiet = False,
+    store: options.StoreUrl = None,
 ) -> None:
-    """Solve a problem, then draw events frame by frame and compare what was predicted with what happens.
+    """Compare predictions with events drawn frame by frame.
 
-    Each app's recall, precision and F1 as predicted and as simulated, with 95 % intervals. With --decay, frames d
-    stream frames apart correlate with the app's correlation to the power d / unit, as those of apps that have a
-    correlation_fps always do; a second table says how far each event model is then off, and how far without decay.
-    Precision is counted in windows of the event's length, which is
-    not how event model "paper" counts.
+    Solves the problem, then shows each app's recall, precision and F1 as predicted and as simulated, with 95 %
+    intervals. With --decay, frames d stream frames apart correlate with the app's correlation to the power d / unit, as
+    those of apps that have a correlation_fps always do; a second table says how far each event model is then off, and
+    how far without decay. Precision is counted in windows of the event's length, which is not how event model "paper"
+    counts.
     """
     from mainstream.cli import console
     from mainstream.experiments.simulate import check_draw, simulate_schedule
     from mainstream.files import naming
-    from mainstream.result_text import plain_console
 
     check_draw(frames, seed, decay_unit if decay else None)
-    asked = ask(problem, {"budget": budget}, store=store)
+    check_json(json)
+    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet, json=json)
+    asked = ask(problem, {"budget": budget, "utilisation": utilisation}, store=store)
     asked.needs_budget()
-    errors = plain_console(stderr=True)
-    console.show_warnings(errors, quiet=False)
-    with naming(problem), console.Watch(errors) as watch:
+    with naming(problem), console.Watch(errors, quiet=quiet) as watch:
         prepared = asked.prepare()
         result = prepared.solve(**asked.how(), progress=watch)
 
@@ -59,17 +60,35 @@ def command(
         for unit in ([None, decay_unit] if decay else [None])
     )
     shown = decayed[0] if decayed else steady
-    output = plain_console()
-    output.print(f"{problem.name}: {int(shown.simulated.frames.sum()):,} frames drawn, seed {seed}")
-    output.print(_apps(result, shown))
+    screen.print(f"{problem.name}: {int(shown.simulated.frames.sum()):,} frames drawn, seed {seed}")
+    screen.print(_apps(result, shown))
     if len(result.choices) > _LISTED:
-        output.print(f"... and {len(result.choices) - _LISTED:,} more apps")
-    output.print(_agreement(result.event_model, shown))
+        screen.print(f"... and {len(result.choices) - _LISTED:,} more apps")
+    screen.print(_agreement(result.event_model, shown))
     if decayed and result.event_model != "measured":
-        output.print(_agreement("measured", shown))
+        screen.print(_agreement("measured", shown))
     if decayed:
-        output.print()
-        output.print(_distances(steady, decayed[0]))
+        screen.print()
+        screen.print(_distances(steady, decayed[0]))
+    put_json(lambda: _plain(result, shown, seed), json)
+
+
+def _plain(result: Result, replay: Replay, seed: int) -> dict[str, Any]:
+    """What was predicted and simulated for each app; None where there was nothing to count."""
+
+    def number(value: float) -> float | None:
+        return None if math.isnan(value) else float(value)
+
+    apps = []
+    for k, choice in enumerate(result.choices):
+        metrics = {}
+        for metric in ("recall", "precision", "f1"):
+            value, low, high = (number(part[k]) for part in getattr(replay.simulated, metric))
+            predicted = getattr(choice, metric)
+            metrics[metric] = {"predicted": predicted, "simulated": value, "interval": [low, high]}
+        apps.append({"app_id": choice.app_id, "target_fps": choice.target_fps, **metrics})
+    frames = int(replay.simulated.frames.sum())
+    return {"frames": frames, "seed": seed, "event_model": result.event_model, "apps": apps}
 
 
 _LISTED = 10

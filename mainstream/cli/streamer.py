@@ -8,20 +8,15 @@ from typing import Annotated
 
 import typer
 
-from mainstream.cli import event_options, runtime_options
-from mainstream.cli.engine import EngineName, engine_name, that_runs
+from mainstream.cli import event_options, options, runtime_options
+from mainstream.cli.engine import engine_name, that_runs
 from mainstream.cli.exit_codes import FAILED
 from mainstream.cli.log import Log, LogForm
 from mainstream.errors import DeployError, ProblemError
 
-ModelDir = Annotated[
-    Path,
-    typer.Option("-m", "--model-dir", metavar="DIR", help="Folder of the model files of plans.", show_default=False),
-]
-
 
 def command(
-    model_dir: ModelDir,
+    model_dir: options.ModelDir,
     config_dir: Annotated[
         Path | None,
         typer.Option(
@@ -44,16 +39,16 @@ def command(
     source: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE|URI", help="In place of a camera: a clip, rtsp://, /dev/videoN, test://.", show_default=False
+            metavar="FILE|URI", help="The video: a clip, rtsp://, /dev/videoN or test://.", show_default=False
         ),
     ] = None,
-    once: runtime_options.Once = False,
+    once: options.Once = False,
     bind: Annotated[
         str, typer.Option(metavar="tcp://HOST:PORT", help="Where to listen for plans.")
     ] = "tcp://127.0.0.1:5555",
-    window: Annotated[float, typer.Option(metavar="SECONDS", help="How long to measure before the answer.")] = 30,
-    engine: EngineName = None,
-    trust_models: runtime_options.TrustModels = False,
+    window: options.Window = 30,
+    engine: options.EngineName = None,
+    trust_models: options.TrustModels = False,
     load_timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long a new plan may take to be loaded and tried.")
     ] = 60,
@@ -66,7 +61,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    threads: runtime_options.Threads = None,
+    threads: options.Threads = None,
     results: runtime_options.Results = None,
     events: event_options.Events = None,
     event_gap_ms: event_options.EventGap = event_options.GAP_MS,
@@ -76,23 +71,17 @@ def command(
     keep_days: event_options.KeepDays = event_options.KEEP_DAYS,
     keep_gb: event_options.KeepGb = event_options.KEEP_GB,
     metrics: runtime_options.Metrics = None,
-    state: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep the last good plan there, and begin with it.", show_default=False),
-    ] = None,
-    curve_keys: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Answer known clients only; see streamer-keys.", show_default=False),
-    ] = None,
-    log: Annotated[LogForm, typer.Option(help="How to say what happens, on stderr.")] = LogForm.TEXT,
+    state: options.State = None,
+    curve_keys: options.CurveKeys = None,
+    log: runtime_options.LogAs = LogForm.TEXT,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen to other machines without keys: whoever reaches it sends plans.")
     ] = False,
 ) -> None:
-    """Run net plans on a camera or clip: a stand-in for Streamer's mainstream_server.
+    """Run net plans on a camera or clip, as a Streamer does.
 
-    Takes a plan, runs it, measures, and answers with the frame rates that its apps reached. The plan goes on running
-    until the next one takes its place. Ctrl-C or SIGTERM ends it.
+    Stands in for Streamer's mainstream_server: takes a plan, runs it, measures, and answers with the frame rates that
+    its apps reached. The plan goes on running until the next one takes its place. Ctrl-C or SIGTERM ends it.
     """
     from mainstream.cli.ending import end_in_time, leave
     from mainstream.cli.rates import live_rates

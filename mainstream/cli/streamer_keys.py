@@ -13,9 +13,10 @@ def command(
         Path, typer.Argument(metavar="DIR", help="Folder to make; may exist, but empty.", show_default=False)
     ],
 ) -> None:
-    """Make CURVE keys: a server with them answers known clients only, encrypted.
+    """Make keys: a server with them answers known clients only.
 
-    Both take the folder as --curve-keys DIR. On another machine the client's folder needs two of the files only.
+    They are CURVE keys, and encrypt what is sent. Both take the folder as --curve-keys DIR. On another machine the
+    client's folder needs two of the files only.
     """
     from mainstream.streamer.keys import write_keys
 

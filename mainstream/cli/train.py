@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from mainstream.cli.executor_options import AddressOption, Engine, EngineOption, check, open_executor
+from mainstream.cli import options
+from mainstream.cli.executor_options import AddressOption, ExecutorOption, Where, check, open_executor
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="A subfolder of JPEG and PNG files for each class.", show_default=False),
-    ] = None,
+    images: options.MaybeImages = None,
     model_dir: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where the package's folder, NAME, goes.", show_default=str(_MODEL_DIR)),
@@ -45,18 +43,8 @@ def command(
             metavar="DIR", help="Where NAME-accuracy, the history and the cache go.", show_default=str(_LOG_DIR)
         ),
     ] = None,
-    test_images: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Images to measure on; else a fifth of --images.", show_default=False),
-    ] = None,
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv",
-            help="Lines of image,group: a group stays on one side of a split. Else groups.csv of --images.",
-            show_default=False,
-        ),
-    ] = None,
+    test_images: options.TestImages = None,
+    groups: options.Groups = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -73,31 +61,10 @@ def command(
             show_default=False,
         ),
     ] = None,
-    net: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|MODEL.keras", help="The base network; mobilenetv2 where none is named.", show_default=False
-        ),
-    ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Height and width of the frame; else the network's own.", show_default=False)
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="imagenet|none|FILE",
-            help="Weights of a named network; imagenet where none are named.",
-            show_default=False,
-        ),
-    ] = None,
-    event_class: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLASS",
-            help="Measure this class's true and false positive rates. Else the class called NAME, where there is one.",
-            show_default=False,
-        ),
-    ] = None,
+    net: options.MaybeNet = None,
+    size: options.Size = None,
+    weights: options.MaybeWeights = None,
+    event_class: options.EventClass = None,
     region: Annotated[
         str | None,
         typer.Option(
@@ -111,7 +78,7 @@ def command(
         typer.Option("--batch-norm", help="Train batch norm, too, behind the chokepoint.", show_default=False),
     ] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Begin each tail from the base network.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same curve.", show_default=False)] = None,
+    seed: options.MaybeSeed = None,
     cache_gb: Annotated[float, typer.Option(help="Disk that activations may take; others are computed anew.")] = 8,
     keep_all: Annotated[
         bool, typer.Option("--keep-all", help="Keep models that share less than a more accurate one, too.")
@@ -120,41 +87,31 @@ def command(
         str, typer.Option(metavar="pb|pb,onnx", help="Write each model as ONNX, too: for --engine onnx.")
     ] = "pb",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Push the package there, too: a folder, a URL of fsspec, or redis://HOST:PORT/DB?files=URL.",
-            show_default=False,
-        ),
-    ] = None,
-    engine: EngineOption = Engine.LOCAL,
+    quiet: options.Quiet = False,
+    store: options.StoreUrl = None,
+    executor: ExecutorOption = Where.LOCAL,
     address: AddressOption = None,
-    cpus: Annotated[
-        int,
-        typer.Option(metavar="N", help="For --engine ray: CPUs, and threads, of a task; --server: of the job."),
-    ] = 1,
-    gpus: Annotated[float, typer.Option(metavar="N", help="For --engine ray, --server: GPUs of the same.")] = 0,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Queue it on a training server, which has to see the folders by the same names.",
-            show_default=False,
-        ),
-    ] = None,
+    cpus: options.Cpus = 1,
+    gpus: options.Gpus = 0,
+    server: options.MaybeServer = None,
 ) -> None:
-    """Train an app from labelled images at each chokepoint: its accuracy curve and its M-Package.
+    """Train an app from images: its accuracy curve and its package.
 
-    A model for each num_frozen: the layers before it stay as in the base network, the others are fine-tuned, with early
-    stopping on a part of the images, and measured once on the test images.
+    There is a model for each num_frozen: the layers before it stay as in the base network, the others are fine-tuned,
+    with early stopping on a part of the images, and measured once on the test images.
+
+    The event class, whose true and false positive rates are measured, is the class called NAME unless --event-class
+    names another; groups.csv in --images counts as --groups. The network is mobilenetv2 with the weights of imagenet
+    unless a flag or --config says otherwise. With --store the package is pushed there, too.
+
+    --server queues the training on a training server, which has to see the folders by the same names. There, and with
+    --executor ray, --cpus and --gpus are what the job or each task gets.
     """
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     from mainstream.cli import console
     from mainstream.labelling.frames import GROUPS
-    from mainstream.result_text import plain_console
     from mainstream.trainer.fitting import Apart
     from mainstream.trainer.settings import load_settings
     from mainstream.trainer.training import check_name, train
@@ -181,20 +138,19 @@ def command(
     model_dir, log_dir = model_dir or _MODEL_DIR, log_dir or _LOG_DIR
     if groups is None and not published and (images / GROUPS).is_file():
         groups = images / GROUPS
-    check(engine, address)
+    check(executor, address)
     if server is not None:
         paths: dict[str, Any] = {"config": config, "images": images, "model_dir": model_dir, "log_dir": log_dir}
         paths |= {"test_images": test_images, "groups": groups, "chokepoints": chokepoints}
-        _queue(context, server, name, paths, cpus, gpus)
+        _queue(context, server, name, paths, 1 if cpus is None else cpus, gpus or 0)
         return
     in_store = _store(store, name)
     settings = {} if published or not (images / name).is_dir() else {"event_class": name}
     settings |= load_settings(config) if config is not None else {}
     settings |= {key: value for key, value in given.items() if value is not None}
-    errors = plain_console(stderr=True)
-    console.show_warnings(errors, quiet=False)
+    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
-    with Bars(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
+    with Bars(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
         def show(progress: TrainingProgress) -> None:
@@ -207,7 +163,7 @@ def command(
             bars.update(tasks[progress.stage], completed=progress.done, description=text, last=last)
 
         try:
-            with open_executor(engine, address) as executor:
+            with open_executor(executor, address) as workers:
                 done = train(
                     name,
                     images,
@@ -220,16 +176,15 @@ def command(
                     keep_all=keep_all,
                     resume=resume,
                     formats=[one.strip() for one in formats.split(",")],
-                    apart=None if executor is None else Apart(executor, cpus, gpus),
+                    apart=None if workers is None else Apart(workers, cpus or 1, gpus or 0),
                     progress=show,
                 )
         except KeyboardInterrupt:
             errors.print(f"{name}: the chokepoints that were trained are kept; --resume goes on")
             raise
-    output = plain_console()
-    _show(output, done)
+    _show(screen, done)
     if in_store is not None:
-        output.print(f"pushed     {in_store.push(done.folder).version} to {in_store}")
+        screen.print(f"pushed     {in_store.push(done.folder).version} to {in_store}")
 
 
 def _published(context: typer.Context, given: list[str]) -> tuple[Path, Path, Path, str, Path, Path]:
@@ -252,8 +207,8 @@ def _queue(context: typer.Context, server: str, name: str, paths: dict[str, Any]
     from mainstream.executors.jobs import Jobs
 
     values = context.params | paths | {"published": None, "server": None, "name": None, "cpus": None, "gpus": None}
-    if values["engine"] is Engine.RAY:
-        raise ProblemError("train: --engine ray is for a training from here; a server's job runs on one machine")
+    if values["executor"] is Where.RAY:
+        raise ProblemError("train: --executor ray is for a training from here; a server's job runs on one machine")
     words = ["mainstream", "train", name]
     for parameter in context.command.params:
         value = values.get(parameter.name or "")

@@ -117,7 +117,7 @@ def of_workloads(problems: Sequence[Problem], num_apps: int) -> list[Point]:
             raise ProblemError(
                 f"workload {number} has {len(problem.all_apps)} apps, NUM_APPS is {num_apps}; give one as large"
             )
-    return [Point(str(one.id), one.each, one.budget) for one in problems]
+    return [Point(str(one.id), one.each, one.given().get("budget")) for one in problems]
 
 
 def selected(apps: Sequence[Placed], names: Sequence[str]) -> list[Placed]:

@@ -18,9 +18,9 @@ from mainstream.formats.int8 import APP_KEY, MODEL_KEY, Int8, joined
 from mainstream.formats.named_stream import NamedStream, check_int8
 from mainstream.formats.problem_reader import Fetch, ProblemReader
 from mainstream.problem import FLOAT32, INT8, Aggregate, App, Mode, Model, Objective, Video
-from mainstream.ranges import NonNegative, Positive
+from mainstream.ranges import NonNegative, Positive, Share
 from mainstream.registry import Registry
-from mainstream.stream import Stream
+from mainstream.stream import Stream, capacity_of
 
 _OF_A_CAMERA: Final = ("apps", "model", "video")
 _WIDTH: Final = 110
@@ -44,6 +44,8 @@ class SolveOptions(Description):
     ----------
     budget : float, optional
         Compute a second, in the unit of the model's latencies a second.
+    utilisation : float, optional
+        In place of a budget: a share of the cores that the model was measured on, up to 1; its unit has to be ms.
     memory_mb : float, optional
         Megabytes that the models may take.
     objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
@@ -51,6 +53,7 @@ class SolveOptions(Description):
     """
 
     budget: Positive | None = None
+    utilisation: Share | None = None
     memory_mb: Positive | None = None
     objective: Objective | None = None
     aggregate: Aggregate | None = None
@@ -61,8 +64,14 @@ class SolveOptions(Description):
     time_limit: Positive | None = None
     memory_limit: Positive | None = None
 
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.budget is not None and self.utilisation is not None:
+            raise refuse("budget and utilisation say the same; give one of them")
+        return self
+
     def given(self) -> dict[str, Any]:
-        """The options that were given, as keywords for :func:`mainstream.solve`."""
+        """The options that were given."""
         return {key: getattr(self, key) for key in SolveOptions.model_fields if getattr(self, key) is not None}
 
 
@@ -108,6 +117,15 @@ class Problem(SolveOptions):
         check_int8(self.apps, self.model, self.int8)
         return self
 
+    @model_validator(mode="after")
+    def _cores_are_known(self) -> Self:
+        if self.utilisation is not None:
+            try:
+                self.share_of_cores(self.utilisation)
+            except ProblemError as error:
+                raise refuse(str(error)) from None
+        return self
+
     @property
     def each(self) -> tuple[NamedStream, ...]:
         """The streams; without `streams` the one that apps, model and video are, without a name."""
@@ -132,6 +150,27 @@ class Problem(SolveOptions):
     def models(self) -> tuple[Model, ...]:
         """The base network of each stream."""
         return tuple(one.model for one in self.each)
+
+    def given(self) -> dict[str, Any]:
+        """The options that were given, as keywords for :func:`mainstream.solve`: a utilisation is a budget."""
+        options = super().given()
+        if self.utilisation is not None:
+            options["budget"] = self.share_of_cores(options.pop("utilisation"))
+        return options
+
+    def share_of_cores(self, utilisation: float) -> float:
+        """Milliseconds of compute a second that a share of the box's cores has.
+
+        Raises
+        ------
+        ProblemError
+            A profile does not say its cores, its unit is not ms, or two profiles say different cores.
+        """
+        capacity = capacity_of(self.models)
+        if capacity is None:
+            has_to = "all profiles have to say the same cores" if self.streams else "the profile has to say its cores"
+            raise ProblemError(f"utilisation: {has_to} and unit 'ms'; give a budget instead")
+        return capacity * utilisation
 
     def to_solve(self) -> tuple[Stream, ...]:
         """The streams as :func:`mainstream.solve` takes them, one for each region of each."""

@@ -154,7 +154,7 @@ def test_deploy_says_why_it_ended(deployable: Path) -> None:
 def test_once_is_one_round_and_json_saves_it(deployable: Path, tmp_path: Path) -> None:
     saved = tmp_path / "rounds.json"
     with OldStreamer(share(0.6)) as server:
-        shown = printed("deploy", deployable, "--streamer", server.address, "--once", "--json", saved).splitlines()
+        shown = printed("deploy", deployable, "--streamer", server.address, "--one-round", "--json", saved).splitlines()
     assert len(server.plans) == 1
     assert "(-40.0%)" in shown[-3]
     history = json.loads(saved.read_text())
@@ -329,7 +329,7 @@ def test_budgets_that_will_not_do_are_one_line(deployable: Path, tmp_path: Path)
     assert "smallest" in refused("deploy", deployable, "--budget", 0.01, code=3)
     path = tmp_path / "no-budget.yaml"
     save_problem(load_problem(deployable).model_copy(update={"budget": None}), path)
-    assert refused("plan", path) == f"{path}: no budget; give 'budget' there or --budget"
+    assert refused("plan", path) == f"{path}: no budget; give 'budget' or 'utilisation' there or as a flag"
 
 
 def test_a_terminal_shows_the_seconds_left(deployable: Path) -> None:

@@ -68,7 +68,7 @@ def box(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -
     onnx.save(_huge(), folder / "models" / "huge.onnx")
     write_bad_onnx(folder / "models")
     network = str(folder / "models" / "app1.onnx")
-    options = ["--seconds", "1", "--chokepoints", "every", "--out", str(folder / "profile.json")]
+    options = ["--seconds", "1", "--chokepoints", "every", "-o", str(folder / "profile.json")]
     measured = run(environment, "profile", "--net", network, "--engine", "onnx", *options)
     assert measured.returncode == 0, measured.stderr
     assert f"layout     the model takes (batch, 3, {SIDE}, {SIDE}); frames are turned for it" in measured.stdout
@@ -131,7 +131,7 @@ def test_the_plan_of_its_schedule_has_one_stem_which_deploy_local_runs_once(
         (0, 2, "app2.onnx"),
     ]
     rounds = tmp_path / "rounds.json"
-    options = ["--local", "--source", SOURCE, "-m", box / "models", "--window", 2, "--json", rounds, "--once"]
+    options = ["--local", "--source", SOURCE, "-m", box / "models", "--window", 2, "--json", rounds, "--one-round"]
     done = run(environment, "deploy", box / "problem.yaml", *options, "--engine", "onnx")
     assert done.returncode == 0, done.stderr
     _reached(json.loads(rounds.read_text()))
@@ -148,7 +148,7 @@ def test_deploy_local_tells_of_a_profile_of_another_engine(
     (box / "other.json").write_text(json.dumps(profile))
     problem = yaml.safe_load((box / "problem.yaml").read_text()) | {"model": "other.json"}
     (box / "other.yaml").write_text(yaml.safe_dump(problem))
-    options = ["--local", "--source", SOURCE, "-m", box / "models", "--window", 1, "--once"]
+    options = ["--local", "--source", SOURCE, "-m", box / "models", "--window", 1, "--one-round"]
     done = run(environment, "deploy", box / "other.yaml", *options, "--engine", "auto")
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stderr.split())
@@ -179,7 +179,7 @@ def test_deploy_local_says_and_runs_the_precision_that_is_chosen(
     box: Path, environment: dict[str, str], tmp_path: Path, share: float, chosen: str
 ) -> None:
     (tmp_path / "problem.yaml").write_text(yaml.safe_dump(_in_both_precisions(box, share)))
-    options = ["--local", "--source", SOURCE, "-m", box / "models", "--window", 1, "--once", "--engine", "onnx"]
+    options = ["--local", "--source", SOURCE, "-m", box / "models", "--window", 1, "--one-round", "--engine", "onnx"]
     done = run(environment, "deploy", tmp_path / "problem.yaml", *options)
     assert done.returncode == 0, done.stderr
     assert f"precision {chosen}, " in " ".join(done.stderr.split())
@@ -237,14 +237,14 @@ def test_a_server_runs_it(box: Path, environment: dict[str, str], tmp_path: Path
             address = line.removeprefix("listening at ").split(";")[0]
             rounds = tmp_path / "rounds.json"
             deployed = run(
-                environment, "deploy", box / "problem.yaml", "--streamer", address, "--json", rounds, "--once"
+                environment, "deploy", box / "problem.yaml", "--streamer", address, "--json", rounds, "--one-round"
             )
             assert deployed.returncode == 0, deployed.stderr
             _reached(json.loads(rounds.read_text()))
             assert server.stderr.readline().startswith(f"info: {box / 'models' / 'app1.onnx'} takes (batch, channels")
             problem = (box / "problem.yaml").read_text().replace("app2.onnx", "new.onnx")
             (box / "new.yaml").write_text(problem)
-            refused = run(environment, "deploy", box / "new.yaml", "--streamer", address, "--once")
+            refused = run(environment, "deploy", box / "new.yaml", "--streamer", address, "--one-round")
             line = _refused(refused)
             assert "the server refused the plan: net 2: model_path: " in line and "it has opset 99, newer" in line
             assert server.poll() is None

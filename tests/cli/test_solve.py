@@ -167,7 +167,7 @@ GOOD = TINY.read_text(encoding="utf-8").replace("../", f"{PROBLEMS.parent}/")
         ("budget: 20", "budget: -5", "budget: got -5; it has to be a finite number above 0"),
         ("budget: 20", "budget: .inf", "budget: got inf; it has to be a finite number above 0"),
         ("budget: 20", "budget: .nan", "budget: got nan; it has to be a finite number above 0"),
-        ("budget: 20", "gap: 0", "no budget; give 'budget' there or --budget"),
+        ("budget: 20", "gap: 0", "no budget; give 'budget' or 'utilisation' there or as a flag"),
         ("apps:", "apps: []\nvideos:", "unknown key 'videos'; did you mean 'video'?"),
     ],
 )

@@ -156,7 +156,7 @@ def test_with_keys_it_answers_known_clients_only(folder: Path, tmp_path: Path) -
     keys = tmp_path / "keys"
     assert run("streamer-keys", keys).returncode == 0
     with server(folder, "--source", "clip.avi", "--window", "1", "--curve-keys", str(keys)) as (_, address):
-        deploy = "deploy", folder / "problem.yaml", "--once", "--streamer", address
+        deploy = "deploy", folder / "problem.yaml", "--one-round", "--streamer", address
         stranger = run(*deploy)
         assert stranger.returncode == 2
         assert "it takes clients with keys only" in stranger.stderr and "Traceback" not in stranger.stderr
@@ -202,7 +202,7 @@ def two_cameras(folder: Path) -> Path:
 
 
 def test_deploy_runs_each_stream_on_its_own_source(folder: Path, two_cameras: Path, tmp_path: Path) -> None:
-    options = "--once", "--window", "2", "--json", tmp_path / "rounds.json", "-m", folder / "models", *HERE
+    options = "--one-round", "--window", "2", "--json", tmp_path / "rounds.json", "-m", folder / "models", *HERE
     done = run("deploy", two_cameras, *options, "--source", "yard=test://?fps=10&width=64&height=48")
     assert done.returncode == 0, done.stderr
     (one,) = json.loads((tmp_path / "rounds.json").read_text())["rounds"]

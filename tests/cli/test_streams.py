@@ -78,7 +78,7 @@ def test_a_share_of_the_cores_is_shared_by_all(tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(yaml.safe_dump(keys))
     assert refused("solve", other, "--utilisation", "0.02") == (
-        "--utilisation: all profiles have to say the same cores and unit 'ms'; give --budget instead"
+        "command line: utilisation: all profiles have to say the same cores and unit 'ms'; give a budget instead"
     )
 
 
@@ -101,7 +101,7 @@ def test_deploy_drives_a_runtime_of_each_stream(with_models: Path) -> None:
     plans = {name: json.loads(plan.to_json()) for name, plan in net_plans(result, problem.to_solve()).items()}
     with OldStreamer() as one, OldStreamer() as other:
         to = "--streamer", f"crossing={one.address}", "--streamer", f"yard={other.address}"
-        done = run("deploy", with_models, *to, "--once", "--window", "0.1", "--json", "-")
+        done = run("deploy", with_models, *to, "--one-round", "--window", "0.1", "--json", "-")
         assert done.returncode == 0, done.stderr
         assert (one.plans, other.plans) == ([plans["crossing"]], [plans["yard"]])
     (told,) = json.loads(done.stdout)["rounds"]
@@ -109,7 +109,7 @@ def test_deploy_drives_a_runtime_of_each_stream(with_models: Path) -> None:
     assert told["unmeasured"].startswith("stream crossing: ")
     with OldStreamer() as alone:
         to = "--streamer", f"crossing={DOOR}", "--streamer", f"yard={alone.address}"
-        assert refused("deploy", with_models, *to, "--once", "--json", "-").startswith("stream crossing: ")
+        assert refused("deploy", with_models, *to, "--one-round", "--json", "-").startswith("stream crossing: ")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     text = TWO.read_text().replace("../", f"{TWO.parent}/../")
     path.write_text(text.replace("budget: 40", "# none"))
-    assert refused("solve", path) == f"{path}: no budget; give 'budget' there or --budget"
+    assert refused("solve", path) == f"{path}: no budget; give 'budget' or 'utilisation' there or as a flag"
     path.write_text(text.replace("app_id: dog", "app_id: bus"))
     assert refused("solve", path) == (
         f"{path}: streams[1].apps[1]: app_id 'bus' is that of streams[0].apps[2]; give each its own"

@@ -107,7 +107,11 @@ def test_what_is_refused(server: tuple[str, int], monkeypatch: pytest.MonkeyPatc
         for server_, more, told in (
             (url, ["--cpus", 64], f"{url}: no machine of it has 64 CPUs, the most is 1"),
             (url, ["--gpus", 1], f"{url}: no machine of it has 1 GPUs, the most is 0"),
-            (url, ["--engine", "ray"], "train: --engine ray is for a training from here; a server's job runs on one"),
+            (
+                url,
+                ["--executor", "ray"],
+                "train: --executor ray is for a training from here; a server's job runs on one",
+            ),
             (f"http://127.0.0.1:{closed.getsockname()[1]}", [], r"http://\S+: no training server answers there: "),
             ("tcp://127.0.0.1:1", [], "server 'tcp://127.0.0.1:1': it has to be http://HOST:PORT"),
         ):

@@ -46,7 +46,7 @@ def call(folder: Path, *flags: object, **files: str) -> Any:
 
 
 def measured(folder: Path, *flags: object, **files: str) -> Any:
-    done = call(folder, "--json", *flags, **files)
+    done = call(folder, "--json", "-", *flags, **files)
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
 

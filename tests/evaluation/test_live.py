@@ -125,7 +125,7 @@ def test_a_camera_is_scored_by_the_clock(folder: Path, tmp_path: Path) -> None:
 
 
 def deploy(folder: Path, *flags: object) -> Any:
-    fixed = ["deploy", folder / "problem.yaml", "--local", "-m", folder, "--once"]
+    fixed = ["deploy", folder / "problem.yaml", "--local", "-m", folder, "--one-round"]
     return CliRunner().invoke(app, list(map(str, [*fixed, *flags])))
 
 
@@ -248,6 +248,6 @@ def test_evaluate_tells_it_in_a_line_in_json_and_in_the_report(folder: Path, tmp
     )
     assert told_in, done.stdout
     assert "1 s at the clip&#x27;s own pace" in (tmp_path / "report.html").read_text()
-    found = json.loads(CliRunner().invoke(app, [*line, "--json"]).stdout)["live"]
+    found = json.loads(CliRunner().invoke(app, [*line, "--json", "-"]).stdout)["live"]
     assert found["version"] == "mainstream" and found["decisions"] == found["equal"] > 0
     assert {one["app_id"] for one in found["apps"]} == {1, 2, 3}

@@ -55,7 +55,7 @@ def test_the_same_seed_gives_the_same_curve_and_models_whoever_trains_and_in_how
     first = done.stat().st_mtime_ns
     options = [f"--images={given}/images", f"--config={given}/config.yaml", f"--model-dir={tmp_path}/models"]
     options += [f"--log-dir={tmp_path}/logs", f"--cache-gb={CACHE_GB}", "--keep-all", "--resume"]
-    ended = run_here("train", "shapes", *options, "--engine", "ray", "--cpus", CPUS)
+    ended = run_here("train", "shapes", *options, "--executor", "ray", "--cpus", CPUS)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert done.stat().st_mtime_ns == first, "nothing is trained twice"
     package, curve = read_package(tmp_path / "models/shapes")
@@ -84,7 +84,7 @@ def test_an_experiment_goes_on_in_a_cluster_and_writes_what_one_process_does(on_
     heading, *lines = here.with_suffix(".csv").read_text(encoding="utf-8").splitlines(keepends=True)
     there.with_suffix(".csv").write_text("".join([heading, *lines[4:]]), encoding="utf-8")  # not the first workload's
     shutil.copy(here.with_suffix(".settings.json"), there.with_suffix(".settings.json"))
-    run(there, "--engine", "ray")
+    run(there, "--executor", "ray")
     made, kept = (load_sweep(prefix.with_suffix(".csv")) for prefix in (there, here))
     assert same(made, kept) and made[4:] == kept[4:] and made[:4] != kept[:4]  # with the times that they took
     for name in ("mainstream", "maxsharing-best"):

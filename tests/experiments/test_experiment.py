@@ -286,12 +286,24 @@ def test_budgets_too_small_are_rows_without_a_schedule(tmp_path: Path) -> None:
         ([2, "out", "--apps", TINY, "--local"], "command line: --local needs --source and -m"),
         (
             [2, "out", "--apps", TINY, "--streamer", DEAD, "--jobs", "2"],
-            "command line: --jobs, --engine ray: a runtime",
+            "command line: --jobs, --executor ray: a runtime",
         ),
-        ([2, "out", "--apps", TINY, "--address", "auto"], "command line: --address is for --engine ray; leave it out"),
-        ([2, "out", "--apps", TINY, "--engine", "ray", "--address", "tcp://h:1"], "command line: address 'tcp://h:1':"),
-        ([2, "out", "--apps", TINY, "--engine", "ray", "--jobs", "2"], "command line: --jobs is for --engine local"),
-        ([2, "out", "--apps", TINY, "--engine", "ray", "--address", "ray://127.0.0.1:9"], "ray://127.0.0.1:9: nothing"),
+        (
+            [2, "out", "--apps", TINY, "--address", "auto"],
+            "command line: --address is for --executor ray; leave it out",
+        ),
+        (
+            [2, "out", "--apps", TINY, "--executor", "ray", "--address", "tcp://h:1"],
+            "command line: address 'tcp://h:1':",
+        ),
+        (
+            [2, "out", "--apps", TINY, "--executor", "ray", "--jobs", "2"],
+            "command line: --jobs is for --executor local",
+        ),
+        (
+            [2, "out", "--apps", TINY, "--executor", "ray", "--address", "ray://127.0.0.1:9"],
+            "ray://127.0.0.1:9: nothing",
+        ),
         ([2, "out", "--apps", TINY, "--versions", "max-sharing-77"], "workload 1: max-sharing-77: app 1 has no such"),
     ],
 )

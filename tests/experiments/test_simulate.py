@@ -361,7 +361,7 @@ def test_command_counts_the_apps_that_it_does_not_list() -> None:
         ([PROBLEMS / "tiny.yaml", "--seed", -1], "seed: got -1"),
         ([PROBLEMS / "tiny.yaml", "--decay", "--decay-unit", 0], "decay_unit: got 0"),
         ([PROBLEMS / "tiny.yaml", "--decay", "--decay-unit", "inf"], "decay_unit: got inf"),
-        ([PROBLEMS / "tiny.yaml", "--budget", -1], "budget: got -1"),
+        ([PROBLEMS / "tiny.yaml", "--budget", -1], "budget: got '-1'"),
     ],
 )
 def test_command_refuses_in_one_line(arguments: list[object], message: str) -> None:

@@ -134,7 +134,7 @@ def test_generate_writes_a_hard_problem_that_solves(tmp_path: Path) -> None:
         "7",
         "--seed",
         "4",
-        "--chokepoints",
+        "--num-chokepoints",
         "5",
         "--stream-fps",
         "3",

@@ -158,7 +158,7 @@ ALIAS_TOWER = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in ra
         (b"a: &a {b: *a}\n", "line 1: an alias stands for something that contains it"),
         (b"budget: 1\nvideo: {}\nbudget: 2\n", "line 3: key 'budget' stands twice in one mapping"),
         (b"1: 2\n0x1: 3\n", "line 2: key 1 stands twice in one mapping"),
-        (b"3: 4\n", "unknown key 3; known: budget, memory_mb, objective"),
+        (b"3: 4\n", "unknown key 3; known: budget, utilisation, memory_mb, objective"),
         (b"bugdet: 4\n", "unknown key 'bugdet'; did you mean 'budget'?"),
         (b"budget: 4\n", "missing key 'apps' (and 2 more)"),
     ],

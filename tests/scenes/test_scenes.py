@@ -46,7 +46,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make(sources: Path, out: Path, *flags: str) -> Any:
     given = ["--cutouts", sources, "--footage", sources / "footage.mkv", "--classes", "animals,people", "-o", out]
-    numbers = ["--events", "12", "--width", "96", "--height", "64", "--event-s", "2", "--gap-s", "1"]
+    numbers = ["--num-events", "12", "--width", "96", "--height", "64", "--event-s", "2", "--gap-s", "1"]
     return CliRunner().invoke(app, ["scenes", *map(str, given), *numbers, *flags])
 
 
@@ -157,7 +157,7 @@ def test_visits_differ_and_do_not_overlap() -> None:
         (["--classes", "robots"], "robots: there is no such folder of cut-outs; there are: animals, people"),
         (["--classes", "../etc"], "there is no such folder of cut-outs"),
         (["--width", "31"], "--width 31: it has to be an even number, 32 to 4096"),
-        (["--events", "0"], "events: got 0"),
+        (["--num-events", "0"], "num_events: got 0"),
         (["--footage", "none.avi"], "none.avi: there is no such file"),
         (["--cutouts", "none"], "none: there is no such folder of cut-outs"),
     ],

@@ -162,7 +162,7 @@ def test_the_command_frontier(tmp_path: Path) -> None:
         (["--budgets", "0"], "budgets: got 0.0; it has to be a finite number above 0"),
         (["--points", "0"], "greater than or equal to 1"),
         (["--plot", "f.gif"], "f.gif"),
-        (["--mode", "sharing"], "'sharing' is not one of"),
+        (["--mode", "sharing"], "mode: got 'sharing'; it has to be 'mainstream', 'no-sharing' or 'max-sharing'"),
     ],
 )
 def test_bad_words_are_one_line(words: list[str], message: str) -> None:

@@ -260,7 +260,7 @@ def test_deploy_takes_the_keys(keys: Path, tmp_path: Path) -> None:
     apps = tuple(app.model_copy(update={"model_path": {f: "a.pb" for f in app.accuracies}}) for app in problem.apps)
     save_problem(problem.model_copy(update={"apps": apps}), tmp_path / "problem.yaml")
     with serving(keys) as address:
-        deploy = "deploy", tmp_path / "problem.yaml", "--once", "--streamer", address
+        deploy = "deploy", tmp_path / "problem.yaml", "--one-round", "--streamer", address
         done = run(*deploy, "--curve-keys", keys)
         assert done.returncode == 0, done.stderr
         refused = run(*deploy)

@@ -40,7 +40,7 @@ def enabled(**environment: str) -> str:
 @pytest.mark.slow
 def test_a_profile_measures_both_and_the_next_start_has_the_faster(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mainstream", "profile", "--net", "mobilenetv2", "--size", "32", "--seconds", "1"]
-    run = subprocess.run([*command, "--out", "p.json"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    run = subprocess.run([*command, "-o", "p.json"], cwd=tmp_path, capture_output=True, text=True, check=True)
     (line,) = [line for line in run.stdout.splitlines() if line.startswith("oneDNN")]
     words = line.split()
     faster = "1" if float(words[1]) < float(words[5]) else "0"

@@ -170,7 +170,7 @@ def test_another_number_of_threads_in_one_process_is_refused() -> None:
 def test_the_command_measures_and_writes(tmp_path: Path) -> None:
     plain().save(tmp_path / "plain.keras")
     out = tmp_path / "profile.json"
-    command = [COMMAND, "profile", "--net", tmp_path / "plain.keras", "--spread", "10", "--out", out, "--threads", "2"]
+    command = [COMMAND, "profile", "--net", tmp_path / "plain.keras", "--spread", "10", "-o", out, "--threads", "2"]
     environment = {**os.environ, onednn.VARIABLE: "1"}  # else two more processes measure which is faster
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
