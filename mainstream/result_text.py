@@ -35,8 +35,9 @@ class PlainConsole(Console):
 
 def plain_console(*, stderr: bool = False, file: StringIO | None = None, width: int | None = None) -> PlainConsole:
     """A console that takes text as it is: an app's name is no markup."""
-    plain = {"markup": False, "highlight": False, "emoji": False, "soft_wrap": True}
-    return PlainConsole(stderr=stderr, file=file, width=width, **plain)
+    return PlainConsole(
+        stderr=stderr, file=file, width=width, markup=False, highlight=False, emoji=False, soft_wrap=True
+    )
 
 
 def result_text(result: Result) -> str:

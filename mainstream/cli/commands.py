@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 PANELS: Final[Mapping[str, Mapping[str, str]]] = {
     "Decide": {
@@ -68,6 +69,15 @@ class Commands(Mapping[str, Any]):
         return len(LINES)
 
 
+class _Below(TyperGroup):
+    """The commands below one; without one of them it says which there are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            ctx.fail(f"{ctx.command_path}: give one of its commands: {', '.join(self.commands)}; --help tells more")
+        return super().parse_args(ctx, args)
+
+
 @cache
 def _load(name: str) -> Any:
     module = import_module(f"mainstream.cli.{name.replace('-', '_')}")
@@ -75,4 +85,6 @@ def _load(name: str) -> Any:
     if own is None:
         own = typer.Typer(add_completion=False, rich_markup_mode=None)
         own.command(name)(module.command)
+    else:
+        own.info.cls = _Below
     return typer.main.get_command(own)

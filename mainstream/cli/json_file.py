@@ -9,19 +9,21 @@ from typing import Any
 
 import typer
 
-from mainstream.files import check_target, write_text
-
 STDOUT = "-"
 
 
 def check_json(file: str | None) -> None:
     """Raise :class:`ProblemError` before the work where the file cannot be written after it."""
+    from mainstream.files import check_target
+
     if file not in (None, STDOUT):
         check_target(Path(str(file)))
 
 
 def put_json(answer: Callable[[], Any], file: str | None) -> None:
     """Put what `answer` gives, in plain values, there; nowhere for None."""
+    from mainstream.files import write_text
+
     if file is None:
         return
     text = json.dumps(answer(), indent=1, allow_nan=False)

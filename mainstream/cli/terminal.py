@@ -39,4 +39,4 @@ class Cleaned:
 
 def clean_output() -> None:
     """From now on stdout and stderr are clean."""
-    sys.stdout, sys.stderr = Cleaned(sys.stdout), Cleaned(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Cleaned(sys.stdout), Cleaned(sys.stderr)

@@ -11,7 +11,6 @@ from mainstream.cli.exit_codes import FAILED
 
 app = typer.Typer(
     help="List, follow or cancel the jobs of a training server.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
 )

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from mainstream.io import Problem, SolveOptions
     from mainstream.problem import App, Model, Video
 
-app = typer.Typer(
-    help="Make random problems, one or many.", rich_markup_mode=None, no_args_is_help=False, add_completion=False
-)
+app = typer.Typer(help="Make random problems, one or many.", rich_markup_mode=None, add_completion=False)
 _LINES = ".jsonl"
 
 

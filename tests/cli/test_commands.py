@@ -164,3 +164,13 @@ def test_json_has_stdout_to_itself_and_quiet_says_nothing(command: list[object],
     made = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert made.keys() == json.loads(shown.stdout).keys()
     assert run_here(name, TINY, *more, "--json", tmp_path / "no" / "out.json").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "below"),
+    [("train-jobs", "list, follow, cancel"), ("fleet", "plan, deploy, status"), ("workloads", "generate")],
+)
+def test_a_group_without_a_command_says_which_there_are(command: str, below: str) -> None:
+    done = run_here(command)
+    told = f"mainstream {command}: give one of its commands: {below}; --help tells more"
+    assert (done.returncode, done.stderr) == (2, f"mainstream: {told}\n")

@@ -83,3 +83,13 @@ def test_a_file_that_says_it_wrongly_is_one_line(tmp_path: Path, line: str, told
     path.write_text(path.read_text(encoding="utf-8").replace("budget: 70.0", line), encoding="utf-8")
     done = run_here("solve", path)
     assert (done.returncode, done.stderr) == (2, f"mainstream: {path}: {told}\n")
+
+
+def test_a_result_says_what_it_is_of_the_box(tmp_path: Path) -> None:
+    save(tmp_path / "p.yaml", cores=2)
+    done = run_here("solve", tmp_path / "p.yaml", "--budget", 40)
+    assert done.stdout.splitlines()[-1] == "of the box 40 of 2,000 ms/s: 2 % of 2 cores"
+    save(tmp_path / "p.yaml", cores=1)
+    assert run_here("solve", tmp_path / "p.yaml").stdout.splitlines()[-1].endswith(" % of 1 core")
+    save(tmp_path / "p.yaml", cores=None)
+    assert "of the box" not in run_here("solve", tmp_path / "p.yaml").stdout
