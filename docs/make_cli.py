@@ -16,6 +16,11 @@ HEAD = """\
 Exit codes of every command: 0 done, 2 bad input, 3 infeasible, 4 a runtime that failed, 130
 interrupted. What is wrong is one line on stderr.
 
+A flag means the same in every command. `--json FILE` saves what is printed, `--json -` prints
+nothing else on stdout, `-q` prints no table, progress or warnings, and `-o` is the file or folder
+that a command is there to make. `mainstream --install-completion` teaches your shell the commands,
+flags, methods and problem files. Characters that a terminal would obey are printed as escapes.
+
 Written by `python docs/make_cli.py > docs/cli.md`; a test compares the two.
 """
 
