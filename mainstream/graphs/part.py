@@ -41,7 +41,7 @@ class GraphPart:
     input_layer, output_layer : str
         Names of the tensors at its two ends, as in the profile's ``frozen_layer_names``.
     trusted : bool
-        The model may hold any operation, not only those of :mod:`mainstream.graphs.op_allow_list`.
+        Whether the model may hold any operation, not only those of :mod:`mainstream.graphs.op_allow_list`.
 
     Attributes
     ----------
@@ -286,7 +286,7 @@ def _between(tf: Any, definition: Any, feed: Any, fetch: Any, where: str) -> Any
             raise ProblemError(f"{where} is not a part by itself: {name!r} is needed, too")
         todo += [node_name(source) for source in nodes[name].input]
     if not reached:
-        raise ProblemError(f"{where} there is no way")
+        raise ProblemError(f"{where} there is no way; give the tensors in the order in which the model computes them")
     part = tf.compat.v1.GraphDef(versions=definition.versions, library=definition.library)
     part.node.extend(node for node in definition.node if node.name in needed)
     stub = next(node for node in part.node if node.name == feed.op.name)

@@ -46,7 +46,7 @@ def converted(path: Path, *, trusted: bool) -> bytes:
     ----------
     path : Path
     trusted : bool
-        The model may do more than compute while it is converted.
+        Whether the model may do more than compute while it is converted.
 
     Returns
     -------
@@ -170,7 +170,9 @@ class _Process:
             answer = said.get(timeout=_LONGEST_S)
         except Empty:
             process.kill()
-            raise ProblemError(f"{path} was not converted within {_LONGEST_S:g} s") from None
+            raise ProblemError(
+                f"{path} was not converted within {_LONGEST_S:g} s; run it with --engine tensorflow"
+            ) from None
         if not answer:
             raise ProblemError(
                 f"{path} ended the process that converts it; the conversion takes more memory than there is, or crashes"

@@ -109,7 +109,7 @@ def _between(model: OnnxModel, feed: str, fetch: str, where: str) -> list[int]:
             places.add(maker)
             todo += reads(model.proto.graph.node[maker])
     if feed not in seen:
-        raise ProblemError(f"{where} there is no way")
+        raise ProblemError(f"{where} there is no way; give the tensors in the order in which the model computes them")
     return sorted(places)
 
 

@@ -42,7 +42,7 @@ class OnnxPart:
     input_layer, output_layer : str
         Names of the tensors at its two ends, as in the profile's ``frozen_layer_names``.
     trusted : bool
-        The model may hold any operation, not only those of :mod:`mainstream.onnx_graphs.op_allow_list`.
+        Whether the model may hold any operation, not only those of :mod:`mainstream.onnx_graphs.op_allow_list`.
     threads : int
         Threads that one call uses.
 

@@ -27,7 +27,7 @@ _RUNTIME = {"LocalRunner": "runner", "Server": "server"}
 
 
 def __getattr__(name: str) -> Any:
-    # On first use: `import mainstream` comes by here, and would take a tenth longer for what only a runtime needs.
+    # On first use: whoever only makes plans, or is a client, need not wait for what a runtime imports.
     if name in _RUNTIME:
         return getattr(import_module(f"{__name__}.{_RUNTIME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -109,7 +109,7 @@ class Engine:
     loaded : mapping of PartKey to Part, optional
         Parts of the plan before; they are not loaded again.
     trusted : bool
-        Models may do more than compute.
+        Whether models may do more than compute.
 
     Attributes
     ----------
@@ -296,7 +296,7 @@ def _inside(model_dir: Path, model_path: str) -> tuple[Path, os.stat_result]:
     except (OSError, ValueError, RuntimeError):  # a NUL, a loop of links, a name that is too long
         raise ProblemError(f"model_path: {shown(model_path)} is not a path") from None
     if not path.is_relative_to(model_dir):
-        raise ProblemError(f"model_path: {shown(model_path)} lies outside the folder of the models")
+        raise ProblemError(f"model_path: {shown(model_path)} lies outside the folder of the models; copy it there")
     if state is None:
         raise ProblemError(f"model_path: there is no file {shown(model_path)} in the folder of the models")
     if state.st_size > LARGEST_MODEL:

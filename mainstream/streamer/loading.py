@@ -38,7 +38,7 @@ class Loading:
     size : (int, int), optional
         Height and width that plans must have.
     trusted : bool
-        Models may do more than compute.
+        Whether models may do more than compute.
     closed : Event
         Set when nobody waits any more.
     """

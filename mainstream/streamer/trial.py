@@ -48,7 +48,7 @@ class Trial:
     model_dir : Path
     stream_fps : float
     trusted : bool
-        Models may do more than compute.
+        Whether models may do more than compute.
     timeout_s : float
         Seconds that a trial may take.
     memory_gb : float
@@ -125,12 +125,15 @@ class Trial:
             self._again()
             raise DeployError(
                 f"the plan ended the process in which it was tried; it takes more than {self._memory_gb:g} GB "
-                "of memory, or a model crashes"
+                "of memory, or a model crashes; allow more (--load-memory), or mend the model"
             )
         self._again()
         if given_up.is_set():
             raise DeployError("it was given up while it was tried")
-        raise DeployError(f"the plan was not loaded and run within {self._timeout_s:g} s")
+        raise DeployError(
+            f"the plan was not loaded and run within {self._timeout_s:g} s; give it longer (--load-timeout), or "
+            "smaller models"
+        )
 
     def _again(self) -> None:
         self._end()

@@ -20,6 +20,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
+_WORDS: Final = {"exclusiveMinimum": "be above", "minimum": "be at least", "maximum": "be at most", "pattern": "match"}
 _ABOVE_0: Final[Schema] = {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1e15}
 _WISHES: Final[Schema] = {
     "weight": {**_ABOVE_0, "description": "Weight in the mean."},
@@ -89,7 +90,7 @@ def body_of(text: str, schema: Schema) -> dict[str, Any]:
             raise ProblemError(f"{key}: got {shown(value)}; it has to be of type {' or '.join(kinds)}")
         wrong = _beyond(value, known[key])
         if wrong is not None:
-            raise ProblemError(f"{key}: got {shown(value)}; its schema has {wrong} {known[key][wrong]}")
+            raise ProblemError(f"{key}: got {shown(value)}; it has to {_WORDS[wrong]} {known[key][wrong]}")
     missing = [key for key in schema.get("required", ()) if key not in values]
     if missing:
         raise ProblemError(f"body: missing key {missing[0]!r}")

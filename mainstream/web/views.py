@@ -182,7 +182,7 @@ class Views:
         return {"packages": [name for name in found if name.isprintable() and name[0] not in ". "][:_MOST_PACKAGES]}
 
     def status(self, more: Mapping[str, Any]) -> dict[str, Any]:
-        """What changes by the second: rates, and what each app said in the second that is over.
+        """What changes every second: rates, and what each app said in the second that is over.
 
         `version` changes whenever apps, schedule, budget and frontier have to be asked for again.
         """

@@ -130,7 +130,7 @@ def test_what_is_wrong_reaches_the_client_with_net_and_key(server: Server) -> No
     parts = json.loads(PLAN.to_json())
     parts[0]["model_path"] = "../up.pb"
     assert ask(server, json.dumps(parts).encode()) == (
-        "error: net 0: model_path: '../up.pb' lies outside the folder of the models"
+        "error: net 0: model_path: '../up.pb' lies outside the folder of the models; copy it there"
     )
     parts = json.loads(PLAN.to_json())
     parts[1]["parent_id"] = 7
