@@ -34,9 +34,12 @@ _FORM: Final = "1"
 _SOURCE: Final = "mainstream.source"
 _CONTENT: Final = "mainstream.content"
 _LONGEST_S: Final = 300.0
+"""Seconds for one model."""
 _IDLE_S: Final = 20.0
+"""Seconds without work before the process is ended: it holds a gigabyte, but takes seconds to start."""
 _NICE: Final = 10
 _DIGITS: Final = 16
+"""Hexadecimal digits of the digest in a file's name."""
 
 
 def converted(path: Path, *, trusted: bool) -> bytes:

@@ -20,6 +20,7 @@ from mainstream.graphs.cuts import single_tensor_cuts
 from mainstream.onnx_graphs.backend import onnx
 
 _NO_RESULTS: Final = {"Const", "Placeholder", "NoOp"}
+"""Operations that are not a result even if nothing uses them."""
 
 
 def kept_cuts(graph: Any) -> tuple[list[str], list[str]]:

@@ -25,6 +25,7 @@ TELLS: Final = b"mainstream-compute-1"
 """Routing id of a runtime that answers the second request."""
 REQUEST: Final = b'{"compute": {}}'
 _LONGEST_REQUEST: Final = 64
+"""Bytes; anything longer is a plan, and reading it here would hold up the server's loop."""
 _MOST_CORES: Final = THREADS.high
 
 _Window = Annotated[float, replace(SECONDS, high=1e6)]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from av import Packet
 
 _AGAIN_S: Final = 2.0
+"""Seconds before opening is tried again."""
 
 _log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _LONGEST_LINE: Final = 2**20
+"""Bytes at the end of a file among which the last end of a line is looked for."""
 
 
 class LineFile:

@@ -53,11 +53,13 @@ _MOST_PARTS: Final = 8
 _PARTS_AT_ONCE: Final = 1000
 """Parts that are read before the loop looks at other things."""
 _HANDSHAKE_MS: Final = 5_000
+"""Milliseconds after which ZeroMQ drops a connection without a handshake, such as a port scan's."""
 _KEEPALIVE: Final = {"TCP_KEEPALIVE": 1, "TCP_KEEPALIVE_IDLE": 30, "TCP_KEEPALIVE_INTVL": 10, "TCP_KEEPALIVE_CNT": 3}
 """A client whose machine lost power is noticed after a minute; old clients do not know ZeroMQ's own heartbeats."""
 _ADDRESS: Final = re.compile(r"tcp://(?P<host>\S+):(?P<port>\d{1,5}|\*)|ipc://\S+")
 _LAST_PORT: Final = 65535
 _LOOK_MS: Final = 20
+"""Longest wait for the sockets; then the loop looks whether the thread has an answer."""
 _LINGER_MS: Final = 500
 """Milliseconds that sending the last answer may take."""
 _BUSY: Final = "error: busy: another plan is being deployed; send this one again when that has been answered"

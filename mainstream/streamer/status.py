@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 REQUEST: Final = b'{"status": {}}'
 _LONGEST_REQUEST: Final = 64
+"""Bytes; anything longer is a plan, and reading it here would hold up the server's loop."""
 _LONGEST_TEXT: Final = 1_000
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _READING: Final = ("GET", "HEAD", "OPTIONS")
 _WINDOW_S: Final = 60.0
+"""Seconds for which a wrong token counts."""
 _MOST_ADDRESSES: Final = 1024
+"""Addresses that are remembered, so that nobody can fill the memory."""
 _SAFE: Final = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self' blob:; connect-src 'self'; script-src 'self'; "
     "style-src 'self'; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

@@ -25,6 +25,7 @@ from mainstream.web.timeline import Timeline
 _POINTS: Final = 40
 """Budgets of the frontier."""
 _A_POINT_S: Final = 0.25
+"""Seconds of the solve for each of them."""
 _MOST_PACKAGES: Final = 1000
 _MOST_SAID: Final = 30
 

@@ -40,6 +40,7 @@ _END_S: Final = 1.0
 _ON, _OFF = "ON", "OFF"
 _KINDS: Final = ("binary_sensor", "image")
 _MOST_ANNOUNCED: Final = 10_000
+"""Topics that are remembered: a broker may send any number of them."""
 
 _log = logging.getLogger(__name__)
 

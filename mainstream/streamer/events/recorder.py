@@ -28,6 +28,7 @@ from mainstream.streamer.events.webhooks import Webhook
 from mainstream.streamer.frames import Frame
 
 _MOST_WAITING: Final = 4096
+"""Things said by apps that may wait in the queue."""
 _MOST_FRAMES: Final = 16
 """Frames that may wait in the queue; one of 1080 rows has 3 MB."""
 _LOOK_S: Final = 0.1
