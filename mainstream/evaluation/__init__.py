@@ -1,1 +1,1 @@
-"""What schedules do on a labelled clip: ``mainstream evaluate``."""
+"""Measure what schedules do on a labelled clip: ``mainstream evaluate``."""

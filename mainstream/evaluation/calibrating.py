@@ -1,4 +1,4 @@
-"""Packages that watch a labelled clip and keep what that tells of their events."""
+"""Calibrate packages on a labelled clip."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from mainstream.trainer.calibration import calibrate
 def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, labels: Labels, outputs: Outputs) -> None:
     """Let packages decide on all frames of a clip, and write into them what ``mainstream calibrate`` measures.
 
-    What each model that a problem can choose does there is kept (`seen`); correlation and accuracy spread are those of
-    the most accurate one: where nearly all is missed, little is to be seen of how events differ.
+    The rates of each model that a problem can choose are kept (`seen`). Correlation and accuracy spread come from the
+    most accurate model: one that misses nearly all events shows little of how they differ.
 
     Parameters
     ----------
     folders : sequence of Path
-        Of packages that have an event class.
+        Folders of packages that have an event class.
     model : Model
     clip : Footage
     labels : Labels
-        Of the clip, for :func:`watched_packages`.
+        Labels of the clip, read for :func:`watched_packages`.
     outputs : Outputs
-        Of the clip.
+        Outputs on the clip.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, lab
     """
     read = [read_package(folder) for folder in folders]
     models = [[k for k in pareto(curve) if k in package.models] for package, curve in read]
-    # So many plans run each model of each package; a package with fewer of them runs its last one again.
+    # Each plan runs one model of each package; a package with fewer models than others runs its last one again.
     turns = [[some[min(turn, len(some) - 1)] for some in models] for turn in range(max(map(len, models)))]
     plans = [_plan(folders, turn, model, clip.fps) for turn in turns]
     decided = outputs.decisions(plans)
@@ -62,7 +62,7 @@ def calibrate_packages(folders: Sequence[Path], model: Model, clip: Footage, lab
 
 
 def watched_packages(folders: Sequence[Path]) -> list[Watched]:
-    """What packages watch for, as apps 1, 2, ... whose events have no length yet."""
+    """What packages watch for, as apps 1, 2, ...; their event length is a placeholder, since it is not measured yet."""
     read = [read_package(folder)[0] for folder in folders]
     return [
         Watched(app, package.event_class or "", frozenset(package.classes))
@@ -78,7 +78,7 @@ def _apps(folders: Sequence[Path], pinned: Sequence[tuple[int, float] | None]) -
 
 
 def _plan(folders: Sequence[Path], num_frozen: Sequence[int], model: Model, fps: float) -> NetPlan:
-    """A plan that gives packages all frames, each to its model of one `num_frozen`."""
+    """A plan in which each package's model of the given `num_frozen` analyses all frames."""
     apps = _apps(folders, [(k, fps) for k in num_frozen])
     prepared = prepare(apps, model, {"stream_fps": fps}, objective="recall")
     return net_plan(prepared.solve(prepared.smallest_budget()), apps, model)

@@ -1,4 +1,4 @@
-"""Schedules on a labelled clip: what was predicted for each app, and what was measured."""
+"""Run schedules on a labelled clip, and compare what was predicted for each app with what was measured."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Evaluated:
     ----------
     watched : Watched
     choice : Choice
-        What it was given, and what was predicted.
+        Its choice, and what was predicted with it.
     score : Score
-        What it did.
+        What was measured.
     """
 
     watched: Watched
@@ -38,17 +38,17 @@ class Evaluated:
     score: Score
 
     def measured(self, metric: str) -> Measured | None:
-        """Recall, precision or f1; None where there is nothing to count."""
+        """Measured recall, precision or f1; None if there is nothing to count."""
         found: Measured | None = getattr(self.score, metric)
         return found
 
     def outside(self, metric: str) -> bool:
-        """Whether what was predicted lies outside the interval of what was measured."""
+        """Whether the predicted value lies outside the interval of the measured one."""
         predicted, measured = getattr(self.choice, metric), self.measured(metric)
         return predicted is not None and measured is not None and not measured.low <= predicted <= measured.high
 
     def cells(self, metric: str) -> tuple[str, str, str, str]:
-        """A metric as text: predicted, measured, its interval, and "outside" where that does not hold the first."""
+        """A metric as text: predicted, measured, its interval, and "outside" if the prediction is not within it."""
         predicted, measured = getattr(self.choice, metric), self.measured(metric)
         return (
             "-" if predicted is None else f"{predicted:.3f}",
@@ -79,7 +79,7 @@ class Evaluated:
 
 
 def means(apps: Sequence[Evaluated]) -> tuple[str, float, float]:
-    """The metric that all apps have a prediction of, f1 or else recall; its mean as predicted, and as measured."""
+    """A metric that is predicted for all apps (f1, or recall), its predicted mean, and its measured mean."""
     metric = "f1" if all(one.choice.f1 is not None for one in apps) else "recall"
     predicted = fmean(getattr(one.choice, metric) for one in apps)
     return metric, predicted, fmean(getattr(one.score, metric).value for one in apps)
@@ -95,32 +95,32 @@ def evaluate(
     *,
     seed: int,
 ) -> dict[str, tuple[Evaluated, ...]]:
-    """Run schedules on a clip, all in one pass, and score them.
+    """Run all schedules on a clip in one pass, and score them.
 
     Parameters
     ----------
     schedules : mapping of str to Result
-        By the name of their version.
+        Name of the version -> its schedule.
     watched : sequence of Watched
         All apps of the problem.
     model : Model
     clip : Footage
     labels : Labels
-        Of the clip; two events of each app at least.
+        Labels of the clip; at least two events of each app.
     outputs : Outputs
-        Of the clip; keeps what is decided for later calls.
+        Outputs on the clip; it keeps decisions for later calls.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
 
     Returns
     -------
     dict of str to tuple of Evaluated
-        For each version the apps that it runs.
+        Version -> the apps that it runs.
 
     Raises
     ------
     ProblemError
-        A schedule cannot be run: a model file is missing, an app has no event class, a part fails.
+        A schedule cannot run: a model file is missing, an app has no event class, or a part fails.
     """
     by_id = {one.app.app_id: one for one in watched}
     plans = {}

@@ -1,4 +1,4 @@
-"""A clip that is evaluated: how long it is, and its frames as the runtime counts them."""
+"""The clip of an evaluation: its length, and its frames, counted as the runtime counts them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mainstream.streamer.frames import Frame
 from mainstream.streamer.playback import Clip
 
 MOST_FRAMES: Final = 10_000_000
-"""Of a clip: eleven days of 10 frames a second; a decision on each is kept for each app."""
+"""The most frames of a clip: eleven days at 10 frames a second. A decision on each is kept for each app."""
 
 
 @dataclass(frozen=True)
 class Footage:
-    """A clip, seen once from its beginning to its end.
+    """A clip that has been read once from beginning to end.
 
     Attributes
     ----------
@@ -37,14 +37,14 @@ class Footage:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Look through a clip.
+        """Read a clip to its end.
 
         Raises
         ------
         MissingExtraError
             PyAV is not installed.
         ProblemError
-            It is no clip that can be decoded to its end, does not say its frame rate, or is too long.
+            It cannot be decoded to its end, does not say its frame rate, or is too long.
         """
         fps = Clip(path, loop=False, paced=False).fps
         width = height = frames = 0
@@ -54,16 +54,16 @@ class Footage:
                     width, height = picture.width, picture.height
                 frames += 1
                 if frames > MOST_FRAMES:
-                    raise ProblemError(f"{path}: has more than {MOST_FRAMES:,} frames; cut it")
+                    raise ProblemError(f"{path}: has more than {MOST_FRAMES:,} frames; cut it into shorter clips")
         return cls(path, frames, fps, width, height)
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames, as fast as they are taken."""
+        """The frames, without waiting between them."""
         with Clip(self.path, loop=False, paced=False) as clip:
             yield from clip
 
     def thumbnails(self, numbers: Collection[int], width: int) -> dict[int, bytes]:
-        """Some frames as small JPEG pictures, by their number."""
+        """Some frames as small JPEG pictures, by frame number; `width` is in pixels."""
         wanted = set(numbers)
         height = max(2, round(width * self.height / self.width))
         found: dict[int, bytes] = {}

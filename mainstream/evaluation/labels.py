@@ -1,18 +1,18 @@
-"""What a clip shows: for each app its events, as frames counted from 0, from any of five kinds of files.
+"""Read what a clip shows: the events of each app, as frames counted from 0, from any of five kinds of files.
 
 =======================  ============================================================================================
 file                     what it says
 =======================  ============================================================================================
-CSV frame,label          the label of each frame, or of every k-th: one holds until the next row. Before the first row
-                         and behind the last nothing is known, and nothing there is scored.
-CSV start,end,label      intervals of frames, `end` the first one behind
+CSV frame,label          the label of each frame, or of every k-th: a label holds until the next row. Before the first
+                         row and after the last nothing is known, and nothing is scored there.
+CSV start,end,label      intervals of frames; `end` is the first frame after one
 CSV start_s,end_s,label  the same in seconds
 MOT (.txt, .csv)         boxes, for every app
 COCO-VID (.json)         boxes with categories
 =======================  ============================================================================================
 
-Frames with a label, one after the other, are one event. A box counts where enough of it lies in the app's region, or
-in the one that is given for its label.
+Successive frames with the same label are one event. A box counts if enough of it lies in the app's region, or in the
+region that is given for its label.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from mainstream.formats.intervals import intervals_of, read_intervals
 from mainstream.ranges import NonNegative
 
 NOTHING: Final = "nothing"
-"""Label of frames that show no event, as scenes have it; every app knows it."""
+"""Label of frames without an event, as in scenes; every app knows it."""
 CLOCK_FPS: Final = 1000.0
-"""Frames a second that labels by the clock are counted as."""
+"""Labels by the clock are counted in "frames" of a millisecond: so many a second."""
 LEAST_EVENTS: Final = 2
-"""Of an app; with fewer there is no interval."""
+"""The fewest events of an app; with fewer there are no intervals."""
 _LARGEST: Final = 2**28
 _NO_EVENTS: Final = np.empty((0, 2), np.int64)
 
@@ -53,9 +53,9 @@ class Labels:
     Attributes
     ----------
     events : mapping of int or str to (n, 2) int array
-        `app_id` -> first frame and first one behind, in their order in time.
+        `app_id` -> first frame of each event, and first frame after it, in order of time.
     known : (int, int)
-        The frames of which something is known: first, and first one behind.
+        The frames about which the labels say something: the first, and the first frame after them.
     """
 
     events: Mapping[int | str, IntArray]
@@ -71,7 +71,7 @@ class _Seconds(Description):
 def read_events(
     path: Path, clip: Footage, watched: Sequence[Watched], regions: Mapping[str, Region], inside: float
 ) -> Labels:
-    """The events in a file of labels; two of each app at least, without which nothing can be said.
+    """Read the events in a file of labels; there must be at least two of each app, since intervals need two.
 
     Parameters
     ----------
@@ -79,15 +79,15 @@ def read_events(
     clip : Footage
     watched : sequence of Watched
     regions : mapping of str to Region
-        By label, for files of boxes; else each app's own.
+        Label -> the region where its boxes count; for other labels it is each app's own region.
     inside : float
-        Share of a box that has to be in an app's own region.
+        Share of a box that has to lie in an app's own region.
 
     Raises
     ------
     ProblemError
-        The file cannot be read or has no label, a label is known to no app, a frame lies outside the clip, or an app
-        has fewer than two events.
+        The file cannot be read or has no label, no app knows a label, a frame is outside the clip, or an app has fewer
+        than two events.
     """
     known = (0, clip.frames)
     boxes = read_boxes(path)
@@ -106,7 +106,7 @@ def read_events(
         last = max((box.frame for some in boxes.values() for box in some), default=-1)
     else:
         if regions:
-            raise ProblemError(f"{path}: holds no boxes, so --region has no use; leave it out")
+            raise ProblemError(f"{path}: has no boxes, so --region has no effect; leave it out")
         text = read_text(path, largest=_LARGEST)
         columns = {column.strip() for column in text.lstrip().partition("\n")[0].split(",")}
         if "frame" in columns:
@@ -118,15 +118,15 @@ def read_events(
         found = {one.app.app_id: marked.get(one.label, _NO_EVENTS) for one in watched}
         names = set(marked)
     if not names:
-        raise ProblemError(f"{path}: has no label; there is nothing to score against")
+        raise ProblemError(f"{path}: has no label, so there is nothing to score against; label some events")
     if last >= clip.frames:
-        raise ProblemError(f"{path}: labels frame {last:,}; {clip.path} has frames 0 to {clip.frames - 1:,}")
+        raise ProblemError(f"{path}: labels frame {last:,}, but {clip.path} has frames 0 to {clip.frames - 1:,}")
     _check(path, watched, names, found)
     return Labels(found, known)
 
 
 def check_times(path: Path) -> None:
-    """Check that a file has labels by the clock, as a camera needs them; there may be none in it yet.
+    """Check that a file has the columns of labels by the clock, which a camera needs; it may have no labels yet.
 
     Raises
     ------
@@ -142,19 +142,19 @@ def _timed(path: Path) -> str:
     head = text.lstrip().partition("\n")[0]
     if {"start_s", "end_s", "label"} - {column.strip() for column in head.split(",")}:
         raise ProblemError(
-            f"{path}: frames of a camera have no numbers; labels have to be CSV start_s,end_s,label, in seconds since "
-            "1970, and are read in the end"
+            f"{path}: a camera's frames have no known numbers, so its labels have to be CSV start_s,end_s,label, in "
+            "seconds since 1970; they are read at the end"
         )
     return text
 
 
 def read_times(path: Path, watched: Sequence[Watched]) -> Labels:
-    """Labels by the clock, ``start_s,end_s,label`` in seconds since 1970, as "frames" of a millisecond.
+    """Read labels by the clock: ``start_s,end_s,label`` in seconds since 1970, as "frames" of a millisecond.
 
     Raises
     ------
     ProblemError
-        The file cannot be read, a label is known to no app, or an app has fewer than two events.
+        The file cannot be read, no app knows a label, or an app has fewer than two events.
     """
     marked = _of_intervals(path, _timed(path), CLOCK_FPS, seconds=True)
     found = {one.app.app_id: marked.get(one.label, _NO_EVENTS) for one in watched}
@@ -167,7 +167,8 @@ def _check(path: Path, watched: Sequence[Watched], names: Set[str], found: Mappi
     classes = {NOTHING}.union(*({one.label, *one.classes} for one in watched))
     for name in names - classes:
         raise ProblemError(
-            f"{path}: label {shown(name)} is no class of any app; {nearest(name, sorted({w.label for w in watched}))}"
+            f"{path}: label {shown(name)} is not a class of any app; "
+            f"{nearest(name, sorted({w.label for w in watched}))}"
         )
     for one in watched:
         count = len(found[one.app.app_id])
@@ -183,7 +184,7 @@ def _of_frames(path: Path, text: str) -> tuple[dict[str, IntArray], tuple[int, i
     with naming(path):
         for where, row in label_rows(text):
             if row.frame in rows:
-                raise ProblemError(f"{where}: frame {row.frame} stands twice")
+                raise ProblemError(f"{where}: frame {row.frame} is listed twice")
             rows[row.frame] = row.label
     frames = sorted(rows)
     runs = [(name, next(some)) for name, some in groupby(frames, key=lambda frame: rows[frame])]
@@ -210,7 +211,7 @@ def _of_intervals(path: Path, text: str, fps: float, *, seconds: bool) -> dict[s
 
 
 def _runs(frames: Collection[int]) -> IntArray:
-    """Frames in a row, as first and first behind."""
+    """Runs of successive frames: the first frame of each, and the first frame after it."""
     shown_on = np.array(sorted(frames), np.int64)
     if not shown_on.size:
         return _NO_EVENTS

@@ -1,13 +1,13 @@
-"""What apps decide while a runtime runs them: scored against labels, and beside what they decide in a replay.
+"""What apps decide while a runtime runs them: scored against labels, and compared with a replay.
 
-A clip is played over and over. Its passes are put one behind the other, each with the frames of which the labels say
-something, so that an event is at
+A clip is played over and over. Its passes are laid end to end, each with only the frames that the labels cover, so that
+a frame is at
 
     position = pass * known frames + (frame - first known frame).
 
-A camera's frames have no numbers that anybody could know beforehand. Its events are told by the clock, and positions
-are milliseconds since 1970. What is scored begins with the first decision of the last plan and ends with its last one;
-events that reach beyond are left out.
+A camera's frames have no numbers that could be known beforehand. So its labels are by the clock, and positions are
+milliseconds since 1970. The scored span begins with the first decision under the last plan and ends with the last one;
+events that reach beyond it are left out.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class _Decision(NamedTuple):
 
 
 class Decided:
-    """Takes note of what the apps of the plan that runs decide; :meth:`heard` is told by one thread at a time.
+    """Records what the apps of the running plan decide; only one thread at a time may call :meth:`heard`.
 
     Parameters
     ----------
     most : int, optional
-        Decisions of an app that are kept, the last ones; default all.
+        How many of the latest decisions of an app to keep; default: all.
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -55,13 +55,13 @@ class Decided:
         self._of_apps: dict[int, deque[_Decision]] = {}
 
     def heard(self, plan: NetPlan, app: PlannedApp, analysis: Analysis) -> None:
-        """An app has analysed a frame under a plan; what was decided under another is forgotten."""
+        """Record that an app has analysed a frame under a plan; decisions under earlier plans are dropped."""
         if plan is not self.plan:
             self.plan, self._of_apps = plan, {number: deque(maxlen=self._most) for number in plan.target_fps}
         self._of_apps[app.app_id].append(_Decision(analysis.frame, analysis.time, bool(analysis.positive)))
 
     def of_apps(self) -> dict[int | str, list[_Decision]]:
-        """`app_id` -> decisions, in the order of the frames."""
+        """`app_id` -> decisions, in order of the frames."""
         plan = self.plan
         return (
             {}
@@ -71,15 +71,15 @@ class Decided:
 
 
 class Scored(NamedTuple):
-    """Apps of a deployment, as they did.
+    """The scores of a deployment's apps.
 
     Attributes
     ----------
     apps : tuple of Evaluated
     unscored : tuple of (Watched, int)
-        Those of whose events fewer than two passed, and how many did.
+        Apps with fewer than two events in that time, and how many they had.
     seconds : float
-        For how long.
+        How long they were watched.
     """
 
     apps: tuple[Evaluated, ...]
@@ -99,11 +99,11 @@ def score_deployed(
         The schedule of the plan.
     watched : sequence of Watched
     labels : Labels
-        Of the clip; by the clock where there is none.
+        Labels of the clip, or by the clock for a camera.
     clip : Footage or None
-        What was played; None for a camera.
+        The clip that was played; None for a camera.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
     """
     by_id = {one.app.app_id: one for one in watched}
     fps = CLOCK_FPS if clip is None else clip.fps
@@ -113,7 +113,7 @@ def score_deployed(
     apps, unscored = [], []
     for choice in result.choices:
         one = by_id.get(choice.app_id)
-        if one is None:  # of another camera, or without a label
+        if one is None:  # it belongs to another camera, or has no label
             continue
         events, known = _within(_repeated(labels, choice.app_id, clip, span[1]), span)
         if len(events) < LEAST_EVENTS or choice.app_id not in placed:
@@ -127,7 +127,7 @@ def score_deployed(
 
 
 def _placed(some: Sequence[_Decision], labels: Labels, clip: Footage | None) -> Decisions:
-    """An app's decisions at their positions, without those of which the labels say nothing."""
+    """An app's decisions at their positions, without those on frames that the labels do not cover."""
     if clip is None:
         return Decisions(
             np.array([round(one.time_s * CLOCK_FPS) for one in some], np.int64),
@@ -141,7 +141,7 @@ def _placed(some: Sequence[_Decision], labels: Labels, clip: Footage | None) -> 
 
 
 def _repeated(labels: Labels, app_id: int | str, clip: Footage | None, behind: int) -> IntArray:
-    """An app's events at their positions, as often as the clip was begun before the position `behind`."""
+    """An app's events at their positions, once for each pass of the clip that begins before position `behind`."""
     events = labels.events[app_id]
     if clip is None:
         return events
@@ -151,7 +151,7 @@ def _repeated(labels: Labels, app_id: int | str, clip: Footage | None, behind: i
 
 
 def _within(events: IntArray, span: tuple[int, int]) -> tuple[IntArray, tuple[int, int]]:
-    """The events that lie in a span, and the span without those that reach into it from outside."""
+    """The events within a span, and the span without the parts taken by events that reach beyond it."""
     start, end = span
     begun = events[(events[:, 0] < start) & (events[:, 1] > start)]
     going_on = events[(events[:, 0] < end) & (events[:, 1] > end)]
@@ -161,15 +161,15 @@ def _within(events: IntArray, span: tuple[int, int]) -> tuple[IntArray, tuple[in
 
 @dataclass(frozen=True)
 class LiveCheck:
-    """A plan that ran at the clip's own pace, beside its replay.
+    """A plan that ran at the clip's own pace, compared with its replay.
 
     Attributes
     ----------
     seconds : float
     rates : mapping of int or str to (float, float)
-        `app_id` -> frames a second that the app should analyse, and did.
+        `app_id` -> frames a second that the app should analyse, and that it did analyse.
     decisions, equal : int
-        On frames that both runs analysed, and how many of these are the same.
+        Decisions on frames that both runs analysed, and how many of them are equal.
     """
 
     seconds: float
@@ -179,7 +179,7 @@ class LiveCheck:
 
     @property
     def agrees(self) -> bool:
-        """Whether each app got its rate, to a frame over the run, and decided what it decides in the replay."""
+        """Whether each app got its rate, to a tenth and one frame, and decided the same as in the replay."""
         slack = 1 / self.seconds
         near = all(abs(measured - target) <= 0.1 * target + slack for target, measured in self.rates.values())
         return near and self.decisions > 0 and self.equal == self.decisions
@@ -203,7 +203,7 @@ class LiveCheck:
 
 
 def run_live(result: Result, watched: Sequence[Watched], model: Model, outputs: Outputs, seconds: float) -> LiveCheck:
-    """Run a schedule on a clip at its own pace, for a while or to its end, and compare that with its replay.
+    """Run a schedule on a clip at the clip's own pace, and compare that with its replay.
 
     Parameters
     ----------
@@ -211,13 +211,14 @@ def run_live(result: Result, watched: Sequence[Watched], model: Model, outputs: 
     watched : sequence of Watched
     model : Model
     outputs : Outputs
-        Of the clip.
+        Outputs on the clip.
     seconds : float
+        How long to run at most; it ends with the clip.
 
     Raises
     ------
     DeployError
-        The plan cannot be run.
+        The plan cannot run.
     """
     clip, plan, decided = outputs.clip, net_plan(result, [one.app for one in watched], model), Decided()
     length = max(min(seconds, clip.frames / clip.fps), 2 / clip.fps)

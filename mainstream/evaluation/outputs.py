@@ -1,8 +1,8 @@
-"""What apps decide on the frames of a clip, under any number of schedules, each part run once on each frame.
+"""What apps decide on the frames of a clip under any number of schedules; each part runs once on each frame.
 
-The phases are the runtime's: its own engine says on which frames a part is due, and none is dropped. What an app's own
-part decides on a frame is kept in memory, so that another schedule runs only what no schedule before has run there. It
-does not depend on the model file that the stem is taken from, since apps that share layers have them in common.
+The runtime's own engine says on which frames a part is due, and no frame is dropped. The decisions of each app's own
+part are kept in memory, so another schedule runs only what no schedule has run before on that frame. A decision does
+not depend on which app's model file the stem comes from, since apps that share layers have the same ones.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Decisions(NamedTuple):
     Attributes
     ----------
     frames : (n,) int array
-        That it analysed, increasing.
+        Numbers of the frames that it analysed, increasing.
     positive : (n,) bool array
-        Whether each was one of its event.
+        Whether it decided that the frame shows its event.
     """
 
     frames: IntArray
@@ -40,7 +40,7 @@ class Decisions(NamedTuple):
 
 
 class _Tail(NamedTuple):
-    """An app's own part, and what a decision depends on beside the frame."""
+    """An app's own part, with everything else that a decision on a frame depends on."""
 
     part: PartKey
     seen: tuple[tuple[str, Any], ...]
@@ -48,28 +48,28 @@ class _Tail(NamedTuple):
 
 
 class Outputs:
-    """The decisions on a clip, kept as they are made.
+    """The decisions on a clip, which are kept as they are made.
 
     Parameters
     ----------
     clip : Footage
     model_dir : Path
-        Folder that all model files have to lie in.
+        Folder that contains all model files.
     loader : PartLoader
     trusted : bool
-        Models may do more than compute.
+        Whether models may have operations that do more than compute.
 
     Attributes
     ----------
     clip, model_dir, loader, trusted
-        As they were given.
+        As given.
     computed : int
-        How many decisions were made, rather than found.
+        How many decisions were computed, not found among earlier ones.
     """
 
     def __init__(self, clip: Footage, model_dir: Path, loader: PartLoader, *, trusted: bool = False) -> None:
         if not model_dir.is_dir():
-            raise ProblemError(f"{model_dir}: is no folder; give the one with the model files")
+            raise ProblemError(f"{model_dir}: is not a folder; give the one with the model files")
         self.clip, self.model_dir, self.loader, self.trusted = clip, model_dir, loader, trusted
         self._parts: dict[PartKey, Part] = {}
         self._known: dict[_Tail, dict[int, bool]] = {}
@@ -77,9 +77,9 @@ class Outputs:
         loader.start()
 
     def decisions(self, plans: Sequence[NetPlan]) -> list[dict[int, Decisions]]:
-        """What each app decides under each of some plans, by its number on the wire.
+        """What each app decides under each of the plans, by the app's number on the wire.
 
-        The clip is played once for all of them, and not at all where everything is known.
+        The clip is played once for all plans, and not at all if everything is known.
 
         Raises
         ------
@@ -113,14 +113,14 @@ class Outputs:
             root = plan.subnets[root.parent_id]
         if branch.event_class is None:
             app = plan.app_id_of(branch.subnet.app_id)
-            raise ProblemError(f"app {app}: it has no event_class, so nothing says which of its classes is the event")
+            raise ProblemError(f"app {app}: it has no event_class; give the class that is its event")
         seen = root.model_dump(include={"channels", "height", "width", "region"})
         tail = _Tail(branch.key, tuple(seen.items()), branch.event_class)
         self._known.setdefault(tail, {})
         return tail
 
     def _lacking(self, one: _Played, number: int) -> list[int]:
-        """The apps' parts that are due on a frame, and of which nothing is known there."""
+        """The apps' parts that are due on a frame and have no decision on it yet."""
         return [net_id for net_id in one.due.get(number, ()) if number not in self._known[one.tails[net_id]]]
 
     def _run(self, one: _Played, frame: Frame) -> None:
@@ -152,7 +152,7 @@ class Outputs:
 
 
 class _Played(NamedTuple):
-    """A plan on the clip: its parts, the apps' own ones among them, and which of these are due on each frame."""
+    """A plan on the clip: all its parts, the apps' own parts, and which of the latter are due on each frame."""
 
     branches: list[Branch]
     tails: dict[int, _Tail]

@@ -1,4 +1,4 @@
-"""The report of an evaluation: one HTML file, a table for each version, pictures of what was caught and missed."""
+"""The report of an evaluation: one HTML file with a table for each version, and pictures of events and false alarms."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mainstream.evaluation.live import LiveCheck
 from mainstream.report.page import html_table, report_page
 
 _WIDTH: Final = 160
-"""Pixels of a picture."""
+"""Width of a picture in pixels."""
 _MOST: Final = 40
-"""Pictures of a kind, for each app."""
+"""The most pictures of a kind for each app."""
 _HEADINGS: Final = (
     "app", "metric", "predicted", "measured", "95 % interval", "", "layers shared", "fps", "votes", "caught",
     "false alarms",
@@ -23,7 +23,7 @@ _HEADINGS: Final = (
 
 
 class _Kind(NamedTuple):
-    """Some pictures of one app below a heading: each a frame, and what to say of it."""
+    """Pictures of one app under a heading; each is a frame and its caption."""
 
     heading: str
     pictures: list[tuple[int, str]]
@@ -32,21 +32,21 @@ class _Kind(NamedTuple):
 def evaluation_page(
     title: str, found: Mapping[str, Sequence[Evaluated]], clip: Footage, live: LiveCheck | None = None
 ) -> str:
-    """The page.
+    """Make the page, as HTML.
 
     Parameters
     ----------
     title : str
     found : mapping of str to sequence of Evaluated
-        By version; of the first one there are pictures.
+        Version -> its apps; there are pictures of the first version.
     clip : Footage
-        Where they are from.
+        The clip that the pictures are taken from.
     live : LiveCheck, optional
         How the first version ran at the clip's own pace.
     """
     lead = [
-        "Predicted is what the schedule says, measured what the apps did on the labelled clip, with 95 % intervals.",
-        f"Pictures are of the first schedule, {next(iter(found))}: at most {_MOST} of a kind for each app.",
+        "Predicted: what the schedule says. Measured: what the apps did on the labelled clip, with 95 % intervals.",
+        f"Pictures show the first schedule, {next(iter(found))}, with at most {_MOST} of a kind for each app.",
         *([] if live is None else [f"{next(iter(found))}, {live}."]),
     ]
     tables = [
@@ -58,7 +58,7 @@ def evaluation_page(
 
 
 def _rows(one: Evaluated) -> Iterator[list[str]]:
-    """A row for each metric; what is of the app stands in the first."""
+    """A row for each metric; the first row also has what holds for the app as a whole."""
     choice, counts = one.choice, one.score
     first = [
         str(choice.num_frozen),
@@ -73,7 +73,7 @@ def _rows(one: Evaluated) -> Iterator[list[str]]:
 
 
 def _kinds(one: Evaluated, fps: float) -> list[_Kind]:
-    """Missed events by their middle, caught ones and false alarms by the frame of the detection."""
+    """Pictures of missed events (their middle frame), caught events and false alarms (the frame of the detection)."""
     missed, caught = [], []
     for (start, end), frame in zip(one.score.events.tolist(), one.score.caught, strict=True):
         span = f"frames {start} to {end - 1}, from {start / fps:.1f} s"

@@ -1,15 +1,15 @@
-"""Which events an app caught, and what it claimed without one, counted as the event models predict it.
+"""Count the events that an app caught and its false alarms, in the way that the event models predict them.
 
-An event is caught when as many positive frames in a row as the app needs votes lie in it. The time between events is
-cut into windows as long as an event of the app (a gap of g into max(1, round(g / L)) equal ones), and a window in which
-as many positive frames in a row lie is a false alarm. With n events, c caught and a false alarms
+An event is caught if it contains as many positive frames in a row as the app needs votes. The time between events is
+cut into windows as long as an event of the app: a gap of g into max(1, round(g / L)) equal windows. A window that
+contains that many positive frames in a row is a false alarm. With n events, c caught and a false alarms
 
     recall = c / n,    precision = c / (c + a),    F1 = 2 c / (n + c + a).
 
-Recall and precision are shares, with Wilson's interval. F1 has the percentile interval of a bootstrap: events are drawn
-with replacement, each with the false alarms between it and the next one (the first with those before it, too). A
-bootstrap knows only what it has seen: where nothing was missed and nothing false, its interval is one point. So it is
-widened to that of J = c / (n + a), which Wilson's formula gives, as F1 = 2 J / (1 + J).
+Recall and precision are shares and have Wilson's interval. F1 has the percentile interval of a bootstrap: events are
+drawn with replacement, each with the false alarms between it and the next one (the first also with those before it). A
+bootstrap knows only what was seen: if nothing was missed and there was no false alarm, its interval is a single point.
+So the interval is widened to that of J = c / (n + a) by Wilson's formula, since F1 = 2 J / (1 + J).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from mainstream.shares import f1_interval, share_interval
 
 _DRAWS: Final = 2000
 _TAIL: Final = 2.5
-"""Percent that lie beyond each end of an interval."""
+"""Percent beyond each end of an interval."""
 _AT_ONCE: Final = 2_000_000
-"""Events that are drawn in one array."""
+"""The most events that are drawn in one array; it bounds memory."""
 
 
 class Measured(NamedTuple):
-    """What was counted, with the ends of its 95 % interval."""
+    """A measured value with the ends of its 95 % interval."""
 
     value: float
     low: float
@@ -51,14 +51,14 @@ class Score:
     Attributes
     ----------
     events : (n, 2) int array
-        First frame and first one behind.
+        First frame of each event, and first frame after it.
     caught : tuple of int or None
-        For each event the frame that made it a detection; None where it was missed.
+        For each event the frame on which it was detected; None if it was missed.
     alarms : tuple of int
-        Frames that made a false alarm.
+        The frames of false alarms.
     recall, f1 : Measured
     precision : Measured or None
-        None where the app claimed nothing.
+        None if the app claimed nothing.
     """
 
     events: IntArray
@@ -88,15 +88,15 @@ def score(
     ----------
     decisions : Decisions
     events : (n, 2) int array
-        First frame and first one behind; in order, none overlap, one at least.
+        First frame of each event, and first frame after it; in order, without overlaps, at least one.
     known : (int, int)
-        Frames of which it is known whether they are of an event: first, and first one behind.
+        The frames that the labels cover: the first, and the first frame after them.
     votes : int
         Positive frames in a row that the app needs.
     window : float
         Length of an event of the app, in frames of the clip.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
     """
     caught = tuple(_detection(decisions, float(start), float(end), votes) for start, end in events)
     alarms: list[int] = []
@@ -120,7 +120,7 @@ def score(
 
 
 def _gaps(events: IntArray, known: tuple[int, int]) -> Iterator[tuple[int, int, int]]:
-    """What lies between events, -1 before the first: the event's place, the gap's first frame and first one behind."""
+    """The gaps between events: index of the event before (-1 for none), first frame, and first frame after the gap."""
     starts = [known[0], *events[:, 1].tolist()]
     ends = [*events[:, 0].tolist(), known[1]]
     for place, (start, end) in enumerate(zip(starts, ends, strict=True), start=-1):
@@ -129,7 +129,7 @@ def _gaps(events: IntArray, known: tuple[int, int]) -> Iterator[tuple[int, int, 
 
 
 def _detection(decisions: Decisions, start: float, end: float, votes: int) -> int | None:
-    """The frame of the last of the first `votes` positive frames in a row from `start` to before `end`."""
+    """The frame that completes the first `votes` positive frames in a row before `end`; None if there is none."""
     first, behind = np.searchsorted(decisions.frames, (start, end))
     if behind - first < votes:
         return None

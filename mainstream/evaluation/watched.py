@@ -1,4 +1,4 @@
-"""What each app of a problem watches for, as files of labels call it."""
+"""What each app of a problem watches for, by the name that files of labels use."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mainstream.problem import App
 
 @dataclass(frozen=True)
 class Watched:
-    """What the labels call an app's event.
+    """An app and the label of its event.
 
     Attributes
     ----------
     app : App
     label : str
-        The event.
+        Label of the event.
     classes : frozenset of str
-        All classes of the app's model, where they are known.
+        All classes of the app's model; only the label if they are not known.
     """
 
     app: App
@@ -30,27 +30,33 @@ class Watched:
 
     @property
     def called(self) -> str:
-        """What to call the app where people read it."""
+        """The app's name for people."""
         return printable(str(self.app.app_id if isinstance(self.app.app_id, str) else self.app.name or self.app.app_id))
 
     @classmethod
     def of(cls, app: App, model_dir: Path) -> Watched:
-        """The class of the app's M-Package that is its event; without a package its class or else the app's name.
+        """Find the label of an app's event.
+
+        It is the event class in the app's M-Package. Without a package it is the app's own event class if that is a
+        name, or else the app's name.
 
         Raises
         ------
         ProblemError
-            The app has no event class.
+            The app has no event class, or its package has no such class.
         """
         if app.event_class is None:
-            raise ProblemError(f"app {app.app_id}: it has no event_class, so nothing says which class is the event")
+            raise ProblemError(f"app {app.app_id}: it has no event_class; give the class that is its event")
         for file in app.model_path.values():
             folder = (model_dir / file).parent.parent
             if (folder / PACKAGE).is_file():
                 package, _ = read_package(folder)
                 number = app.event_class
                 if isinstance(number, int) and number >= len(package.classes):
-                    raise ProblemError(f"app {app.app_id}: event_class {number}; {folder} has fewer classes")
+                    raise ProblemError(
+                        f"app {app.app_id}: event_class {number}; {folder} has only classes 0 to "
+                        f"{len(package.classes) - 1}"
+                    )
                 return cls(
                     app, package.classes[number] if isinstance(number, int) else number, frozenset(package.classes)
                 )

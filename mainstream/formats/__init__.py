@@ -1,1 +1,1 @@
-"""File formats: what each file holds, read and written; one format a file."""
+"""File formats: reading and writing them, with one module for each format."""

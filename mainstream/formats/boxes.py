@@ -1,9 +1,9 @@
-"""Boxes around things, frame by frame, from MOT and COCO-VID files, and what of them lies in a region.
+"""Boxes around things, frame by frame, from MOT and COCO-VID files, and which of them lie in a region.
 
-MOT (.txt, .csv) is CSV without a header: frame (from 1), identity, left, top, width, height in pixels, and, where there
-is a seventh number, 0 for a box that does not count. COCO-VID (.json) has ``images`` with an ``id`` and a ``frame_id``
-(from 0), ``categories`` with a name, ``annotations`` with ``image_id``, ``category_id`` and ``bbox``: left, top, width,
-height.
+MOT (.txt, .csv) is CSV without a header: frame (from 1), identity, left, top, width, height in pixels. A seventh
+number, if there is one, is 0 for a box that does not count. COCO-VID (.json) has ``images`` with an ``id`` and a
+``frame_id`` (from 0), ``categories`` with a name, and ``annotations`` with ``image_id``, ``category_id`` and ``bbox``:
+left, top, width, height.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from mainstream.ranges import Probability, Share, Whole
 from mainstream.region import OfFrame, check_inside
 
 _LARGEST: Final = 2**28
-"""Bytes of a file of boxes."""
+"""The most bytes of a file of boxes."""
 _MOST: Final = 5_000_000
-"""Boxes of a file."""
+"""The most boxes in a file."""
 _NUMBER: Final = re.compile(r"\s*[-+.\d]")
-"""How a line of MOT begins, and no header does."""
+"""How a line of MOT begins; a header does not."""
 
 
 class Box(NamedTuple):
-    """A box on one frame; pixels."""
+    """A box on one frame, in pixels."""
 
     frame: int
     left: float
@@ -42,14 +42,14 @@ class Box(NamedTuple):
 
 
 class Region(Description):
-    """A part of the picture, and how much of a box has to lie in it.
+    """A part of the picture, and how much of a box has to lie in it to count.
 
     Parameters
     ----------
     x, y, width, height : float
         Shares of the frame's width and height.
     inside : float
-        Share of a box's area.
+        Share of a box's area that has to lie inside.
     """
 
     x: Probability = 0.0
@@ -65,12 +65,12 @@ class Region(Description):
 
     @classmethod
     def parse(cls, text: str, inside: float, where: str) -> Self:
-        """A region from ``x,y,width,height``.
+        """Read a region from ``x,y,width,height``.
 
         Raises
         ------
         ProblemError
-            It is none, or reaches outside the frame.
+            The text is not a region, or the region reaches outside the frame.
         """
         try:
             x, y, width, height = (float(part) for part in text.split(","))
@@ -80,12 +80,12 @@ class Region(Description):
 
     @classmethod
     def seen_by(cls, region: OfFrame, inside: float) -> Self:
-        """What an app sees; the whole frame where it has no region."""
+        """The region that an app sees; the whole frame if it has none."""
         x, y, width, height = region or (0, 0, 1, 1)
         return cls(x=x, y=y, width=width, height=height, inside=inside)
 
     def holds(self, box: Box, size: tuple[int, int]) -> bool:
-        """Whether enough of a box lies inside, on a frame of this width and height."""
+        """Whether enough of a box lies inside; `size` is the frame's width and height."""
         across = min(box.left + box.width, (self.x + self.width) * size[0]) - max(box.left, self.x * size[0])
         down = min(box.top + box.height, (self.y + self.height) * size[1]) - max(box.top, self.y * size[1])
         return across > 0 and down > 0 and across * down >= self.inside * box.width * box.height * (1 - 1e-9)
@@ -95,17 +95,17 @@ WHOLE_FRAME: Final = Region()
 
 
 def read_boxes(path: Path) -> dict[str | None, tuple[Box, ...]] | None:
-    """The boxes of a file, by the name of their category; those of MOT have none.
+    """Read the boxes in a file, by the name of their category; MOT has no categories.
 
     Returns
     -------
     dict or None
-        None where the file holds something else than boxes: CSV with a header.
+        None if the file does not hold boxes but CSV with a header.
 
     Raises
     ------
     ProblemError
-        The file cannot be read, a line is no box, or the boxes are of several videos.
+        The file cannot be read, a line is not a box, or the boxes are from several videos.
     """
     text = read_text(path, largest=_LARGEST)
     with naming(path):
@@ -153,13 +153,15 @@ class _Annotation(Description):
 def _coco(values: Any) -> dict[str | None, tuple[Box, ...]]:
     images = {one.id: one for one in _each(values, "images", _Image)}
     if len({one.video_id for one in images.values()}) > 1:
-        raise ProblemError("images: they are of several videos; give a file with those of the clip only")
+        raise ProblemError("images: they are from several videos; give a file that has only those of the clip")
     names = {one.id: one.name for one in _each(values, "categories", _Category)}
     found: dict[str, list[Box]] = {name: [] for name in names.values()}
     for place, one in enumerate(_each(values, "annotations", _Annotation)):
         where = f"annotations[{place}]"
         if one.image_id not in images or one.category_id not in names:
-            raise ProblemError(f"{where}: there is no such image_id {one.image_id} or category_id")
+            raise ProblemError(
+                f"{where}: no image has image_id {one.image_id}, or no category has category_id {one.category_id}"
+            )
         box = _checked(Box(images[one.image_id].frame_id, *one.bbox), where, place)
         found[names[one.category_id]].append(box)
     return {name: tuple(boxes) for name, boxes in found.items() if boxes}
@@ -176,12 +178,15 @@ def _each(values: Any, key: str, kind: type[Any]) -> Iterable[Any]:
 
 def _checked(box: Box, where: str, before: int) -> Box:
     if not all(map(math.isfinite, box)) or box.width <= 0 or box.height <= 0:
-        raise ProblemError(f"{where}: a box of {box.width:g} x {box.height:g} at {box.left:g}, {box.top:g} is none")
+        raise ProblemError(
+            f"{where}: a box of {box.width:g} x {box.height:g} at {box.left:g}, {box.top:g}; "
+            "width and height have to be positive, and all numbers finite"
+        )
     if before >= _MOST:
         raise ProblemError(f"it has more than {_MOST:,} boxes")
     return box
 
 
 def frames_in(boxes: Sequence[Box], region: Region, size: tuple[int, int]) -> set[int]:
-    """The frames on which at least one box lies in the region, enough of it; `size` is the frames' width and height."""
+    """The frames with at least one box that lies in the region; `size` is the frames' width and height."""
     return {box.frame for box in boxes if region.holds(box, size)}

@@ -1,4 +1,4 @@
-"""Labelled frames, and what a model decided on frames: CSV, or the results of the runtime."""
+"""Labelled frames, and a model's decisions on frames: CSV, or the results of the runtime."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Frames = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _LARGEST: Final = 2**30
-"""Bytes of labels or scores: a million frames have some hundred million."""
+"""The most bytes of labels or scores; a million frames need some hundred million."""
 _MOST_FRAMES: Final = 10**8
-"""Of a clip that is marked in intervals: a camera's of a month or more."""
+"""The most frames of a clip that is marked in intervals: a month or more of a camera."""
 
 
 class FrameLabel(Description):
@@ -35,23 +35,24 @@ class FrameLabel(Description):
 
 
 def label_rows(text: str) -> Iterator[tuple[str, FrameLabel]]:
-    """The rows of CSV with the columns frame and label, each with the place where it stands."""
+    """The rows of CSV with the columns frame and label, each with its line for messages."""
     for where, keys in csv_rows(text, ("frame", "label")):
         yield where, FrameLabel.of(keys, where=where)
 
 
 def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[Frames, Flags]:
-    """Labelled frames, from CSV with the columns frame and label, or start, end and label.
+    """Read labelled frames from CSV with the columns frame and label, or start, end and label.
 
-    The latter are intervals, ``end`` the first frame behind; all other frames up to the last ``end`` show no event.
+    With the latter, rows are intervals, and ``end`` is the first frame after one. All other frames up to the last
+    ``end`` show no event.
 
     Parameters
     ----------
     path : Path
     classes : sequence of str
-        That a label may be.
+        The allowed labels.
     event_class : str
-        The one that is the event.
+        The label of the event.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[F
     Raises
     ------
     ProblemError
-        The file cannot be read, a label is none of the classes, or a frame stands twice.
+        The file cannot be read, a label is not one of the classes, or a frame is listed twice.
     """
     text = read_text(path, largest=_LARGEST)
     found: dict[int, bool] = {}
@@ -70,21 +71,21 @@ def read_labels(path: Path, classes: Sequence[str], event_class: str) -> tuple[F
     with naming(path):
         for where, row in label_rows(text):
             if row.label not in classes:
-                raise ProblemError(f"{where}: label {shown(row.label)} is no class; {nearest(row.label, classes)}")
+                raise ProblemError(f"{where}: label {shown(row.label)} is not a class; {nearest(row.label, classes)}")
             _add(found, row.frame, row.label == event_class, where)
     return _arrays(found)
 
 
 @dataclass(frozen=True)
 class FrameLabels:
-    """What a file says of frames.
+    """The labels of frames in a file.
 
     Attributes
     ----------
     marked : tuple of (int, int, str)
-        First frame, first one behind, and their label; in their order in time, none overlap.
+        First frame, first frame after, and their label; in order of time, without overlaps.
     intervals : bool
-        The file has intervals: it speaks of all frames, and one in none of them shows nothing.
+        Whether the file has intervals. If so, it covers all frames: a frame in no interval shows nothing.
     """
 
     marked: tuple[tuple[int, int, str], ...]
@@ -92,7 +93,7 @@ class FrameLabels:
 
     @classmethod
     def of_marked(cls, found: Iterable[tuple[int, int, str]], *, intervals: bool) -> Self:
-        """From the same in any order.
+        """Make it from `found`, which may be in any order.
 
         Raises
         ------
@@ -116,18 +117,18 @@ class FrameLabels:
         return frozenset(label for _, _, label in self.marked)
 
     def of(self, frame: int) -> str | None:
-        """The label of a frame."""
+        """The label of a frame; None if it has none."""
         place = bisect_right(self.marked, frame, key=itemgetter(0)) - 1
         return self.marked[place][2] if place >= 0 and frame < self.marked[place][1] else None
 
 
 def read_frame_labels(path: Path) -> FrameLabels:
-    """The labels in a file, whatever they are; CSV as :func:`read_labels` takes it.
+    """Read any labels from CSV in the form that :func:`read_labels` takes.
 
     Raises
     ------
     ProblemError
-        The file cannot be read, has no label, or a frame has two.
+        The file cannot be read, has no label, or a frame has two labels.
     """
     text = read_text(path, largest=_LARGEST)
     if "start" in text.partition("\n")[0]:
@@ -148,23 +149,23 @@ def _marked(
     event = np.zeros(last, bool)
     for one in intervals:
         if one.label not in classes:
-            raise ProblemError(f"{path}: label {shown(one.label)} is no class; {nearest(one.label, classes)}")
+            raise ProblemError(f"{path}: label {shown(one.label)} is not a class; {nearest(one.label, classes)}")
         if one.label == event_class:
             event[one.start : one.end] = True
     return np.arange(last, dtype=np.int64), event
 
 
 def read_scores(path: Path, threshold: float, app_id: int | None = None) -> tuple[Frames, Flags]:
-    """A model's decisions: CSV with the columns frame and score, or the runtime's results, JSON lines.
+    """Read a model's decisions: CSV with the columns frame and score, or the runtime's results as JSON lines.
 
     Parameters
     ----------
     path : Path
-        JSON lines when it begins with a brace.
+        It holds JSON lines if it begins with a brace.
     threshold : float
-        A score from here on is a positive decision; in the runtime's results the decision stands beside the scores.
+        A score of this or more is a positive decision. Not used for the runtime's results, which have decisions.
     app_id : int, optional
-        Whose results to take, where they are of several apps.
+        The app whose results to take, if there are several.
 
     Returns
     -------
@@ -174,8 +175,8 @@ def read_scores(path: Path, threshold: float, app_id: int | None = None) -> tupl
     Raises
     ------
     ProblemError
-        The file cannot be read, a line is not what it has to be, a frame stands twice, or results are of several apps
-        and none is chosen, or hold none of the chosen one.
+        The file cannot be read, a line is wrong, a frame is listed twice, there are results of several apps and none
+        is chosen, or there are none of the chosen app.
     """
     text = read_text(path, largest=_LARGEST)
     found: dict[int, bool] = {}
@@ -183,7 +184,7 @@ def read_scores(path: Path, threshold: float, app_id: int | None = None) -> tupl
         if text.lstrip().startswith("{"):
             for where, result in _of_one_app(text, app_id):
                 if result.positive is None:
-                    raise ProblemError(f"{where}: no decision, as the app had no event_class; deploy it with one")
+                    raise ProblemError(f"{where}: no decision, since the app had no event_class; deploy it with one")
                 _add(found, result.frame, result.positive, where)
         else:
             for where, keys in csv_rows(text, ("frame", "score")):
@@ -198,7 +199,7 @@ class _Score(Description):
 
 
 class _Result(Description):
-    """One line of the runtime's results, as far as it matters here."""
+    """One line of the runtime's results, with the keys that are needed here."""
 
     frame: Whole
     app_id: Whole
@@ -215,21 +216,23 @@ def _of_one_app(text: str, app_id: int | None) -> Iterator[tuple[str, _Result]]:
         with naming(where):
             keys = json_values(line)
         if not isinstance(keys, dict):
-            raise ProblemError(f"{where}: got {shown(keys)}; it has to be one of the runtime's results")
+            raise ProblemError(f"{where}: got {shown(keys)}; it has to be a result of the runtime, a JSON object")
         result = _Result.of({key: keys[key] for key in _Result.model_fields if key in keys}, where=where)
         first = result.app_id if first is None else first
         if result.app_id == first:
             count += 1
             yield where, result
         elif app_id is None:
-            raise ProblemError(f"{where}: results of app {result.app_id}, after those of app {first}; give --app-id")
+            raise ProblemError(
+                f"{where}: results of app {result.app_id}, after those of app {first}; choose one with --app-id"
+            )
     if not count:
-        raise ProblemError(f"no results of app {app_id}")
+        raise ProblemError(f"it has no results of app {app_id}")
 
 
 def _add(found: dict[int, bool], frame: int, flag: bool, where: str) -> None:
     if frame in found:
-        raise ProblemError(f"{where}: frame {frame} stands twice; the file has to be of one recording")
+        raise ProblemError(f"{where}: frame {frame} is listed twice; the file has to be of one recording")
     found[frame] = flag
 
 

@@ -1,14 +1,15 @@
-"""What a package's curve says of the camera that it was calibrated on, and how sure that is.
+"""A package's curve, corrected for the camera that the package was calibrated on, with intervals.
 
-A share of n test images has Wilson's interval of 95 %. Where models of the package were seen on the camera (`seen` of
-its event parameters), the curve is moved by what they did there. With l = log(x / (1 - x)), y the curve's value at one
-of these `num_frozen` and z what was seen, d = l(z) - l(y) is the shift there, and every point x becomes
+A share of n test images has Wilson's interval of 95 %. If models of the package were seen on the camera (`seen` of its
+event parameters), the curve is moved by what they did there. Let l(x) = log(x / (1 - x)). If the curve has y at a
+`num_frozen` and z was seen there, then d = l(z) - l(y) is the shift at that place. Every point x of the curve becomes
 
     l(x') = l(x) + d,
 
-d being that of its own `num_frozen` where that was seen, else on the straight line between those of its neighbours that
-were, and beyond the first or last of them theirs: chokepoints that share more layers differ from the camera's images
-more alike. The interval of z is moved in the same way. Accuracies and false positive rates have shifts of their own.
+with d at its own `num_frozen` if that was seen. Otherwise d lies on the straight line between the neighbours that were
+seen; beyond the first and last of them it is theirs. The idea is that chokepoints close to each other differ from the
+camera in similar ways. The interval of z is moved in the same way. Accuracies and false positive rates have separate
+shifts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from mainstream.problem import canonical
 from mainstream.shares import share_interval
 
 _NEAREST: Final = 1e-4
-"""How near to 0 and 1 a share is taken to be, where the logarithm has no end."""
+"""How near to 0 and 1 a share may come, since l(x) is infinite there."""
 
 Ends = tuple[float, float]
 _Value = TypeVar("_Value")
@@ -39,11 +40,11 @@ class Rates:
     Attributes
     ----------
     values : mapping of int to float
-        By `num_frozen`.
+        `num_frozen` -> rate.
     intervals : mapping of int to (float, float), or None
-        None where nobody knows how sure they are.
+        `num_frozen` -> low and high end; None if they are not known.
     shifts : mapping of int to (float, float, float)
-        `num_frozen` of a model that was seen -> value and interval of the shift there.
+        `num_frozen` of a model that was seen -> the shift there, and the low and high end of its interval.
     """
 
     values: Mapping[int, float]
@@ -52,7 +53,7 @@ class Rates:
 
 
 def measured(values: Mapping[int, float], images: int | None) -> Rates:
-    """A curve's rates as they were measured on so many test images."""
+    """A curve's rates as measured on this number of test images."""
     if images is None:
         return Rates(values, None)
     found = {f: share_interval(value * images, images) for f, value in values.items()}
@@ -60,7 +61,7 @@ def measured(values: Mapping[int, float], images: int | None) -> Rates:
 
 
 def rates(package: Package, curve: Curve, *, calibrated: bool = True) -> tuple[Rates, Rates | None]:
-    """Accuracies and false positive rates of a package, as seen on the camera where that is known and wanted."""
+    """Accuracies and false positive rates of a package; with `calibrated`, moved by what was seen on the camera."""
     tested = package.tested
     accuracies = measured(curve.accuracies, tested.accuracy if tested else None)
     false = curve.false_positive_rates
@@ -75,7 +76,7 @@ def rates(package: Package, curve: Curve, *, calibrated: bool = True) -> tuple[R
 
 
 def contradictions(package: Package, curve: Curve) -> list[str]:
-    """Where the camera and the curve say different things: each lies outside the other's interval."""
+    """Lines about each place where camera and curve disagree: each lies outside the other's interval."""
     accuracies, alarms = rates(package, curve, calibrated=False)
     each = [("accuracy", accuracies, one.num_frozen, one.accuracy) for one in package.seen]
     each += [("false positive rate", alarms, one.num_frozen, one.false_positive_rate) for one in package.seen if alarms]

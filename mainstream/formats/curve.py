@@ -13,23 +13,23 @@ from mainstream.ranges import Probability, Whole
 
 CURVE_COLUMNS: Final = ("num_frozen", "accuracy", "false_positive_rate")
 _LARGEST: Final = 2**20
-"""Bytes of a curve; one of a thousand chokepoints has 50,000."""
+"""The most bytes of a curve; one with a thousand chokepoints has 50,000."""
 
 
 class Curve(NamedTuple):
-    """An accuracy curve: `num_frozen` -> per-frame rates; `false_positive_rates` is None where not measured."""
+    """An accuracy curve: `num_frozen` -> per-frame rates; `false_positive_rates` is None if not measured."""
 
     accuracies: dict[int, float]
     false_positive_rates: dict[int, float] | None
 
 
 def load_curve(path: str | PathLike[str]) -> Curve:
-    """An accuracy curve from CSV with the columns num_frozen, accuracy and, where measured, false_positive_rate.
+    """Read an accuracy curve from CSV with the columns num_frozen, accuracy and, if measured, false_positive_rate.
 
     Raises
     ------
     ProblemError
-        The file cannot be read, or a column or a value is not what it has to be.
+        The file cannot be read, or a column or a value is wrong.
     """
     path = Path(path)
     text = read_text(path, largest=_LARGEST)
@@ -59,7 +59,7 @@ def _curve(text: str) -> Curve:
     for where, keys in csv_rows(text, CURVE_COLUMNS[:2], optional=CURVE_COLUMNS[2]):
         row = _Row.of(keys, where=where)
         if row.num_frozen in rows:
-            raise ProblemError(f"{where}: num_frozen {row.num_frozen} stands twice")
+            raise ProblemError(f"{where}: num_frozen {row.num_frozen} is listed twice")
         rows[row.num_frozen] = row
     return Curve(
         {f: row.accuracy for f, row in rows.items()},

@@ -1,7 +1,7 @@
-"""What a problem file says of its apps in 8 bits, beside what it says of them as they were trained.
+"""The 8-bit variants of apps in a problem file, beside the apps as they were trained.
 
-An app has ``int8``, a mapping with what is different of it there, and the problem ``int8_model``, the profile of the
-network in 8 bits. All apps have it or none: behind one stem no two precisions are ever mixed.
+An app has ``int8``, a mapping with the keys that are different in 8 bits; the problem has ``int8_model``, the profile
+of the network in 8 bits. All apps have ``int8`` or none, since precisions are never mixed behind one stem.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OF_ITS_MODELS: Final = frozenset(
         "model_path",
     }
 )
-"""Keys of an app that say nothing of its models in 8 bits."""
+"""Keys of an app that are about its 32-bit models, and do not hold for its 8-bit ones."""
 
 
 class Int8(Description):
@@ -39,7 +39,7 @@ class Int8(Description):
     Parameters
     ----------
     apps : sequence of App
-        Those of the problem, in its order.
+        The apps of the problem, in its order.
     model : Model
         With `precision` "int8".
     """
@@ -52,26 +52,26 @@ class Int8(Description):
         if self.model.precision != INT8:
             raise refuse(
                 f"{MODEL_KEY} was measured in {self.model.precision or FLOAT32}; it has to be a profile with "
-                f"precision: {INT8}, as mainstream profile --net PACKAGE makes of a package in 8 bits"
+                f"precision: {INT8}; `mainstream profile --net PACKAGE` makes one from a package in 8 bits"
             )
         return self
 
 
 def split(given: Sequence[Any], where: str = "apps") -> tuple[list[Any], list[Any]]:
-    """The apps of a file as they were trained, and in 8 bits; the second list is empty where none has `int8`.
+    """Split the apps of a file: as they were trained, and in 8 bits. The second list is empty if no app has `int8`.
 
-    In 8 bits an app has its own keys, less those of its curve and its models, and over them what `int8` holds.
+    In 8 bits an app has its own keys without those of its curve and its models; the keys in `int8` override them.
 
     Parameters
     ----------
     given : sequence
     where : str
-        What to call it in a message.
+        The name of the list in messages.
 
     Raises
     ------
     ProblemError
-        Some apps have `int8` and others do not, or it is no mapping.
+        Some apps have `int8` and others do not, or it is not a mapping.
     """
     plain: list[Any] = []
     quantised: list[Any] = []
@@ -85,8 +85,8 @@ def split(given: Sequence[Any], where: str = "apps") -> tuple[list[Any], list[An
         different = app[APP_KEY]
         if not isinstance(different, dict):
             raise ProblemError(
-                f"{where}[{i}]: {APP_KEY}: got {shown(different)}; it has to be a mapping with what is different in "
-                "8 bits, such as {package: FOLDER}"
+                f"{where}[{i}]: {APP_KEY}: got {shown(different)}; it has to be a mapping of the keys that are "
+                "different in 8 bits, such as {package: FOLDER}"
             )
         plain.append(own)
         quantised.append({key: value for key, value in own.items() if key not in _OF_ITS_MODELS} | different)
@@ -96,12 +96,12 @@ def split(given: Sequence[Any], where: str = "apps") -> tuple[list[Any], list[An
 
 
 def joined(apps: Sequence[dict[str, Any]], quantised: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The apps as :func:`split` takes them apart."""
+    """Join the apps again that :func:`split` has split."""
     return [{**own, APP_KEY: _different(own, other)} for own, other in zip(apps, quantised, strict=True)]
 
 
 def _different(own: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What is to be said of the `other`, beside its `own` app; null takes a key away."""
+    """The keys of the `other` variant that differ from its `own` app; None removes a key."""
     of_models = {key: value for key, value in other.items() if key in _OF_ITS_MODELS}
     rest = ({**own, **other}).keys() - _OF_ITS_MODELS
     return of_models | {key: other.get(key) for key in sorted(rest) if other.get(key) != own.get(key)}
@@ -109,6 +109,6 @@ def _different(own: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 def _missing(where: str, without: int, having: int) -> ProblemError:
     return ProblemError(
-        f"{where}[{without}]: {APP_KEY} is missing, {where}[{having}] has it; a problem runs in one precision, "
-        "so give it to all apps or to none"
+        f"{where}[{without}]: {APP_KEY} is missing, but {where}[{having}] has it; all apps run in one precision, "
+        "so give it to all of them or to none"
     )

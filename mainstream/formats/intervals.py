@@ -1,4 +1,4 @@
-"""Intervals of frames with a label: CSV with the columns start, end, label, where `end` is the first frame after it."""
+"""Labelled intervals of frames: CSV with the columns start, end, label; `end` is the first frame after the interval."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mainstream.files import csv_rows, naming, read_text, write_text
 from mainstream.ranges import Whole
 
 MOST: Final = 100_000
-"""Intervals of one file."""
+"""The most intervals in a file."""
 _LARGEST: Final = 2**24
 _LONGEST: Final = 100
 _COLUMNS: Final = ("start", "end", "label")
@@ -32,12 +32,12 @@ Label = Annotated[str, AfterValidator(_word)]
 
 
 class Interval(Description):
-    """Frames that have a label.
+    """Successive frames with one label.
 
     Parameters
     ----------
     start, end : int
-        The first of them, and the first after them.
+        The first frame, and the first frame after the last.
     label : str
     """
 
@@ -53,12 +53,12 @@ class Interval(Description):
 
 
 def intervals_of(given: Any) -> tuple[Interval, ...]:
-    """Intervals from plain values, in their order in time.
+    """Make intervals from plain values, in order of time.
 
     Raises
     ------
     ProblemError
-        It is no list of intervals, there are too many, or two of one label overlap.
+        `given` is not a list of intervals, has too many, or two with the same label overlap.
     """
     if not isinstance(given, list) or len(given) > MOST:
         raise ProblemError(f"labels: got {shown(given)}; it has to be a list of at most {MOST:,} intervals")
@@ -74,7 +74,7 @@ def intervals_of(given: Any) -> tuple[Interval, ...]:
 
 
 def read_intervals(path: Path) -> tuple[Interval, ...]:
-    """The intervals in a file that :func:`save_intervals` wrote, or a person.
+    """Read the intervals in a file, written by :func:`save_intervals` or by a person.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def read_intervals(path: Path) -> tuple[Interval, ...]:
 
 
 def save_intervals(intervals: Iterable[Interval], path: Path) -> None:
-    """Write intervals as CSV, the file whole or not at all."""
+    """Write intervals as CSV; the file is written whole or not at all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)

@@ -1,4 +1,4 @@
-"""One of the streams of a problem: a camera by its name, its base network and its apps."""
+"""A stream of a problem: a named camera, its base network and its apps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STREAM_NAME: Final = re.compile(r"[^\W_][\w.-]{0,49}")
 
 
 def _name(given: Any) -> Any:
-    if isinstance(given, int) and not isinstance(given, bool):  # YAML reads 1 as a number
+    if isinstance(given, int) and not isinstance(given, bool):  # a name such as 1 is a number in YAML
         given = str(given)
     if given is None or (isinstance(given, str) and STREAM_NAME.fullmatch(given)):
         return given
@@ -24,31 +24,31 @@ def _name(given: Any) -> Any:
 
 
 StreamName = Annotated[str | None, BeforeValidator(_name)]
-"""What a stream is called: in files, on the command line, in addresses."""
+"""The name of a stream: in files, on the command line, in addresses."""
 
 
 class NamedStream(Description):
-    """A camera and what watches it.
+    """A camera and the apps that watch it.
 
     Parameters
     ----------
     name : str, optional
-        Different for each stream of a problem; without one it is the only stream.
+        Each stream of a problem has a different name; only a single stream may have none.
     source : str, optional
-        Where its frames come from, for a runtime in this process: what :func:`mainstream.streamer.open_source` takes.
+        Where a runtime in this process takes frames from: any argument of :func:`mainstream.streamer.open_source`.
     streamer : str, optional
-        Where its runtime listens, for one elsewhere: ``tcp://HOST:PORT``.
+        Address of a runtime elsewhere: ``tcp://HOST:PORT``.
     apps : sequence of App
         At least one, with different `app_id`.
     model : Model
     video : Video
     int8 : Int8, optional
-        The same apps, and their model, in 8 bits.
+        The same apps and their model in 8 bits.
 
     Raises
     ------
     ProblemError
-        A key is unknown or missing, or a value is not what it has to be.
+        A key is unknown or missing, or a value is wrong.
     """
 
     name: StreamName = None
@@ -65,26 +65,28 @@ class NamedStream(Description):
         return self
 
     def in_8_bits(self) -> NamedStream:
-        """The stream with its apps and its model in 8 bits, as it is where it has none."""
+        """The stream with its apps and its model in 8 bits; unchanged if it has none."""
         if self.int8 is None:
             return self
         return self.model_copy(update={"apps": self.int8.apps, "model": self.int8.model, "int8": None})
 
     def to_solve(self) -> tuple[Stream, ...]:
-        """The stream as :func:`mainstream.solve` takes it: each region is one by itself."""
+        """The stream as :func:`mainstream.solve` takes it: one stream for each region."""
         return streams_of(self.apps, self.model, self.video, self.name)
 
 
 def check_int8(apps: tuple[App, ...], model: Model, int8: Int8 | None) -> None:
-    """Raise what a validator may where apps and model in 8 bits do not go with those that were trained."""
+    """Raise a validator's error if apps and model in 8 bits do not match the trained ones."""
     if int8 is None:
         return
     if model.precision is not None:
-        raise refuse(f"model was measured in {model.precision}, as {MODEL_KEY}; one of them has to be float32")
+        raise refuse(
+            f"model was measured in {model.precision}, as {MODEL_KEY} was; give the profile in float32 as model"
+        )
     if model.unit != int8.model.unit:
         raise refuse(
             f"model has unit {shown(model.unit)}, {MODEL_KEY} {shown(int8.model.unit)}; "
-            "they share one budget and have to have the same"
+            "they share one budget, so give both the same unit"
         )
     if [app.app_id for app in apps] != [app.app_id for app in int8.apps]:
         raise refuse("int8 has to have the apps of the problem, in their order")

@@ -1,8 +1,8 @@
-"""M-Packages: what the trainer hands over for one app, as a folder that people can read.
+"""M-Packages: what training makes for one app, as a folder that people can read.
 
-``package.yaml`` says what it is, ``curve.csv`` holds the accuracy curve as measured, and ``models/`` the network for
-each `num_frozen` that is kept: a frozen graph, ``90.pb``, the Keras model that it was made from, ``90.keras``, and,
-where it was asked for, the graph as ONNX, ``90.onnx``.
+``package.yaml`` describes it, ``curve.csv`` holds the measured accuracy curve, and ``models/`` has the network for each
+`num_frozen` that is kept: a frozen graph such as ``90.pb``, the Keras model that it was made from, ``90.keras``, and
+the graph as ONNX, ``90.onnx``, if that was asked for.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _Model = Annotated[str, AfterValidator(_inside)]
 
 
 class Estimate(Description):
-    """A measured value and the interval that holds the true one with the stated confidence.
+    """A measured value, and the interval that contains the true value with the stated confidence.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Estimate(Description):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if not self.low <= self.value <= self.high:
-            raise refuse(f"{self.value:g} does not lie in its interval, {self.low:g} to {self.high:g}")
+            raise refuse(f"{self.value:g} is outside its interval, {self.low:g} to {self.high:g}")
         return self
 
 
@@ -85,13 +85,13 @@ class Seen(Description):
     Parameters
     ----------
     num_frozen : int
-        Which of its models.
+        The model's `num_frozen`.
     accuracy : Estimate, optional
-        Share of positive decisions on frames of events; None without such frames.
+        Share of positive decisions on frames in events; None without such frames.
     false_positive_rate : Estimate, optional
-        The same on frames of none.
+        The same on frames outside events.
     false_correlation : Estimate, optional
-        Between successive analysed frames of none; None where it could not be seen.
+        Correlation between successive analysed frames outside events; None if it could not be measured.
     correlation_fps : float, optional
         Analysed frames a second at which it was measured.
     """
@@ -114,29 +114,29 @@ class Seen(Description):
 
 
 class Events(Description):
-    """How an app's events come and go, as calibrated on labelled frames.
+    """An app's event parameters, as calibrated on labelled frames.
 
     Parameters
     ----------
     event_length_ms, min_event_length_ms : Estimate
-        Mean and least length of an event, milliseconds.
+        Mean and shortest length of an event, milliseconds.
     event_frequency : Estimate
         Share of the windows of an event's length that hold an event.
     correlation : Estimate, optional
-        Between successive analysed frames of an event; None where it could not be seen.
+        Correlation between successive analysed frames of an event; None if it could not be measured.
     correlation_fps : float, optional
         Analysed frames a second at which the correlation was measured.
     accuracy_spread : Estimate, optional
-        How much events differ in accuracy; None where no difference could be told from none.
+        How much events differ in accuracy; None if no difference was found.
     event_lengths_ms : sequence of float, optional
-        Lengths that events have equally often, milliseconds; None where all are of one length.
+        Lengths that events have equally often, milliseconds; None if all have one length.
     seen : sequence of Seen, optional
-        How models of the package did on the recording, each once; a single one need not be in a list. None where it is
-        not known which ones.
+        How models of the package did on the recording, each once; a single one need not be in a list. None if it is
+        not known which models decided.
     confidence : float
-        Of the intervals.
+        Confidence of all intervals.
     labelled_frames, events : int
-        How much there was to see.
+        How many labelled frames and events the recording has.
     """
 
     event_length_ms: Estimate
@@ -167,12 +167,11 @@ class Events(Description):
 
 
 class Tested(Description):
-    """On how many test images the curve was measured.
+    """On how many test images each of the curve's two rates was measured.
 
     Parameters
     ----------
     accuracy, false_positive_rate : int
-        Images behind each of the two rates.
     """
 
     accuracy: Count
@@ -180,12 +179,12 @@ class Tested(Description):
 
 
 class Package(Description):
-    """What ``package.yaml`` holds.
+    """The content of ``package.yaml``.
 
     Parameters
     ----------
     name : str
-        The app's.
+        The app's name.
     network : str
         The base network, such as "mobilenetv2".
     weights_digest : str
@@ -193,33 +192,33 @@ class Package(Description):
     channels, height, width : int
         Input size.
     total_layers : int
-        Layers of the app's network, its head included.
+        Layers of the app's network, including its head.
     classes : sequence of str
-        In the order of the network's outputs; at least two.
+        Class names in the order of the network's outputs; at least two.
     event_class : str, optional
-        Which of them is the event.
+        The class that is the event.
     chokepoints : mapping of int to str
-        `num_frozen` -> name of the tensor there, the two ends included; as a profile's `frozen_layer_names`.
+        `num_frozen` -> name of the tensor there, including the two ends; as a profile's `frozen_layer_names`.
     models : mapping of int to str
-        `num_frozen` that are kept -> frozen graph, relative to the folder, with the Keras model beside it; or an ONNX
-        model.
+        `num_frozen` that is kept -> its frozen graph, relative to the folder, with the Keras model beside it; or an
+        ONNX model.
     tested : Tested, optional
-        None where it is not known.
+        None if it is not known.
     precision : str, optional
-        "int8" where the models are in 8 bits; None for 32.
+        "int8" if the models are in 8 bits; None for 32 bits.
     events : Events, optional
         None before the package is calibrated.
     region : (float, float, float, float), optional
-        The part of the frame that it was trained on, as shares; None for the whole.
+        The part of the frame that it was trained on: x, y, width, height as shares; None for the whole.
     training : mapping
         The settings of the training.
     versions : mapping of str to str
-        Of Python and the packages that made it.
+        Versions of Python and of the packages that made it.
 
     Raises
     ------
     ProblemError
-        A key is unknown or missing, or a value is not what it has to be.
+        A key is unknown or missing, or a value is wrong.
     """
 
     name: _Word
@@ -248,30 +247,31 @@ class Package(Description):
             raise refuse(f"classes {shown(list(self.classes))} are not all different")
         if self.event_class is not None and self.event_class not in self.classes:
             raise refuse(
-                f"event_class: {shown(self.event_class)} is no class; {nearest(self.event_class, self.classes)}"
+                f"event_class: {shown(self.event_class)} is not a class; {nearest(self.event_class, self.classes)}"
             )
         beyond = [f for f in self.chokepoints if f > self.total_layers]
         if beyond:
-            raise refuse(f"chokepoints has {beyond[0]}, the network has {self.total_layers} layers")
+            raise refuse(f"chokepoints has {beyond[0]}, but the network has only {self.total_layers} layers")
         if not {0, self.total_layers} <= {canonical(f) for f in self.chokepoints}:
             raise refuse(f"chokepoints has to have the two ends, 0 and {self.total_layers}")
         for seen in self.seen:
             if canonical(seen.num_frozen) not in self.branches:
                 allowed = shown(sorted(self.branches))
-                raise refuse(f"events: seen: num_frozen {seen.num_frozen} is no chokepoint; allowed: {allowed}")
+                raise refuse(f"events: seen: num_frozen {seen.num_frozen} is not a chokepoint; allowed: {allowed}")
         strange = [f for f in self.models if canonical(f) not in self.branches]
         if strange:
-            raise refuse(f"models has {strange[0]}, which is no chokepoint; allowed: {shown(sorted(self.branches))}")
+            allowed = shown(sorted(self.branches))
+            raise refuse(f"models has {strange[0]}, which is not a chokepoint; allowed: {allowed}")
         return self
 
     @property
     def branches(self) -> frozenset[int]:
-        """The chokepoints at which an app can leave the stem: all but the last; 0 for nothing shared."""
+        """The chokepoints at which an app can leave the stem: all except the last; 0 means nothing is shared."""
         return frozenset(canonical(f) for f in self.chokepoints if f < self.total_layers)
 
     @property
     def seen(self) -> tuple[Seen, ...]:
-        """How models did on the camera, as far as it is known."""
+        """How models did on the camera; empty if that is not known."""
         return (self.events.seen or ()) if self.events is not None else ()
 
     @property
@@ -286,13 +286,14 @@ class Package(Description):
 
 
 def pareto(curve: Curve) -> tuple[int, ...]:
-    """The `num_frozen` that are kept, increasing.
+    """The `num_frozen` whose models are kept, increasing.
 
-    A model that is more specialised (smaller `num_frozen`) and not more accurate than a less specialised one is left
-    out: it shares less and gains nothing. So accuracy falls strictly along what is kept.
+    A model is left out if one that shares more layers (larger `num_frozen`) is at least as accurate: it would share
+    less and gain nothing. So accuracy falls strictly with `num_frozen` among those that are kept.
 
-    False positive rates have no say. A model that is left out may still raise fewer false alarms than any that is kept;
-    where that matters, train for it (``--event-class``), or keep all and give the curve itself to the problem.
+    False positive rates are not considered. A model that is left out may still raise fewer false alarms than any that
+    is kept. If that matters, train for it (``--event-class``), or keep all models and give the curve itself to the
+    problem.
     """
     kept: list[int] = []
     for f in sorted(curve.accuracies, reverse=True):
@@ -308,9 +309,9 @@ def save_package(package: Package, curve: Curve, folder: str | PathLike[str]) ->
     ----------
     package : Package
     curve : Curve
-        As measured, with what :func:`pareto` leaves out.
+        As measured, including the points that :func:`pareto` leaves out.
     folder : path
-        Has to exist.
+        It has to exist.
 
     Raises
     ------
@@ -325,16 +326,16 @@ def save_package(package: Package, curve: Curve, folder: str | PathLike[str]) ->
 
 
 def read_package(folder: str | PathLike[str]) -> tuple[Package, Curve]:
-    """A package and its curve, as measured.
+    """Read a package and its measured curve.
 
     Raises
     ------
     ProblemError
-        A file is missing, or what it holds is not what it has to be.
+        A file is missing, or its content is wrong.
     """
     folder = Path(folder)
     if not (folder / PACKAGE).is_file():
-        raise ProblemError(f"{folder}: no M-Package: there is no {PACKAGE} in it; `mainstream train` makes one")
+        raise ProblemError(f"{folder}: not an M-Package: there is no {PACKAGE} in it; `mainstream train` makes one")
     package = Package.of(parse(folder / PACKAGE), where=str(folder / PACKAGE))
     curve = load_curve(folder / CURVE)
     with naming(folder / CURVE):
@@ -343,17 +344,17 @@ def read_package(folder: str | PathLike[str]) -> tuple[Package, Curve]:
 
 
 def check_curve(package: Package, curve: Curve) -> None:
-    """Check that a curve is one of this package.
+    """Check that a curve belongs to this package.
 
     Raises
     ------
     ProblemError
-        It has a point that is no chokepoint of the package, or lacks one that the package has a model for.
+        It has a point that is not a chokepoint of the package, or lacks one for which the package has a model.
     """
     strange = [f for f in curve.accuracies if canonical(f) not in package.branches]
     if strange:
         allowed = shown(sorted(package.branches))
-        raise ProblemError(f"num_frozen: {strange[0]} is no chokepoint of {PACKAGE}; allowed: {allowed}")
+        raise ProblemError(f"num_frozen: {strange[0]} is not a chokepoint of {PACKAGE}; allowed: {allowed}")
     for given in (curve.accuracies, curve.false_positive_rates or {}):
         contradiction = differ_where_nothing_is_shared(given)
         if contradiction is not None:
@@ -364,18 +365,18 @@ def check_curve(package: Package, curve: Curve) -> None:
 
 
 def check_fit(packages: Mapping[str, Package], model: Model) -> None:
-    """Check that packages can share a stem, and that a profile is that of their network.
+    """Check that packages can share a stem, and that a profile is of their network.
 
     Parameters
     ----------
     packages : mapping of str to Package
-        What to call each in a message -> the package.
+        Name in messages -> the package.
     model : Model
 
     Raises
     ------
     ProblemError
-        They are not fine-tuned from the same weights, or differ in input size, layers or the names of tensors.
+        They are not fine-tuned from the same weights, or differ in precision, input size, layers or tensor names.
     """
     first, *_ = packages
     of_shape, shape = first, packages[first].shape
@@ -383,27 +384,26 @@ def check_fit(packages: Mapping[str, Package], model: Model) -> None:
         of_shape, shape = "the model", (model.height, model.width, model.channels)
     if packages[first].precision != model.precision:
         raise ProblemError(
-            f"{first}: its models are in {packages[first].precision or FLOAT32}, and the model was measured in "
-            f"{model.precision or FLOAT32}; measure what runs: mainstream profile --net PACKAGE"
+            f"{first}: its models are in {packages[first].precision or FLOAT32}, but the model was measured in "
+            f"{model.precision or FLOAT32}; profile what will run: mainstream profile --net PACKAGE"
         )
     for where, package in packages.items():
         if package.weights_digest != packages[first].weights_digest:
             raise ProblemError(
-                f"{where}: its base network has the weights {package.weights_digest[:19]}, that of {first} "
-                f"{packages[first].weights_digest[:19]}; apps can share layers of the same network only"
+                f"{where}: its base network has the weights {package.weights_digest[:19]}, that of {first} has "
+                f"{packages[first].weights_digest[:19]}; only apps of the same network can share layers"
             )
         if package.precision != packages[first].precision:
             raise ProblemError(
                 f"{where}: its models are in {package.precision or FLOAT32}, those of {first} in "
-                f"{packages[first].precision or FLOAT32}; a quantised tail behind a float stem, or the other way "
-                "round, was never measured; give all apps of a problem in one precision, or the packages in 8 bits "
-                "as int8"
+                f"{packages[first].precision or FLOAT32}; precisions are not mixed behind one stem; give all apps of a "
+                "problem in one precision, or give the packages in 8 bits as int8"
             )
         if package.shape != shape:
-            raise ProblemError(f"{where}: takes frames of {_size(package.shape)}, {of_shape} those of {_size(shape)}")
+            raise ProblemError(f"{where}: takes frames of {_size(package.shape)}, {of_shape} takes {_size(shape)}")
         if package.total_layers != model.total_layers:
             raise ProblemError(
-                f"{where}: its network has {package.total_layers} layers, the model {model.total_layers}"
+                f"{where}: its network has {package.total_layers} layers, the model has {model.total_layers}"
             )
         names = {canonical(f): name for f, name in package.chokepoints.items()}
         for f, name in model.frozen_layer_names.items():
@@ -417,7 +417,7 @@ def _size(shape: tuple[int, int, int]) -> str:
 
 
 def _yaml(keys: dict[str, Any]) -> str:
-    """A line for each key and each key below it; what lies deeper goes on one line."""
+    """YAML with a line for each key and each key below it; deeper levels go on that line."""
     with io.StringIO() as text:
         dumper = yaml.SafeDumper(text, default_flow_style=None, allow_unicode=True, width=_WIDTH, sort_keys=False)
         dumper.open()

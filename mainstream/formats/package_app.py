@@ -19,22 +19,22 @@ _log = logging.getLogger("mainstream")
 
 
 def load_package(folder: Name, app_id: int = 1, *, calibrated: bool = True, **keys: Any) -> App:
-    """The app of an M-Package.
+    """Load the app of an M-Package.
 
-    Its curve is what :func:`~mainstream.formats.package.pareto` keeps, moved by what was seen on the camera
-    (:mod:`mainstream.formats.correction`), its event parameters are the calibrated ones, its event class is the number
-    of an output, its region is the one it was trained on, and its model files are absolute, so that a runtime on this
-    machine finds them.
+    Its curve has the points that :func:`~mainstream.formats.package.pareto` keeps, moved by what was seen on the camera
+    (:mod:`mainstream.formats.correction`). Its event parameters are the calibrated ones, its event class is the number
+    of an output, and its region is the one that it was trained on. Paths of model files are absolute, so that a runtime
+    on this machine finds them.
 
     Parameters
     ----------
     folder : path
     app_id : int
     calibrated : bool
-        False: the curve as it was measured, whatever was seen on the camera.
+        If false, use the curve as it was measured, without what was seen on the camera.
     **keys
-        Any other key of :class:`~mainstream.problem.App`; wins over what the package says. `accuracies` win over both
-        halves of the package's curve.
+        Other keys of :class:`~mainstream.problem.App`; they override the package. `accuracies` override both rates of
+        the package's curve.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def app_of_package(
     called: str | None = None,
     calibrated: bool = True,
 ) -> App:
-    """As :func:`load_package`, of a package that was read from `folder`; a message calls it `called`."""
+    """As :func:`load_package`, for a package that was read from `folder`; messages call it `called`."""
     given = {App.other_names.get(key, key) for key in keys}
     kept = pareto(curve)
     accuracies, alarms = rates(package, curve, calibrated=calibrated)
@@ -87,7 +87,7 @@ def app_of_package(
 
 
 def _kept(own: Rates, kept: tuple[int, ...], values: str, intervals: str) -> dict[str, Any]:
-    """A rate at what is kept, and its intervals where there are any."""
+    """The keys of a rate at the kept `num_frozen`, with its intervals if there are any."""
     keys: dict[str, Any] = {values: {f: own.values[f] for f in kept}}
     if own.intervals is not None:
         keys[intervals] = {f: own.intervals[f] for f in kept}
@@ -95,9 +95,9 @@ def _kept(own: Rates, kept: tuple[int, ...], values: str, intervals: str) -> dic
 
 
 def _false_correlations(package: Package, kept: tuple[int, ...], fps: float | None) -> dict[str, Any]:
-    """How false alarms hang together at what is kept: between models that were seen on a line, beyond them as theirs.
+    """Correlations of false alarms at the kept `num_frozen`, interpolated between the models that were seen.
 
-    All are at one rate, that of the events' correlation where there is one.
+    All are converted to one rate of frames: that of the events' correlation, if there is one.
     """
     found = {}
     for one in sorted(package.seen, key=lambda one: one.num_frozen):
@@ -114,7 +114,7 @@ def _false_correlations(package: Package, kept: tuple[int, ...], fps: float | No
 
 
 def _event_keys(events: Events, given: set[str]) -> dict[str, Any]:
-    """The calibrated keys; one that tells more of another is left out where that other is given."""
+    """The calibrated keys. A key that only refines another is left out if that other key is given."""
     keys: dict[str, Any] = {}
     for key in ("event_length_ms", "event_frequency", "correlation", "accuracy_spread"):
         estimate = getattr(events, key)

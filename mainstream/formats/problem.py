@@ -27,7 +27,7 @@ _WIDTH: Final = 110
 
 
 def _registered(registry: Registry[Any]) -> BeforeValidator:
-    """For a key that takes the name of a part."""
+    """A validator for a key whose value is a name in a registry."""
 
     def check(given: Any) -> Any:
         if given is None or (isinstance(given, str) and given in registry):
@@ -38,7 +38,7 @@ def _registered(registry: Registry[Any]) -> BeforeValidator:
 
 
 class SolveOptions(Description):
-    """How to solve, as a problem file or the command line may say it; None is :func:`mainstream.solve`'s default.
+    """How to solve, from a problem file or the command line; None stands for :func:`mainstream.solve`'s default.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class SolveOptions(Description):
     utilisation : float, optional
         In place of a budget: a share of the cores that the model was measured on, up to 1; its unit has to be ms.
     memory_mb : float, optional
-        Megabytes that the models may take.
+        Megabytes that the models may use.
     objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
         As in :func:`mainstream.solve`; `time_limit` in seconds, `memory_limit` in bytes.
     """
@@ -76,7 +76,7 @@ class SolveOptions(Description):
 
 
 class Problem(SolveOptions):
-    """What a problem file holds.
+    """The content of a problem file.
 
     Parameters
     ----------
@@ -85,13 +85,14 @@ class Problem(SolveOptions):
     model : Model
     video : Video
     streams : sequence of NamedStream
-        In place of the three above: several cameras or base networks on one budget. Each `app_id` stands in one only.
+        Instead of the three above: several cameras or base networks on one budget. Each `app_id` is in one stream only.
     budget, objective, ... : optional
         As in :class:`SolveOptions`.
     int8 : Int8, optional
-        The same apps, and their model, in 8 bits; a file has them at each app, see :mod:`mainstream.formats.int8`.
+        The same apps and their model in 8 bits; in a file they are given at each app, see
+        :mod:`mainstream.formats.int8`.
     id : str, optional
-        What a workload file calls it; has no effect.
+        Its name in a workload file; has no effect.
     """
 
     id: str | None = None
@@ -106,7 +107,7 @@ class Problem(SolveOptions):
         own = [key for key in (*_OF_A_CAMERA, APP_KEY) if getattr(self, key)]
         if self.streams:
             if own:
-                raise refuse(f"{own[0]} has no place beside streams, each of which has its own; move it there")
+                raise refuse(f"{own[0]} is not allowed beside streams; move it into each stream")
             _check_streams(self.streams)
             return self
         missing = [key for key in _OF_A_CAMERA if key not in own]
@@ -128,17 +129,17 @@ class Problem(SolveOptions):
 
     @property
     def each(self) -> tuple[NamedStream, ...]:
-        """The streams; without `streams` the one that apps, model and video are, without a name."""
+        """The streams; without `streams`, a single stream of apps, model and video that has no name."""
         if self.streams:
             return self.streams
         return (NamedStream(apps=self.apps, model=self.model, video=self.video, int8=self.int8),)
 
     @property
     def camera(self) -> NamedStream:
-        """The only stream; :class:`ProblemError` where there are several."""
+        """The only stream; raises :class:`ProblemError` if there are several."""
         if len(self.each) > 1:
             names = ", ".join(str(one.name) for one in self.streams)
-            raise ProblemError(f"streams: there are {len(self.streams)} ({names}), and this is for a single one")
+            raise ProblemError(f"streams: there are {len(self.streams)} ({names}), but only one is possible here")
         return self.each[0]
 
     @property
@@ -173,12 +174,12 @@ class Problem(SolveOptions):
         return capacity * utilisation
 
     def to_solve(self) -> tuple[Stream, ...]:
-        """The streams as :func:`mainstream.solve` takes them, one for each region of each."""
+        """The streams as :func:`mainstream.solve` takes them: one for each region of each stream."""
         return tuple(stream for one in self.each for stream in one.to_solve())
 
     @property
     def by_precision(self) -> Mapping[str, Problem]:
-        """What can be chosen from: the name of a precision -> the problem in it alone; one or two."""
+        """Name of each possible precision (one or two) -> the problem in that precision alone."""
         each = self.each
         plain = {one.name: one.model_copy(update={APP_KEY: None}) for one in each}
         if each[0].int8 is None:
@@ -186,7 +187,7 @@ class Problem(SolveOptions):
         return {FLOAT32: self._with(plain), INT8: self._with({one.name: one.in_8_bits() for one in each})}
 
     def _with(self, streams: Mapping[str | None, NamedStream]) -> Problem:
-        """The problem with other streams, of the same names."""
+        """The problem with other streams that have the same names."""
         if self.streams:
             return self.model_copy(update={"streams": tuple(streams.values())})
         (one,) = streams.values()
@@ -196,30 +197,30 @@ class Problem(SolveOptions):
 def load_problem(
     path: Name, *, fetch: Fetch | None = None, calibrated: bool = True, more: Sequence[Mapping[str, Any]] = ()
 ) -> Problem:
-    """The problem in a YAML file, or a JSON file when its name ends in .json.
+    """Read a problem from a YAML file, or a JSON file if its name ends in .json.
 
-    An app may give ``curve: FILE.csv`` in place of `accuracies` and `false_positive_rates`, or ``package: FOLDER``, an
-    M-Package, with what :func:`load_package` takes beside it; its `app_id` is then by default its place in the list,
-    counted from 1. `model` may be the name of a profile. All names are relative to the problem file. Where apps have
-    ``int8``, as :mod:`mainstream.formats.int8` tells, ``int8_model`` is the model in 8 bits. In place of apps and
-    video there may be ``streams``, a list in which each has a name and its own; `model` and ``int8_model`` of the file
-    are those of the streams that give none.
+    An app may have ``curve: FILE.csv`` instead of `accuracies` and `false_positive_rates`. Or it may have
+    ``package: FOLDER``, an M-Package, with other keys that :func:`load_package` takes; its `app_id` is then by default
+    its place in the list, counted from 1. `model` may be the name of a profile. All names are relative to the problem
+    file. If apps have ``int8`` (see :mod:`mainstream.formats.int8`), ``int8_model`` is the model in 8 bits. Instead of
+    apps and video the file may have ``streams``, a list in which each has a name, apps and video of its own; `model`
+    and ``int8_model`` of the file are then the defaults for streams.
 
     Parameters
     ----------
     path : path
     fetch : callable, optional
-        What finds the packages that are named as ``store://NAME@VERSION``: ``mainstream.store.open_store(url).fetch``.
+        Finds packages that are named as ``store://NAME@VERSION``: ``mainstream.store.open_store(url).fetch``.
     calibrated : bool
-        False: the curves of packages as they were measured, whatever was seen on the camera.
+        If false, use the curves of packages as they were measured, without what was seen on the camera.
     more : sequence of mapping
-        Apps beside those of the file, with the keys that they would have there and an `app_id`; one that the file has
-        counts in their place. Where the file has streams, ``stream`` is the name of theirs.
+        Apps to add to those of the file, with the same keys and an `app_id`. If the file has an app with that
+        `app_id`, the file's app is used. If the file has streams, ``stream`` is the name of the app's stream.
 
     Raises
     ------
     ProblemError
-        This file or one that it names is missing, of another form, or holds a wrong key or value; packages do not fit
+        This file or one that it names is missing, in another form, or has a wrong key or value; packages do not fit
         together or do not fit the model.
     """
     path = Path(path)
@@ -231,7 +232,7 @@ def load_problem(
                 raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), known)}")
         reader = ProblemReader(path.parent, fetch, calibrated)
         for key in (one for one in ("apps", "video") if one in keys and "streams" in keys):
-            raise ProblemError(f"{key} has no place beside streams, each of which has its own; move it there")
+            raise ProblemError(f"{key} is not allowed beside streams; move it into each stream")
         keys = reader.streams(keys, more) if "streams" in keys else reader.camera(keys, more)
     return Problem.of(keys, where=str(path))
 
@@ -244,7 +245,7 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
     problem : Problem
     path : path
     profile : str, optional
-        Name of a profile, relative to the file, to stand for the model in place of its values.
+        Name of a profile, relative to the file, to write instead of the model's values.
     comment : str
         Lines for the top of the file, without the ``#``.
     """
@@ -265,7 +266,7 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
 
 
 def _in_file(keys: dict[str, Any], profile: str | None) -> dict[str, Any]:
-    """The keys of a camera as a file has them."""
+    """The keys of a camera in the form of a file."""
     if APP_KEY in keys:
         quantised = keys.pop(APP_KEY)
         keys |= {"apps": joined(keys["apps"], quantised["apps"]), MODEL_KEY: quantised["model"]}
@@ -273,20 +274,20 @@ def _in_file(keys: dict[str, Any], profile: str | None) -> dict[str, Any]:
 
 
 def _check_streams(streams: Sequence[NamedStream]) -> None:
-    """Raise what a validator may where streams do not go together."""
+    """Raise a validator's error if streams do not fit together."""
     for k, stream in enumerate(streams):
         if stream.name is None:
             raise refuse(f"streams[{k}]: missing key 'name'")
         if (stream.int8 is None) != (streams[0].int8 is None):
-            raise refuse(f"streams[{k}]: {APP_KEY} is for all apps of all streams, or for none")
+            raise refuse(f"streams[{k}]: give {APP_KEY} for all apps of all streams, or for none")
     name, count = Counter(stream.name for stream in streams).most_common(1)[0]
     if count > 1:
         places = [k for k, stream in enumerate(streams) if stream.name == name]
-        raise refuse(f"streams[{places[1]}]: name {shown(name)} is that of streams[{places[0]}]; give each its own")
+        raise refuse(f"streams[{places[1]}]: name {shown(name)} is taken by streams[{places[0]}]; give each its own")
     owners: dict[int | str, str] = {}
     for k, stream in enumerate(streams):
         for i, app in enumerate(stream.apps):
             where = f"streams[{k}].apps[{i}]"
             if app.app_id in owners:
-                raise refuse(f"{where}: app_id {shown(app.app_id)} is that of {owners[app.app_id]}; give each its own")
+                raise refuse(f"{where}: app_id {shown(app.app_id)} is taken by {owners[app.app_id]}; give each its own")
             owners[app.app_id] = where

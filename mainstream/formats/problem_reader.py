@@ -1,4 +1,4 @@
-"""What a problem file names, read: curves, packages and profiles in the place of their names."""
+"""Read the files that a problem file names: curves, packages and profiles take the place of their names."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from mainstream.ids import check_unique, id_array
 from mainstream.problem import App, Model, Video
 
 STORE: Final = "store://"
-"""What the name of a package in a store begins with."""
+"""The beginning of the name of a package in a store."""
 Fetch = Callable[[str], Path]
-"""Gives the folder of this machine that holds a package of a store, by its name, ``store://NAME@VERSION``."""
+"""Takes the name of a package in a store, ``store://NAME@VERSION``, and gives a folder here that holds it."""
 
 _OF_ALL: Final = ("model", MODEL_KEY)
-"""Keys of a problem that hold for those of its streams that have none of their own."""
+"""Keys of a problem that are defaults for its streams."""
 
 
 class _Named(NamedTuple):
@@ -44,11 +44,11 @@ class ProblemReader:
     Parameters
     ----------
     folder : Path
-        Where names start.
+        The folder that names are relative to.
     fetch : callable or None
-        What finds packages of a store.
+        Finds packages in a store.
     calibrated : bool
-        Whether what was seen on the camera moves the curves of packages.
+        Whether the curves of packages are moved by what was seen on the camera.
     """
 
     folder: Path
@@ -59,12 +59,12 @@ class ProblemReader:
     _profiles: dict[str, Model] = field(default_factory=dict)
 
     def streams(self, keys: Mapping[str, Any], more: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The file's keys, its streams read; those of `more` say in which stream they are.
+        """The file's keys, with its streams read. Apps of `more` have a key ``stream`` with the name of theirs.
 
         Raises
         ------
         ProblemError
-            A stream, or what it names, is not what it has to be; there is no such stream for an app of `more`.
+            A stream, or a file that it names, is wrong; an app of `more` names a stream that does not exist.
         """
         given = keys["streams"]
         if not isinstance(given, list):
@@ -102,29 +102,29 @@ class ProblemReader:
     def camera(
         self, keys: Mapping[str, Any], more: Sequence[Mapping[str, Any]], place: str = "", taken: int = 0
     ) -> dict[str, Any]:
-        """The keys of one camera, its apps, `model` and `video` read.
+        """The keys of one camera, with its apps, `model` and `video` read.
 
         Parameters
         ----------
         keys : mapping
         more : sequence of mapping
-            Apps beside its own.
+            Apps to add to its own.
         place : str
-            Stands before its keys in a message.
+            Prefix of its keys in messages.
         taken : int
-            Apps that stand before its own in the file.
+            How many apps are before its own in the file; by default apps are numbered after them.
         """
         found = dict(keys)
         given, quantised_model = found.get("apps"), found.pop(MODEL_KEY, None)
         plain, quantised = split(given, f"{place}apps") if isinstance(given, list) else (given, [])
         if bool(quantised) != (quantised_model is not None):
             lacking, there = (MODEL_KEY, f"apps have {APP_KEY}") if quantised else (APP_KEY, f"there is {MODEL_KEY}")
-            raise ProblemError(f"{place.replace('.', ': ')}{there}, and {lacking} is missing; they go together")
+            raise ProblemError(f"{place.replace('.', ': ')}{there}, but {lacking} is missing; give both or neither")
         found |= self._read(plain, found.get("model"), "model", more, place, taken)
         if quantised:
             for app in found["apps"][len(quantised) :]:
                 raise ProblemError(
-                    f"app {shown(app.app_id)} has no {APP_KEY}, as those of the file have; it cannot be added"
+                    f"app {shown(app.app_id)} has no {APP_KEY}, but those of the file have; it cannot be added"
                 )
             found[APP_KEY] = self._read(quantised, quantised_model, MODEL_KEY, (), place, taken, f": {APP_KEY}")
         if "video" in found:
@@ -141,7 +141,7 @@ class ProblemReader:
         taken: int,
         variant: str = "",
     ) -> dict[str, Any]:
-        """Those of `apps`, with `more` beside them, and `model` that there are, with the files that they name."""
+        """The apps (with `more` added) and the model, with the files that they name read; what is missing stays so."""
         found: dict[str, Any] = {}
         packages: dict[str, Package] = {}
         if apps is not None:
@@ -168,7 +168,7 @@ class ProblemReader:
         taken: int,
         variant: str,
     ) -> tuple[App, ...]:
-        """The apps; `packages` gets those that they name, by app."""
+        """The apps; fills `packages` with the packages that they name, by app."""
         apps: list[App] = []
         own_ids: set[int | str] = set()
         for i, app in enumerate([*given, *more]):
@@ -190,7 +190,7 @@ class ProblemReader:
             with naming(where):
                 own = {"app_id": taken + i + 1, **keys}
                 apps.append(app_of_package(at, packages[where], curve, own, called=called, calibrated=self.calibrated))
-        if not place:  # of streams, ids have to differ in all of them together
+        if not place:  # with streams, ids have to be unique among all of them, which is checked later
             check_unique(id_array([app.app_id for app in apps]))
         return tuple(apps)
 
@@ -199,12 +199,12 @@ class ProblemReader:
             with _unquoted(self.folder / name / PACKAGE, self.folder):
                 return _Named(self.folder / name, *read_package(self.folder / name))
         if self.fetch is None:
-            raise ProblemError(f"{shown(name)} is in a store; give load_problem() its fetch, as in open_store().fetch")
+            raise ProblemError(f"{shown(name)} is in a store; give load_problem() a fetch, such as open_store().fetch")
         fetched = self.fetch(name)
         return _Named(fetched, *read_package(fetched))
 
     def _with_curve(self, app: Any, where: str) -> Any:
-        """A copy of the app's keys, the rates of its curve in place of the name."""
+        """A copy of the app's keys, with the rates of its curve instead of the curve's name."""
         if not isinstance(app, Mapping):
             return app
         keys = dict(app)
@@ -217,20 +217,20 @@ class ProblemReader:
         filled = {key: rates for key, rates in self._curves[path]._asdict().items() if rates is not None}
         for key in keys:
             if App.other_names.get(key, key) in filled:
-                raise ProblemError(f"{where}: curve brings {key!r} along; give one of them")
+                raise ProblemError(f"{where}: curve has {key!r}, too; give only one of them")
         return keys | filled
 
 
 @contextmanager
 def _unquoted(file: Path, folder: Path) -> Iterator[None]:
-    """Tell nothing of what a file outside the problem's folder holds: who sent the problem may not be let read it."""
+    """Say nothing about the content of a file outside the problem's folder: who sent the problem may not read it."""
     try:
         yield
     except ProblemError:
         if file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
             raise
         raise ProblemError(
-            f"{file}: it is not what it has to be; what is wrong is told of files in the problem's own folder only"
+            f"{file}: its content is wrong; details are given only for files inside the problem's own folder"
         ) from None
 
 

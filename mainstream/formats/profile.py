@@ -10,12 +10,12 @@ from mainstream.problem import Model
 
 
 def load_profile(path: Name) -> Model:
-    """A base network measured on a device, from JSON (or YAML).
+    """Read a base network that was measured on a device, from JSON (or YAML).
 
     Raises
     ------
     ProblemError
-        The file cannot be read, or a key or a value is not what it has to be.
+        The file cannot be read, or a key or a value is wrong.
     """
     path = Path(path)
     return Model.of(mapping(path), where=str(path))

@@ -9,12 +9,12 @@ from mainstream.schedule import Result
 
 
 def load_result(path: Name) -> Result:
-    """A result from the JSON file that :func:`save_result` wrote.
+    """Read a result from the JSON file that :func:`save_result` wrote.
 
     Raises
     ------
     ProblemError
-        The file cannot be read or is no such result.
+        The file cannot be read or does not hold a result.
     """
     path = Path(path)
     text = read_text(path)

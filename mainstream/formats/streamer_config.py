@@ -1,6 +1,6 @@
-"""Streamer's own files: which cameras there are, and which models.
+"""Streamer's own files, which list cameras and models.
 
-They hold more than is read here, for parts of Streamer that have no counterpart: unknown keys are passed over.
+They also have keys for parts of Streamer that Mainstream does not have; unknown keys are ignored.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class CameraEntry(Description):
     ----------
     name : str
     video_uri : str
-        What :func:`mainstream.streamer.sources.open_source` takes.
+        Any argument of :func:`mainstream.streamer.sources.open_source`.
     width, height : int, optional
-        Of its picture; the stream itself says so, too.
+        Size of its picture; the stream itself also says it.
     """
 
     name: Text
@@ -50,7 +50,7 @@ class ModelEntry(Description):
     type : str
         "tensorflow", "caffe", ...
     desc_path : str
-        Its file.
+        The model's file.
     input_width, input_height : int
     default_input_layer, default_output_layer : str, optional
     """
@@ -68,36 +68,36 @@ _Kind = TypeVar("_Kind", CameraEntry, ModelEntry)
 
 
 def camera_of(config_dir: str | Path, name: str) -> CameraEntry:
-    """The camera `name` of a folder's ``cameras.toml``.
+    """Read the camera `name` from ``cameras.toml`` in a folder.
 
     Raises
     ------
     ProblemError
-        The file is missing or no TOML, has no such camera, or a key of it is missing or wrong.
+        The file is missing or not TOML, has no such camera, or a key of the camera is missing or wrong.
     """
     return _named(Path(config_dir) / CAMERA_LIST, "camera", name, CameraEntry)
 
 
 def model_of(config_dir: str | Path, name: str) -> ModelEntry:
-    """The model `name` of a folder's ``models.toml``.
+    """Read the model `name` from ``models.toml`` in a folder.
 
     Raises
     ------
     ProblemError
-        The file is missing or no TOML, has no such model, or a key of it is missing or wrong.
+        The file is missing or not TOML, has no such model, or a key of the model is missing or wrong.
     """
     return _named(Path(config_dir) / MODEL_LIST, "model", name, ModelEntry)
 
 
 def _named(path: Path, table: str, name: str, kind: type[_Kind]) -> _Kind:
-    """The entry of an array of tables that has a name, without the keys that are not ours."""
+    """The entry with this name in an array of tables, with the keys that are used here."""
     entries = _entries(path, table)
     found = [entry for entry in entries if entry.get("name") == name]
     if not found:
         known = [str(entry["name"]) for entry in entries if "name" in entry]
         raise ProblemError(f"{path}: no {table} {shown(name)}; {nearest(name, known)}")
     if len(found) > 1:
-        raise ProblemError(f"{path}: {table} {shown(name)} stands there {len(found)} times; give each its own name")
+        raise ProblemError(f"{path}: {table} {shown(name)} is there {len(found)} times; give each its own name")
     ours = {key: value for key, value in found[0].items() if key in kind.model_fields}
     return kind.of(ours, where=f"{path}: {table} {shown(name)}")
 
@@ -107,9 +107,9 @@ def _entries(path: Path, table: str) -> list[Mapping[str, Any]]:
     try:
         entries = tomllib.loads(text).get(table, [])
     except tomllib.TOMLDecodeError as error:
-        raise ProblemError(f"{path}: no TOML: {' '.join(str(error).split())}") from None
+        raise ProblemError(f"{path}: not TOML: {' '.join(str(error).split())}") from None
     except RecursionError:
-        raise ProblemError(f"{path}: no TOML: nested too deeply") from None
+        raise ProblemError(f"{path}: not TOML: nested too deeply") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ProblemError(f"{path}: {table} has to be a list of tables, each under [[{table}]]")
     if not entries:

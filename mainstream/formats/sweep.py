@@ -1,4 +1,4 @@
-"""The files of an experiment: a tidy CSV with every figure, and the published ones with a few.
+"""The files of an experiment: a tidy CSV with all figures, and files in the published form with a few.
 
 Source of the published form: the experiments released with Jiang et al., "Mainstream", USENIX ATC 2018.
 """
@@ -21,22 +21,22 @@ Whole = tuple[int, ...]
 
 @dataclass(frozen=True)
 class SweepRow:
-    """One schedule of an experiment, or that there is none.
+    """One schedule of an experiment, or the fact that there is none.
 
-    Sequences have a value for each app, in the order of the workload. From `restriction` on all are None or empty where
+    Sequences have a value for each app, in the order of the workload. From `restriction` on, all are None or empty if
     no schedule fits the budget. Means are over the apps, unweighted; an app that was left out counts as one that finds
     nothing.
 
     Attributes
     ----------
     id : str
-        Of the workload: its number of apps, its apps, or the id in the workload file.
+        The workload: its number of apps, its apps, or its id in the workload file.
     apps : int
     trial : int
-        From 1.
+        Counted from 1.
     version : str
     asked : str
-        The budget as it was asked for, a number or a share of the useful range.
+        The budget as it was given: a number, or a share of the useful range.
     budget : float
         Compute a second.
     status : str
@@ -44,23 +44,23 @@ class SweepRow:
     event_model, metric, aggregate : str
         As in a result.
     restriction : str
-        Which one of a version's the schedule is of, such as "chokepoint 90"; empty where it has but one.
+        Which restriction of the version the schedule obeys, such as "chokepoint 90"; empty if there is only one.
     method, mode, unit : str
         As in a result.
     objective, bound, gap, runtime_s, nodes : float
         As in a result; predicted.
     f1, recall, precision, fnr, fpr : float or None
-        Means at `rates`; fnr is 1 - recall, fpr 1 - precision, as published.
+        Means at `rates`; fnr is 1 - recall, fpr is 1 - precision, as published.
     accuracy, relative_accuracy : float
-        Means of the per-frame accuracy, and of it over the best that the app has.
+        Means of the per-frame accuracy, and of that accuracy divided by the app's best.
     cost, stem_cost, tail_cost : float
         Compute a second at the target rates, predicted.
     capacity : float or None
-        Milliseconds a second of all cores of the profile's device; None where it is not known, or the unit another.
+        Milliseconds a second of all cores of the profile's device; None if not known, or if the unit is another.
     rates : str
-        "target", or "observed" where a runtime has run the schedule.
+        "target", or "observed" if a runtime has run the schedule.
     objective_at_observed, cost_at_observed : float or None
-        What the event model and the cost model say of the observed rates.
+        What the event model and the cost model predict at the observed rates.
     measured_compute : float or None
         Milliseconds of a core a second that the parts took, measured.
     num_frozen, x_vote : tuple of int
@@ -109,7 +109,7 @@ class SweepRow:
 
     @property
     def key(self) -> tuple[str, int, str, str]:
-        """What tells it from the other rows of its experiment."""
+        """Identifies the row within its experiment."""
         return self.id, self.trial, self.version, self.asked
 
     @property
@@ -119,18 +119,18 @@ class SweepRow:
 
     @property
     def kind(self) -> str:
-        """What is maximised, and how it is predicted: rows of one kind are compared."""
+        """What is maximised, and how it is predicted: only rows of one kind can be compared."""
         return f"{'smallest' if self.aggregate == 'min' else 'mean'} {self.metric}, event model {self.event_model}"
 
     def line(self) -> str:
-        """The row of the tidy file."""
+        """The row as a line of the tidy file."""
         return _line([_text(getattr(self, name)) for name in COLUMNS])
 
     def published_line(self) -> str:
-        """The row of the published file, which has no header.
+        """The row as a line of the published file, which has no header.
 
-        Its columns: id, fnr, fpr, the mean loss of relative accuracy, (best - chosen) / best, which the published code
-        writes there, `num_frozen` of each app, `target_fps` of each app.
+        Its columns are id, fnr, fpr, the mean loss of relative accuracy, `num_frozen` of each app, and `target_fps` of
+        each app. The loss is (best - chosen) / best, as the published code writes it.
         """
         loss = [1.0 - share for share in self.relative_accuracies]
         mean_loss = round(sum(loss) / len(loss), 4) + 0.0
@@ -142,19 +142,19 @@ HEADER: Final = ",".join(COLUMNS) + "\n"
 
 
 def load_sweep(path: Name) -> tuple[SweepRow, ...]:
-    """The rows of a tidy file; a last line that an interruption has cut off is no row.
+    """Read the rows of a tidy file; a last line that an interruption has cut off is ignored.
 
     Raises
     ------
     ProblemError
-        The file cannot be read, is no tidy file, or a row or a value is not as it was written.
+        The file cannot be read, is not a tidy file, or a row or a value is damaged.
     """
     path = Path(path)
     whole = read_text(path).rpartition("\n")[0]
     with naming(path):
         header, _, body = whole.partition("\n")
         if f"{header}\n" != HEADER:
-            raise ProblemError("no table of an experiment: its first line has other columns")
+            raise ProblemError("not the table of an experiment: its first line has other columns")
         return tuple(_row(cells, number) for number, cells in enumerate(csv.reader(io.StringIO(body)), start=2))
 
 

@@ -1,6 +1,6 @@
-"""Workload files: one problem a line, as JSON, each with an id made from what it holds.
+"""Workload files: one problem a line, as JSON, each with an id that is made from its content.
 
-A line is a problem file of its own: cut out, it solves alone.
+Each line is a complete problem file.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from mainstream.files import Name, json_values, naming, read_text, write_text
 from mainstream.formats.problem import Problem
 
 _DIGITS: Final = 12
-"""Of an id: among a million workloads two have the same with a probability of 0.002."""
+"""Digits of an id: among a million workloads, two have the same id with a probability of 0.002."""
 
 
 class Workloads(NamedTuple):
-    """What a workload file holds.
+    """The content of a workload file.
 
     Attributes
     ----------
     problems : tuple of Problem
         Each with its id.
     cut : int or None
-        The last line's number where the file ends within it; that one is not among the problems.
+        Number of the last line if the file ends within it; that line is left out of the problems.
     """
 
     problems: tuple[Problem, ...]
@@ -36,19 +36,19 @@ class Workloads(NamedTuple):
 
 
 def workload_id(problem: Problem) -> str:
-    """The id of a workload: the same content has the same id, whatever the order of keys or the form of numbers."""
+    """The id of a workload: equal content has the same id, whatever the order of keys or the form of numbers."""
     text = json.dumps(_content(problem), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
 def load_workloads(path: Name) -> Workloads:
-    """The problems in a workload file, one a line; an id that is left out is made.
+    """Read a workload file, with one problem a line; a missing id is made.
 
     Raises
     ------
     ProblemError
-        The file cannot be read, has no whole line, or a line is no problem, has another content's id, or stands twice;
-        the message names the line.
+        The file cannot be read, has no complete line, or a line is not a problem, has the id of other content, or is
+        there twice; the message names the line.
     """
     path = Path(path)
     lines = read_text(path).split("\n")
@@ -61,7 +61,7 @@ def load_workloads(path: Name) -> Workloads:
             try:
                 values = json_values(line)
             except ProblemError:
-                if number < len(lines):  # a whole line ends with a line break
+                if number < len(lines):  # a complete line ends with a line break
                     raise
                 cut = number
                 break
@@ -69,18 +69,18 @@ def load_workloads(path: Name) -> Workloads:
             made = workload_id(problem)
             if problem.id not in (None, made):
                 raise ProblemError(
-                    f"id {shown(problem.id)} is another content's, this one's is {made!r}; leave 'id' out"
+                    f"id {shown(problem.id)} does not match the content, whose id is {made!r}; leave 'id' out"
                 )
             if made in problems:
-                raise ProblemError(f"workload {made} stands in the file twice")
+                raise ProblemError(f"workload {made} is in the file twice; remove one of the lines")
             problems[made] = problem.model_copy(update={"id": made})
     if not problems:
-        raise ProblemError(f"{path}: line 1 is cut off, and there is no other")
+        raise ProblemError(f"{path}: line 1 is cut off, and there is no other line")
     return Workloads(tuple(problems.values()), cut)
 
 
 def save_workloads(problems: Iterable[Problem], path: Name) -> None:
-    """Write problems as a workload file; :func:`load_workloads` reads them back, equal but for their ids."""
+    """Write problems as a workload file; :func:`load_workloads` reads them back, equal except for their ids."""
     lines = []
     for problem in problems:
         lines.append(json.dumps({"id": workload_id(problem), **_content(problem)}, allow_nan=False))

@@ -1,1 +1,1 @@
-"""A local page where a person marks what a clip shows: ``mainstream label``."""
+"""A local web page on which a person labels a clip: ``mainstream label``."""

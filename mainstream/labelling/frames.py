@@ -1,8 +1,8 @@
-"""Frames of a labelled clip as images to train on: a folder for each label, and which of them belong together.
+"""Write frames of a labelled clip as images to train on: a folder for each label, and a file of groups.
 
-Frames are counted as the runtime counts them. Those under one label, one after the other, show nearly the same: they
-are one group, which a training does not split. A frame that has no label is left out, or, where labels are intervals or
-boxes, is one of nothing.
+Frames are counted as the runtime counts them. Successive frames with the same label look nearly the same, so they are
+one group, which training does not split. A frame without a label is left out; but if labels are intervals or boxes, it
+gets the label of frames that show nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def save_frames(
     region: Region = WHOLE_FRAME,
     box_label: str | None = None,
 ) -> Counter[str]:
-    """Write the labelled frames of a clip, whole and in its own size.
+    """Write the labelled frames of a clip, uncropped and at the clip's own size.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ def save_frames(
     folder : Path
         New or empty; gets ``LABEL/000123.jpg`` and ``groups.csv``.
     every : int
-        Of the labelled frames each so many-th one.
+        Take only labelled frames whose number is a multiple of this.
     nothing : str
-        Label of the frames that lie in no interval, and of those without a box.
+        Label of the frames in no interval, or without a box.
     region : Region
         Where boxes count.
     box_label : str, optional
-        The category whose boxes count; what those of MOT are called.
+        The category whose boxes count; for MOT, the label of its boxes.
 
     Returns
     -------
@@ -68,7 +68,8 @@ def save_frames(
     Raises
     ------
     ProblemError
-        Labels are missing, lie outside the clip or cannot name a folder; the clip is none; nothing can be written.
+        Labels are missing, lie outside the clip or cannot name a folder; the clip cannot be read; the folder cannot be
+        written.
     """
     require("PIL", "train")
     found, last = _read(clip, labels, region, box_label)
@@ -76,46 +77,54 @@ def save_frames(
         if not label.strip(". ") or "/" in label or "\\" in label or label.startswith("."):
             raise ProblemError(f"{labels}: label {shown(label)} cannot name a folder; give it another name")
     if found.intervals and nothing in found.names:
-        raise ProblemError(f"{labels}: label {shown(nothing)} is that of frames in no interval; name those another way")
+        raise ProblemError(
+            f"{labels}: label {shown(nothing)} is taken: frames in no interval get it; give them another with --nothing"
+        )
     with _beside(folder) as partial:
         counts, frames = _written(clip, found, partial, every, nothing)
         if last >= frames:
-            raise ProblemError(f"{labels}: it labels frame {last}; {clip} has frames 0 to {frames - 1}")
+            raise ProblemError(f"{labels}: it labels frame {last}, but {clip} has frames 0 to {frames - 1}")
         if not counts:
-            raise ProblemError(f"{labels}: none of the frames that it labels is one of each {every}; take more of them")
+            raise ProblemError(
+                f"{labels}: no frame that it labels has a number that is a multiple of {every}; give a smaller --every"
+            )
     return counts
 
 
 def _read(clip: Path, file: Path, region: Region, box_label: str | None) -> tuple[FrameLabels, int]:
-    """The labels of frames, and the last frame of which the file speaks."""
+    """The labels of frames, and the last frame that the file mentions."""
     boxes = read_boxes(file)
     if boxes is None:
         if region != WHOLE_FRAME or box_label is not None:
-            raise ProblemError(f"{file}: holds no boxes, so --region, --inside and --label have no use; leave them out")
+            raise ProblemError(
+                f"{file}: has no boxes, so --region, --inside and --label have no effect; leave them out"
+            )
         found = read_frame_labels(file)
         return found, found.last
     if box_label is not None and None not in boxes and box_label not in boxes:
         names = [name for name in boxes if name is not None]
-        raise ProblemError(f"{file}: has no box of {shown(box_label)}; {nearest(box_label, names)}")
+        raise ProblemError(f"{file}: has no box with label {shown(box_label)}; {nearest(box_label, names)}")
     with VideoReader(str(clip), str(clip)) as reader:
         first = next(reader.pictures())
     marked = []
     for name, some in boxes.items():
         called = box_label if name is None else name
         if called is None:
-            raise ProblemError(f"{file}: boxes of MOT have no label; say what they are with --label NAME")
+            raise ProblemError(f"{file}: boxes of MOT have no label; give one with --label NAME")
         if box_label in (None, called):
             shown_on = frames_in(some, region, (first.width, first.height))
             marked += [(frame, frame + 1, called) for frame in shown_on]
     if not marked:
-        raise ProblemError(f"{file}: no box lies far enough in the region")
+        raise ProblemError(
+            f"{file}: no box lies far enough inside the region; give a larger one, or a smaller --inside"
+        )
     with naming(f"{file}: --label NAME takes one category"):
         found = FrameLabels.of_marked(marked, intervals=True)
     return found, max(box.frame for some in boxes.values() for box in some)
 
 
 def _written(clip: Path, found: FrameLabels, folder: Path, every: int, nothing: str) -> tuple[Counter[str], int]:
-    """Write the images; how many of each label, and how many frames the clip has."""
+    """Write the images; give the number of images with each label, and the number of frames of the clip."""
     counts: Counter[str] = Counter()
     groups = io.StringIO()
     rows = csv.writer(groups, lineterminator="\n")
@@ -135,14 +144,14 @@ def _written(clip: Path, found: FrameLabels, folder: Path, every: int, nothing: 
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
-    """A folder that takes the place of `folder`, new or empty, when all of it is there."""
+    """A folder to fill; at the end it is renamed to `folder`, which has to be new or empty."""
     with naming(folder):
         try:
             if folder.exists() and any(folder.iterdir()):
-                raise ProblemError("it holds something already; give a new folder")
+                raise ProblemError("it is not empty; give a new folder")
             made = TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
         except OSError as error:
-            raise ProblemError(f"cannot be made: {reason(error)}") from None
+            raise ProblemError(f"cannot be created: {reason(error)}") from None
     with made as partial:
         whole = Path(partial) / folder.name
         whole.mkdir()
@@ -150,7 +159,7 @@ def _beside(folder: Path) -> Iterator[Path]:
         try:
             whole.rename(folder)
         except OSError as error:
-            raise ProblemError(f"{folder}: cannot be made: {reason(error)}") from None
+            raise ProblemError(f"{folder}: cannot be created: {reason(error)}") from None
 
 
 def _save(picture: VideoFrame, path: Path) -> None:

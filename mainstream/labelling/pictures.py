@@ -1,4 +1,4 @@
-"""The frames of a clip as JPEG files: decoded in their order, as far as somebody wants to see, and kept."""
+"""The frames of a clip as JPEG files: decoded in order, up to the latest one that was asked for, and kept."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 MOST: Final = 100_000
-"""Frames that are kept; some 3 GB."""
+"""The most frames that are kept: some 3 GB."""
 _WIDEST: Final = 960
 _QUALITY: Final = 80
 
 
 class Pictures:
-    """The frames of a clip, by their number; several threads may ask.
+    """The frames of a clip by number; several threads may call it.
 
     Parameters
     ----------
     reader : VideoReader
-        Open, nothing read from it yet.
+        Open, with nothing read from it yet.
     folder : Path
-        Where they are kept.
+        Where the files are kept.
 
     Attributes
     ----------
     count : int or None
-        Frames of the clip; None while its end was not seen.
+        Frames of the clip; None until its end is reached.
     """
 
     def __init__(self, reader: VideoReader, folder: Path) -> None:
@@ -44,7 +44,7 @@ class Pictures:
         self.count: int | None = None
 
     def get(self, number: int) -> bytes | None:
-        """A frame as JPEG; None behind the end of the clip, or of what is kept.
+        """A frame as JPEG; None after the end of the clip, or after the last frame that is kept.
 
         Raises
         ------

@@ -1,8 +1,8 @@
-"""The page's server: Starlette behind uvicorn, on this machine only.
+"""The page's server: Starlette behind uvicorn, for this machine only.
 
-Whoever may open a page on this machine could reach a port of it, other web sites among them. So every address begins
-with a random word that only who started the command is told, and a request has to name this machine as its host. A
-request's body is bounded, labels are checked before they are written, and nothing but their file is ever written.
+Any web page that is open on this machine could send requests to its ports. So every address begins with a random word
+that only the person who started the command sees, and a request has to name this machine as its host. A request's body
+is bounded, labels are checked before they are written, and no file but that of the labels is ever written.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ _SAFE: Final = {
 
 
 def application(pictures: Pictures, fps: float, classes: Sequence[str], labels: Path, word: str) -> Starlette:
-    """The page of one clip.
+    """Make the web application for one clip.
 
     Parameters
     ----------
     pictures : Pictures
     fps : float
-        Frames a second, for the page to play.
+        Frames a second at which the page plays.
     classes : sequence of str
         Labels to choose from.
     labels : Path
-        File of intervals; those that are there already are shown and kept.
+        File of intervals; intervals that it has already are shown and kept.
     word : str
-        That every address begins with.
+        Every address begins with it.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def application(pictures: Pictures, fps: float, classes: Sequence[str], labels: 
         try:
             found = intervals_of(json.loads(body))
             if pictures.count is not None and any(one.end > pictures.count for one in found):
-                raise ProblemError(f"labels: an interval ends behind the last of {pictures.count} frames")
+                raise ProblemError(f"labels: an interval ends after the last of {pictures.count} frames")
             save_intervals(found, labels)
         except (ProblemError, ValueError, RecursionError) as error:
             return JSONResponse({"error": str(error)}, 422, headers=_SAFE)
@@ -110,7 +110,7 @@ def application(pictures: Pictures, fps: float, classes: Sequence[str], labels: 
 
 
 def server(application: Starlette) -> uvicorn.Server:
-    """What serves it: ``run(sockets=[...])`` goes on until Ctrl-C, or until ``should_exit`` is set."""
+    """Make its server: ``run(sockets=[...])`` serves until Ctrl-C, or until ``should_exit`` is set."""
     require("uvicorn", "label")
     import uvicorn
 

@@ -1,4 +1,4 @@
-"""Model files that no version names any more: found by the records, removed beside pushes that are under way."""
+"""Remove model files that no version's record names any more, also while pushes are under way."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Cleaned:
     Attributes
     ----------
     removed : int
-        Model files that are gone.
+        How many model files were removed.
     refused : str or None
-        Why no more were removed, such as a record that cannot be read: it may name any file.
+        Why no more were removed; for example, a record cannot be read, and it may name any file.
     """
 
     removed: int = 0
@@ -51,6 +51,6 @@ def _named(records: Records) -> set[str]:
     for name in records.names():
         for number in records.numbers(name):
             record = records.read(name, number)
-            if record is not None:  # else it was removed since
+            if record is not None:  # None: it was removed in the meantime
                 keys |= read_record(name, number, record).keys
     return keys

@@ -20,8 +20,8 @@ _PACKAGES: Final = "packages"
 class FileRecords:
     """:class:`~mainstream.store.records.Records` in a folder.
 
-    A number is taken by a file that is made only where there is none, which file systems do for one process alone;
-    the record then comes whole, by renaming. A push that is killed between the two leaves a number without a record.
+    To take a number, a process creates a file exclusively, which file systems allow only one process to do. Then the
+    record is written beside its place and renamed. A push that is killed in between leaves a number without a record.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Files below one URL, as fsspec reaches them: bounded in time and size, whole or not there, failures in one line."""
+"""Files below one URL, through fsspec: bounded in time and size, written whole or not at all, errors in one line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mainstream.store.address import safe, without_passwords
 from mainstream.store.patience import within
 
 CHUNK: Final = 2**20
-"""Bytes that are read and written at a time."""
+"""Bytes read or written at a time."""
 
 _ANSWER_S: Final = 20.0
-"""How long a small request may take, the first one with its connection included."""
+"""How long a small request may take; the first one includes the connection."""
 _TRANSFER_S: Final = 300.0
-"""How long a piece of a file may take; some file systems gather pieces of 50 MB before they send them."""
+"""How long a piece of a file may take; some file systems collect 50 MB before they send anything."""
 _MOST: Final = 1_000_000
 """Entries that a folder may have."""
 _T = TypeVar("_T")
@@ -54,11 +54,11 @@ class Folder:
         return self.shown
 
     def names(self, folder: str) -> list[str]:
-        """What is in a folder; nothing where there is none."""
+        """Names of the entries in a folder; empty if there is no such folder."""
         at = self._at(folder)
         with self._telling(f"{folder} cannot be listed"):
             try:
-                self._files.invalidate_cache()  # else some file systems answer from memory
+                self._files.invalidate_cache()  # some file systems would answer from memory
                 found = self._call(lambda: self._files.ls(at, detail=False))
             except FileNotFoundError:
                 return []
@@ -68,7 +68,7 @@ class Folder:
         return sorted(names - {at.rpartition("/")[2], ""})
 
     def size(self, path: str) -> int | None:
-        """Bytes of a file; None where there is none."""
+        """Size of a file in bytes; None if there is no such file."""
         with self._telling(f"{path} cannot be looked at"):
             try:
                 self._files.invalidate_cache()
@@ -78,7 +78,7 @@ class Folder:
         return None if size is None else int(size)
 
     def read(self, path: str, largest: int) -> bytes | None:
-        """What is in a small file; None where there is none.
+        """Content of a small file; None if there is no such file.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class Folder:
         return bytes(content) if content or self.size(path) is not None else None
 
     def pieces(self, path: str) -> Iterator[bytes] | None:
-        """What is in a file, a piece at a time; None where there is none."""
+        """Content of a file, piece by piece; None if there is no such file."""
         with self._telling(f"{path} cannot be read"):
             try:
                 file = self._call(lambda: self._files.open(self._at(path), "rb"))
@@ -111,9 +111,9 @@ class Folder:
                 yield piece
 
     def create(self, path: str, content: bytes) -> bool:
-        """Make a file that nobody has made before; False where there is one, at the same moment even.
+        """Create a file that nobody has created before; False if there is one, even if made at the same moment.
 
-        A reader may see it before its content is there.
+        A reader may see the file before its content is there.
         """
         with self._telling(f"{path} cannot be written"):
             self._make_parent(path)
@@ -124,7 +124,7 @@ class Folder:
         return True
 
     def put(self, path: str, pieces: Iterator[bytes], *, mark: str | None = None) -> None:
-        """Write a file whole, over one that is there: beside it first, under a name that ends in `mark`."""
+        """Write or replace a file as a whole: first beside it, under a name with `mark`, then rename."""
         beside = f"{path}.{mark or uuid4().hex}.part"
         with self._telling(f"{path} cannot be written"):
             self._make_parent(path)
@@ -145,7 +145,7 @@ class Folder:
             self._call(file.close, _TRANSFER_S)
 
     def remove(self, path: str) -> bool:
-        """Remove a file; whether there was one."""
+        """Remove a file, and say whether there was one."""
         with self._telling(f"{path} cannot be removed"):
             try:
                 self._call(lambda: self._files.rm_file(self._at(path)))
@@ -165,12 +165,12 @@ class Folder:
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:
-        """Turn what any file system raises into one line without passwords."""
+        """Turn any file system's error into one line without passwords."""
         try:
             yield
         except (ProblemError, MissingExtraError):
             raise
-        except Exception as error:  # each file system has errors of its own
+        except Exception as error:  # each file system has its own errors
             said = reason(error) or type(error).__name__
             if isinstance(error, NotImplementedError):
                 said = "this kind of store cannot do that"

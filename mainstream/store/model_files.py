@@ -1,4 +1,4 @@
-"""The model files of a store, each kept once, under the digest of what it holds."""
+"""The model files of a store; each is kept once, named by the digest of its content."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _OWNER: Final = "owner"
 
 @dataclass(frozen=True)
 class Source:
-    """A file that is to be kept.
+    """A file to be kept.
 
     Attributes
     ----------
     called : str
-        In a message.
+        Its name in messages.
     digest : StoredFile
-        What it holds.
+        Digest and size of its content.
     pieces : callable
-        Gives its bytes from the beginning.
+        Gives its bytes from the beginning, piece by piece.
     """
 
     called: str
@@ -39,12 +39,12 @@ class Source:
 
     @classmethod
     def of(cls, path: Path) -> Source:
-        """A file of this machine, read through once.
+        """A file on this machine; it is read once to find its digest.
 
         Raises
         ------
         ProblemError
-            It cannot be read, or is larger than a store takes.
+            It cannot be read, or is larger than a store accepts.
         """
         sha256, size = hashlib.sha256(), 0
         for piece in _pieces(path):
@@ -56,7 +56,7 @@ class Source:
 
 
 class ModelFiles:
-    """Files by key: the digest of what they hold, or that and a word where a file has to be no one else's.
+    """Files by key: the digest of the content, or the digest and a unique word for a copy that belongs to one push.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ class ModelFiles:
         return str(self._folder)
 
     def belong_to(self, identity: str) -> None:
-        """Make sure that no records but these name files here, or cleaning would remove those of others.
+        """Make sure that these files belong to the records `identity`; cleaning would remove files of other records.
 
         Raises
         ------
         ProblemError
-            Other records do.
+            They belong to other records.
         """
         owner = self._folder.read(_OWNER, 1000)
         if owner is None:
@@ -83,23 +83,23 @@ class ModelFiles:
             owner = self._folder.read(_OWNER, 1000)
         if owner != identity.encode():
             raise ProblemError(
-                f"{self}: these model files belong to another store, or to one that lost its records; name another "
-                f"folder, or, when no other store uses it, remove the file {_OWNER!r} there"
+                f"{self}: these model files belong to another store, or to one that lost its records; give another "
+                f"folder or, if no other store uses this one, remove the file {_OWNER!r} there"
             )
 
     def keys(self) -> list[str]:
-        """Of all files, those not yet whole included."""
+        """Keys of all files, including those that are still being written."""
         return self._folder.names(_FOLDER)
 
     def keep(self, source: Source, key: str, push: str) -> int:
-        """Keep a file, unless it is there.
+        """Store a file, unless it is there already.
 
         Parameters
         ----------
         source : Source
         key : str
         push : str
-            Word that the name of the file holds while it is not yet whole.
+            Key of the push; the file's name contains it while the file is being written.
 
         Returns
         -------
@@ -109,7 +109,7 @@ class ModelFiles:
         Raises
         ------
         ProblemError
-            It cannot be written, or was changed meanwhile.
+            It cannot be written, or was changed in the meantime.
         """
         path = f"{_FOLDER}/{key}"
         if self._folder.size(path) == source.digest.bytes:
@@ -119,26 +119,26 @@ class ModelFiles:
         return source.digest.bytes
 
     def pieces(self, key: str, digest: StoredFile, called: str) -> Iterator[bytes]:
-        """What a file holds, checked on the way, so that what was read is sure only when it has ended.
+        """Content of a file, piece by piece. It is checked on the way: do not trust it before the last piece is read.
 
         Raises
         ------
         ProblemError
-            The file is gone, or does not hold what its digest says.
+            The file is gone, or its content does not match its digest.
         """
         pieces = self._folder.pieces(f"{_FOLDER}/{key}")
         if pieces is None:
-            raise ProblemError(f"{called}: is not in {self}: lost, or removed meanwhile")
+            raise ProblemError(f"{called}: is not in {self}: it is lost, or was just removed")
         damaged = f"{called}: what {self} holds does not match its digest: it is damaged; remove it and push it again"
         return _checked(pieces, digest, damaged)
 
     def remove(self, key: str) -> bool:
-        """Remove a file; whether there was one."""
+        """Remove a file, and say whether there was one."""
         return self._folder.remove(f"{_FOLDER}/{key}")
 
 
 def push_of(key: str) -> str | None:
-    """The push that has not yet written a file whole; None for a whole one."""
+    """The key of the push that is writing this file; None if the file is complete."""
     match = re.fullmatch(r".*\.([0-9a-f]{32})\.part", key)
     return match and match[1]
 

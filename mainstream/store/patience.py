@@ -1,4 +1,4 @@
-"""Calls of libraries that may hang, bounded in time."""
+"""A time limit for library calls that may hang."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class NoAnswerError(Exception):
 
 
 def within(seconds: float, call: Callable[[], _T]) -> _T:
-    """What `call` gives back, or raises, when it takes no longer than that; it runs in a thread of its own.
+    """Run `call` in a thread of its own; give what it returns, raise what it raises.
 
     Raises
     ------
     NoAnswerError
-        It takes longer; the thread is left behind and does not keep the process from ending.
+        It takes longer than `seconds`; its thread is left behind and does not keep the process from ending.
     """
     found: list[_T] = []
     failed: list[BaseException] = []

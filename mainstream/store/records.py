@@ -1,4 +1,4 @@
-"""What a store needs from the place that holds its metadata."""
+"""The interface that a store needs from the place that holds its metadata."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from mainstream.errors import ProblemError
 Kind = Literal["pushing", "cleaning"]
 
 LARGEST: Final = 2**22
-"""Bytes of a record or a note; one of a hundred chokepoints has 20,000."""
+"""The most bytes of a record or a note; a record with a hundred chokepoints has 20,000."""
 
 
 LARGEST_NUMBER: Final = 10**9 - 1
 TRIES: Final = 1000
-"""Numbers that others may take first, one after the other."""
+"""How many numbers in a row others may take before an addition gives up."""
 
 
 class Records(Protocol):
-    """Small texts by name and number, and notes of what is under way.
+    """Small texts by name and number, and notes about pushes and cleanings that are under way.
 
-    Each is whole or not there, for every reader at every moment. What was written is seen by all who ask afterwards.
+    A reader sees each text whole or not at all. Whoever asks after a write sees what was written.
     """
 
     def identity(self) -> str:
-        """What tells these records from those of any other store; it stays the same."""
+        """A text that no other store's records have; it never changes."""
         ...
 
     def names(self) -> list[str]:
-        """Of what has records or once had."""
+        """All names that have records or once had some."""
         ...
 
     def numbers(self, name: str) -> list[int]:
-        """Of the records of a name, increasing."""
+        """The numbers of a name's records, increasing."""
         ...
 
     def read(self, name: str, number: int) -> bytes | None:
-        """A record; None where there is none."""
+        """A record; None if there is no such record."""
         ...
 
     def add(self, name: str, record: bytes) -> int:
-        """Keep a record; its number is larger than any that the name ever had, and nobody else gets it.
+        """Add a record; its number is larger than any that the name ever had, and nobody else gets it.
 
         Raises
         ------
         ProblemError
-            The numbers of the name have come to their end.
+            The name has no numbers left.
         """
         ...
 
     def remove(self, name: str, number: int) -> bool:
-        """Remove a record, whose number is not given again; whether there was one."""
+        """Remove a record, and say whether there was one; its number is not used again."""
         ...
 
     def note(self, kind: Kind, key: str, text: bytes) -> None:
@@ -64,20 +64,22 @@ class Records(Protocol):
         ...
 
     def drop(self, kind: Kind, key: str) -> None:
-        """Take a note away."""
+        """Remove a note."""
         ...
 
 
 def as_number(text: str) -> int | None:
-    """The number of a record; None where a text is none."""
+    """The text as the number of a record; None if it is not one."""
     return int(text) if re.fullmatch("[1-9][0-9]{0,8}", text) else None
 
 
 def no_number(name: str) -> ProblemError:
-    """What an addition raises that finds no number."""
-    return ProblemError(f"{name}: has no number left, or {TRIES:,} others took one first; try again, or another name")
+    """The error to raise when an addition finds no number."""
+    return ProblemError(
+        f"{name}: no version number is left, or others took {TRIES:,} numbers in a row; try again, or use another name"
+    )
 
 
 def as_json(values: object, *, sort_keys: bool = False) -> bytes:
-    """The JSON text of plain values; with `sort_keys`, one text for equal values, whatever the order of their keys."""
+    """Plain values as JSON text; with `sort_keys`, equal values give equal text, whatever the order of their keys."""
     return json.dumps(values, sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

@@ -3,7 +3,7 @@
 mainstream:numbers        hash: name -> the largest number that was given
 mainstream:package:dogs   hash: number -> record, JSON
 mainstream:pushing, mainstream:cleaning   hashes: notes
-mainstream:store          what tells this store from any other
+mainstream:store          a text that identifies this store
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class RedisRecords:
             ssl=parts.scheme == "rediss",
             socket_connect_timeout=_CONNECT_S,
             socket_timeout=_ANSWER_S,
-            retry=Retry(NoBackoff(), 0),  # a request without an answer may have been carried out
+            retry=Retry(NoBackoff(), 0),  # a request that got no answer may still have been carried out
             protocol=2,
         )
 
@@ -73,7 +73,7 @@ class RedisRecords:
 
     def identity(self) -> str:
         own = self._identity()
-        if not own:  # a Redis that is full can still be asked, and packages removed
+        if not own:  # written only if missing, so that a full Redis can still be read and packages removed
             self._ask(lambda: self._redis.set("mainstream:store", uuid4().hex, nx=True))
             own = self._identity()
         return own
@@ -131,20 +131,20 @@ class RedisRecords:
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Turn what goes wrong into one line without passwords."""
+        """Turn Redis' errors into one line without passwords."""
         from redis import exceptions
 
         try:
             yield
         except exceptions.AuthenticationError:
             raise ProblemError(
-                f"{self}: this Redis wants a user's name or a password, or others than were given: "
+                f"{self}: this Redis needs a user and password, or other ones than were given: "
                 f"redis://USER:PASSWORD@HOST:PORT/DB, best in the environment variable {VARIABLE}"
             ) from None
         except (exceptions.ConnectionError, exceptions.TimeoutError, NoAnswerError, OSError) as error:
             raise ProblemError(f"{self}: cannot be reached: {safe(reason(error), self._url)}") from None
         except exceptions.ReadOnlyError:
-            raise ProblemError(f"{self}: this Redis is a replica that cannot be written; name the primary") from None
+            raise ProblemError(f"{self}: this Redis is a read-only replica; give the primary") from None
         except exceptions.OutOfMemoryError:
             raise ProblemError(f"{self}: this Redis is full; raise its maxmemory, or remove packages") from None
         except exceptions.RedisError as error:

@@ -35,7 +35,7 @@ class Pushed:
     ----------
     version : Version
     sent : int
-        Bytes of model files that were not there yet.
+        Bytes of model files that were sent since the store did not have them.
     """
 
     version: Version
@@ -50,7 +50,7 @@ class Entry:
     ----------
     name : str
     numbers : tuple of int
-        Of its versions, increasing; at least one.
+        Its version numbers, increasing; at least one.
     newest : Version or None
     damage : str or None
         Why the newest version cannot be read.
@@ -63,12 +63,12 @@ class Entry:
 
 
 def open_store(url: str | None = None) -> Store:
-    """The store at a URL; see :meth:`mainstream.store.address.Address.of`. Nothing is written.
+    """Open the store at a URL; see :meth:`mainstream.store.address.Address.of`. Nothing is written.
 
     Raises
     ------
     ProblemError
-        It is no URL of a store.
+        It is not the URL of a store.
     MissingExtraError
         fsspec or redis is not installed.
     """
@@ -84,9 +84,9 @@ class Store:
     Parameters
     ----------
     called : str
-        What to call it in a message.
+        The store's name in messages.
     records : Records
-        Its metadata.
+        The metadata.
     files : ModelFiles
     """
 
@@ -99,27 +99,27 @@ class Store:
         return self._called
 
     def check(self, name: str) -> None:
-        """Find out before the work is done that its result cannot be pushed.
+        """Check that a package can be pushed, before the work to make it is done.
 
         Raises
         ------
         ProblemError
-            The name is none for a store, or the store cannot be reached or written.
+            The name is not allowed in a store, or the store cannot be reached or written.
         """
         check_name(name)
         self._files.belong_to(self._records.identity())
 
     def push(self, folder: str | os.PathLike[str], name: str | None = None) -> Pushed:
-        """Make the next version of a package from a folder.
+        """Push a folder as the next version of a package.
 
-        All of it or nothing: the record, which is written last, makes the version.
+        The version exists once its record is written, which happens last; so all of it is there or nothing.
 
         Parameters
         ----------
         folder : path
             An M-Package.
         name : str, optional
-            In the store; default: the package's own.
+            Name in the store; default: the package's own.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class Store:
         return self._add(name, package, curve, sources)
 
     def push_events(self, version: Version, package: Package) -> Pushed:
-        """Make the next version from one that is there, with what was calibrated since; its models are those already.
+        """Push the next version of a stored one, with newly calibrated events and the same models.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class Store:
         return Pushed(read_record(name, number, record), sent)
 
     def read(self, reference: Reference) -> Version:
-        """A version, without its models.
+        """Read a version, without its models.
 
         Raises
         ------
@@ -190,23 +190,23 @@ class Store:
         ----------
         reference : Reference
         folder : path
-            Appears when all is there; it may be an empty one.
+            New folder, or an empty one; it appears when all of the package is there.
 
         Raises
         ------
         ProblemError
-            There is no such version, it is damaged, or the folder is there already or cannot be written.
+            There is no such version, it is damaged, or the folder exists already or cannot be written.
         """
         folder = Path(folder)
         if _occupied(folder):
-            raise ProblemError(f"{folder}: is there already; name a new folder")
+            raise ProblemError(f"{folder}: exists already; give a new folder")
         version = self.read(reference)
         with naming(self):
             self._write(version, folder)
         return version
 
     def fetch(self, name: str) -> Path:
-        """A folder of this machine that holds a version: pulled when it was not yet.
+        """A folder on this machine with a version; the version is pulled if it is not here yet.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ class Store:
                 with naming(self):
                     self._write(version, folder)
             except ProblemError:
-                if not _occupied(folder):  # else another process has just pulled the same
+                if not _occupied(folder):  # if it is, another process has just pulled the same version
                     raise
         return folder
 
@@ -254,7 +254,7 @@ class Store:
             raise ProblemError(f"{folder}: cannot be written: {reason(error)}") from None
 
     def entries(self) -> list[Entry]:
-        """What there is, by name; what is damaged does not hide the others.
+        """All packages, by name; a damaged one does not hide the others.
 
         Raises
         ------
@@ -283,13 +283,13 @@ class Store:
         return self._records.numbers(check_name(name))
 
     def unknown(self, name: str) -> ProblemError:
-        """What to say of a name without versions: which name is nearest."""
+        """The error for a name without versions; it suggests the nearest name."""
         known = [name for name in self._records.names() if self._records.numbers(name)]
         advice = nearest(name, known) if known else "there is none yet"
         return ProblemError(f"{self}: no package {shown(name)}; {advice[:200]}")
 
     def remove(self, name: str, numbers: list[int]) -> Cleaned:
-        """Remove versions, then the model files that no version names any more.
+        """Remove versions, and then the model files that no version names any more.
 
         Raises
         ------
@@ -305,13 +305,13 @@ class Store:
 
 
 def _present(folder: Path, package: Package) -> list[str]:
-    """The package's files: each frozen graph, and what lies beside it of the same model."""
+    """Paths of the package's model files: each frozen graph, and other files of the same model that exist beside it."""
     frozen, beside = model_files(package)
     return sorted(frozen | {path for path in beside if (folder / path).is_file()})
 
 
 def _inside(folder: Path, path: str) -> Path:
-    """A file of the package; a link may not lead out of it, or a package from others would push what is not theirs."""
+    """A file of the package. A link must not lead out of it: someone else's package could push your private files."""
     file = folder / path
     try:
         outside = not file.resolve().is_relative_to(folder.resolve())
@@ -319,9 +319,9 @@ def _inside(folder: Path, path: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         raise ProblemError(f"{shown(path)}: {reason(error)}") from None
     if outside:
-        raise ProblemError(f"{shown(path)}: is a link that leads out of the package")
+        raise ProblemError(f"{shown(path)}: is a link that leads out of the package; put the file itself there")
     if not regular:
-        raise ProblemError(f"{shown(path)}: is missing, or no file; a version needs all the models that it names")
+        raise ProblemError(f"{shown(path)}: is missing or not a file; a version needs all the models that it names")
     return file
 
 
@@ -336,7 +336,7 @@ def _check_space(version: Version, at: Path) -> None:
     needed = sum(file.bytes for file in version.files.values())
     free = disk_usage(at).free
     if needed > free:
-        raise ProblemError(f"{version}: has {needed:,} bytes of models; {at} has {free:,} left")
+        raise ProblemError(f"{version}: has {needed:,} bytes of models; {at} has only {free:,} bytes free")
 
 
 def _copy(pieces: Iterator[bytes], out: BinaryIO) -> None:

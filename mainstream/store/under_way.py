@@ -1,15 +1,16 @@
-"""Pushes and cleanings that run at the same time, in any processes, on any machines.
+"""Notes by which pushes and cleanings that run at the same time know of each other, in any process on any machine.
 
-A push leaves a note of the files that it needs, and only then looks whether a cleaning is under way. A cleaning leaves
-a note, and only then looks which files there are, which pushes are under way, and which records there are, in this
-order. So of a push and a cleaning at the same time, at least one knows of the other:
+A push first leaves a note of the files that it needs, then looks whether a cleaning is under way. A cleaning first
+leaves a note, then lists the files, the pushes under way, and the records, in this order. So if a push and a cleaning
+run at the same time, at least one knows of the other:
 
-- The cleaning sees the push, and spares its files. Where the push is over, it sees the record.
-- The push sees the cleaning, and names no file that is there already, for it may go at any moment: it sends a copy of
-  its own, with a key that nobody else has. When the cleaning looked, that copy was not there yet, or was in the note.
+- If the cleaning sees the push, it spares the push's files. If the push is over by then, the cleaning sees its record.
+- If the push sees the cleaning, it uses no file that is there already, since that may be removed at any moment. It
+  sends copies of its own, with keys that nobody else has. Either the copies were not there yet when the cleaning listed
+  the files, or the note names them.
 
-Nobody waits, and no clock decides, but for what a killed process leaves behind: a note older than a day counts for
-nothing, and a push or a cleaning that has run half a day gives up.
+Nobody waits, and clocks do not matter, except for notes that a killed process leaves behind: a note older than a day is
+ignored, and a push or a cleaning gives up after half a day.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ _FORGOTTEN_S: Final = 24 * 3600.0
 
 
 class Note(Description):
-    """What is under way.
+    """A note about a push or a cleaning that is under way.
 
     Parameters
     ----------
     since : float
         When it began, in seconds since 1970.
     keys : sequence of str
-        Of the model files that a push needs.
+        Keys of the model files that a push needs.
     """
 
     since: NonNegative
@@ -48,12 +49,12 @@ class Note(Description):
 
 
 class UnderWay:
-    """A push or a cleaning of this process, while its note is there.
+    """A push or a cleaning in this process, while its note is there.
 
     Attributes
     ----------
     key : str
-        Of the note; a word that nobody else has.
+        Key of the note; a word that nobody else has.
     """
 
     def __init__(self, key: str) -> None:
@@ -63,7 +64,7 @@ class UnderWay:
     @classmethod
     @contextmanager
     def noted(cls, records: Records, kind: Kind, key: str, keys: tuple[str, ...] = ()) -> Iterator[Self]:
-        """Leave a note for as long as this goes on."""
+        """Leave a note, and remove it at the end of the ``with`` block."""
         own = cls(key)
         records.note(kind, key, as_json(Note(since=time(), keys=keys).model_dump()))
         try:
@@ -72,7 +73,7 @@ class UnderWay:
             records.drop(kind, key)
 
     def check(self) -> None:
-        """Give up before others take this for dead.
+        """Give up before others ignore the note.
 
         Raises
         ------
@@ -80,16 +81,16 @@ class UnderWay:
             It has run for half a day.
         """
         if monotonic() - self._begun > _MOST_S:
-            raise ProblemError("has taken half a day, and others may take it for dead; nothing was changed; try again")
+            raise ProblemError("has taken half a day, so others may think it is dead; nothing was changed; try again")
 
 
 def new_key() -> str:
-    """A word that nobody else has."""
+    """A new word that nobody else has."""
     return uuid4().hex
 
 
 def alive(records: Records, kind: Kind) -> dict[str, Note]:
-    """What is under way, by key; notes that were left behind are taken away.
+    """The notes of what is under way, by key; old notes that were left behind are removed.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def alive(records: Records, kind: Kind) -> dict[str, Note]:
             try:
                 note = Note.of(json_values(text.decode()), where="note")
             except UnicodeDecodeError:
-                raise ProblemError("no UTF-8 text") from None
+                raise ProblemError("not UTF-8 text") from None
         if time() - note.since > _FORGOTTEN_S:
             records.drop(kind, key)
         else:

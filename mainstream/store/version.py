@@ -1,4 +1,4 @@
-"""A version of a package: its record, as it is kept, and what the record says."""
+"""A version of a package: the record that is kept of it, and the content of that record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mainstream.ranges import Probability, Range, Whole
 from mainstream.store.records import LARGEST, as_json
 
 LARGEST_FILE: Final = 2**32
-"""Bytes of a model file; a frozen graph cannot have more than 2**31."""
+"""The most bytes of a model file; a frozen graph cannot have more than 2**31."""
 MOST_FILES: Final = 2000
 
 
@@ -40,7 +40,7 @@ _Moment = Annotated[str, _matching(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "a moment
 
 
 class StoredFile(Description):
-    """What a model file holds.
+    """Digest and size of a model file's content.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class _Curve(Description):
 
 
 class _Content(Description):
-    """What a version is, and what its digest is taken of."""
+    """The content of a version, from which its digest is computed."""
 
     package: Package
     curve: _Curve
@@ -71,25 +71,25 @@ class _Content(Description):
         frozen, beside = model_files(self.package)
         strange = self.files.keys() - frozen - beside
         if strange:
-            raise refuse(f"files has {shown(min(strange))}, which is no model of the package")
+            raise refuse(f"files has {shown(min(strange))}, which is not a model of the package")
         if frozen - self.files.keys():
             raise refuse(f"files lacks {shown(min(frozen - self.files.keys()))}, a model of the package")
         return self
 
 
 class _Record(Description):
-    """A version as it is kept.
+    """A version as it is stored.
 
     Parameters
     ----------
     digest : str
-        Of `content`.
+        Digest of `content`.
     pushed : str
-        When, UTC.
+        When it was pushed, UTC.
     content : mapping
         As in :class:`_Content`.
     copies : mapping of str to str
-        Digest of a model file -> its key, where that is not the digest.
+        Digest of a model file -> its key, if the key is not the digest.
     """
 
     digest: _Digest
@@ -104,19 +104,19 @@ class Version(Description):
     Parameters
     ----------
     name : str
-        In the store.
+        Name in the store.
     number : int
     digest : str
-        "sha256:..." over what it holds: two versions with the same digest hold the same.
+        "sha256:..." of its content: versions with equal digests have equal content.
     pushed : str
-        When, UTC.
+        When it was pushed, UTC.
     package : Package
     accuracies, false_positive_rates : mapping of int to float
         Its curve.
     files : mapping of str to StoredFile
-        Path in the package's folder -> what it holds.
+        Path in the package's folder -> digest and size.
     copies : mapping of str to str
-        Digest of a model file -> its key in the store, where that is not the digest.
+        Digest of a model file -> its key in the store, if the key is not the digest.
     """
 
     name: str
@@ -142,7 +142,7 @@ class Version(Description):
 
     @property
     def size(self) -> int:
-        """Bytes of its model files, equal ones counted once."""
+        """Bytes of its model files; equal files count once."""
         return sum({file.sha256: file.bytes for file in self.files.values()}.values())
 
     def __str__(self) -> str:
@@ -150,7 +150,7 @@ class Version(Description):
 
 
 def model_files(package: Package) -> tuple[frozenset[str], frozenset[str]]:
-    """The frozen graphs of a package, and the Keras and ONNX models that may lie beside them, by path in its folder."""
+    """Paths in a package's folder: of its frozen graphs, and of Keras and ONNX models that may lie beside them."""
     frozen = frozenset(package.models.values())
     beside = (PurePosixPath(file).with_suffix(suffix) for file in frozen for suffix in (".keras", ".onnx"))
     return frozen, frozenset(map(str, beside))
@@ -162,7 +162,7 @@ def write_record(package: Package, curve: Curve, files: Mapping[str, StoredFile]
     Raises
     ------
     ProblemError
-        A number in it is not finite, or it is larger than a store takes.
+        A number in it is not finite, or it is larger than a store accepts.
     """
     content = {
         "package": package.model_dump(mode="json", exclude_none=True),
@@ -170,9 +170,9 @@ def write_record(package: Package, curve: Curve, files: Mapping[str, StoredFile]
         "files": {path: file.model_dump() for path, file in files.items()},
     }
     try:
-        content = json_values(as_json(content).decode())  # keys are text from here on, as for who reads it
+        content = json_values(as_json(content).decode())  # turns keys into text, as a reader of the record sees them
     except ValueError:
-        raise ProblemError("a value in package.yaml is no finite number or no text that UTF-8 can hold") from None
+        raise ProblemError("package.yaml has a number that is not finite or text that UTF-8 cannot hold") from None
     _Content.of(content, where="package")
     pushed = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     record = as_json({"digest": _digest(content), "pushed": pushed, "content": content, "copies": dict(copies)})
@@ -182,18 +182,18 @@ def write_record(package: Package, curve: Curve, files: Mapping[str, StoredFile]
 
 
 def read_record(name: str, number: int, record: bytes) -> Version:
-    """What a record says, when it is what it has to be.
+    """Read and check a record.
 
     Raises
     ------
     ProblemError
-        It is damaged: no JSON, a wrong key or value, or a digest that is not that of its content.
+        It is damaged: not JSON, a wrong key or value, or its digest does not match its content.
     """
     with naming(f"{name}@{number}: its record is damaged"):
         try:
             values = json_values(record.decode())
         except UnicodeDecodeError as error:
-            raise ProblemError(f"no UTF-8 text: byte {error.start}") from None
+            raise ProblemError(f"not UTF-8 text: byte {error.start}") from None
         read = _Record.of(values, where="record")
         content = _Content.of(read.content, where="content")
         try:

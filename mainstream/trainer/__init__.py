@@ -1,4 +1,4 @@
-"""Plug-in, extra ``train``: from labelled images to M-Packages; profiles of networks; frozen graphs."""
+"""Plug-in, extra ``train``: M-Packages from labelled images, profiles of networks, frozen graphs."""
 
 from mainstream.trainer.training import Training, train
 

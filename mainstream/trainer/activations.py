@@ -1,4 +1,4 @@
-"""What the trained part is fed: frames and the frozen part's activations, computed once and kept in files."""
+"""The inputs of the trained part: frames and the frozen part's activations, computed once and kept in files."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class BatchSource:
     Attributes
     ----------
     shape : tuple of int
-        Of one row.
+        Shape of one row.
     dtype : type
     batch : callable
-        Rows -> the batch of them.
+        Takes row numbers and gives these rows as one array.
     """
 
     shape: tuple[int, ...]
@@ -38,19 +38,19 @@ class BatchSource:
 
 
 BATCH: Final = 64
-"""Frames that go through a network at a time where no gradient is taken."""
+"""Frames a call of a network takes where no gradient is needed."""
 
 
 class RowFile:
-    """Arrays of one shape in a file: appended, then memory-mapped.
+    """A file of arrays of one shape: they are appended, then memory-mapped.
 
-    It is written and not mapped while it grows: a full disk is an error then, and would be a crash on a mapped page.
+    The file grows by plain writes. On a full disk a write raises an error; a mapped page would crash the process.
 
     Parameters
     ----------
     path : Path
     shape : tuple of int
-        Of one row.
+        Shape of one row.
     dtype : type
     """
 
@@ -80,7 +80,7 @@ class RowFile:
         self.count += len(rows)
 
     def close(self) -> None:
-        """Write what is not written yet.
+        """Write what is still buffered.
 
         Raises
         ------
@@ -93,36 +93,36 @@ class RowFile:
             raise self._full(error) from None
 
     def mapped(self) -> NDArray[Any]:
-        """The rows so far, memory-mapped, with the errors of :meth:`close`."""
+        """Give the rows so far, memory-mapped; raises what :meth:`close` raises."""
         self.close()
         return np.memmap(self.path, self.dtype, "r", shape=(self.count, *self.shape))
 
     def _full(self, error: OSError) -> ProblemError:
         return ProblemError(
-            f"{self.path.parent}: cannot be written while caching: {reason(error)}; "
-            "give less with --cache-gb, or a --log-dir with more space; what was trained so far is kept"
+            f"{self.path.parent}: the cache cannot be written: {reason(error)}; "
+            "lower --cache-gb or give a --log-dir with more space; what was trained so far is kept"
         )
 
 
 class Activations:
     """The tensors at a network's chokepoints, of all frames.
 
-    The frames go through the frozen layers once for all chokepoints together: what one chokepoint's file gets is
-    computed from what the one before has got. Files are kept for the deepest chokepoints first, which save the most
-    and are the smallest, as long as they fit; the others' activations are computed again each time.
+    The frames go through the frozen layers once: each chokepoint's tensor is computed from that of the one before.
+    The deepest chokepoints get a file first, since their files save the most time and are the smallest. For those
+    that no longer fit within the limit, activations are computed again each time.
 
     Parameters
     ----------
     network : Network
-        With the base network's weights; they are read here and whenever activations are computed again.
+        It must hold the base network's weights, here and whenever activations are computed again.
     frames : (n, height, width, channels) array of uint8
     chokepoints : sequence of int
     folder : Path
         Where the files are written.
     limit : float
-        Bytes that they may take together.
+        Bytes that all files together may take.
     progress : callable
-        Called with the share of the frames that has been done.
+        Called with the share of the frames that are done, 0..1.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ class Activations:
             self._compute(progress)
 
     def at(self, num_frozen: int) -> BatchSource:
-        """What reads, or computes, the activations at a chokepoint; its file is mapped as long as that is in use."""
+        """The source of the activations at a chokepoint: reads its file, or computes them."""
         frames = self._frames
         if num_frozen == 0:
             return BatchSource(frames.shape[1:], np.uint8, lambda rows: frames[rows])
@@ -170,7 +170,7 @@ class Activations:
 
 
 def through(network: Network, chokepoints: Sequence[int]) -> Any:
-    """What takes frames to the tensors at some chokepoints, increasing."""
+    """A TensorFlow function from frames to the tensors at some chokepoints, which are given in increasing order."""
     tf = tensorflow()
 
     def run(frames: Any) -> list[Any]:
@@ -184,13 +184,13 @@ def through(network: Network, chokepoints: Sequence[int]) -> Any:
 
 
 def computed_anew(network: Network, num_frozen: int, shape: tuple[int, ...], frames: Any) -> BatchSource:
-    """The activations at a chokepoint that none are kept of; `frames` are indexed by rows."""
+    """The source of activations at a chokepoint without a file; `frames` are indexed by row numbers."""
     stem = through(network, [num_frozen])
     return BatchSource(shape, np.float32, lambda rows: stem(frames[rows])[0])
 
 
 def shapes(network: Network, chokepoints: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """The shape of one row at each chokepoint but 0, increasing."""
+    """The shape of one row at each chokepoint except 0, in increasing order."""
     inner = sorted(k for k in chokepoints if k > 0)
     if not inner:
         return {}
@@ -199,10 +199,10 @@ def shapes(network: Network, chokepoints: Sequence[int]) -> dict[int, tuple[int,
 
 
 def fitting(shapes: Mapping[int, tuple[int, ...]], rows: int, limit: float) -> tuple[int, ...]:
-    """The chokepoints whose activations of so many rows fit into a limit of bytes, the deepest first."""
+    """The chokepoints whose activations of `rows` rows fit within `limit` bytes; the deepest are chosen first."""
     chosen: list[int] = []
     for k in sorted(shapes, reverse=True):
-        size = 4 * rows * prod(shapes[k])
+        size = 4 * rows * prod(shapes[k])  # float32
         if size <= limit:
             chosen.append(k)
             limit -= size

@@ -1,4 +1,4 @@
-"""Augmented versions of pictures: made once and kept, as everything that is frozen is."""
+"""Augmented versions of pictures: made once and kept, so that the frozen layers run once on them too."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mainstream.graphs.backend import keras
 
 
 def augmenter(how: Literal["light", "heavy"], seed: int) -> Any:
-    """What makes random versions of pictures.
+    """A function that makes random versions of pictures.
 
-    Light: mirrored, shifted by up to a tenth, zoomed by up to a tenth. Heavy: the same up to a fifth, turned by up to
-    20 degrees, and up to three tenths brighter or darker, and with more or less contrast.
+    Light: mirrored, shifted and zoomed by up to a tenth. Heavy: mirrored, shifted and zoomed by up to a fifth, turned
+    by up to 20 degrees, brightness and contrast changed by up to three tenths.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def augmenter(how: Literal["light", "heavy"], seed: int) -> Any:
     Returns
     -------
     callable
-        Takes and gives (batch, height, width, 3) uint8; each call draws anew.
+        Takes and gives (batch, height, width, 3) uint8; each call draws new versions.
     """
     layers = keras().layers
     amount = 0.1 if how == "light" else 0.2

@@ -1,4 +1,4 @@
-"""The base network of a training: with its weights, where it can be cut, and what tells it from others."""
+"""The base network of a training: its weights, where it can be cut, and a digest that identifies it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from mainstream.trainer.settings import Settings
 
 
 class BaseNetwork:
-    """A base network, every layer trainable, with a copy of its weights.
+    """A base network with every layer trainable, and a copy of its weights.
 
     Parameters
     ----------
     settings : Settings
     classes : int
-        Outputs that it has to have.
+        How many outputs it must have.
 
     Attributes
     ----------
@@ -35,15 +35,15 @@ class BaseNetwork:
         Traced from `model`.
     classes : int
     chokepoints : dict of int to str
-        Chokepoint -> name of its tensor, the two ends included. All but the last can be trained at.
+        Chokepoint -> name of its tensor, both ends included. A tail can be trained at each of them but the last.
     digest : str
-        SHA-256 of the weights, without those behind the last chokepoint (the head, which each app has for itself):
-        what two apps need to have in common to share layers.
+        SHA-256 of the weights before the last chokepoint. Apps can share layers only if their digests are equal; the
+        head behind it is each app's own.
 
     Raises
     ------
     ProblemError
-        There is no such network, its outputs are not the classes, or it cannot be cut at the chokepoints.
+        There is no such network, it has another number of outputs, or it cannot be cut at the chokepoints.
     """
 
     def __init__(self, settings: Settings, classes: int) -> None:
@@ -55,7 +55,10 @@ class BaseNetwork:
         )
         shape = tuple(self.model.outputs[0].shape)
         if shape != (None, classes):
-            raise ProblemError(f"{settings.net} gives {shape}; for these images it has to give (None, {classes})")
+            raise ProblemError(
+                f"{settings.net} gives outputs of shape {shape}; "
+                f"for the {classes} classes of these images it has to be (None, {classes})"
+            )
         self.classes = classes
         self._settings = settings
         self.model.trainable = True
@@ -64,14 +67,14 @@ class BaseNetwork:
         self._values = [variable.value.numpy() for variable in self.model.variables]
 
     def restore(self, weights: list[NDArray[Any]] | None = None) -> None:
-        """Put the weights back to the base network's, or to others, and all random generators to where they began."""
+        """Set the base network's weights, or those given, and put all random generators back to their start."""
         for variable, value in zip(self.model.variables, self._values, strict=True):
             variable.assign(value)
         if weights is not None:
             self.model.set_weights(weights)
 
     def packed(self) -> Packed:
-        """What another process makes the same base network of."""
+        """Everything another process needs to make the same base network."""
         with TemporaryDirectory() as folder:
             path = Path(folder, f"{self.network.name}.keras")
             self.model.save(path)
@@ -90,23 +93,23 @@ class Packed:
     settings: Settings = field(compare=False)
 
     def unpacked(self) -> BaseNetwork:
-        """The base network, with the very weights and random generators of the one that was packed."""
+        """The base network, with the weights and random generators of the one that was packed."""
         with TemporaryDirectory() as folder:
             path = Path(folder, self.name)
             path.write_bytes(self.model)
-            named = {"net": str(path), "weights": "none", "dense": False}  # a Keras file brings its own
+            named = {"net": str(path), "weights": "none", "dense": False}  # the Keras file has its own
             base = BaseNetwork(self.settings.model_copy(update=named), self.classes)
         base._values = self.values
         return base
 
 
 def trained_variables(network: Network, num_frozen: int) -> list[Any]:
-    """What can be trained behind a chokepoint; a layer that is called in the frozen part, too, stays frozen."""
+    """The variables to train behind a chokepoint; a layer that the frozen part also calls stays frozen."""
     return [variable for layer in unfrozen(network, num_frozen) for variable in layer.trainable_variables]
 
 
 def unfrozen(network: Network, num_frozen: int) -> list[Any]:
-    """The Keras layers that are called behind a chokepoint only."""
+    """The Keras layers that are called only behind a chokepoint."""
     frozen = {id(layer.layer) for layer in network.layers[:num_frozen]}
     behind = {id(layer.layer): layer.layer for layer in network.layers[num_frozen:]}
     return [layer for key, layer in behind.items() if key not in frozen]
@@ -118,7 +121,9 @@ def _chosen(network: Network, which: str | tuple[int, ...]) -> dict[int, str]:
     else:
         strange = sorted({*which} - {1, *network.cuts})
         if strange:
-            raise ProblemError(f"{network.name} cannot be cut after {strange[0]} layers; see `mainstream layers`")
+            raise ProblemError(
+                f"{network.name} cannot be cut after {strange[0]} layers; `mainstream layers` lists its chokepoints"
+            )
         ends = {0, network.total_layers}
         names = {k: network.tensor_names[k] for k in sorted(ends | ({*which} - {1}))}
     trained = [k for k in names if trained_variables(network, k)]

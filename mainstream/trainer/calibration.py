@@ -1,27 +1,28 @@
-"""How an app's events come and go, and how its model sees them, from labelled frames and the model's decisions.
+"""Event parameters of an app, and how its model sees events, from labelled frames and the model's decisions.
 
-Frames of one label in a row are a *run*; a run of event frames is an event. A run that begins or ends where the
-recording does, or at a gap in the labels, is cut off there.
+Successive frames with the same label are a *run*; a run of event frames is an event. A run is cut off where it meets an
+end of the recording or a gap in the labels.
 
-**Lengths and frequency** need no law of how long events last, only that the recording is a fair piece of what goes on.
-In a long one there is, for each event that begins, one mean length of event time, and likewise for each that ends. So
+**Lengths and frequency** assume no distribution of event lengths, only that the recording is typical. In a long
+recording there is one mean length of event time for each event that begins, and likewise for each that ends. So
 
     mean length = event time / (events whose beginning is seen + events whose end is seen) * 2,
 
-in which a cut event counts half: leaving it out would make events too short (the long ones are cut more often), taking
-it for a whole one, too. Windows laid so that each event fills one, and as long in between, hold an event as often as a
-moment lies in one; so the event frequency is event time / time. Both are ratios of sums over cycles (an event and the
-gap behind it), which are taken as independent; their intervals are the delta method's, with Student's t, on the log or
-the logit scale.
+in which a cut event counts half. Leaving cut events out would make the mean too short, since long events are cut more
+often; counting them as whole would make it too short as well. Lay windows so that each event fills one, and others as
+long in between: the share of windows that hold an event is the share of time in events. So the event frequency is
+event time / time. Both figures are ratios of sums over cycles (an event and the gap behind it), which are taken as
+independent. Their intervals come from the delta method, with Student's t, on the log or the logit scale.
 
-**The shortest length** that can occur lies below the two shortest that did. With x1 <= x2 that it is above
-x1 - (x2 - x1) (1 - a) / a holds with probability 1 - a, when lengths have some density there (Robson and Whitlock,
-"Estimation of a truncation point", Biometrika 51, 1964, for the other end); a length in frames is known to a frame.
+**The shortest length** that can occur lies below the two shortest that did. With x1 <= x2, it is above
+x1 - (x2 - x1) (1 - a) / a with probability 1 - a when lengths have some density there (Robson and Whitlock,
+"Estimation of a truncation point", Biometrika 51, 1964, show it for the other end). A length counted in frames is exact
+to one frame.
 
 **Correlation** is that of the two-state chain of the event model: P(hit | hit) = p + (1 - p) rho, P(miss | miss) =
-1 - p + p rho, the first frame of an event hit with p. It is the maximum of the likelihood over the events' analysed
-frames, and its interval holds each rho whose likelihood, p chosen for it, is near enough (chi-squared, 1 degree). That
-of false alarms is the same of the frames of no event.
+1 - p + p rho, and the first frame of an event is hit with p. The estimate maximises the likelihood of the events'
+analysed frames. Its interval holds each rho whose likelihood, with the best p for it, is near enough to the maximum
+(chi-squared, 1 degree). The correlation of false alarms is the same for the frames outside events.
 
 How events differ from each other in length and accuracy is measured in :mod:`mainstream.trainer.differences`.
 """
@@ -54,7 +55,7 @@ _P: Final = np.linspace(0.001, 0.999, 999)
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a recording tells.
+    """What a recording says about an app's events and its model.
 
     Attributes
     ----------
@@ -65,11 +66,11 @@ class Calibration:
     analysed : int
         Frames with a decision and a label.
     accuracy, false_positive_rate : Estimate or None
-        Share of positive decisions on frames of events, and on those of none; None without such frames.
+        Share of positive decisions on frames in events, and on frames outside; None without such frames.
     false_correlation : Estimate or None
-        Correlation between successive analysed frames of no event.
+        Correlation between successive analysed frames outside events.
     false_correlation_fps : float or None
-        Analysed frames a second at that.
+        The rate of analysed frames, per second, at which `false_correlation` was measured.
     """
 
     events: Events
@@ -81,7 +82,7 @@ class Calibration:
     false_correlation_fps: float | None = None
 
     def seen(self, num_frozen: int) -> Seen:
-        """What is kept of the model that decided."""
+        """What the package keeps about the model that decided."""
         return Seen(
             num_frozen=num_frozen,
             accuracy=self.accuracy,
@@ -101,9 +102,9 @@ class _Runs:
         The run of each labelled frame.
     event : (R,) bool
     frames : (R,) float
-        How many of the camera's frames each stands for.
+        How many of the camera's frames each run stands for.
     first, last : (R,) bool
-        Whether it is the first or the last before a gap or an end.
+        Whether a gap or an end of the recording comes right before the run, or right behind it.
     """
 
     of_frame: Frames
@@ -116,20 +117,20 @@ class _Runs:
 def calibrate(
     frames: Frames, event: Flags, fps: float, analysed: Frames | None = None, positive: Flags | None = None
 ) -> Calibration:
-    """Event parameters of labelled frames, and, with a model's decisions, how it sees them.
+    """Estimate event parameters from labelled frames and, with a model's decisions, how the model sees events.
 
     Parameters
     ----------
     frames : (n,) int array
-        Numbers of the labelled frames, increasing; every k-th frame will do.
+        Numbers of the labelled frames, increasing; labelling only every k-th frame is fine.
     event : (n,) bool array
-        Whether each is a frame of an event.
+        Whether each frame is in an event.
     fps : float
-        Frames a second that the numbers count.
+        Frames a second of the recording whose frames are numbered.
     analysed : (m,) int array, optional
-        Numbers of the frames that the model analysed, increasing; those without a label do not count.
+        Numbers of the frames that the model analysed, increasing; frames without a label are left out.
     positive : (m,) bool array, optional
-        What it decided.
+        The model's decision on each.
 
     Returns
     -------
@@ -138,7 +139,7 @@ def calibrate(
     Raises
     ------
     ProblemError
-        There are too few events for intervals, or no frame that is labelled and analysed.
+        There are too few events for intervals, or no frame is both labelled and analysed.
     MissingExtraError
         SciPy is not installed.
     """
@@ -147,7 +148,7 @@ def calibrate(
     if events < 2:
         raise ProblemError(f"{events} events in {len(frames)} labelled frames; intervals need 2 or more: label more")
     if event.all():
-        raise ProblemError("every labelled frame is one of an event; label frames without one, too")
+        raise ProblemError("every labelled frame is in an event; label frames outside events, too")
     weights = (1 - 0.5 * runs.first - 0.5 * runs.last)[runs.event]
     whole = np.sort(runs.frames[runs.event & ~runs.first & ~runs.last])
     if not len(whole):
@@ -182,7 +183,7 @@ def _with_decisions(
         raise ProblemError("no frame has both a label and a score; do both count the camera's frames from 0?")
     run = runs.of_frame[np.searchsorted(frames, numbers)]
     steps = np.diff(numbers)
-    # Rates that do not divide the camera's give steps of two lengths; a dropped frame gives one twice as long.
+    # A rate that does not divide the camera's gives steps of two lengths; a dropped frame gives a step twice as long.
     near = steps < 2 * np.median(steps) if len(steps) else steps > 0
     pairs = (run[1:] == run[:-1]) & near
     in_event = runs.event[run]
@@ -221,7 +222,7 @@ def _sums(group: Frames, values: _Numbers) -> _Numbers:
 
 
 def _ratio(above: _Numbers, below: _Numbers, blocks: int, *, share: bool = False) -> Estimate:
-    """A ratio of sums over independent blocks; `share` where it lies between 0 and 1."""
+    """A ratio of sums over independent blocks; with `share` it lies between 0 and 1."""
     ratio = float(above.sum() / below.sum())
     residuals = above - ratio * below
     count = len(above)
@@ -251,7 +252,7 @@ def _shortest(whole: _Numbers, step: int, ms: float) -> Estimate:
 
 
 def _share(hits: Flags, run: Frames) -> Estimate | None:
-    """Share of positive decisions; runs are independent, the frames of one are not."""
+    """Share of positive decisions; runs are independent of each other, the frames within a run are not."""
     _, block = np.unique(run, return_inverse=True)
     if not len(hits):
         return None
@@ -259,13 +260,13 @@ def _share(hits: Flags, run: Frames) -> Estimate | None:
     share, blocks = float(hits.mean()), len(below)
     if 0 < share < 1 and blocks > 1:
         return _ratio(above, below, blocks, share=True)
-    # All or none of them: what is still possible if each run were no more than one frame (Clopper and Pearson).
+    # All or none are positive: the interval of Clopper and Pearson, with each run counted as one frame.
     beyond = 1 - _TAIL ** (1 / blocks)
     return Estimate(value=share, low=max(0.0, share - beyond), high=min(1.0, share + beyond))
 
 
 def _correlation(hits: Flags, pairs: Flags, wanted: Flags) -> Estimate | None:
-    """The chain's correlation over the pairs of successive frames that are `wanted`; None where they do not tell."""
+    """The chain's correlation over pairs of successive frames that are `wanted`; None if all decisions are equal."""
     pairs = pairs & wanted[1:]
     before, after = hits[:-1][pairs], hits[1:][pairs]
     firsts = hits[wanted & ~np.concatenate([[False], pairs])]

@@ -1,7 +1,7 @@
 """Which chokepoints of a network to use: all of them, one for each block, or a published list.
 
-The published lists (Jiang et al., USENIX ATC 2018, released code) number layers as the Keras of 2017 did. Here they
-are kept as the layers that they cut behind, so that they hold for today's numbers too.
+The published lists (Jiang et al., USENIX ATC 2018, released code) number layers as the Keras of 2017 did. They are kept
+here by the name of the layer before each cut, so that they also work with today's numbers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PUBLISHED: Final[Mapping[str, Mapping[int, str]]] = {
     ),
     "mobilenets": {3 + 6 * n: f"conv_pw_{n}_bn" if n else "conv1_bn" for n in range(14)},
 }
-"""Name of a list -> published number -> the layer behind which it cuts. The ends, 0 and the last, are left out."""
+"""Name of a list -> published number -> the layer before the cut. The two ends are left out."""
 
 _BLOCK = re.compile(r"(.*?block_?\d+[a-z]?|expanded_conv|conv_(?:dw|pw|pad)(?=_\d))(_\d+)?(?=_|$)")
 STEP: Final = 5
@@ -52,9 +52,9 @@ def chokepoints(network: Network | OnnxNetwork, which: str | int = "block") -> d
     Parameters
     ----------
     network : Network or OnnxNetwork
-        For the latter see :meth:`mainstream.onnx_graphs.layers.OnnxNetwork.chokepoints`.
+        For an OnnxNetwork see :meth:`mainstream.onnx_graphs.layers.OnnxNetwork.chokepoints`.
     which : str or int
-        "block": the end of each block; "every": all that the graph has; "inception", "resnet", "mobilenets": a
+        "block": the end of each block; "every": all chokepoints of the graph; "inception", "resnet", "mobilenets": a
         published list; an integer N: every 5th layer up to N.
 
     Returns
@@ -65,7 +65,7 @@ def chokepoints(network: Network | OnnxNetwork, which: str | int = "block") -> d
     Raises
     ------
     ProblemError
-        The network has no chokepoint between its ends, or one of the list is none in this network.
+        The network has no chokepoint between its ends, or it cannot be cut at one of the list.
     """
     if isinstance(network, OnnxNetwork):
         return network.chokepoints(which)
@@ -73,7 +73,7 @@ def chokepoints(network: Network | OnnxNetwork, which: str | int = "block") -> d
     every = [k for k in network.cuts if 0 < k < total]
     if not every:
         raise ProblemError(
-            f"{network.name} has no chokepoint between input and output: no layer's output is passed by every path"
+            f"{network.name} has no chokepoint between input and output: no single tensor lies on every path"
         )
     if isinstance(which, int) or re.fullmatch(r"\d{1,9}", which):
         inner = _steps(network, int(which))
@@ -111,7 +111,7 @@ def _published(network: Network, which: str) -> list[int]:
 
 
 def _ends_block(network: Network, k: int) -> bool:
-    """Whether the layer before k ends a block: what comes next is new computation and belongs to no block begun."""
+    """Whether layer k - 1 ends a block: the next layer starts new computation and is not in the same block."""
     before, after = network.layers[k - 1], network.layers[k]
     if _block(before) is not None and _block(before) == _block(after):
         return False
@@ -124,6 +124,6 @@ def _ends_block(network: Network, k: int) -> bool:
 
 
 def _block(layer: Layer) -> str | None:
-    """The block that a layer's name puts it in, where it follows one of the conventions of ``keras.applications``."""
+    """The block that a layer belongs to by its name, if that follows a convention of ``keras.applications``."""
     found = _BLOCK.match(layer.name)
     return re.sub(r"_(?:dw|pw|pad)_", "_", found[0]) if found else None

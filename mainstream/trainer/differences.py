@@ -1,15 +1,16 @@
 """How an app's events differ from each other: in length, and in how well its model sees them.
 
-**Lengths**. An event that is cut off lasted at least as long as it was seen. So the distribution is that of Kaplan and
-Meier ("Nonparametric estimation from incomplete observations", JASA 53, 1958); what it leaves open beyond the longest
-event that was seen whole is given to that one. It is cut into slices of equal probability, each stands for its mean,
-and all are scaled so that their mean is the mean length that was measured.
+**Lengths**. An event that is cut off lasted at least as long as it was seen. So the distribution is estimated by the
+method of Kaplan and Meier ("Nonparametric estimation from incomplete observations", JASA 53, 1958); the probability
+that it leaves open goes to the longest event that was seen whole. The distribution is cut into slices of equal
+probability, each represented by its mean; then all are scaled so that their mean is the measured mean length.
 
-**Spread of accuracy**. Event i has the accuracy x_i, which is Beta distributed with mean p and variance s p (1 - p);
-its frames are the chain of the event model, with correlation rho. Maximum likelihood over (rho, s) on a grid, p free
-near the share that was measured, the integral over x a sum. Without s, events that differ look like frames that hang
-together: rho comes from the same maximum. Each interval holds the values whose likelihood, the others chosen for it, is
-near enough (chi-squared, 1 degree). A spread whose interval begins at 0 is none.
+**Spread of accuracy**. Event i has the accuracy x_i, which has a Beta distribution with mean p and variance
+s p (1 - p); its frames are the chain of the event model, with correlation rho. Rho and s are found together by maximum
+likelihood on a grid, with p free near the measured share and the integral over x taken as a sum. They have to be found
+together, since differences between events look like correlation between frames when s is left out. Each interval holds
+the values whose likelihood, with the best values of the others, is near enough to the maximum (chi-squared, 1 degree).
+A spread whose interval begins at 0 counts as no spread.
 """
 
 from __future__ import annotations
@@ -25,40 +26,40 @@ from mainstream.formats.calibration_files import Flags, Frames
 from mainstream.formats.package import Estimate
 
 SLICES: Final = 8
-"""Lengths that stand for the distribution."""
+"""How many lengths represent the distribution."""
 
 _CELLS: Final = 100
 _RHO: Final = np.linspace(0, 0.98, 50)
 _NEAR: Final = (-2.0, -1.0, 0.0, 1.0, 2.0)
-"""Where p is tried, in standard errors."""
+"""Values of p that are tried, in standard errors from the measured share."""
 _SPREAD: Final = np.concatenate([[0.0], np.geomspace(0.004, 0.9, 40)])
 
 _Numbers = NDArray[np.float64]
 
 
 class Differences(NamedTuple):
-    """How much events differ in accuracy, and what correlation is left then."""
+    """How much events differ in accuracy, and the correlation that remains when this is taken into account."""
 
     spread: Estimate
     correlation: Estimate
 
 
 def length_slices(lengths: _Numbers, cut: Flags, mean: float) -> tuple[float, ...] | None:
-    """Lengths that events have equally often.
+    """Lengths that represent the distribution of event lengths, each equally often.
 
     Parameters
     ----------
     lengths : (E,) array
-        As seen, in any unit.
+        Lengths as seen, in any unit.
     cut : (E,) bool array
         Which of them are cut off.
     mean : float
-        What the lengths that are given back have as their mean.
+        The mean that the returned lengths are scaled to.
 
     Returns
     -------
     tuple of float, or None
-        Rising; None where all that were seen whole are of one length.
+        Increasing; None if all events that were seen whole have the same length.
     """
     whole, count = np.unique(lengths[~cut], return_counts=True)
     if len(whole) < 2:
@@ -75,25 +76,25 @@ def length_slices(lengths: _Numbers, cut: Flags, mean: float) -> tuple[float, ..
 
 
 def differences(hits: Flags, pairs: Flags, wanted: Flags, run: Frames, z: float) -> Differences | None:
-    """How much events differ in accuracy.
+    """Estimate how much events differ in accuracy.
 
     Parameters
     ----------
     hits : (m,) bool array
         The decisions.
     pairs : (m - 1,) bool array
-        Whether a frame and the next are successive ones of one run.
+        Whether a frame and the next are successive frames of one run.
     wanted : (m,) bool array
-        Which frames are of events.
+        Which frames are in events.
     run : (m,) int array
-        The run of each.
+        The run of each frame.
     z : float
-        Standard deviations of the intervals.
+        Half width of the intervals, in standard deviations.
 
     Returns
     -------
     Differences, or None
-        None where no difference can be told from none.
+        None if the data does not show that events differ.
     """
     require("scipy", "train")
     events = _tallies(hits, pairs, wanted, run)
@@ -114,7 +115,7 @@ def differences(hits: Flags, pairs: Flags, wanted: Flags, run: Frames, z: float)
 
 
 def _tallies(hits: Flags, pairs: Flags, wanted: Flags, run: Frames) -> _Numbers:
-    """Of each kind of event: first frames that hit and miss, then hit-hit, hit-miss, miss-hit, miss-miss; how many."""
+    """Distinct tallies of events (K, 7): first hits, first misses, hit-hit, hit-miss, miss-hit, miss-miss, events."""
     follows = np.concatenate([[False], pairs])
     before = np.concatenate([[False], hits[:-1]])
     kind = np.where(follows, 2 + 2 * ~before + ~hits, ~hits)[wanted]
@@ -125,7 +126,7 @@ def _tallies(hits: Flags, pairs: Flags, wanted: Flags, run: Frames) -> _Numbers:
 
 
 def _accuracies(p: float) -> tuple[_Numbers, _Numbers]:
-    """Accuracies (X,) that an event may have, and the probability of each for each spread (X, S)."""
+    """Accuracies that an event may have (X,), and the probability of each at each spread (X, S)."""
     from scipy.special import betainc
 
     edges = np.linspace(0, 1, _CELLS + 1)
@@ -138,7 +139,7 @@ def _accuracies(p: float) -> tuple[_Numbers, _Numbers]:
 
 
 def _likelihoods(events: _Numbers, x: _Numbers, weights: _Numbers, rho: float) -> _Numbers:
-    """Logarithm of the likelihood for each spread, (S,)."""
+    """Log-likelihood at each spread (S,)."""
     tiny = np.finfo(float).tiny
     chances = np.array([x, 1 - x, x + (1 - x) * rho, (1 - x) * (1 - rho), x * (1 - rho), 1 - x + x * rho])
     each = events[:, :6] @ np.log(np.maximum(chances, tiny))

@@ -1,4 +1,4 @@
-"""Fine-tuning of the layers behind one chokepoint, and the rates of what comes out."""
+"""Fine-tuning of the layers behind one chokepoint, and the accuracy and false positive rate that result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mainstream.trainer.splits import Rows
 
 
 class Epoch(NamedTuple):
-    """How training stood after an epoch; epoch 0 is before the first one and has no loss."""
+    """The state of a training after an epoch; epoch 0 is the state before training and has no loss."""
 
     epoch: int
     loss: float | None
@@ -34,8 +34,8 @@ class Epoch(NamedTuple):
 class Tail:
     """The layers behind one chokepoint, to be trained.
 
-    While they are trained their weights are one long vector: the optimizers work number by number, and some hundred
-    small variables would take them longer than the sums.
+    During training their weights are one long vector. Optimizers work element by element, and with some hundred small
+    variables they would spend more time on overhead than on the arithmetic.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Tail:
         Traced from the model whose weights are trained.
     num_frozen : int
     source : BatchSource
-        Of the tensors at that chokepoint.
+        Gives the tensors at that chokepoint.
     settings : Settings
     """
 
@@ -60,7 +60,7 @@ class Tail:
         self._vector = keras().Variable(flat, dtype="float32")
         batch, labels = tf.TensorSpec((None, *source.shape), source.dtype), tf.TensorSpec((None,), tf.int64)
         self._batch = source.batch
-        # Made concrete at once: TensorFlow takes functions that are made and hardly called for a mistake, and says so.
+        # Made concrete at once: TensorFlow warns of functions that are made often and called rarely.
         predict = tf.function(lambda batch: self._run(batch, False), [batch], autograph=False)
         step = tf.function(self._training_step(), [batch, labels], autograph=False)
         self._predict, self._step = predict.get_concrete_function(), step.get_concrete_function()
@@ -70,7 +70,7 @@ class Tail:
         start, stop, batch_norm = self.num_frozen, self._network.total_layers, self._settings.batch_norm
         with keras().StatelessScope(state_mapping=list(zip(self._trained, self._pieces(), strict=True))) as scope:
             result = forward(self._network, tensor, start, stop, training=training, batch_norm=batch_norm)
-        for variable in self._others:  # batch norm's statistics, and what random layers draw next
+        for variable in self._others:  # batch norm's statistics, and the state of random layers
             value = scope.get_current_value(variable)
             if value is not None:
                 variable.assign(value)
@@ -108,9 +108,9 @@ class Tail:
         return optimizer
 
     def train(self, samples: Samples, on_epoch: Callable[[Epoch], None]) -> list[Epoch]:
-        """Train until the validation loss has not fallen for `patience` epochs, or all epochs are run.
+        """Train until the validation loss has not fallen for `patience` epochs, or all epochs have run.
 
-        The model's variables get what comes out at the end.
+        At the end the trained weights are written to the model's variables.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class Tail:
         Raises
         ------
         ProblemError
-            The loss is no finite number any more.
+            The loss is no longer a finite number.
         """
         settings = self._settings
         history: list[Epoch] = []
@@ -136,7 +136,7 @@ class Tail:
             history.append(Epoch(epoch, loss, *self._validate(samples), time.perf_counter() - start))
             if not np.isfinite([loss or 0, history[-1].validation_loss]).all():
                 raise ProblemError(
-                    f"num_frozen {self.num_frozen}, epoch {epoch}: the loss is no finite number any more; "
+                    f"num_frozen {self.num_frozen}, epoch {epoch}: the loss is no longer a finite number; "
                     "give a smaller learning-rate; what was trained before is kept"
                 )
             on_epoch(history[-1])
@@ -159,7 +159,7 @@ class Tail:
     def _epoch(self, epoch: int, samples: Samples) -> float:
         """Mean loss over one epoch."""
         rows = samples.passes[(epoch - 1) % len(samples.passes)]
-        # From what the epoch is, not from what was drawn before: so that a run that is resumed draws the same.
+        # The generator is seeded anew for each epoch, so that a resumed training draws the same order.
         shuffled = np.random.default_rng([self._settings.seed, self.num_frozen, epoch]).permutation(rows)
         losses = [
             self._step(self._batch(batch), samples.labels[batch])
@@ -194,23 +194,23 @@ def _batches(rows: Rows, size: int) -> Iterator[Rows]:
 def rates(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int, event: int | None = None
 ) -> tuple[float, float]:
-    """What a point of an accuracy curve is made of.
+    """The two rates of one point of an accuracy curve.
 
     Parameters
     ----------
     labels, predicted : (n,) arrays
-        Class of each sample, true and predicted; each class has a sample.
+        True and predicted class of each sample; each class must have a sample.
     classes : int
     event : int, optional
-        The class that the two rates are of.
+        Measure the rates of this class only.
 
     Returns
     -------
     accuracy : float
         Share of the samples that are predicted right; with `event`, of that class's samples.
     false_positive_rate : float
-        Share of the samples of other classes that are predicted to be of class c: the mean over all c; with `event`,
-        that class's.
+        The false positive rate of class c is the share of other classes' samples that are predicted to be c. This is
+        its mean over all classes; with `event`, the rate of that class.
     """
     false = [float(np.mean(predicted[labels != c] == c)) for c in range(classes)]
     if event is None:

@@ -1,7 +1,7 @@
 """Training at each chokepoint, one after the other in this process or as tasks of an executor, with the same results.
 
-A tail that begins from the next deeper one waits for that; only tails that begin from the base network are trained at
-the same time.
+With warm start each tail waits for the next deeper one, from which it begins. Only tails that begin from the base
+network are trained at the same time.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from mainstream.trainer.settings import Settings
 from mainstream.trainer.splits import Rows
 
 BLOCK: Final = 2 * BATCH
-"""Frames of one task that computes activations: all chokepoints' of so many have to fit into a worker's memory."""
+"""Frames in one task that computes activations; their activations at all chokepoints must fit in a worker's memory."""
 
 Weights = list[NDArray[Any]]
 
 
 class Fitted(NamedTuple):
-    """What training at one chokepoint gives."""
+    """The result of training at one chokepoint."""
 
     weights: Weights
     accuracy: float
@@ -48,7 +48,7 @@ class Fit:
     data : Samples
     settings : Settings
     event : int or None
-        The class that the rates are of.
+        Measure the rates of this class only; None for all classes.
     """
 
     data: Samples
@@ -63,14 +63,14 @@ class Fit:
         begin: Weights | None,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     ) -> Fitted:
-        """Train a tail from weights, or from the base network's, and measure it."""
+        """Train a tail and measure it; it begins from the weights `begin`, or else from the base network's."""
         base.restore(begin)
         tail = Tail(base.network, num_frozen, source, self.settings)
         history = tail.train(self.data, on_epoch)
         predicted = tail.predict(self.data.test).argmax(axis=1)
         measured = rates(self.data.labels[self.data.test], predicted, base.classes, self.event)
         del tail, source
-        gc.collect()  # a tail and its graph hold each other, and a file of activations in memory
+        gc.collect()  # a tail and its graph refer to each other, and keep a file of activations mapped
         return Fitted(base.model.get_weights(), *measured, history)
 
     def here(
@@ -97,7 +97,7 @@ class Apart:
     executor : Executor
     cpus : int
     gpus : float
-        Of each task. TensorFlow has as many threads as CPUs.
+        CPUs and GPUs of each task. TensorFlow gets as many threads as there are CPUs.
     """
 
     executor: Executor
@@ -113,7 +113,7 @@ class Apart:
         begin: Weights | None,
         on_stem: Callable[[float], None],
     ) -> Generator[tuple[int, Fitted], None, None]:
-        """Train at the chokepoints in `todo`; each is given as it is done.
+        """Train at the chokepoints in `todo` and yield each as it is done.
 
         Parameters
         ----------
@@ -121,16 +121,16 @@ class Apart:
         base : BaseNetwork
         todo : sequence of int
         limit : float
-            Bytes of activations that are kept.
+            Bytes of activations to keep at most.
         begin : list of arrays, optional
-            Weights that the first one begins from.
+            Weights that the first tail begins from.
         on_stem : callable
-            Called with the share of the frames whose activations there are.
+            Called with the share of the frames whose activations are computed, 0..1.
 
         Raises
         ------
         Exception
-            What came up at a chokepoint, once the others that do not depend on it are done.
+            The error at a chokepoint; raised after all chokepoints that do not depend on it are done.
         """
         data = fit.data
         packed = self.executor.share(base.packed())
@@ -155,7 +155,7 @@ class Apart:
     def _activations(
         self, packed: Shared, cached: tuple[int, ...], frames: list[Shared], on_stem: Callable[[float], None]
     ) -> dict[int, list[Shared]]:
-        """The blocks of activations at each chokepoint that some are kept of, computed once."""
+        """Chokepoint -> blocks of its activations, for those that are kept; computed once."""
         if not cached:
             return {}
         blocks: dict[int, list[Shared]] = {}
@@ -172,7 +172,7 @@ class Apart:
 
 
 class _Blocks:
-    """Blocks of rows, indexed as one array is."""
+    """Blocks of rows that are indexed like one array."""
 
     def __init__(self, blocks: Sequence[NDArray[Any]]) -> None:
         self._blocks = blocks
@@ -191,7 +191,7 @@ def _activations(cpus: int, packed: Packed, chokepoints: tuple[int, ...], frames
     """In a worker: the tensors of some frames at each chokepoint."""
     use_threads(cpus)
     base = _unpacked(packed)
-    base.restore()  # this worker may have trained at a chokepoint before: lost activations are computed a second time
+    base.restore()  # lost activations are computed again, and this worker may have trained the weights since
     run = through(base.network, chokepoints)
     batches = [run(frames[first : first + BATCH]) for first in range(0, len(frames), BATCH)]
     return [np.concatenate([batch[n].numpy() for batch in batches]) for n in range(len(chokepoints))]
@@ -200,7 +200,7 @@ def _activations(cpus: int, packed: Packed, chokepoints: tuple[int, ...], frames
 def _fit(
     cpus: int, packed: Packed, fit: Fit, num_frozen: int, begin: Weights | None, kept: bool, *blocks: NDArray[Any]
 ) -> Fitted:
-    """In a worker: train at one chokepoint, from its activations or, where none are kept, from the frames."""
+    """In a worker: train at one chokepoint, from its activations or, if they are not kept, from the frames."""
     use_threads(cpus)
     base, rows = _unpacked(packed), _Blocks(blocks)
     if kept or num_frozen == 0:

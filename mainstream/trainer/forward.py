@@ -1,9 +1,9 @@
-"""Layers run so that training through them is cheap: the same function as Keras's, with less to compute.
+"""Run layers so that training through them is cheap: the same function as Keras's, with less to compute.
 
-Batch norm in inference mode multiplies each channel by a factor and adds a summand. Behind a convolution both go into
-its kernel and bias, y = x * (k s) + (b - m) s + beta with s = gamma / sqrt(v + epsilon): the gradients of gamma and
-beta then come from the kernel and not from every pixel. A convolution by 1 x 1 is a matrix product, whose gradient
-TensorFlow computes faster on a CPU.
+Batch norm in inference mode multiplies each channel by a factor and adds a constant. Behind a convolution both are
+folded into its kernel and bias: y = x * (k s) + (b - m) s + beta with s = gamma / sqrt(v + epsilon). The gradients of
+gamma and beta are then computed from the kernel's, without a sum over all pixels. A 1 x 1 convolution is done as a
+matrix product, whose gradient TensorFlow computes faster on a CPU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mainstream.graphs.trace import Call, Network, TensorKey
 def forward(
     network: Network, tensor: Any, start: int, stop: int, *, training: bool = False, batch_norm: bool = False
 ) -> Any:
-    """Layers start..stop-1 on a tensor.
+    """Run layers start..stop-1 on a tensor.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def forward(
     start, stop : int
         Chokepoints.
     training : bool
-        Layers that differ in training (dropout) run in that mode; batch norm only with `batch_norm`.
+        Run layers that behave differently in training (dropout) in that mode; batch norm only with `batch_norm`.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def forward(
 
 
 def _pairs(calls: list[Call], last: TensorKey) -> Iterator[tuple[int, Call]]:
-    """Id of a convolution's call -> the call of the batch norm that is all that reads it."""
+    """Pairs: id of a convolution's call, the call of the batch norm that is its only reader."""
     reads = Counter(key for call in calls for key in call.inputs.values())
     makers = {call.outputs[0]: call for call in calls if _is_plain(call.operation)}
     for call in calls:
@@ -80,7 +80,7 @@ def _is_plain(operation: Any) -> bool:
 
 
 def _convolve(convolution: Any, norm: Any, tensor: Any) -> Any:
-    """A convolution and the batch norm behind it, in inference mode."""
+    """Run a convolution and the batch norm behind it, in inference mode."""
     tf = tensorflow()
     scale = tf.math.rsqrt(norm.moving_variance + norm.epsilon)
     if norm.scale:

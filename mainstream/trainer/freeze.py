@@ -1,4 +1,4 @@
-"""Frozen graphs: one ``.pb`` file, variables as constants, that any TensorFlow runtime can cut at its chokepoints."""
+"""Frozen graphs: a ``.pb`` file with variables as constants, which any TensorFlow runtime can cut at chokepoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mainstream.trainer.model_importers import from_checkpoint, from_json, from_
 
 @dataclass(frozen=True)
 class Frozen:
-    """A frozen graph that was written.
+    """A frozen graph on disk.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Frozen:
     input_layer, output_layer : str
         Names of the tensors at its two ends.
     chokepoints : mapping of int to str
-        All the places where it can be cut by name; empty where the source does not tell its layers.
+        Chokepoint -> name of its tensor; empty if the source does not say what its layers are.
     """
 
     path: Path
@@ -54,11 +54,11 @@ def freeze(source: str | Path | Any, out: str | Path | None = None, *, output: s
     Raises
     ------
     ProblemError
-        The source is none of these, or cannot be loaded, or a model object comes without `out`.
+        The source is none of these or cannot be loaded, or it is a model object and `out` is missing.
     """
     if not isinstance(source, str | Path):
         if out is None:
-            raise ProblemError("say which file to write: a model object has no name to derive it from")
+            raise ProblemError("out: got None; a model object has no file name to derive it from, so give one")
         return _freeze_model(source, Path(out).stem, Path(out))
     path = Path(source)
     prefix = str(path)
@@ -72,8 +72,8 @@ def freeze(source: str | Path | Any, out: str | Path | None = None, *, output: s
     if Path(f"{prefix}.ckpt.meta").is_file() or Path(f"{prefix}.ckpt.index").is_file():
         return _save(*from_checkpoint(prefix, output), written)
     raise ProblemError(
-        f"{prefix}: no such model; give MODEL.keras, a SavedModel folder, or a PREFIX of which there are "
-        "PREFIX.json and PREFIX.h5, or PREFIX.ckpt.meta"
+        f"{prefix}: no such model; give MODEL.keras, a SavedModel folder, or a PREFIX for which there is "
+        "PREFIX.json with PREFIX.h5, or PREFIX.ckpt.meta"
     )
 
 

@@ -1,4 +1,4 @@
-"""Labelled images: one folder for each class, read once, at the network's size."""
+"""Labelled images: one folder for each class; each image is read once, at the network's size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mainstream.region import Region, box
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 
 _MOST_PIXELS: Final = 2**26
-"""Of an image; a larger one is no photograph, but a small file that fills the memory."""
+"""The most pixels of an image. A larger one is hardly a photograph: a small file may unpack to fill the memory."""
 
 Frames = NDArray[np.uint8]
 
@@ -33,11 +33,11 @@ class Folder:
     ----------
     path : Path
     classes : tuple of str
-        Names of its subfolders, sorted: the classes in the order of a network's outputs.
+        Names of its subfolders, sorted; a network's outputs have this order.
     files : tuple of str
         The images, relative to `path`, sorted.
     labels : tuple of int
-        The class of each.
+        The class of each image.
     """
 
     path: Path
@@ -46,12 +46,12 @@ class Folder:
     labels: tuple[int, ...]
 
     def without(self, broken: Mapping[str, str]) -> Folder:
-        """The same without the files in `broken`.
+        """The same folder without the files in `broken`.
 
         Raises
         ------
         ProblemError
-            A class has none left.
+            A class has no image left.
         """
         kept = [(file, label) for file, label in zip(self.files, self.labels, strict=True) if file not in broken]
         left = {label for _, label in kept}
@@ -64,19 +64,19 @@ class Folder:
         return Folder(self.path, self.classes, tuple(file for file, _ in kept), tuple(label for _, label in kept))
 
     def digest(self) -> str:
-        """What tells this list of files from another: names and sizes."""
+        """A digest of the files' names and sizes."""
         listed = "".join(f"{file} {(self.path / file).stat().st_size}\n" for file in self.files)
         return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def find(path: Path, classes: tuple[str, ...] | None = None) -> Folder:
-    """The images in the subfolders of a folder; hidden files and files that are no JPEG or PNG by name do not count.
+    """Find the images in the subfolders of a folder: JPEG and PNG files by name, but no hidden ones.
 
     Parameters
     ----------
     path : Path
     classes : tuple of str, optional
-        The subfolders that it has to have; default: it has to have two or more.
+        The subfolders that it must have; default: any, but at least two.
 
     Raises
     ------
@@ -90,13 +90,13 @@ def find(path: Path, classes: tuple[str, ...] | None = None) -> Folder:
     if classes is not None and tuple(folders) != classes:
         differing = sorted({*folders} ^ {*classes})
         raise ProblemError(
-            f"{path}: it has to have a subfolder for each class of the training images; "
-            f"only one of the two has {', '.join(map(repr, differing))}"
+            f"{path}: it has to have the same subfolders (classes) as the training images; "
+            f"only one of the two folders has {', '.join(map(repr, differing))}"
         )
     if not folders:
         raise ProblemError(f"{path}: no classes; it has to have a subfolder of images for each class")
     if len(folders) == 1:
-        raise ProblemError(f"{path}: one class only, {folders[0]!r}; it has to have two subfolders or more")
+        raise ProblemError(f"{path}: only one class, {folders[0]!r}; it has to have two subfolders or more")
     files: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(folders):
@@ -120,24 +120,24 @@ def read(
     progress: Callable[[float], None],
     region: Region | None = None,
 ) -> dict[str, str]:
-    """Read the images and hand them over one by one.
+    """Read the images and pass them on one by one.
 
     Parameters
     ----------
     folder : Folder
     height, width : int
-        Size that they are brought to, whatever their own proportions: as the camera's frames are.
+        Size that each image is resized to without keeping its proportions, as the camera's frames are.
     add : callable
         Takes one picture, (height, width, 3), RGB 0-255; called in the order of the folder's files.
     progress : callable
-        Called with the share of the files that has been read.
+        Called with the share of the files that have been read, 0..1.
     region : (float, float, float, float), optional
-        The part of each image that is read; default the whole.
+        The part of each image to use; default: the whole.
 
     Returns
     -------
     dict of str to str
-        The files that could not be read -> why; `add` was not called for them.
+        File that could not be read -> why; `add` was not called for it.
     """
     broken = {}
     for count, (file, picture) in enumerate(_pictures(folder, height, width, region), start=1):
@@ -155,10 +155,10 @@ def _pictures(folder: Folder, height: int, width: int, region: Region | None) ->
 
     for file in folder.files:
         try:
-            if not (folder.path / file).is_file():  # a pipe would be waited for
+            if not (folder.path / file).is_file():  # opening a pipe would block
                 raise ValueError("no file, but a folder, pipe or device")
             with warnings.catch_warnings(), Image.open(folder.path / file) as opened:
-                warnings.simplefilter("ignore")  # Pillow's notes on odd files that it can read all the same
+                warnings.simplefilter("ignore")  # Pillow warns of odd files that it can still read
                 if opened.width * opened.height > _MOST_PIXELS:
                     raise ValueError(f"{opened.width} x {opened.height} pixels, more than {_MOST_PIXELS:,}")
                 picture = _opaque(ImageOps.exif_transpose(opened))
@@ -171,7 +171,7 @@ def _pictures(folder: Folder, height: int, width: int, region: Region | None) ->
 
 
 def _opaque(picture: Any) -> Any:
-    """As people see it: what is transparent is white."""
+    """A picture in RGB, with white where it is transparent."""
     from PIL import Image
 
     if not picture.has_transparency_data:

@@ -1,4 +1,4 @@
-"""What the leading layers of a model in a file compute: its chokepoints, each with its print."""
+"""What the leading layers of a model file compute: its chokepoints, each with a print of the tensor there."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Chokepoint:
     Attributes
     ----------
     num_frozen : int or None
-        Layers before it; None where the file does not say how its layers are numbered.
+        Layers before it; None if the file does not say how its layers are numbered.
     layer : str
         The tensor there, as a net plan names it.
     prints : frozenset of bytes
-        Of that tensor: as it is in the file, and as it is with batch norms folded, where folding leaves it.
+        Prints of that tensor: as in the file and, if the tensor still exists then, with batch norms folded.
     """
 
     num_frozen: int | None
@@ -53,9 +53,9 @@ class Form:
     Attributes
     ----------
     steps : tuple of Step
-        Those that depend on the frame, itself first, in an order in which they can be run.
+        The frame, and all steps that depend on it, in an order in which they can run.
     prints : mapping of str to Print
-        Of all tensors.
+        Tensor -> its print, for all tensors.
     """
 
     steps: tuple[Step, ...]
@@ -63,7 +63,7 @@ class Form:
 
     @classmethod
     def of(cls, steps: Sequence[Step], frame: str) -> Form:
-        """The form of a graph that `frame` goes into."""
+        """The form of a graph whose input is `frame`."""
         alive = {frame}
         for step in steps:
             if not alive.isdisjoint(step.takes):
@@ -73,13 +73,13 @@ class Form:
 
 @dataclass(frozen=True, eq=False)
 class LeadingLayers:
-    """A model, as far as it is compared with others.
+    """The parts of a model that are compared with other models.
 
     Attributes
     ----------
     path : Path
     chokepoints : tuple of Chokepoint
-        From the frame on; the result, where all is computed, is not among them.
+        From the frame on, without the result.
     result : frozenset of bytes
         Prints of the result.
     plain, folded : Form
@@ -105,7 +105,7 @@ class LeadingLayers:
 
 
 def leading_layers(path: Path, numbers: Mapping[str, int], *, as_onnx: bool) -> LeadingLayers:
-    """What the leading layers of a model compute.
+    """Read what the leading layers of a model compute.
 
     Parameters
     ----------
@@ -114,17 +114,17 @@ def leading_layers(path: Path, numbers: Mapping[str, int], *, as_onnx: bool) -> 
     numbers : mapping of str to int
         Layer names of a profile -> their `num_frozen`, for frozen graphs, which do not number their layers.
     as_onnx : bool
-        Look at what it is converted to, for comparing it with models of ONNX.
+        Convert the model to ONNX first, to compare it with ONNX models.
 
     Raises
     ------
     MissingExtraError
-        What reads it is not installed.
+        The package that reads such a file is not installed.
     ProblemError
-        It is no such file, cannot be loaded, or is not one frame in.
+        It is no such file, cannot be loaded, or does not take exactly one frame.
     """
     if path.suffix not in SUFFIXES:
-        raise ProblemError(f"{path}: is no model that can be compared; allowed: {', '.join(SUFFIXES)}")
+        raise ProblemError(f"{path}: this kind of file cannot be compared; allowed: {', '.join(SUFFIXES)}")
     try:
         size = path.stat().st_size
     except (OSError, ValueError) as error:
@@ -145,7 +145,7 @@ def leading_layers(path: Path, numbers: Mapping[str, int], *, as_onnx: bool) -> 
         except OSError as error:
             raise ProblemError(f"{path}: {reason(error)}") from None
         with naming(path):
-            check_ops(definition)  # what reads files, or has variables, is not told by its graph
+            check_ops(definition)  # the results of operations that read files or variables are not in the graph
             cuts, results = _cuts(definition)
     points = {name: 0 if name == cuts[0] else numbers.get(name) for name in cuts}
     if as_onnx:
@@ -160,11 +160,11 @@ def leading_layers(path: Path, numbers: Mapping[str, int], *, as_onnx: bool) -> 
 
 
 def _of_onnx(path: Path) -> LeadingLayers:
-    """An ONNX model: its layers are the frame and the nodes that it goes through to the result."""
+    """An ONNX model: its layers are the frame and the nodes on the way to the result."""
     model = read_model(path, trusted=False)
     with naming(path):
         if len(model.inputs) != 1:
-            raise ProblemError(f"it has {len(model.inputs)} inputs; models are compared that take one frame")
+            raise ProblemError(f"it has {len(model.inputs)} inputs; only models with one input can be compared")
         (frame,) = model.inputs
         form = Form.of(onnx_steps(model), frame)
         nodes = [(step.takes, step.gives) for step in form.steps if step.takes]
@@ -184,15 +184,16 @@ def _of_onnx(path: Path) -> LeadingLayers:
 
 
 def _cuts(definition: Any) -> tuple[list[str], list[str]]:
-    """The chokepoints of a frozen graph, its frame the first, those with a name where it has such; and its results.
+    """The chokepoints of a frozen graph, from the frame on, and its results.
 
-    A graph that was frozen here has an Identity for each layer whose output is a chokepoint.
+    A graph that was frozen here has an Identity operation for each layer whose output is a chokepoint. If there are
+    any, only these chokepoints are given.
     """
     steps = [(step.takes, step.gives) for step in graph_steps(definition)]
     kinds = {node.name: node.op for node in definition.node}
     frames = [name for name, kind in kinds.items() if kind == "Placeholder"]
     if len(frames) != 1:
-        raise ProblemError(f"it has {len(frames)} inputs; models are compared that take one frame")
+        raise ProblemError(f"it has {len(frames)} inputs; only models with one input can be compared")
     used = {tensor for takes, _ in steps for tensor in takes}
     results = [gives[0] for _, gives in steps if used.isdisjoint(gives) and kinds[gives[0]] not in _NO_RESULTS]
     if not results:

@@ -1,4 +1,4 @@
-"""Models saved in other ways than Keras files: JSON and weights, SavedModel folders, TensorFlow 1 checkpoints."""
+"""Models that are not Keras files: JSON with weights, SavedModel folders, TensorFlow 1 checkpoints."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def from_json(prefix: str) -> Any:
     """
     found = [path for path in (Path(f"{prefix}.h5"), Path(f"{prefix}.weights.h5")) if path.is_file()]
     if not found:
-        raise ProblemError(f"{prefix}.json has no weights beside it; there has to be {prefix}.h5")
+        raise ProblemError(f"{prefix}.json has no weights beside it; put them in {prefix}.h5")
     try:
         described = json.loads(Path(f"{prefix}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -49,7 +49,7 @@ def from_json(prefix: str) -> Any:
 
 
 def _from_old_json(described: dict[str, Any], weights: Path) -> Any:
-    # Keras 3 reads the descriptions of Keras 1 and 2 only from whole-model files; so make one.
+    # Keras 3 reads descriptions from Keras 1 and 2 only in whole-model files, so make one.
     import h5py
 
     with TemporaryDirectory() as folder:
@@ -72,7 +72,7 @@ def _from_old_json(described: dict[str, Any], weights: Path) -> Any:
 
 
 def from_saved_model(folder: Path) -> tuple[Any, str, str]:
-    """The serving function of a SavedModel, without variables.
+    """The serving function of a SavedModel, with variables as constants.
 
     Returns
     -------
@@ -82,13 +82,13 @@ def from_saved_model(folder: Path) -> tuple[Any, str, str]:
     Raises
     ------
     ProblemError
-        It cannot be loaded, or is not one tensor in, one tensor out.
+        It cannot be loaded, or does not have one input and one output.
     """
     tf = tensorflow()
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     try:
-        kept = tf.saved_model.load(str(folder))  # its variables live only as long as this
+        kept = tf.saved_model.load(str(folder))  # the variables live only as long as this object
         signatures = dict(kept.signatures)
         name = "serving_default" if "serving_default" in signatures else next(iter(signatures), None)
         if name is None:
@@ -109,7 +109,7 @@ def from_checkpoint(prefix: str, output: str | None = None) -> tuple[Any, str, s
     ----------
     prefix : str
     output : str, optional
-        Name of the output tensor; needed where the graph has more than one.
+        Name of the output tensor; needed if the graph has more than one.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def from_checkpoint(prefix: str, output: str | None = None) -> tuple[Any, str, s
     Raises
     ------
     ProblemError
-        A file is missing or damaged, a variable has no value, or the ends are not clear.
+        A file is missing or damaged, a variable has no value, or it is not clear which tensor is input or output.
     """
     tf = tensorflow()
     graph = _old_graph(prefix)
@@ -129,7 +129,7 @@ def from_checkpoint(prefix: str, output: str | None = None) -> tuple[Any, str, s
         raise ProblemError(f"{prefix}: the graph has no node {output!r}")
     if len(ends) != 1:
         raise ProblemError(
-            f"{prefix}: the graph has {len(ends)} outputs; say which with --output: {', '.join(ends[:9])}"
+            f"{prefix}: the graph has {len(ends)} outputs; choose one with --output: {', '.join(ends[:9])}"
         )
     try:
         values = tf.train.load_checkpoint(f"{prefix}.ckpt")
@@ -144,7 +144,7 @@ def from_checkpoint(prefix: str, output: str | None = None) -> tuple[Any, str, s
                 raise ProblemError(f"{prefix}.ckpt has no value for variable {variable!r}")
             frozen.node.append(_constant(name, values.get_tensor(variable)))
         elif node.op == "Placeholder" and node.attr["dtype"].type == tf.bool.as_datatype_enum:
-            frozen.node.append(_constant(name, np.array(False)))  # Keras's learning phase: inference
+            frozen.node.append(_constant(name, np.array(False)))  # Keras's learning phase; False is inference
         else:
             kept = frozen.node.add()
             kept.CopyFrom(node)
@@ -165,9 +165,9 @@ def _old_graph(prefix: str) -> Any:
     try:
         holder.ParseFromString(path.read_bytes())
     except OSError:
-        raise ProblemError(f"{prefix}.ckpt has no graph beside it; there has to be {meta} or {plain}") from None
+        raise ProblemError(f"{prefix}.ckpt has no graph beside it; put it in {meta} or {plain}") from None
     except Exception:  # protobuf's errors have no public class
-        raise ProblemError(f"{path} is no TensorFlow graph, or only a piece of one") from None
+        raise ProblemError(f"{path} is no TensorFlow graph, or an incomplete one") from None
     return holder.graph_def if path == meta else holder
 
 
@@ -180,7 +180,7 @@ def _constant(name: str, value: Any) -> Any:
 
 
 def _results(graph: Any) -> list[str]:
-    """The nodes that use an input and that no other node uses."""
+    """The nodes that depend on an input and that no other node uses."""
     nodes = {node.name: node for node in graph.node}
     used = {node_name(source) for node in graph.node for source in node.input}
     last = [node.name for node in graph.node if node.name not in used and node.op not in _NO_RESULTS]

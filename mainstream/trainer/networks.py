@@ -1,7 +1,7 @@
 """Base networks: those of ``keras.applications`` with a head, Keras files, and Keras model objects.
 
-Preprocessing is part of each network, so that its input is the frame as the camera gives it: RGB, 0-255. It is
-arithmetic on the input tensor and no layer, so that layers keep the numbers they have in ``keras.applications``.
+Preprocessing is part of each network, so its input is the frame as the camera gives it: RGB, 0-255. It is arithmetic
+on the input tensor and not a layer, so that layers keep their numbers from ``keras.applications``.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Known:
     Attributes
     ----------
     function : str
-        Its name there.
+        Its name in ``keras.applications``.
     size : int
         Native height and width.
     smallest : int
-        The smallest height and width that it takes.
+        The smallest height and width that it accepts.
     preprocessing : str
         "symmetric" (-1..1), "bgr" (mean removed, blue first) or "own" (the network does it).
     """
@@ -66,7 +66,7 @@ KNOWN: Final = {
 def network(
     model: Any, *, size: int | None = None, weights: str | Path = "none", classes: int = 2, dense: bool = False
 ) -> Network:
-    """Any base network, traced.
+    """Load or build any base network, and trace it.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def network(
     Raises
     ------
     ProblemError
-        There is no such network, or it is not one image in, one tensor out.
+        There is no such network, or it does not take one image and give one tensor.
     """
     return with_model(model, size=size, weights=weights, classes=classes, dense=dense)[1]
 
@@ -86,7 +86,7 @@ def network(
 def with_model(
     model: Any, *, size: int | None = None, weights: str | Path = "none", classes: int = 2, dense: bool = False
 ) -> tuple[Any, Network]:
-    """The Keras model itself and what :func:`network` makes of it, with its arguments and errors."""
+    """The Keras model and its :func:`network`, with the same arguments and errors."""
     if not isinstance(model, str | Path):
         return model, trace(model, getattr(model, "name", "model"), size)
     name = network_name(model)
@@ -96,20 +96,20 @@ def with_model(
     if Path(model).suffix not in {".keras", ".h5"}:
         raise ProblemError(f"network {str(model)!r} is not known; {nearest(name, KNOWN)}; or give a .keras file")
     if str(weights) != "none" or dense:
-        raise ProblemError(f"{model} brings its own weights and head; leave out --weights and --dense")
+        raise ProblemError(f"{model} has its own weights and head; leave out --weights and --dense")
     loaded = load_keras_file(model)
     return loaded, trace(loaded, Path(model).stem, size)
 
 
 def network_name(name: str | Path) -> str:
-    """A network's name as in :data:`KNOWN`: "MobileNet-V2" is "mobilenetv2"."""
+    """A network's name as in :data:`KNOWN`: "MobileNet-V2" becomes "mobilenetv2"."""
     return re.sub(r"[-_ ]", "", str(name)).lower()
 
 
 def build(
     name: str, *, size: int | None = None, weights: str | Path = "none", classes: int = 2, dense: bool = False
 ) -> Any:
-    """A network of ``keras.applications`` with a new head.
+    """Build a network of ``keras.applications`` with a new head.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def build(
     classes : int
         Outputs of the softmax.
     dense : bool
-        A dense layer of 1024 units between pooling and softmax.
+        Put a dense layer of 1024 units between pooling and softmax.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def build(
     Raises
     ------
     ProblemError
-        The name is not known, the network does not take that size, or the weights are not this network's.
+        The name is not known, the network does not accept that size, or the weights are not this network's.
     """
     name = network_name(name)
     if name not in KNOWN:
@@ -165,7 +165,7 @@ def build(
 
 def _application(known: Known, **keywords: Any) -> Any:
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-        warnings.simplefilter("ignore")  # "weights for size 224 will be loaded": what is wanted
+        warnings.simplefilter("ignore")  # it warns that "weights for size 224 will be loaded", as intended
         return getattr(keras().applications, known.function)(**keywords)
 
 
@@ -179,7 +179,7 @@ def _preprocess(frame: Any, how: str) -> Any:
 
 
 def _rename(base: Any) -> None:
-    """Keras numbers unnamed layers through a whole process; give them the numbers of a fresh one."""
+    """Keras numbers unnamed layers across a whole process; give them the numbers of a fresh process."""
     families = defaultdict(list)
     for layer in base.layers:
         stem, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
@@ -195,7 +195,7 @@ def _imagenet(name: str, known: Known, size: int) -> Any:
         return _application(known, include_top=False, weights="imagenet", input_shape=(size, size, 3))
     except Exception as error:  # Keras raises a plain Exception when it cannot download
         raise ProblemError(
-            f"the ImageNet weights of {name} cannot be had from here ({brief(error)}); "
+            f"the ImageNet weights of {name} cannot be downloaded ({brief(error)}); "
             "give a file of them with --weights FILE"
         ) from None
 
@@ -204,7 +204,7 @@ def _load_weights(model: Any, base: Any, path: Path) -> None:
     if not path.is_file():
         raise ProblemError(f"weights {str(path)!r}: no such file; give 'imagenet', 'none' or a .h5 or .keras file")
     if path.suffix not in {".h5", ".keras"}:
-        raise ProblemError(f"{path}: weights have to be a .h5, .weights.h5 or .keras file")
+        raise ProblemError(f"{path}: cannot hold weights; give a .h5, .weights.h5 or .keras file")
     whole = path.suffix == ".keras" or _holds_model(path)
     if whole:
         _take_weights(model, base, load_keras_file(path), path)
@@ -213,7 +213,7 @@ def _load_weights(model: Any, base: Any, path: Path) -> None:
     for target in (model, base):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Keras 3.15 says of each layer that its own bookkeeping is not saved
+                warnings.simplefilter("ignore")  # Keras 3.15 warns for each layer that its bookkeeping is not saved
                 target.load_weights(path)
         except Exception as error:  # Keras raises almost anything here
             reasons.append(brief(error))
@@ -233,7 +233,7 @@ def _holds_model(path: Path) -> bool:
 
 
 def _take_weights(model: Any, base: Any, source: Any, path: Path) -> None:
-    """Those that `source`, or a model inside it, begins with."""
+    """Copy the leading weights of `source`, or of a model inside it, where number and shapes fit."""
     for given in (one.get_weights() for one in _models(source)):
         for target in (model, base):
             own = target.get_weights()
@@ -252,8 +252,8 @@ def _models(model: Any) -> Iterator[Any]:
 
 
 def _normalise(model: Any) -> None:
-    # The published EfficientNet weights hold the deviation where the variance belongs, and Keras puts that right by one
-    # layer more, with these weights only. Setting the variance instead keeps the layers' numbers the same for all.
+    # The published EfficientNet weights hold the deviation where the variance belongs. Keras corrects that by an extra
+    # layer, with these weights only. Setting the variance instead keeps the layers' numbers equal for all weights.
     layer = next(one for one in model.layers if isinstance(one, keras().layers.Normalization))
     layer.adapt_mean.assign(np.reshape(IMAGENET_MEAN, layer.adapt_mean.shape))
     layer.adapt_variance.assign(np.reshape(np.square(IMAGENET_DEVIATION), layer.adapt_variance.shape))

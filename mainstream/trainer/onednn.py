@@ -1,7 +1,7 @@
-"""Which is faster on this machine, TensorFlow with oneDNN's kernels or without: measured on a network, in turns.
+"""Measure whether TensorFlow is faster on this machine with oneDNN's kernels or without them.
 
-TensorFlow takes the setting while it is imported. So there are two processes, one for each setting, that build the
-network, and time a frame whenever they are asked to. What disturbs the machine falls on both alike.
+TensorFlow reads the setting when it is imported. So two processes, one for each setting, build the network and time a
+frame whenever they are asked to. They take turns, so that a disturbance of the machine affects both alike.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _LONGEST_S: Final = 120
 
 
 def with_and_without(net: str, size: int | None = None, *, threads: int = 1) -> dict[str, float] | None:
-    """Time a network with each setting; :func:`mainstream.graphs.onednn.keep` takes the faster.
+    """Time a network with each setting; :func:`mainstream.graphs.onednn.keep` then keeps the faster one.
 
-    To be called before TensorFlow is imported. Takes some ten seconds, and two minutes at most.
+    Call it before TensorFlow is imported. It takes about ten seconds, and two minutes at most.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def with_and_without(net: str, size: int | None = None, *, threads: int = 1) -> 
     Returns
     -------
     dict of str to float, or None
-        Setting of ``TF_ENABLE_ONEDNN_OPTS`` -> median milliseconds of a frame. None where there is nothing to choose:
-        TensorFlow is imported already, or the environment has the setting; or where the network cannot be built.
+        Setting of ``TF_ENABLE_ONEDNN_OPTS`` -> median milliseconds a frame. None if there is nothing to choose, since
+        TensorFlow is imported already or the environment has the setting, or if the network cannot be built.
     """
     if "tensorflow" in sys.modules or onednn.VARIABLE in os.environ:
         return None
@@ -87,7 +87,7 @@ def _process(setting: str, arguments: list[str]) -> Iterator[subprocess.Popen[st
 
 
 def _ask(process: subprocess.Popen[str]) -> float | None:
-    """Milliseconds of a frame, from a process; None where it has ended."""
+    """Let a process time one frame, in milliseconds; None if it has ended."""
     if process.stdin is None or process.stdout is None:
         return None
     try:
@@ -100,7 +100,7 @@ def _ask(process: subprocess.Popen[str]) -> float | None:
 
 
 def _answer(net: str, size: int, threads: int) -> None:
-    """Time a frame for each line that comes in."""
+    """In a process: time one frame for each line on standard input."""
     use_threads(threads)
     base = network(net, size=size or None)
     names = {0: base.tensor_names[0], base.total_layers: base.tensor_names[base.total_layers]}

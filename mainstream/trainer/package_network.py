@@ -1,4 +1,4 @@
-"""The network of an M-Package, to be measured as it will run: its model files, cut at its chokepoints."""
+"""The network of an M-Package, for a profile of the files that will run, cut at the package's chokepoints."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class PackageNetwork:
     ----------
     name : str
     path : Path
-        The model.
+        The model file.
     total_layers, height, width, channels : int
     chokepoints : mapping of int to str
-        As a profile's `frozen_layer_names`.
+        Chokepoint -> name of its tensor, as a profile's `frozen_layer_names`.
     precision : str or None
     """
 
@@ -37,12 +37,12 @@ class PackageNetwork:
 
 
 def read_package_network(folder: str | Path) -> PackageNetwork:
-    """The network of the package in a folder; that of the model which shares least.
+    """Read the network of the package in a folder: its model with the smallest `num_frozen`.
 
     Raises
     ------
     ProblemError
-        It is no package, has no models, or cannot be cut between its ends.
+        The folder is no package, has no models, or its network cannot be cut between its ends.
     """
     folder = Path(folder)
     package, _ = read_package(folder)

@@ -1,9 +1,9 @@
 """Profiles: a base network measured on this device, as the cost model needs it.
 
-What is timed is what will run: for each chokepoint the whole stem (input to chokepoint) and the whole tail (chokepoint
-to output) of the frozen graph, one function each, one after the other, one frame a call. Layers are not timed one by
-one: cut into pieces, a network takes longer than in one. Nor is a tail timed by itself: what it needs would then stay
-in the caches, and it would seem a tenth faster than it is behind its stem. The latencies of the layers are the
+The parts that will run are timed: for each chokepoint the whole stem (input to chokepoint) and the whole tail
+(chokepoint to output) of the frozen graph, as one function each, one after the other, one frame a call. Layers are not
+timed one by one, since a network in pieces takes longer than in one. A tail is not timed alone either: its data would
+stay in the caches, and it would seem a tenth faster than it is behind its stem. The latencies of the layers are the
 differences of the tails, so that the cost model's T(f) is the measured one.
 """
 
@@ -47,7 +47,7 @@ WARM_UP: Final = 1
 LEAST_ROUNDS: Final = 20
 _VISIT_S: Final = 0.012
 _WAITED: Final = 0.1
-"""A call that spent more than this share of its time waiting for a core tells of other programs; not counted."""
+"""A call that waited for a core for more than this share of its time was disturbed by other programs: not counted."""
 _ENOUGH: Final = 5
 _PAUSE_MS: Final = Range(0, 10_000, unit="milliseconds")
 
@@ -62,7 +62,7 @@ class Timing:
     spread : float
         Half the width of the median's 95 % interval, as a share of the median.
     visits : int
-        Visits that count: those with calls that hardly had to wait for a core.
+        Visits that count: those whose calls hardly waited for a core.
     """
 
     median_ms: float
@@ -78,11 +78,11 @@ class Profile:
     Attributes
     ----------
     model : Model
-        What the scheduler takes.
+        The input of the scheduler.
     whole : Timing
         The network in one piece.
     stems, tails : mapping of int to Timing
-        Chokepoint between the ends -> the layers before it, the layers after it.
+        Chokepoint, without the two ends -> the time of the layers before it, and of those after it.
     """
 
     model: Model
@@ -92,11 +92,11 @@ class Profile:
 
     @property
     def spread(self) -> float:
-        """The largest spread of all that was timed."""
+        """The largest spread of all timings."""
         return max(timing.spread for timing in (self.whole, *self.stems.values(), *self.tails.values()))
 
     def cut_cost_ms(self, num_frozen: int) -> float:
-        """What it costs to cut the network there: stem and tail less the whole, milliseconds."""
+        """Milliseconds that the cut adds: stem plus tail, less the whole network."""
         parts = self.stems[num_frozen].median_ms + self.tails[num_frozen].median_ms
         return parts - self.whole.median_ms
 
@@ -118,21 +118,21 @@ def profile(
     ----------
     network : Network, OnnxNetwork or PackageNetwork
     engine : str
-        "tensorflow" or "onnx"; an ONNX model is run by the latter only.
+        "tensorflow" or "onnx"; an ONNX model needs "onnx".
     which : str or int
-        The chokepoints, as for :func:`mainstream.trainer.chokepoints.chokepoints`; "block" are a package's own,
-        and it has no others.
+        The chokepoints, as for :func:`mainstream.trainer.chokepoints.chokepoints`; a package has its own, and takes
+        only "block".
     threads : int
         Threads that one frame uses.
     pause_ms : float
-        Idle before each timed frame. With 0 frames follow each other, as on a box that has nothing but this network to
-        run; with 30 they come as from a camera, when what was in the caches has gone, and take longer.
+        Idle time before each timed frame. With 0 frames follow each other at once, as on a box that runs only this
+        network. With 30 they come as from a camera: the caches are cold by then, and a frame takes longer.
     spread : float
         Measure until no :attr:`Timing.spread` is larger.
     seconds : float
         Stop after this time, however large the spread.
     progress : callable, optional
-        Told the share done, 0..1, after each round.
+        Called with the share done, 0..1, after each round.
 
     Returns
     -------
@@ -141,10 +141,10 @@ def profile(
     Raises
     ------
     ProblemError
-        The network has no chokepoint, does not run in that engine or within the memory that there is, or TensorFlow
+        The network has no chokepoint, does not run in that engine, needs more memory than there is, or TensorFlow
         already runs with another number of threads.
     MissingExtraError
-        SciPy is not installed: said before anything is measured.
+        SciPy is not installed; raised before anything is measured.
     """
     require("scipy", "onnx" if engine == "onnx" else "train")
     if not POSITIVE.holds(spread) or not SECONDS.holds(seconds):
@@ -158,7 +158,7 @@ def profile(
             calls = _calls(part, names)
         timings = _measure(calls, frame.astype(np.float32), pause_ms, spread, seconds, progress)
     except MemoryError:
-        raise ProblemError(f"{network.name}: a frame takes more memory than there is; give a smaller network") from None
+        raise ProblemError(f"{network.name}: a frame needs more memory than there is; give a smaller network") from None
     total = network.total_layers
     inner = [k for k in names if 0 < k < total]
     (whole,) = timings[0]
@@ -192,7 +192,7 @@ def _chokepoints(network: Network | OnnxNetwork | PackageNetwork, which: str | i
 
 
 def latencies(tails: Mapping[int, float], total_layers: int) -> tuple[float, ...]:
-    """Layer latencies of which the cost model's tails are the measured ones.
+    """Layer latencies with which the cost model's tails equal the measured ones.
 
     Parameters
     ----------
@@ -203,8 +203,8 @@ def latencies(tails: Mapping[int, float], total_layers: int) -> tuple[float, ...
     Returns
     -------
     tuple of float, length total_layers
-        0 or more, even between two chokepoints. Where noise makes a tail longer than one that holds it, the two are
-        set to their mean (isotonic regression).
+        0 or more; equal for all layers between two chokepoints. If noise makes a tail slower than a longer one, both
+        are set to their mean (isotonic regression).
     """
     from scipy.optimize import isotonic_regression
 
@@ -225,11 +225,11 @@ def timing(times: FloatArray, clean: NDArray[np.bool_]) -> Timing:
     times : (n,) array
         Milliseconds.
     clean : (n,) array
-        Whether it is of calls that hardly waited for a core; where fewer than 5 are, all count.
+        Whether the calls hardly waited for a core; if fewer than 5 visits are clean, all count.
     """
     counted = np.sort(times[clean] if clean.sum() >= _ENOUGH else times)
     n = len(counted)
-    # The median's 95 % interval by order statistics: no shape of the noise is assumed.
+    # The median's 95 % interval by order statistics: it assumes no distribution. 0.98 is 1.96 / 2.
     margin = 0.98 * np.sqrt(n)
     low, high = counted[max(int(n / 2 - margin), 0)], counted[min(int(np.ceil(n / 2 + margin)), n - 1)]
     median = float(np.median(counted))
@@ -239,7 +239,7 @@ def timing(times: FloatArray, clean: NDArray[np.bool_]) -> Timing:
 def _parts(
     network: Network | OnnxNetwork | PackageNetwork, names: Mapping[int, str], folder: Path, engine: str, threads: int
 ) -> Callable[[str, str], Function]:
-    """What makes a part of a network of the names of its two ends."""
+    """A function that makes the part of a network between two tensors, given their names."""
     if not isinstance(network, Network) and network.path.suffix == SUFFIX:
         if engine != "onnx":
             raise ProblemError(
@@ -272,17 +272,17 @@ def _calls(part: Callable[[str, str], Function], names: Mapping[int, str]) -> di
 
 
 def visit(functions: Sequence[Function], frame: ArrayLike, pause_ms: float = 0.0) -> tuple[FloatArray, bool]:
-    """Call functions one after the other, each on what the one before gave, and time each of them.
+    """Call functions one after the other, each on the result of the one before, and time each of them.
 
-    Without a pause that is repeated for some 10 ms, at least twice, and the second half counts: the first fills the
-    caches again, which other functions have left full of their own. After a pause it is done once.
+    Without a pause this is repeated for some 10 ms, at least twice, and the second half counts: the first half fills
+    the caches, which other functions have left full of their own data. After a pause it is done once.
 
     Returns
     -------
     (len(functions),) array
         Median milliseconds of each.
     bool
-        Whether only those repetitions count that hardly waited for a core; else there were none.
+        Whether there were repetitions that hardly waited for a core; then only these count.
     """
     repetitions = 1 if pause_ms else _warm_up(functions, frame)
     time.sleep(pause_ms / 1000)
@@ -301,7 +301,7 @@ def visit(functions: Sequence[Function], frame: ArrayLike, pause_ms: float = 0.0
 
 
 def _warm_up(functions: Sequence[Function], frame: ArrayLike) -> int:
-    """Call functions for half a visit; return how often."""
+    """Call the functions for half a visit, and count how often they all ran."""
     repetitions = 0
     start = time.perf_counter()
     while repetitions == 0 or time.perf_counter() - start < _VISIT_S / 2:
@@ -320,7 +320,7 @@ def _measure(
     seconds: float,
     progress: Callable[[float], None] | None,
 ) -> dict[int, list[Timing]]:
-    """A timing for each function, from visits in rounds of random order."""
+    """Time all functions in rounds; the order within each round is random."""
     found: dict[int, tuple[list[FloatArray], list[bool]]] = {k: ([], []) for k in calls}
     cuts = list(calls)
     shuffle = np.random.default_rng(0).permutation
@@ -339,7 +339,7 @@ def _measure(
         }
         spent = (time.monotonic() - start) / seconds
         worst = max(one.spread for both in timings.values() for one in both)
-        # The spread falls with the root of the rounds: so far along is the way to the wanted one.
+        # The spread falls with the square root of the rounds, so its square says how far along this is.
         done = max(min((spread / max(worst, spread)) ** 2, (rounds + 1 - WARM_UP) / LEAST_ROUNDS), spent)
         if progress is not None:
             progress(min(done, 1.0))

@@ -1,7 +1,7 @@
-"""The int8 variant of an app: an M-Package with models in 8 bits and a curve of its own, measured.
+"""The int8 variant of an app: an M-Package with 8-bit models and a measured curve of its own.
 
-What 8 bits cost is measured and not assumed: on the images that the package's own curve was measured on, each model,
-quantised, on the engine that will run it.
+The loss of accuracy through 8 bits is measured, not assumed: each quantised model runs on the engine that will run it,
+on the images that the package's own curve was measured on.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _SEED: Final = 0
 
 @dataclass(frozen=True)
 class Quantisation:
-    """What came out.
+    """The result of a quantisation.
 
     Attributes
     ----------
     package : Package
     curve : Curve
-        Of the models in 8 bits.
+        Measured with the 8-bit models.
     before : Curve
-        Of the same models as they were, on the same images and the same engine.
+        Measured with the original models, on the same images and the same engine.
     """
 
     package: Package
@@ -69,12 +69,12 @@ def quantise(
     out : path
         New folder for the variant.
     images, test_images, groups : path
-        What the package was trained with; it is measured on the same images as then.
+        As given when the package was trained; the curve is measured on the same images as then.
     calibration : path, optional
-        Folder of images, subfolders as for training, to find the ranges of tensors with; default: training images.
-        Apps that are to share a stem need the same ones.
+        Folder of images from which the ranges of tensors are found, with subfolders as for training; default:
+        training images. Apps that are to share a stem need the same calibration images.
     progress : callable
-        Called with a line for each model that is done.
+        Called with a line of text for each model that is done.
 
     Returns
     -------
@@ -83,24 +83,24 @@ def quantise(
     Raises
     ------
     MissingExtraError
-        ONNX Runtime, or what a conversion needs, is not installed.
+        ONNX Runtime, or a package that the conversion needs, is not installed.
     ProblemError
-        It is no package, has no models, or is one of int8; the images are not those of its training; `out` exists or
-        cannot be written; a model cannot be quantised.
+        `folder` is no package, has no models, or is an int8 variant already; the images are not those of its training;
+        `out` exists or cannot be written; a model cannot be quantised.
     """
     folder, out = Path(folder), Path(out)
     package, _ = read_package(folder)
     if package.precision is not None:
-        raise ProblemError(f"{folder}: it is in {package.precision} already; give the package that it was made from")
+        raise ProblemError(f"{folder}: it is {package.precision} already; give the package that it was made from")
     if not package.models:
         raise ProblemError(f"{folder}: it has no models; `mainstream train` makes them")
     if out.exists():
-        raise ProblemError(f"{out} is there already; give a new folder")
+        raise ProblemError(f"{out} exists already; give a new folder")
     given = samples.Images.of(Path(images), _path(test_images), _path(groups))
     if package.training.get("images") != given.digest():
         raise ProblemError(
-            f"{images}: these are not the images that {folder} was trained with; with others the curve would be "
-            "measured on images that it was trained on"
+            f"{images}: these are not the images that {folder} was trained with; give those, since with "
+            "others the curve could be measured on images that the models were trained on"
         )
     with TemporaryDirectory(prefix=f".{out.name}-{os.getpid()}-", dir=_parent(out)) as made:
         partial = Path(made) / out.name
@@ -119,7 +119,7 @@ def quantise(
                 measured[k] = rates(labels, predicted, len(package.classes), package.event_output)
             progress(f"{k}: accuracy {after[k][0]:.4f}, {as_it_was[k][0]:.4f} before")
         curve, before = _curve(after), _curve(as_it_was)
-        events = package.events and package.events.model_copy(update={"seen": None})  # rates of models in 32 bits
+        events = package.events and package.events.model_copy(update={"seen": None})  # it was seen with 32-bit models
         variant = package.model_copy(
             update={
                 "name": f"{package.name}-{INT8}",
@@ -142,19 +142,19 @@ def _curve(measured: Mapping[int, tuple[float, float]]) -> Curve:
 
 
 def _settings(package: Package) -> Settings:
-    """The settings of the training, without augmented images, which are for training only."""
+    """The settings of the training, without augmentation, which only training needs."""
     known = {key: value for key, value in package.training.items() if key in Settings.model_fields}
     return Settings.of(known | {"data_augmentation": False, "heavy_augmentation": False})
 
 
 def _some(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """As many rows as calibration takes, always the same of the same ones."""
+    """The rows to calibrate with: a random choice that is the same each time."""
     chosen = np.random.default_rng(_SEED).permutation(rows)[:CALIBRATION_FRAMES]
     return np.sort(chosen)
 
 
 def _read(path: Path, package: Package) -> NDArray[np.uint8]:
-    """The calibration frames in a folder."""
+    """Read the calibration frames in a folder."""
     pictures: list[NDArray[np.uint8]] = []
     found = find(path)
     broken = read(found, package.height, package.width, pictures.append, lambda done: None, package.region)

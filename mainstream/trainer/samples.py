@@ -1,4 +1,4 @@
-"""The samples of one training: frames in a file, their labels, and which of them are for what."""
+"""The samples of one training: frames in a file, their labels, and which of them train, validate and test."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _log = logging.getLogger("mainstream")
 
 @dataclass(frozen=True)
 class Images:
-    """The images that were given, not read yet.
+    """The images that were given, before they are read.
 
     Attributes
     ----------
     train : Folder
     test : Folder or None
-        None: a part of `train` is measured on.
+        None: a part of `train` is used for the test.
     groups : mapping of str to str
-        Image of `train` -> the group that it stays together with; empty: each is its own.
+        Image of `train` -> its group, which is never split; empty: each image is a group of its own.
     """
 
     train: Folder
@@ -45,12 +45,12 @@ class Images:
 
     @classmethod
     def of(cls, train: Path, test: Path | None, groups: Path | None) -> Images:
-        """What is in these folders and the file of groups.
+        """Find the images in these folders, and their groups in a file.
 
         Raises
         ------
         ProblemError
-            A folder or a class is empty, or the groups are not those of the images.
+            A folder or a class is empty, or the groups do not name the same images.
         """
         folder = find(train)
         named = read_groups(groups) if groups is not None else {}
@@ -64,7 +64,7 @@ class Images:
         return cls(folder, find(test, folder.classes) if test is not None else None, named)
 
     def digest(self) -> str:
-        """What tells these images from others: their names, sizes and groups."""
+        """A digest of the images' names, sizes and groups."""
         test = self.test.digest() if self.test is not None else ""
         groups = "".join(f"{image} {group}\n" for image, group in sorted(self.groups.items()))
         return hashlib.sha256(f"{self.train.digest()} {test} {groups}".encode()).hexdigest()
@@ -72,7 +72,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Samples:
-    """Frames, and which of them are for what.
+    """Frames, and which of them train, validate and test.
 
     Attributes
     ----------
@@ -80,9 +80,9 @@ class Samples:
         Memory-mapped.
     labels : (n,) array of int
     passes : sequence of (m,) arrays
-        Rows to train on; epochs take turns. All but the first are augmented versions of the first.
+        Rows to train on; epochs use them in turn. All but the first are augmented versions of the first.
     validation, test : arrays
-        Rows that decide when to stop, and that are measured on.
+        Rows that decide when to stop, and rows on which the curve is measured.
     """
 
     frames: NDArray[np.uint8]
@@ -99,7 +99,7 @@ def load(
     folder: Path,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Samples:
-    """Read the images, split them, and add the augmented versions.
+    """Read the images, split them, and add augmented versions.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def load(
     folder : Path
         Where the frames are written.
     progress : callable
-        Called with the share of the images that has been read.
+        Called with the share of the images that have been read, 0..1.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def load(
 
 
 def _read(folder: Folder, file: RowFile, progress: Callable[[float], None], region: Region | None) -> Folder:
-    """Append a folder's images; gives the folder without those that are broken, which are named."""
+    """Append a folder's images to a file; broken ones are logged and left out of the folder that is returned."""
     broken = read(folder, file.shape[0], file.shape[1], lambda picture: file.append(picture[None]), progress, region)
     for image, why in broken.items():
         _log.warning("skipped %s: %s", folder.path / image, why)

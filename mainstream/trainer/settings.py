@@ -1,4 +1,4 @@
-"""How to train: the published keys and ours, with defaults for all; from INI, YAML or keywords."""
+"""How to train: the published keys and our own, all with defaults; from INI, YAML or keywords."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _lower(given: Any) -> Any:
 
 
 def _listed(given: Any) -> Any:
-    """A list of chokepoints written with commas, and a number written as one."""
+    """A list of chokepoints may be written with commas, and a number as a number."""
     if isinstance(given, str) and "," in given:
         given = given.split(",")
     if isinstance(given, list | tuple):
@@ -34,7 +34,7 @@ def _listed(given: Any) -> Any:
 
 
 class Settings(Description):
-    """What a training's result depends on, besides the images.
+    """Everything that the result of a training depends on, apart from the images.
 
     Parameters
     ----------
@@ -45,40 +45,40 @@ class Settings(Description):
     weights : str
         "imagenet", "none", or a file, for a named network.
     dense : bool
-        A dense layer of 1024 units before the softmax of a named network.
+        Put a dense layer of 1024 units before the softmax of a named network.
     chokepoints : str or sequence of int
         "auto" (the end of each block), "mobilenets", "inception", "resnet", a number N (every 5th layer up to N), or
-        the `num_frozen` themselves.
+        a list of `num_frozen`.
     event_class : str, optional
-        The class whose true and false positive rates make the curve; default: top-1 accuracy and the mean false
+        The class whose true and false positive rates make up the curve; default: top-1 accuracy and the mean false
         positive rate of all classes.
     batch_size : int
     max_nb_epoch : int
         The most epochs at each chokepoint.
     early_stop : bool
-        Stop after `patience` epochs without a lower loss on the validation part, and keep the best epoch's weights;
-        without it, all epochs are run and the last one's are kept.
+        Stop after `patience` epochs without a lower loss on the validation images, and keep the best epoch's weights.
+        If false, run all epochs and keep the weights of the last.
     patience : int
     validation : float
-        Share of the training images that is the validation part.
+        Share of the training images that are used for validation.
     optimizer : {"adam", "adamax", "nadam", "rmsprop", "sgd"}
     learning_rate : float, optional
-        Published key: ``learning-rate``. Default: 1e-4, and 1e-3 where nothing but dense layers is trained.
+        Published key: ``learning-rate``. Default: 1e-4, or 1e-3 if only dense layers are trained.
     decay : float
         The learning rate after s steps is ``learning_rate / (1 + decay * s)``.
     data_augmentation, heavy_augmentation : bool
-        Train on pictures that are flipped, shifted and zoomed; heavy: turned, brighter and darker, too, and more.
+        Train on flipped, shifted and zoomed pictures; heavy: by larger amounts, and also turned, brighter and darker.
     passes : int
-        How many versions of each training image there are with augmentation, the plain one among them; epochs take
-        turns.
+        How many versions of each training image there are with augmentation, including the plain one; epochs use them
+        in turn.
     batch_norm : bool
-        Batch norm in training mode in the part that is trained; default: in inference mode everywhere.
+        Run batch norm in training mode in the trained part; default: in inference mode everywhere.
     warm_start : bool
-        A tail begins from the trained tail of the next deeper chokepoint; otherwise from the base network.
+        Begin each tail from the trained tail of the next deeper chokepoint; if false, from the base network.
     seed : int
     region : (float, float, float, float), optional
-        The part of each image that the app is trained on, and later sees of the camera's frames: x, y, width, height,
-        as shares of the image's width and height. Default: the whole.
+        The part of each image that the app is trained on, and the part of the camera's frames that it sees later:
+        x, y, width, height as shares of the image's width and height. Default: the whole.
 
     Raises
     ------
@@ -118,17 +118,17 @@ class Settings(Description):
 
     @property
     def augmentation(self) -> Literal["none", "light", "heavy"]:
-        """How pictures are augmented."""
+        """The kind of augmentation that the two flags choose."""
         return "heavy" if self.heavy_augmentation else "light" if self.data_augmentation else "none"
 
 
 def load_settings(path: Path) -> dict[str, Any]:
-    """The keys in a configuration file: YAML (JSON) by its name, else INI with the section ``[finetune-config]``.
+    """Read a configuration file: YAML or JSON if its name says so, else INI with the section ``[finetune-config]``.
 
     Raises
     ------
     ProblemError
-        The file cannot be read or is of neither form.
+        The file cannot be read, is in neither form, or has a wrong key or value.
     """
     if path.suffix.lower() in {".yaml", ".yml", ".json"}:
         keys: dict[str, Any] = parse(path)
@@ -137,7 +137,7 @@ def load_settings(path: Path) -> dict[str, Any]:
     else:
         keys = _ini(path)
     with naming(path):
-        Settings.of(keys, where="settings")  # so that the message names the file
+        Settings.of(keys, where="settings")  # checked here so that an error names the file
     return keys
 
 
@@ -146,8 +146,8 @@ def _ini(path: Path) -> dict[str, Any]:
     try:
         reader.read_string(read_text(path))
     except configparser.Error as error:
-        raise ProblemError(f"{path}: no INI file: {' '.join(str(error).split())}") from None
+        raise ProblemError(f"{path}: not an INI file: {' '.join(str(error).split())}") from None
     if reader.sections() != [SECTION]:
         found = ", ".join(f"[{section}]" for section in reader.sections()) or "no section"
-        raise ProblemError(f"{path}: has {found}; it has to have [{SECTION}] and nothing else")
+        raise ProblemError(f"{path}: has {found}; it has to have one section, [{SECTION}]")
     return dict(reader[SECTION])

@@ -1,7 +1,7 @@
-"""Which leading layers of models are the same layers with the same weights: what could run once for all of them.
+"""Find the leading layers that models have in common, with the same weights: these can run once for all of them.
 
-All models have the same stem up to some chokepoint. There they fork: some may go on together, as a smaller group with
-a longer stem. A problem has one stem; what is called so here goes on with the largest group at each fork.
+All models are the same up to some chokepoint. There they fork: some may stay the same for longer, as a smaller group
+with a longer stem. A problem has only one stem; here it follows the largest group at each fork.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Place(NamedTuple):
     Attributes
     ----------
     num_frozen : int or None
-        Layers before it; None where nobody says how the layers of a frozen graph are numbered.
+        Layers before it; None if nothing says how the layers of a frozen graph are numbered.
     layer : str
         The tensor there, as a net plan names it.
     """
@@ -43,9 +43,9 @@ class Group:
     places : mapping of str to Place
         Model -> the deepest chokepoint up to which it is the same as all others of the group.
     of_stem : bool
-        Its stem is a piece of the problem's; else it would need one of its own.
+        Whether its stem is part of the problem's stem; if not, the group would need a stem of its own.
     forks : tuple of str
-        The layers that come next and in which models they differ; a line each.
+        The next layers, which differ, and in which models; one line each.
     """
 
     places: Mapping[str, Place]
@@ -60,11 +60,11 @@ class Sharing:
     Attributes
     ----------
     groups : tuple of Group
-        The first one has all models; behind each are those inside it, the largest first.
+        The first group has all models; each is followed by the groups inside it, the largest first.
     stem : mapping of str to Place
         Model -> how far it is the same as the stem of the problem.
     same : tuple of tuple of str
-        Models that are the same to the end.
+        Groups of models that are the same to the end.
     """
 
     groups: tuple[Group, ...]
@@ -78,11 +78,11 @@ def shared_layers(paths: Sequence[str | Path], numbers: Mapping[str, int] | None
     Parameters
     ----------
     paths : sequence of str or Path
-        Two or more: Keras models, ``.keras``; frozen graphs, ``.pb``; ONNX models, ``.onnx``. Where there is one of
-        the last, the others are converted to such, as the engine onnx does, and compared as that.
+        Two or more: Keras models, ``.keras``; frozen graphs, ``.pb``; ONNX models, ``.onnx``. If one is an ONNX model,
+        the others are converted to ONNX, as the engine onnx does, before they are compared.
     numbers : mapping of str to int, optional
-        Layer names of a profile -> `num_frozen`, for frozen graphs, which do not have the numbers. Without it they get
-        those of a Keras model among `paths` that is the same up to there.
+        Layer names of a profile -> `num_frozen`, for frozen graphs, which do not number their layers. Without it they
+        get the numbers of a Keras model among `paths` that is the same up to there.
 
     Raises
     ------
@@ -105,7 +105,10 @@ def shared_layers(paths: Sequence[str | Path], numbers: Mapping[str, int] | None
 
 
 class _Compared:
-    """Models, and which of their chokepoints are the same: `_meaning` maps each print to one that stands for all."""
+    """Models, and which of their chokepoints are the same.
+
+    Prints of one tensor are joined (union-find): `_meaning` leads from each print to one that represents all of them.
+    """
 
     def __init__(self, models: Mapping[str, LeadingLayers]) -> None:
         self._models = models
@@ -131,7 +134,7 @@ class _Compared:
         return one
 
     def _of(self, prints: frozenset[bytes]) -> bytes:
-        """What is the same for all tensors that are the same."""
+        """The print that represents all tensors that are the same."""
         return self._root(next(iter(prints)))
 
     def same(self) -> Iterator[tuple[str, ...]]:
@@ -142,7 +145,7 @@ class _Compared:
         return (tuple(names) for names in ends.values() if len(names) > 1)
 
     def groups(self, names: Sequence[str], *, of_stem: bool) -> Iterator[Group]:
-        """The group of these models, and those inside it, the largest first."""
+        """The group of these models, followed by the groups inside it, the largest first."""
         common = [one for one in self._places[names[0]] if all(one in self._places[name] for name in names)]
         if common:
             places = {name: self._numbered(self._places[name][common[-1]], common[-1]) for name in names}
@@ -155,11 +158,11 @@ class _Compared:
                 yield from self.groups(part, of_stem=of_stem and not place)
 
     def _numbered(self, place: Place, point: bytes) -> Place:
-        """A place with its own number, or else with that of another model that is the same up to there."""
+        """A place with its own number, or with that of another model that is the same up to there."""
         return place if place.num_frozen is not None else Place(self._numbers.get(point), place.layer)
 
     def _parts(self, names: Sequence[str], common: set[bytes]) -> list[list[str]]:
-        """The models, largest part first, those in one part that are the same beyond what all have in common."""
+        """The models in parts, the largest first; models in one part are the same beyond what all have in common."""
         parts: list[list[str]] = []
         for name in names:
             beyond = self._places[name].keys() - common
@@ -172,7 +175,7 @@ class _Compared:
         return sorted(parts, key=len, reverse=True)
 
     def _forks(self, parts: Sequence[Sequence[str]], places: Mapping[str, Place]) -> Iterator[str]:
-        """What is not the same in the first part as in the others, behind the places up to which all is."""
+        """How the other parts differ from the first, behind the places up to which all models are the same."""
         found: dict[tuple[str, str], list[str]] = {}
         for part in parts[1:]:
             difference = self._difference(parts[0][0], part[0], places[part[0]].layer)
@@ -183,9 +186,10 @@ class _Compared:
             yield f"{layer}: {how} in {', '.join(names)} than in {first}"
 
     def _difference(self, one: str, other: str, behind: str) -> tuple[str, str] | None:
-        """The first layer of the other model that the one has not, and how it differs; None where there is none.
+        """The first layer of the other model that the one does not have, and how it differs; None if there is none.
 
-        As they are in their files; but folded where only so they are the same that far, or have the same layers.
+        The models are compared as they are in their files. They are compared with folded batch norms if only then they
+        are the same as far as `behind`, or only then have the same layers.
         """
         first, second = self._models[one], self._models[other]
         found = _first_other(first.plain, second.plain)
@@ -210,7 +214,7 @@ class _Other(NamedTuple):
 
 
 def _first_other(one: Form, other: Form) -> _Other | None:
-    """The first step of the other form that the one has not."""
+    """The first step of the other form that the one does not have."""
     wholes = {print_.whole for print_ in one.prints.values()}
     forms = {print_.form for print_ in one.prints.values()}
     for place, step in enumerate(other.steps):

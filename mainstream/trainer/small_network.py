@@ -1,4 +1,4 @@
-"""A base network that is small enough to be trained from nothing in seconds."""
+"""A base network so small that it can be trained from random weights in seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STRIDES: Final = (2, 1, 2, 1, 2, 1)
 def save_small_network(path: Path, *, classes: int = 2, seed: int = 0) -> None:
     """Write a network of six convolutions with random weights as a ``.keras`` file.
 
-    Its input is a frame of 48 x 48, RGB 0-255; it can be cut behind each convolution.
+    Its input is a frame of 48 x 48 pixels, RGB 0-255; it can be cut behind each convolution.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which images train, which stop the training, and which are measured on: stratified, seeded, sources kept together."""
+"""Split images for training, validation and test: stratified, seeded, groups kept together."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Labels = NDArray[np.int64]
 
 
 def split(labels: Labels, groups: Sequence[str], share: float, seed: int) -> tuple[Rows, Rows]:
-    """Two parts of samples, the same share of each class in the second, no group in both.
+    """Split samples into two parts, with the same share of each class in the second part and no group in both.
 
-    Groups come in random order; one goes to the second part when that brings the classes nearer to their share. With
-    one sample a group that is an exact stratified split.
+    Groups are taken in random order. A group goes to the second part if that brings the classes nearer to their share.
+    With one sample a group this is an exact stratified split.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def split(labels: Labels, groups: Sequence[str], share: float, seed: int) -> tup
     groups : (n,) sequence of str
         Samples of one group stay on one side.
     share : float
-        Of the second part, in (0, 1); at least one sample of each class.
+        Share of the second part, in (0, 1); it gets at least one sample of each class if groups allow.
     seed : int
 
     Returns
@@ -41,12 +41,12 @@ def split(labels: Labels, groups: Sequence[str], share: float, seed: int) -> tup
     names, members = np.unique(groups, return_inverse=True)
     counts = np.zeros((len(names), len(classes)), np.int64)
     np.add.at(counts, (members, numbers), 1)
-    wanted = np.maximum(np.round(share * counts.sum(axis=0)), 1)
-    missing = wanted.copy()
+    goal = np.maximum(np.round(share * counts.sum(axis=0)), 1)
+    missing = goal.copy()
     second = np.zeros(len(names), bool)
     for group in np.random.default_rng(seed).permutation(len(names)):
         left = missing - counts[group]
-        if (np.abs(left) / wanted).sum() < (np.abs(missing) / wanted).sum():
+        if (np.abs(left) / goal).sum() < (np.abs(missing) / goal).sum():
             second[group] = True
             missing = left
     chosen = second[members]
@@ -54,12 +54,12 @@ def split(labels: Labels, groups: Sequence[str], share: float, seed: int) -> tup
 
 
 def read_groups(path: Path) -> dict[str, str]:
-    """Image -> its group, from CSV without a header: the image's path below the image folder, and any name.
+    """Read the group of each image from CSV without a header: the image's path below the image folder, any name.
 
     Raises
     ------
     ProblemError
-        The file cannot be read, a line has not two values, or an image stands twice.
+        The file cannot be read, a line does not have two values, or an image is listed twice.
     """
     groups: dict[str, str] = {}
     lines = read_text(path).splitlines()
@@ -70,6 +70,6 @@ def read_groups(path: Path) -> dict[str, str]:
             if len(row) != 2:
                 raise ProblemError(f"line {number}: {len(row)} values; it has to have 2: image, group")
             if row[0] in groups:
-                raise ProblemError(f"line {number}: image {shown(row[0])} stands twice")
+                raise ProblemError(f"line {number}: image {shown(row[0])} is listed twice")
             groups[row[0]] = row[1].strip()
     return groups

@@ -1,8 +1,8 @@
 """From labelled images to an M-Package: a model for each chokepoint, and the accuracy curve.
 
-The frozen layers have the base network's weights whatever the chokepoint, so that all frames go through them once,
-before anything is trained. Then the chokepoints are trained from the deepest to the shallowest, so that each tail can
-begin from the trained tail of the one before.
+The frozen layers have the base network's weights at every chokepoint, so all frames go through them once, before
+anything is trained. Then tails are trained from the deepest chokepoint to the shallowest, so that each tail can begin
+from the one trained before.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from mainstream.trainer.training_state import TrainingState, same_settings
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far a training is.
+    """How far a training has come.
 
     Attributes
     ----------
     stage : str
-        "reading" the images, the "stem", "training".
+        "reading" the images, the "stem", or "training".
     done : float
-        Share of the stage that is done, about as time goes.
+        Share of the stage that is done, roughly in proportion to time, 0..1.
     num_frozen : int, optional
-        What is being trained.
+        The chokepoint whose tail is being trained.
     epoch : Epoch, optional
-        The last one.
+        The last epoch.
     """
 
     stage: str
@@ -65,13 +65,13 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class Training:
-    """What came out of a training.
+    """The result of a training.
 
     Attributes
     ----------
     package : Package
     curve : Curve
-        Of all chokepoints, as measured.
+        The measured rates at all chokepoints.
     histories : mapping of int to list of Epoch
     folder : Path
         The M-Package.
@@ -104,28 +104,28 @@ def train(
     Parameters
     ----------
     name : str
-        Of the app; its package is the folder ``model_dir/name``.
+        Name of the app; its package is the folder ``model_dir/name``.
     images : path
         Folder with one subfolder of JPEG and PNG files for each class.
     model_dir, log_dir : path
-        Where the package and the record go; made where they do not exist.
+        Folders for the package and for the record of the training; created if they do not exist.
     test_images : path, optional
         Another such folder, to measure on; default: a fifth of `images`, the same share of each class.
     groups : path, optional
         CSV of image (its path below `images`) and group: images of one group stay on one side of each split.
     settings : Settings or mapping, optional
     cache_gb : float
-        Size that activations may take on disk, below `log_dir`, in 1e9 bytes; beyond it they are computed anew each
-        epoch. The frames themselves come on top.
+        Disk space for activations, below `log_dir`, in 1e9 bytes; what does not fit is computed again each epoch. The
+        frames themselves need space in addition.
     keep_all : bool
-        Keep the models, too, that are more specialised and not more accurate than another.
+        Also keep models that are more specialised than another without being more accurate.
     resume : bool
-        Go on with a training that was interrupted.
+        Continue a training that was interrupted.
     formats : sequence of str
-        Of the models: "pb", a frozen graph, which is always one of them, and "onnx", the same as ONNX, beside it.
+        Formats of the models: "pb", a frozen graph, which is required; and "onnx", to write ONNX beside it.
     apart : Apart, optional
-        Train in an executor's workers; default: in this process. The curve is the same as long as TensorFlow has as
-        many threads there.
+        Train in an executor's workers; default: in this process. The curve is the same if TensorFlow has the same
+        number of threads there.
     progress : callable, optional
 
     Returns
@@ -135,8 +135,8 @@ def train(
     Raises
     ------
     ProblemError
-        Images, settings, network or folders are not what they have to be, the disk is full, or there is a training of
-        that name already. What was trained so far is kept.
+        Images, settings, network or folders are wrong, the disk is full, or there is a training of that name already.
+        What was trained so far is kept.
     """
     chosen = Settings.of(settings or {})
     if set(formats) not in ({"pb"}, {"pb", "onnx"}):
@@ -169,7 +169,7 @@ def train(
 
 
 def _tested(data: samples.Samples, event: int | None) -> Tested:
-    """How many test images are behind the curve's rates, see :func:`~mainstream.trainer.fine_tuning.rates`."""
+    """How many test images each of the curve's rates was measured on; see :func:`.fine_tuning.rates`."""
     total = len(data.test)
     of_event = total if event is None else int((data.labels[data.test] == event).sum())
     return Tested(accuracy=of_event, false_positive_rate=total if event is None else total - of_event)
@@ -186,7 +186,7 @@ def _train(
     apart: Apart | None,
     progress: Callable[[TrainingProgress], None],
 ) -> None:
-    """Train at the chokepoints in `todo`, and keep each when it is done."""
+    """Train at the chokepoints in `todo`, and save each when it is done."""
     work = {k: _work(base, k) for k in todo}
     done: list[int] = []
     begin = None
@@ -207,7 +207,7 @@ def _train(
         results = fit.here(base, todo, activations, begin, on_epoch)
     else:
         results = apart.run(fit, base, todo, limit, begin, on_stem)
-    with closing(results):  # what still runs of it ends with an error here, too
+    with closing(results):  # an error here also ends the tasks that still run
         for k, fitted in results:
             base.model.set_weights(fitted.weights)
             _save(base.model, models / f"{k}.keras")
@@ -218,12 +218,12 @@ def _train(
 
 
 def _work(base: BaseNetwork, num_frozen: int) -> float:
-    """How long training there takes, relative to other chokepoints: about as many numbers as its layers give."""
+    """Relative training time at a chokepoint, estimated by how many numbers the layers behind it compute."""
     return float(sum(prod(side or 1 for side in layer.shape) for layer in base.network.layers[num_frozen:]))
 
 
 def _save(model: Any, path: Path) -> None:
-    """Write a model whole; what was made of an older one goes."""
+    """Write a model whole or not at all; remove the files that were made from an older one."""
     partial = path.with_name(f".{path.stem}.partial.keras")
     try:
         model.save(partial)
@@ -246,10 +246,10 @@ def _finish(
     tested: Tested | None,
     formats: Sequence[str],
 ) -> Training:
-    """Freeze the models that are kept, remove the others, and write what the package is."""
+    """Freeze the models that are kept, remove the others, and write the package's description."""
     models = folder / MODELS
     kept = pareto(record.curve)
-    if keep_all:  # but for those that an earlier end of this training has removed
+    if keep_all:  # an earlier end of this training, without keep_all, may have removed some
         kept = tuple(k for k in sorted(record.accuracies) if (models / f"{k}.keras").exists())
     for k in record.accuracies:
         saved, frozen, onnx = (models / f"{k}.{form}" for form in ("keras", "pb", "onnx"))
@@ -260,7 +260,7 @@ def _finish(
         if not frozen.exists():
             freeze(saved)
         if "onnx" in formats:
-            write_bytes(onnx, convert(frozen, trusted=True))  # the graph was made here
+            write_bytes(onnx, convert(frozen, trusted=True))  # trusted, since this training made the graph
     before = read_package(folder)[0] if (folder / PACKAGE).exists() else None
     package = Package(
         name=record.name,
@@ -290,13 +290,15 @@ def _versions() -> dict[str, str]:
 
 
 def check_name(name: str) -> None:
-    """Raise :class:`ProblemError` where an app's name cannot name files."""
+    """Raise :class:`ProblemError` if an app's name cannot be used in file names."""
     if not re.fullmatch(r"[\w-][\w.-]*", name):
-        raise ProblemError(f"name {shown(name)}: it has to be letters, digits, '_', '-' and '.', as it names files")
+        raise ProblemError(
+            f"name {shown(name)}: it has to be letters, digits, '_', '-' and '.' (but not first): it names files"
+        )
 
 
 def _folders(name: str, model_dir: Path, log_dir: Path) -> tuple[Path, Path]:
-    """The package's folder and the log folder, made and found to be writable."""
+    """Create the package's folder and the log folder, and check that they are writable."""
     check_name(name)
     folder = model_dir / name
     for path in (folder / MODELS, log_dir):
@@ -310,7 +312,7 @@ def _folders(name: str, model_dir: Path, log_dir: Path) -> tuple[Path, Path]:
 
 
 def _remove_left_caches(name: str, logs: Path) -> None:
-    """Remove the caches of processes that were killed."""
+    """Remove caches that killed processes left behind; a cache's name has the process id."""
     for cache in logs.glob(f".{name}-cache-*-*"):
         process = cache.name.removeprefix(f".{name}-cache-").split("-")[0]
         if process.isdecimal() and not Path(f"/proc/{process}").exists():
@@ -318,18 +320,18 @@ def _remove_left_caches(name: str, logs: Path) -> None:
 
 
 def _check(record: TrainingState, folder: Path, resume: bool) -> None:
-    """Refuse to train over what is there, and to go on with what was trained in another way."""
+    """Refuse to overwrite an earlier training, or to continue one that had other settings."""
     if (folder / PACKAGE).exists():
         same_settings(record.settings, read_package(folder)[0].training, str(folder / PACKAGE))
     record.check()
     if not resume and record.exists():
         raise ProblemError(
-            f"{record.path}: there is a training of this name with these settings; --resume goes on with it, "
+            f"{record.path}: there is a training of this name with these settings already; continue it with --resume, "
             "or give another name or folder"
         )
     if (folder / PACKAGE).exists() and not record.exists():
         raise ProblemError(
-            f"{folder / PACKAGE} is there already, but not {record.path} to go on from; give another name or folder"
+            f"{folder / PACKAGE} exists already, but not {record.path} to continue from; give another name or folder"
         )
 
 

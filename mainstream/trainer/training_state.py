@@ -1,4 +1,4 @@
-"""What a training has done so far, in the log folder: to go on from, and for people."""
+"""The record of a training in the log folder: people read it, and a later run continues from it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from mainstream.trainer.fine_tuning import Epoch
 
 @dataclass
 class TrainingState:
-    """The chokepoints that have been trained, kept in files after each of them.
+    """The chokepoints that have been trained; the files are written after each one.
 
-    ``NAME-accuracy`` has the published lines ``num_frozen,accuracy,fpr``; ``NAME-history.csv`` a line for each epoch;
-    ``NAME-state.json`` what :meth:`resume` needs.
+    ``NAME-accuracy`` has the published lines ``num_frozen,accuracy,fpr``; ``NAME-history.csv`` has a line for each
+    epoch; ``NAME-state.json`` has what :meth:`resume` needs.
 
     Attributes
     ----------
     folder : Path
     name : str
     settings : mapping
-        What the result depends on, as plain values.
+        Everything that the result depends on, as plain values.
     """
 
     folder: Path
@@ -44,20 +44,20 @@ class TrainingState:
 
     @property
     def path(self) -> Path:
-        """The file to go on from."""
+        """The file to continue from."""
         return self.folder / f"{self.name}-state.json"
 
     def exists(self) -> bool:
-        """Whether there is a training of this name to go on with."""
+        """Whether there is a training of this name to continue."""
         return self.path.exists()
 
     def check(self) -> None:
-        """Raise :class:`ProblemError` where there is a training of this name with other settings."""
+        """Raise :class:`ProblemError` if there is a training of this name with other settings."""
         if self.exists():
             same_settings(self.settings, self._read()["settings"], str(self.path))
 
     def resume(self) -> None:
-        """Take over what was done before, if anything was."""
+        """Take over the chokepoints that were trained before, if any."""
         if self.exists():
             for key, (accuracy, rate, history) in self._read()["done"].items():
                 self._put(int(key), accuracy, rate, [Epoch(*row) for row in history])
@@ -66,11 +66,11 @@ class TrainingState:
         with naming(self.path):
             state = json_values(read_text(self.path))
         if not isinstance(state, dict) or state.keys() != {"settings", "done"}:
-            raise ProblemError(f"{self.path}: no state of a training; remove it to train anew")
+            raise ProblemError(f"{self.path}: not the state of a training; remove it to train anew")
         return state
 
     def add(self, num_frozen: int, accuracy: float, false_positive_rate: float, history: list[Epoch]) -> None:
-        """Keep one more chokepoint."""
+        """Add a chokepoint and write the files."""
         self._put(num_frozen, accuracy, false_positive_rate, history)
         self.write()
 
@@ -80,7 +80,7 @@ class TrainingState:
         self.histories[num_frozen] = history
 
     def write(self) -> None:
-        """Write the three files."""
+        """Write the three files; the state comes last, so that it never tells of more than the others."""
         done = sorted(self.accuracies)
         points = [f"{k},{self.accuracies[k]!r},{self.false_positive_rates[k]!r}\n" for k in done]
         write_text(self.folder / f"{self.name}-accuracy", "".join(points))
@@ -99,7 +99,7 @@ class TrainingState:
 
 
 def same_settings(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str) -> None:
-    """Raise :class:`ProblemError` unless two trainings have the same settings."""
+    """Raise :class:`ProblemError` unless the settings of two trainings are equal."""
     for key in {**ours, **theirs}:
         own, other = ours.get(key), theirs.get(key)
         if own != other:

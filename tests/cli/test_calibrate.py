@@ -117,14 +117,14 @@ def test_the_results_of_one_app_among_several(package: Path, labels: Path, resul
         [line for frame in range(0, 200, 2) for line in (result(frame), result(frame, 4, positive=True))],
     )
     assert refused(package, "--labels", labels, "--fps", 10, "--scores", both) == (
-        f"{both}: line 2: results of app 4, after those of app 3; give --app-id"
+        f"{both}: line 2: results of app 4, after those of app 3; choose one with --app-id"
     )
     assert run(package, "--labels", labels, "--fps", 10, "--scores", both, "--app-id", 3).returncode == 0
     chosen = read_package(package)[0].events
     run(package, "--labels", labels, "--fps", 10, "--scores", results)
     assert read_package(package)[0].events == chosen
     assert refused(package, "--labels", labels, "--fps", 10, "--scores", both, "--app-id", 5) == (
-        f"{both}: no results of app 5"
+        f"{both}: it has no results of app 5"
     )
 
 
@@ -164,7 +164,7 @@ def test_a_wrong_command_line(package: Path, labels: Path, flags: list[Any], mes
 
 
 def test_a_package_that_is_none(tmp_path: Path, labels: Path) -> None:
-    assert "no M-Package" in refused(tmp_path, "--labels", labels, "--fps", 10)
+    assert "not an M-Package" in refused(tmp_path, "--labels", labels, "--fps", 10)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,8 @@ def test_a_package_that_is_none(tmp_path: Path, labels: Path) -> None:
         ("frame,label\n", "it has no rows below its header"),
         ("frame,label\n0,dog,x\n", "line 2: it has to have 2 values: frame, label"),
         ("frame,label\n-1,dog\n", "line 2: frame: got '-1'; it has to be a whole number, 0 or more"),
-        ("frame,label\n0,dgo\n", "line 2: label 'dgo' is no class; did you mean 'dog'?"),
-        ("frame,label\n0,dog\n0,other\n", "line 3: frame 0 stands twice; the file has to be of one recording"),
+        ("frame,label\n0,dgo\n", "line 2: label 'dgo' is not a class; did you mean 'dog'?"),
+        ("frame,label\n0,dog\n0,other\n", "line 3: frame 0 is listed twice; the file has to be of one recording"),
     ],
 )
 def test_wrong_labels(tmp_path: Path, content: str, message: str) -> None:
@@ -191,14 +191,18 @@ def test_wrong_labels(tmp_path: Path, content: str, message: str) -> None:
     ("name", "content", "message"),
     [
         ("s.csv", "frame,score\n0,1.5\n", "line 2: score: got '1.5'; it has to be a number in [0, 1]"),
-        ("s.csv", "frame,score\n3,1\n3,1\n", "line 3: frame 3 stands twice; the file has to be of one recording"),
+        ("s.csv", "frame,score\n3,1\n3,1\n", "line 3: frame 3 is listed twice; the file has to be of one recording"),
         ("s.csv", "frame,scroe\n", "unknown column 'scroe'; did you mean 'score'?"),
         ("s.jsonl", result(0) + "\nframe,score\n", "line 2: no JSON"),
-        ("s.jsonl", result(0) + "\n[1]\n", "line 2: got [1]; it has to be one of the runtime's results"),
+        ("s.jsonl", result(0) + "\n[1]\n", "line 2: got [1]; it has to be a result of the runtime"),
         ("s.jsonl", '{"frame": 1, "app_id": 2}\n', "line 1: missing key 'positive'"),
         ("s.jsonl", result(0, positive=1), "line 1: positive: got 1; it has to be true or false"),
-        ("s.jsonl", result(0, positive=None), "line 1: no decision, as the app had no event_class; deploy it with one"),
-        ("s.jsonl", f"{result(0)}\n\n{result(0)}\n", "line 3: frame 0 stands twice; the file has to be of one"),
+        (
+            "s.jsonl",
+            result(0, positive=None),
+            "line 1: no decision, since the app had no event_class; deploy it with one",
+        ),
+        ("s.jsonl", f"{result(0)}\n\n{result(0)}\n", "line 3: frame 0 is listed twice; the file has to be of one"),
     ],
 )
 def test_wrong_scores(tmp_path: Path, name: str, content: str, message: str) -> None:

@@ -270,7 +270,7 @@ def _reached(rounds: dict[str, Any]) -> None:
         ),
         (["profile", "--net", "app1.onnx", "--engine", "tnesorflow"], "did you mean 'tensorflow'"),
         (["profile", "--net", "app1.onnx", "--dense"], "app1.onnx brings its own weights and head"),
-        (["profile", "--net", "huge.onnx"], "huge: a frame takes more memory than there is"),
+        (["profile", "--net", "huge.onnx"], "huge: a frame needs more memory than there is"),
         (
             ["deploy", "../bad.yaml", "--local", "--source", SOURCE, "-m", ".", "--engine", "onnx"],
             "net 2: model_path: there is no file 'missing.onnx' in the folder of the models",

@@ -141,13 +141,13 @@ def test_rm_removes_what_it_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["push", "none"], "none: no M-Package: there is no package.yaml in it"),
+        (["push", "none"], "none: not an M-Package: there is no package.yaml in it"),
         (["push", "dogs", "--name", "../x"], "package name '../x': it has to be letters"),
-        (["push", "dogs", "--store", "redis://box"], "Redis holds no model files"),
+        (["push", "dogs", "--store", "redis://box"], "Redis does not hold model files"),
         (["pull", "dogs@x"], "the version has to be a whole number"),
         (["pull", "a/b"], "package name 'a/b': it has to be letters"),
         (["pull", "cats"], "no package 'cats'; there is none yet"),
-        (["show", "./none"], "none: no M-Package"),
+        (["show", "./none"], "none: not an M-Package"),
         (["rm", "../x@1"], "package name '../x': it has to be letters"),
         (["list", "--json", "/none/x.json"], "/none/x.json: cannot be written: there is no folder /none"),
     ],

@@ -177,9 +177,9 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
     assert refused("solve", path) == f"{path}: no budget; give 'budget' or 'utilisation' there or as a flag"
     path.write_text(text.replace("app_id: dog", "app_id: bus"))
     assert refused("solve", path) == (
-        f"{path}: streams[1].apps[1]: app_id 'bus' is that of streams[0].apps[2]; give each its own"
+        f"{path}: streams[1].apps[1]: app_id 'bus' is taken by streams[0].apps[2]; give each its own"
     )
     path.write_text(text.replace("name: yard", "name: crossing"))
-    assert refused("frontier", path).startswith(f"{path}: streams[1]: name 'crossing' is that of streams[0]")
+    assert refused("frontier", path).startswith(f"{path}: streams[1]: name 'crossing' is taken by streams[0]")
     path.write_text(text + "apps: []\n")
-    assert refused("plan", path).startswith(f"{path}: apps has no place beside streams")
+    assert refused("plan", path).startswith(f"{path}: apps is not allowed beside streams")

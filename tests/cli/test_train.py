@@ -181,7 +181,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "one class": (
         without("cross", "square"),
         "",
-        "{}/images: one class only, 'circle'; it has to have two subfolders or more",
+        "{}/images: only one class, 'circle'; it has to have two subfolders or more",
     ),
     "no classes": (
         without("circle", "cross", "square"),
@@ -197,7 +197,8 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "other test classes": (
         lambda folder: (folder / "test/oval").mkdir(parents=True),
         "--test-images {}/test",
-        "{}/test: it has to have a subfolder for each class of the training images; only one of the two has 'circle',",
+        "{}/test: it has to have the same subfolders (classes) as the training images; "
+        "only one of the two folders has 'circle',",
     ),
     "groups": (
         text("groups", "circle/000.png,a"),
@@ -212,7 +213,11 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "",
         "{}/images/groups.csv: 'circle/001.png' is in no group of {}/images (and 34 more); give a line for each image",
     ),
-    "no such cut": (str, "--chokepoints 5,7", "tiny cannot be cut after 7 layers; see `mainstream layers`"),
+    "no such cut": (
+        str,
+        "--chokepoints 5,7",
+        "tiny cannot be cut after 7 layers; `mainstream layers` lists its chokepoints",
+    ),
     "formats": (str, "--formats pb,tflite", "formats: got ['pb', 'tflite']; allowed: pb, or pb and onnx"),
     "cache": (str, "--cache-gb nan", "cache_gb: got nan; it has to be a finite number, 0 or more"),
     "event class": (
@@ -230,7 +235,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "outputs of the network": (
         lambda folder: network(folder / "five.keras", classes=5),
         "--net {}/five.keras",
-        "{}/five.keras gives (None, 5); for these images it has to give (None, 3)",
+        "{}/five.keras gives outputs of shape (None, 5); for the 3 classes of these images it has to be (None, 3)",
     ),
 }
 

@@ -174,17 +174,17 @@ def test_of_boxes_those_count_that_lie_in_the_region_far_enough(folder: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("start,end,label\n3,141,red\n", r"bad\.csv: labels frame 140; .*clip\.avi has frames 0 to 139"),
-        ("frame,label\n0,red\n140,nothing\n", r"bad\.csv: labels frame 140; .*clip\.avi has frames 0 to 139"),
+        ("start,end,label\n3,141,red\n", r"bad\.csv: labels frame 140, but .*clip\.avi has frames 0 to 139"),
+        ("frame,label\n0,red\n140,nothing\n", r"bad\.csv: labels frame 140, but .*clip\.avi has frames 0 to 139"),
         ("start,end,label\n", r"bad\.csv: it has no rows below its header"),
-        ("start,end,label\n3,7,rad\n", r"bad\.csv: label 'rad' is no class of any app; did you mean 'red'\?"),
+        ("start,end,label\n3,7,rad\n", r"bad\.csv: label 'rad' is not a class of any app; did you mean 'red'\?"),
         ("start,end,label\n3,7,red\n", r"bad\.csv: app red: the labels have 1 events of 'red'; .*label more"),
         ("start,end,label\n3,7,red\n5,9,red\n", r"bad\.csv: labels: two intervals of 'red' overlap at frame 5"),
-        ("frame,label\n3,red\n3,green\n", r"bad\.csv: line 3: frame 3 stands twice"),
+        ("frame,label\n3,red\n3,green\n", r"bad\.csv: line 3: frame 3 is listed twice"),
         ("1,1,2,3,4\n", r"bad\.csv: line 1: got '1,1,2,3,4'; it has to be frame,identity,left,top,width,height"),
         ("0,1,2,3,4,5\n", r"bad\.csv: line 1: frame 0; MOT counts from 1"),
-        ("1,1,2,3,nan,5\n", r"bad\.csv: line 1: a box of nan x 5 at 2, 3 is none"),
-        ("1,1,2,3,4,5,0\n", r"bad\.csv: has no label; there is nothing to score against"),
+        ("1,1,2,3,nan,5\n", r"bad\.csv: line 1: a box of nan x 5 at 2, 3; width and height have to be positive"),
+        ("1,1,2,3,4,5,0\n", r"bad\.csv: has no label, so there is nothing to score against"),
     ],
 )
 def test_labels_that_say_nothing_of_the_clip_are_one_line(folder: Path, text: str, message: str) -> None:
@@ -199,11 +199,11 @@ def test_labels_that_say_nothing_of_the_clip_are_one_line(folder: Path, text: st
         (["--region", "0.5,0,0.6,1"], r"it reaches outside the frame"),
         (["--region", "rad=0,0,1,1"], r"no app has the event 'rad'; did you mean 'red'\?"),
         (["--inside", "1.5"], r"--inside: got 1\.5"),
-        (["--region", "0,0,1,1"], r"labels\.csv: holds no boxes, so --region has no use"),
+        (["--region", "0,0,1,1"], r"labels\.csv: has no boxes, so --region has no effect"),
         (["--versions", "mainsteam"], r"problem\.yaml: version 'mainsteam' is not known"),
         (["--versions", ","], r"--versions: there is none"),
         (["--video", "none.avi"], r"none\.avi: no such file or directory; name a clip"),
-        (["-m", "none"], r"none: is no folder; give the one with the model files"),
+        (["-m", "none"], r"none: is not a folder; give the one with the model files"),
         (["-o", "/no/such/folder/report.html"], r"cannot be written: there is no folder"),
     ],
 )

@@ -166,16 +166,19 @@ def test_deploy_reads_the_labels_of_a_camera_in_the_end(folder: Path, tmp_path: 
     ("flags", "message"),
     [
         (["--source", "{folder}/clip.avi", "--labels", "{folder}/none.csv"], r"none\.csv: no such file"),
-        (["--source", "{folder}/clip.avi", "--labels", "{folder}/far.csv"], r"far\.csv: labels frame 140; .*0 to 139"),
+        (
+            ["--source", "{folder}/clip.avi", "--labels", "{folder}/far.csv"],
+            r"far\.csv: labels frame 140, but .*0 to 139",
+        ),
         (["--source", "file://{folder}/clip.avi", "--labels", "{folder}/far.csv"], r"far\.csv: labels frame 140"),
         (
             ["--source", "test://", "--labels", "{folder}/labels.csv"],
-            r"labels\.csv: frames of a camera have no numbers; labels have to be CSV start_s,end_s,label",
+            r"labels\.csv: a camera's frames have no known numbers, so its labels have to be CSV start_s,end_s,label",
         ),
         (["--source", "{folder}/clip.avi", "--region", "0,0,1,1"], r"--region says where boxes of --labels count"),
         (
             ["--source", "{folder}/clip.avi", "--labels", "{folder}/labels.csv", "--region", "0,0,1,1"],
-            r"labels\.csv: holds no boxes, so --region has no use",
+            r"labels\.csv: has no boxes, so --region has no effect",
         ),
         (["--source", "{folder}/clip.avi", "--labels", "x", "--dry-run"], r"--dry-run measures nothing"),
     ],

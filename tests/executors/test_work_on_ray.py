@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_curve_and_models_whoever_trains_and_in_how
 
 
 def test_a_chokepoint_that_fails_is_named(given: Path, on_ray: Executor, tmp_path: Path) -> None:
-    with pytest.raises(ProblemError, match=r"^num_frozen \d+, epoch \d+: the loss is no finite number any more"):
+    with pytest.raises(ProblemError, match=r"^num_frozen \d+, epoch \d+: the loss is no longer a finite number"):
         trained(given, tmp_path, on_ray, warm_start=False, learning_rate=1e38, chokepoints=(13,))
 
 

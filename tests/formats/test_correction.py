@@ -188,7 +188,7 @@ def test_seen_is_of_one_of_the_chokepoints() -> None:
     from support.packages import keys
 
     wrong = {**EVENTS, "seen": {"num_frozen": 3}}
-    with pytest.raises(ProblemError, match="seen: num_frozen 3 is no chokepoint"):
+    with pytest.raises(ProblemError, match="seen: num_frozen 3 is not a chokepoint"):
         Package(**keys(events=wrong))
 
 

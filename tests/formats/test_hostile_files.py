@@ -62,7 +62,7 @@ def test_nothing_of_a_file_outside_the_problems_folder_is_told(tmp_path: Path) -
         (folder / "secret.csv").write_text("num_frozen,accuracy\nroot:x:0:0,hunter2\n")
     told = refused(problem(inside, "../secret.csv"))
     assert "root:x" not in told and "hunter2" not in told
-    assert told.endswith("what is wrong is told of files in the problem's own folder only")
+    assert told.endswith("details are given only for files inside the problem's own folder")
     (inside / "link.csv").symlink_to(tmp_path / "secret.csv")
     assert "root:x" not in refused(problem(inside, "link.csv"))
     assert "'root:x:0:0'" in refused(problem(inside, "secret.csv"))

@@ -113,8 +113,8 @@ def test_a_frontier_and_a_simulation_take_the_better(file: Path) -> None:
 @pytest.mark.parametrize(
     ("apps", "changes", "message"),
     [
-        ([APPS[0], {**APPS[1], "int8": ...}], {}, "apps[1]: int8 is missing, apps[0] has it; a problem runs in one"),
-        ([{**APPS[0], "int8": ...}, APPS[1]], {}, "apps[0]: int8 is missing, apps[1] has it"),
+        ([APPS[0], {**APPS[1], "int8": ...}], {}, "apps[1]: int8 is missing, but apps[0] has it; all apps run in one"),
+        ([{**APPS[0], "int8": ...}, APPS[1]], {}, "apps[0]: int8 is missing, but apps[1] has it"),
         ([{**APPS[0], "int8": "dogs-int8"}], {}, "apps[0]: int8: got 'dogs-int8'; it has to be a mapping"),
         ([{**APPS[0], "int8": {"app_id": 5}}], {}, "app 5: missing key 'accuracies'"),
         (
@@ -125,18 +125,22 @@ def test_a_frontier_and_a_simulation_take_the_better(file: Path) -> None:
         (
             [{**APPS[0], "int8": {"package": "dogs"}}],
             {},
-            "apps[0]: int8: its models are in float32, and the model was measured in int8; measure what runs",
+            "apps[0]: int8: its models are in float32, but the model was measured in int8; profile what will run",
         ),
         (
             [{"package": "dogs-int8", "int8": {"package": "dogs-int8"}}],
             {},
-            "apps[0]: its models are in int8, and the model was measured in float32",
+            "apps[0]: its models are in int8, but the model was measured in float32",
         ),
-        ([{"package": "dogs"}], {}, "there is int8_model, and int8 is missing; they go together"),
-        (APPS, {"int8_model": ...}, "apps have int8, and int8_model is missing; they go together"),
+        ([{"package": "dogs"}], {}, "there is int8_model, but int8 is missing; give both or neither"),
+        (APPS, {"int8_model": ...}, "apps have int8, but int8_model is missing; give both or neither"),
         (APPS[1:], {"int8_model": MODEL}, "int8: int8_model was measured in float32; it has to be a profile with"),
         (APPS[1:], {"int8_model": {**INT8_MODEL, "unit": "s"}}, "model has unit 'ms', int8_model 's'; they share"),
-        (APPS[1:], {"model": INT8_MODEL}, "model was measured in int8, as int8_model; one of them has to be float32"),
+        (
+            APPS[1:],
+            {"model": INT8_MODEL},
+            "model was measured in int8, as int8_model was; give the profile in float32 as model",
+        ),
         (APPS[1:], {"int8_model": {**INT8_MODEL, "precision": "int4"}}, "int8_model: model: precision: got 'int4'"),
         (APPS[1:], {"int8": {"apps": APPS[1:]}}, "unknown key 'int8'"),
     ],

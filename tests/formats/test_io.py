@@ -195,8 +195,8 @@ def test_files_that_are_no_problem_are_refused(tmp_path: Path, content: bytes, m
         ("one.csv", "two.csv", "apps[0]: curve: two.csv: no such file or directory"),
         ("one.csv", "..", "apps[0]: curve: ..: is a directory"),
         ("one.csv", "[1]", "apps[0]: curve: got [1]; it has to be the name of a CSV file"),
-        ("one.csv,", "one.csv, accuracies: {0: 1},", "apps[0]: curve brings 'accuracies' along; give one of them"),
-        ("one.csv,", "one.csv, prob_tnrs: {0: 1},", "apps[0]: curve brings 'prob_tnrs' along; give one of them"),
+        ("one.csv,", "one.csv, accuracies: {0: 1},", "apps[0]: curve has 'accuracies', too; give only one of them"),
+        ("one.csv,", "one.csv, prob_tnrs: {0: 1},", "apps[0]: curve has 'prob_tnrs', too; give only one of them"),
     ],
 )
 def test_wrong_values_in_a_file_are_refused(folder: Path, old: str, new: str, message: str) -> None:
@@ -255,7 +255,7 @@ def test_wrong_profiles_are_refused(tmp_path: Path, content: str, message: str) 
         ("num_frozen,accuracy\n", "it has no rows below its header"),
         ("num_frozen,accuracy\n0,1\n2\n", "line 3: it has to have 2 values: num_frozen, accuracy"),
         ("num_frozen,accuracy\n0,1,2\n", "line 2: it has to have 2 values: num_frozen, accuracy"),
-        ("num_frozen,accuracy\n0,1\n0,1\n", "line 3: num_frozen 0 stands twice"),
+        ("num_frozen,accuracy\n0,1\n0,1\n", "line 3: num_frozen 0 is listed twice"),
         ("num_frozen,accuracy\n0,1.5\n", "line 2: accuracy: got '1.5'; it has to be a number in [0, 1]"),
         ("num_frozen,accuracy\nx,0.5\n", "line 2: num_frozen: got 'x'; it has to be a whole number, 0 or more"),
         (CURVE + "3,0.5,\n", "line 4: false_positive_rate: got ''; it has to be a number in [0, 1]"),

@@ -83,18 +83,18 @@ def test_package_yaml_is_for_people_and_plain_yaml(tmp_path: Path) -> None:
         ({"height": 0}, "height: got 0; it has to be a whole number, 1 or more"),
         ({"classes": ["dog"]}, "classes has 1; a classifier needs 2 or more"),
         ({"classes": ["dog", "dog"]}, "classes ['dog', 'dog'] are not all different"),
-        ({"event_class": "dgo"}, "event_class: 'dgo' is no class; did you mean 'dog'?"),
+        ({"event_class": "dgo"}, "event_class: 'dgo' is not a class; did you mean 'dog'?"),
         ({"chokepoints": {0: "in", 2: "a"}}, "chokepoints has to have the two ends, 0 and 6"),
-        ({"chokepoints": {0: "in", 6: "out", 7: "b"}}, "chokepoints has 7, the network has 6 layers"),
-        ({"models": {3: "models/3.pb"}}, "models has 3, which is no chokepoint; allowed: [0, 2, 4]"),
-        ({"models": {6: "models/6.pb"}}, "models has 6, which is no chokepoint; allowed: [0, 2, 4]"),
+        ({"chokepoints": {0: "in", 6: "out", 7: "b"}}, "chokepoints has 7, but the network has only 6 layers"),
+        ({"models": {3: "models/3.pb"}}, "models has 3, which is not a chokepoint; allowed: [0, 2, 4]"),
+        ({"models": {6: "models/6.pb"}}, "models has 6, which is not a chokepoint; allowed: [0, 2, 4]"),
         ({"models": {0: "/models/0.pb"}}, "models.0: got '/models/0.pb'; it has to be a .pb file inside the package's"),
         ({"models": {0: "models/../../0.pb"}}, "models.0: got 'models/../../0.pb'; it has to be a .pb file inside"),
         ({"models": {0: "..\\0.pb"}}, "models.0: got '..\\\\0.pb'; it has to be a .pb file inside"),
         ({"models": {0: "models/0.keras"}}, "models.0: got 'models/0.keras'; it has to be a .pb file inside"),
         (
             {"events": {**EVENTS, "event_frequency": {"value": 0.4, "low": 0.1, "high": 0.3}}},
-            "events: event_frequency: 0.4 does not lie in its interval, 0.1 to 0.3",
+            "events: event_frequency: 0.4 is outside its interval, 0.1 to 0.3",
         ),
         (
             {"events": {**EVENTS, "correlation": {"value": 0.4, "low": 0.1, "high": 1.5}}},
@@ -119,8 +119,8 @@ def test_a_wrong_package_is_one_line_that_names_file_and_key(
 @pytest.mark.parametrize(
     ("accuracies", "message"),
     [
-        ({0: 0.9, 3: 0.8, 4: 0.7}, "num_frozen: 3 is no chokepoint of package.yaml; allowed: [0, 2, 4]"),
-        ({0: 0.9, 4: 0.8, 6: 0.7}, "num_frozen: 6 is no chokepoint of package.yaml; allowed: [0, 2, 4]"),
+        ({0: 0.9, 3: 0.8, 4: 0.7}, "num_frozen: 3 is not a chokepoint of package.yaml; allowed: [0, 2, 4]"),
+        ({0: 0.9, 4: 0.8, 6: 0.7}, "num_frozen: 6 is not a chokepoint of package.yaml; allowed: [0, 2, 4]"),
         ({0: 0.9, 1: 0.8, 4: 0.7}, "num_frozen 0 and 1 both mean that nothing is shared, but have 0.9 and 0.8"),
         ({0: 0.9}, "num_frozen: 4 is missing; package.yaml has a model for it"),
     ],
@@ -139,7 +139,7 @@ def test_a_curve_that_does_not_fit_its_package(tmp_path: Path, accuracies: dict[
 
 def test_what_is_no_package(tmp_path: Path) -> None:
     assert refused(read_package, tmp_path / "none") == (
-        f"{tmp_path / 'none'}: no M-Package: there is no package.yaml in it; `mainstream train` makes one"
+        f"{tmp_path / 'none'}: not an M-Package: there is no package.yaml in it; `mainstream train` makes one"
     )
     folder = make(tmp_path / "dogs")
     (folder / "curve.csv").unlink()
@@ -268,13 +268,13 @@ def test_packages_stand_beside_other_apps_and_have_their_own_ids(problem: Path) 
     [
         (
             {"weights_digest": "sha256:ffffffffffffffff"},
-            "apps[1]: its base network has the weights sha256:ffffffffffff, that of apps[0] sha256:0123456789ab; "
-            "apps can share layers of the same network only",
+            "apps[1]: its base network has the weights sha256:ffffffffffff, that of apps[0] has sha256:0123456789ab; "
+            "only apps of the same network can share layers",
         ),
-        ({"width": 96}, "apps[1]: takes frames of 96 x 96 x 3, the model those of 96 x 128 x 3"),
+        ({"width": 96}, "apps[1]: takes frames of 96 x 96 x 3, the model takes 96 x 128 x 3"),
         (
             {"total_layers": 7, "chokepoints": {0: "in", 2: "a", 4: "b", 7: "out"}},
-            "apps[1]: its network has 7 layers, the model 6",
+            "apps[1]: its network has 7 layers, the model has 6",
         ),
         (
             {"chokepoints": {0: "in", 2: "a", 4: "c", 6: "out"}},
@@ -292,7 +292,7 @@ def test_a_model_without_a_size_takes_packages_of_one_size(problem: Path) -> Non
     make(problem.parent / "other", width=96)
     write(problem, [{"package": "../packages/dogs"}, {"package": "other"}], height=None, width=None)
     assert refused(load_problem, problem) == (
-        f"{problem}: apps[1]: takes frames of 96 x 96 x 3, apps[0] those of 96 x 128 x 3"
+        f"{problem}: apps[1]: takes frames of 96 x 96 x 3, apps[0] takes 96 x 128 x 3"
     )
 
 
@@ -300,7 +300,7 @@ def test_a_model_without_a_size_takes_packages_of_one_size(problem: Path) -> Non
     ("app", "message"),
     [
         ({"package": 3}, "apps[0]: package: got 3; it has to be the name of a folder"),
-        ({"package": "none"}, "no M-Package"),
+        ({"package": "none"}, "not an M-Package"),
         ({"package": "../packages/cats"}, "apps[0]: cats has no event length; give event_length_ms"),
         ({"package": "../packages/dogs", "wieght": 2}, "did you mean 'weight'?"),
     ],
@@ -346,7 +346,7 @@ def test_show_of_a_package_that_is_not_calibrated_and_of_none(tmp_path: Path) ->
     assert f"not calibrated; mainstream calibrate {folder} measures them" in done.stdout
     assert "none: the curve is of all classes" in done.stdout
     for given, message in (
-        (["show", tmp_path], f"mainstream: {tmp_path}: no M-Package: there is no package.yaml in it"),
+        (["show", tmp_path], f"mainstream: {tmp_path}: not an M-Package: there is no package.yaml in it"),
         ([], "mainstream: Missing command."),
     ):
         done = shown(*given)

@@ -116,7 +116,7 @@ def test_what_is_wrong_with_another_camera_does_not_matter(folder: Path) -> None
 
 def test_two_cameras_of_one_name_are_refused(folder: Path) -> None:
     (folder / "cameras.toml").write_text(CAMERAS + '[[camera]]\nname = "gate"\nvideo_uri = "x"\n')
-    message = "DIR/cameras.toml: camera 'gate' stands there 2 times; give each its own name"
+    message = "DIR/cameras.toml: camera 'gate' is there 2 times; give each its own name"
     assert refused(camera_of, folder, "gate") == message
 
 
@@ -135,18 +135,18 @@ def test_a_gstreamer_pipeline_is_read_and_refused_when_it_is_opened(folder: Path
         ("[camera]\nname = 'gate'\n", "camera has to be a list of tables, each under [[camera]]"),
         ("camera = ['gate']\n", "camera has to be a list of tables, each under [[camera]]"),
         ("camera = 5\n", "camera has to be a list of tables, each under [[camera]]"),
-        ("[[camera]\nname = 'gate'\n", "no TOML: "),
-        ("[[camera]]\nname = gate\n", "no TOML: "),
-        ("[[camera]]\nname = 'gate'\nname = 'yard'\n", "no TOML: "),
+        ("[[camera]\nname = 'gate'\n", "not TOML: "),
+        ("[[camera]]\nname = gate\n", "not TOML: "),
+        ("[[camera]]\nname = 'gate'\nname = 'yard'\n", "not TOML: "),
         (
             "[[camera]]\nname = 'gate'\nvideo_uri = ''\n",
             "camera 'gate': video_uri: got ''; it has to be text, and not empty",
         ),
         ("[[camera]]\nname = 'gate'\nvideo_uri = 5\n", "camera 'gate': video_uri: got 5; it has to be text"),
         ("[[camera]]\nname = 'gate'\nvideo_uri = 'a'\nwidth = 0\n", "camera 'gate': width: got 0; it has to be "),
-        ("\0", "no TOML: "),
-        ("[" * 100_000, "no TOML: "),
-        ("a = " + "[" * 100_000, "no TOML: "),
+        ("\0", "not TOML: "),
+        ("[" * 100_000, "not TOML: "),
+        ("a = " + "[" * 100_000, "not TOML: "),
     ],
 )
 def test_a_file_that_is_none_is_one_line(folder: Path, text: str | None, message: str) -> None:

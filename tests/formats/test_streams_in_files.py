@@ -64,7 +64,7 @@ def test_each_stream_has_its_own_camera_and_the_files_network_where_it_gives_non
     assert (door.streamer, yard.streamer) == (None, "tcp://yard:5555")
     assert [one.video.stream_fps for one in problem.streams] == [10, 5]
     assert [one.app_id for one in problem.all_apps] == [1, 2, 3, "gate"]
-    with pytest.raises(ProblemError, match=r"^streams: there are 2 \(door, yard\), and this is for a single one$"):
+    with pytest.raises(ProblemError, match=r"^streams: there are 2 \(door, yard\), but only one is possible here$"):
         problem.camera  # noqa: B018
 
 
@@ -104,7 +104,9 @@ def test_apps_in_8_bits_are_a_choice_for_all_streams(tmp_path: Path) -> None:
     save_problem(problem, tmp_path / "again.yaml")
     assert load_problem(tmp_path / "again.yaml") == problem
     del streams[1]["apps"][0]["int8"]  # type: ignore[attr-defined]
-    with pytest.raises(ProblemError, match=r"streams\[1\]: there is int8_model, and int8 is missing; they go together"):
+    with pytest.raises(
+        ProblemError, match=r"streams\[1\]: there is int8_model, but int8 is missing; give both or neither"
+    ):
         load_problem(written(tmp_path, streams=streams, int8_model=eight))
 
 
@@ -142,15 +144,15 @@ YARD = {"name": "yard", "video": {"stream_fps": 10}, "apps": [app(2)]}
     [
         (
             {"streams": [DOOR, {**YARD, "name": "door"}]},
-            "streams[1]: name 'door' is that of streams[0]; give each its own",
+            "streams[1]: name 'door' is taken by streams[0]; give each its own",
         ),
         (
             {"streams": [DOOR, {**YARD, "apps": [app(2), app(1)]}]},
-            "streams[1].apps[1]: app_id 1 is that of streams[0].apps[0]",
+            "streams[1].apps[1]: app_id 1 is taken by streams[0].apps[0]",
         ),
         (
             {"streams": [{**DOOR, "apps": [app(1), app(1)]}]},
-            "streams[0].apps[1]: app_id 1 is that of streams[0].apps[0]",
+            "streams[0].apps[1]: app_id 1 is taken by streams[0].apps[0]",
         ),
         (with_yard(camera=3), "streams[1]: unknown key 'camera'; "),
         (
@@ -162,8 +164,8 @@ YARD = {"name": "yard", "video": {"stream_fps": 10}, "apps": [app(2)]}
             {"streams": [DOOR, {**YARD, "apps": [{**EVENT, "app_id": 5, "curve": "no.csv"}]}]},
             "streams[1].apps[0]: curve: ",
         ),
-        ({"apps": [app(3)]}, "apps has no place beside streams, each of which has its own; move it there"),
-        ({"video": {"stream_fps": 3}}, "video has no place beside streams"),
+        ({"apps": [app(3)]}, "apps is not allowed beside streams; move it into each stream"),
+        ({"video": {"stream_fps": 3}}, "video is not allowed beside streams"),
         ({"streams": []}, "streams is empty"),
         ({"streams": DOOR}, "streams: got "),
         ({"streams": ["door"]}, "streams[0]: got 'door'; it has to be a mapping of keys to values"),
@@ -191,7 +193,7 @@ def test_what_is_wrong_is_one_line_with_its_place(tmp_path: Path, changes: dict[
 def test_a_problem_made_in_python_is_refused_as_a_file_is() -> None:
     camera = {"apps": [{**app(1), "accuracies": {0: 0.9}}], "model": MODEL, "video": {"stream_fps": 3}}
     del camera["apps"][0]["curve"]  # type: ignore[attr-defined]
-    with pytest.raises(ProblemError, match=r"^problem: apps has no place beside streams"):
+    with pytest.raises(ProblemError, match=r"^problem: apps is not allowed beside streams"):
         Problem.of({**camera, "streams": [{"name": "door", **camera}]})
     with pytest.raises(ProblemError, match=r"^problem: missing key 'apps' \(and 2 more\)$"):
         Problem(budget=3)

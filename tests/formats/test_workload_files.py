@@ -90,7 +90,7 @@ def with_id(line: str, identity: str) -> str:
         (lambda lines: [lines[0], lines[1][:50], lines[2], ""], "w.jsonl: line 2: no JSON"),
         (
             lambda lines: [lines[0], with_id(lines[1], "0123456789ab"), ""],
-            "w.jsonl: line 2: id '0123456789ab' is another",
+            "w.jsonl: line 2: id '0123456789ab' does not match",
         ),
         (lambda lines: [lines[0], lines[1], lines[0], ""], "w.jsonl: line 3: workload "),
         (lambda lines: ['{"apps": []}', ""], "w.jsonl: line 1: workload: "),

@@ -126,7 +126,7 @@ def test_boxes_of_coco_have_their_category_or_the_one_that_is_asked_for(clip: Pa
     assert found_in(tmp_path / "left")["dog"] == [*range(3, 9)] and "cat" not in found_in(tmp_path / "left")
     with pytest.raises(ProblemError, match=r"takes one category: frame 5 has two labels, 'cat' and 'dog'"):
         save_frames(clip, tmp_path / "boxes.json", tmp_path / "both")
-    with pytest.raises(ProblemError, match=r"has no box of 'cats'; did you mean 'cat'\?"):
+    with pytest.raises(ProblemError, match=r"has no box with label 'cats'; did you mean 'cat'\?"):
         save_frames(clip, tmp_path / "boxes.json", tmp_path / "both", box_label="cats")
     assert not (tmp_path / "both").exists()
 
@@ -134,12 +134,12 @@ def test_boxes_of_coco_have_their_category_or_the_one_that_is_asked_for(clip: Pa
 @pytest.mark.parametrize(
     ("text", "region", "called", "message"),
     [
-        (MOT, Region(), None, "boxes of MOT have no label; say what they are with --label NAME"),
-        (MOT, Region(y=0.8, height=0.2), "dog", "no box lies far enough in the region"),
-        (MOT + "25,1,40,8,10,20,1\n", LEFT, "dog", "it labels frame 24; {clip} has frames 0 to 23"),
-        (MOT, Region(), "nothing", "label 'nothing' is that of frames in no interval"),
-        (INTERVALS, LEFT, None, "holds no boxes, so --region, --inside and --label have no use"),
-        (INTERVALS, Region(), "dog", "holds no boxes, so --region, --inside and --label have no use"),
+        (MOT, Region(), None, "boxes of MOT have no label; give one with --label NAME"),
+        (MOT, Region(y=0.8, height=0.2), "dog", "no box lies far enough inside the region"),
+        (MOT + "25,1,40,8,10,20,1\n", LEFT, "dog", "it labels frame 24, but {clip} has frames 0 to 23"),
+        (MOT, Region(), "nothing", "label 'nothing' is taken: frames in no interval get it"),
+        (INTERVALS, LEFT, None, "has no boxes, so --region, --inside and --label have no effect"),
+        (INTERVALS, Region(), "dog", "has no boxes, so --region, --inside and --label have no effect"),
     ],
 )
 def test_boxes_that_say_nothing_are_told_and_leave_nothing(
@@ -155,16 +155,16 @@ def test_boxes_that_say_nothing_are_told_and_leave_nothing(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("start,end,label\n2,60,dog\n", "labels frame 59; {clip} has frames 0 to 23"),
-        ("frame,label\n24,dog\n", "labels frame 24; {clip} has frames 0 to 23"),
+        ("start,end,label\n2,60,dog\n", "labels frame 59, but {clip} has frames 0 to 23"),
+        ("frame,label\n24,dog\n", "labels frame 24, but {clip} has frames 0 to 23"),
         ("frame,label\n", "it has no rows below its header"),
         ("start,end,label\n", "it has no rows below its header"),
         ("start,end,label\n1,5,dog\n4,8,cat\n", "frame 4 has two labels, 'dog' and 'cat'"),
         ("frame,label\n3,dog\n3,dog\n", "frame 3 has two labels"),
         ("frame,label\n3,../dog\n", "label '../dog' cannot name a folder"),
         ("start,end,label\n3,9,..\n", "label '..' cannot name a folder"),
-        ("start,end,label\n3,9,nothing\n", "label 'nothing' is that of frames in no interval"),
-        ("frame,label\n3,dog\n5,dog\n", "none of the frames that it labels is one of each 4"),
+        ("start,end,label\n3,9,nothing\n", "label 'nothing' is taken: frames in no interval get it"),
+        ("frame,label\n3,dog\n5,dog\n", "no frame that it labels has a number that is a multiple of 4"),
     ],
 )
 def test_what_cannot_be_is_told_and_leaves_nothing(clip: Path, tmp_path: Path, text: str, message: str) -> None:
@@ -179,9 +179,9 @@ def test_what_cannot_be_is_told_and_leaves_nothing(clip: Path, tmp_path: Path, t
 def test_a_folder_that_is_taken_is_left_as_it_is(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "mine").write_text("kept")
-    with pytest.raises(ProblemError, match="images: it holds something already"):
+    with pytest.raises(ProblemError, match="images: it is not empty"):
         save_frames(clip, written(ROWS, tmp_path), tmp_path / "images")
-    with pytest.raises(ProblemError, match="images: cannot be made"):
+    with pytest.raises(ProblemError, match="images: cannot be created"):
         save_frames(clip, written(ROWS, tmp_path), tmp_path / "nowhere" / "images")
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["mine"]
 

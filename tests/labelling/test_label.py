@@ -148,7 +148,7 @@ def test_calibration_takes_intervals(tmp_path: Path) -> None:
     frames, event = read_labels(file, ("other", "dog"), "dog")
     assert frames.tolist() == list(range(10))
     assert np.flatnonzero(event).tolist() == [3, 4]
-    with pytest.raises(ProblemError, match="label 'dog' is no class"):
+    with pytest.raises(ProblemError, match="label 'dog' is not a class"):
         read_labels(file, ("other", "cat"), "cat")
     with pytest.raises(ProblemError, match="at most 100,000 intervals"):
         intervals_of([{}] * 100_001)

@@ -249,7 +249,7 @@ def test_several_experiments_are_put_together(tmp_path: Path) -> None:
     [
         (["none.csv"], "page.html", "none.csv: no such file or directory"),
         (["."], "page.html", ".: there is no OUT_PREFIX.csv of an experiment in this folder"),
-        (["other"], "page.html", "other: no table of an experiment: its first line has other columns"),
+        (["other"], "page.html", "other: not the table of an experiment: its first line has other columns"),
         (["twice", "twice"], "page.html", "twice: workload 1-1, mainstream, budget 10% is in another file, too"),
         (["nothing"], "page.html", "nothing: no schedule fits any budget; there is nothing to draw"),
         (["twice"], "no/page.html", "no/page.html: cannot be written: there is no folder no"),

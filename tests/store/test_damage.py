@@ -32,7 +32,7 @@ def test_a_model_that_does_not_match_its_digest(url: str, tmp_path: Path, damage
     assert said.endswith("does not match its digest: it is damaged; remove it and push it again")
     parts(url)[1].remove(f"files/{version.files['models/0.pb'].sha256}")
     said = refused(store.pull, Reference("dogs"), tmp_path / "pulled")
-    assert said.endswith("lost, or removed meanwhile")
+    assert said.endswith("it is lost, or was just removed")
     assert sorted(path.name for path in tmp_path.iterdir() if "store" not in path.name) == ["dogs"]
 
 
@@ -74,7 +74,7 @@ def setting(*path: str, to: object) -> object:
 
 
 DAMAGE = {
-    "no text": (lambda values: b"\xff", "no UTF-8 text: byte 0"),
+    "no text": (lambda values: b"\xff", "not UTF-8 text: byte 0"),
     "cut": (lambda values: json.dumps(values).encode()[:-20], "no JSON: "),
     "empty": (lambda values: b"", "no JSON: "),
     "a list": (lambda values: b"[]", "it has to be a mapping"),
@@ -90,7 +90,7 @@ DAMAGE = {
     "above": (models("../../0.pb"), "it has to be a .pb file inside the package's folder"),
     "another file": (
         setting("content", "files", ".bashrc", to={"sha256": "0" * 64, "bytes": 1}),
-        "files has '.bashrc', which is no model of the package",
+        "files has '.bashrc', which is not a model of the package",
     ),
     "huge": (
         setting("content", "files", "models/0.pb", "bytes", to=2**40),
@@ -101,7 +101,7 @@ DAMAGE = {
     "sha": (setting("content", "files", "models/0.pb", "sha256", to="../x"), "it has to be 64 hexadecimal digits"),
     "moment": (setting("pushed", to="\x1b[2J"), "it has to be a moment"),
     "no package": (setting("content", "package", to={}), "missing key 'name'"),
-    "a curve of another": (setting("content", "curve", "accuracies", to={"0": 0.5, "3": 0.5}), "3 is no chokepoint"),
+    "a curve of another": (setting("content", "curve", "accuracies", to={"0": 0.5, "3": 0.5}), "3 is not a chokepoint"),
 }
 
 

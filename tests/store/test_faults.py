@@ -93,7 +93,7 @@ def test_redis_with_a_password(tmp_path: Path) -> None:
             store = open_store(server.url(tmp_path / "files", user=user))
             for call in (store.entries, lambda store=store: store.push(dogs)):
                 said = refused(call)
-                assert "this Redis wants a user's name or a password, or others than were given" in said
+                assert "this Redis needs a user and password, or other ones than were given" in said
                 assert "wrong" not in said and "heim" not in said and "anna" not in said
         store = open_store(server.url(tmp_path / "files", user=":ge%2Fheim@"))
         assert str(store.push(dogs).version) == "dogs@1"
@@ -109,7 +109,7 @@ def test_redis_that_cannot_be_written(tmp_path: Path) -> None:
         dogs = package(tmp_path / "dogs")
         store = open_store(replica.url(tmp_path / "files"))
         assert store.entries() == []
-        assert refused(store.push, dogs).endswith("is a replica that cannot be written; name the primary")
+        assert refused(store.push, dogs).endswith("is a read-only replica; give the primary")
         said = refused(open_store(full.url(tmp_path / "files")).push, dogs)
         assert said.endswith("this Redis is full; raise its maxmemory, or remove packages")
     finally:

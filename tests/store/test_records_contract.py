@@ -78,7 +78,7 @@ def test_numbers_that_have_come_to_their_end(make: Make, url: str) -> None:
     else:
         for name, number in (("dogs", 10**9 - 1), ("cats", 10**400)):
             Folder(Address.of(url).files).create(f"packages/{name}/{number}.number"[:250], b"")
-    with pytest.raises(ProblemError, match="dogs: has no number left"):
+    with pytest.raises(ProblemError, match="dogs: no version number is left"):
         records.add("dogs", b"x")
     assert records.numbers("dogs") == [1]
 

@@ -100,7 +100,7 @@ def test_what_is_not_there_is_one_line(url: str, tmp_path: Path) -> None:
     assert refused(store.read, Reference("dogs", 3)) == f"{store}: no version 3 of dogs; there are: 1"
     assert refused(store.remove, "dogs", [3]) == f"{store}: no version 3 of dogs"
     assert refused(store.pull, Reference("dogs"), tmp_path / "dogs") == (
-        f"{tmp_path / 'dogs'}: is there already; name a new folder"
+        f"{tmp_path / 'dogs'}: exists already; give a new folder"
     )
     assert "cannot be written: no such file or directory" in refused(
         store.pull, Reference("dogs"), tmp_path / "a" / "b"
@@ -114,17 +114,20 @@ def test_what_cannot_be_pushed(url: str, tmp_path: Path) -> None:
     folder = package(tmp_path / "dogs", name="dogs in straße #7")
     assert "package name 'dogs in straße #7': it has to be letters" in refused(store.push, folder)
     (folder / "models" / "0.pb").unlink()
-    assert refused(store.push, folder, "dogs").startswith(f"{folder}: 'models/0.pb': is missing, or no file")
+    assert refused(store.push, folder, "dogs").startswith(f"{folder}: 'models/0.pb': is missing or not a file")
     (folder / "models" / "0.pb").mkdir()
-    assert refused(store.push, folder, "dogs").startswith(f"{folder}: 'models/0.pb': is missing, or no file")
+    assert refused(store.push, folder, "dogs").startswith(f"{folder}: 'models/0.pb': is missing or not a file")
     (folder / "models" / "0.pb").rmdir()
     (tmp_path / "secret").write_text("secret")
     (folder / "models" / "0.pb").symlink_to(tmp_path / "secret")
-    assert refused(store.push, folder, "dogs") == f"{folder}: 'models/0.pb': is a link that leads out of the package"
-    assert "no M-Package" in refused(store.push, tmp_path / "none")
+    assert (
+        refused(store.push, folder, "dogs")
+        == f"{folder}: 'models/0.pb': is a link that leads out of the package; put the file itself there"
+    )
+    assert "not an M-Package" in refused(store.push, tmp_path / "none")
     assert store.entries() == [] and stored(url) == []
     odd = package(tmp_path / "odd", training={"rate": float("inf")})
-    assert refused(store.push, odd).endswith("is no finite number or no text that UTF-8 can hold")
+    assert refused(store.push, odd).endswith("has a number that is not finite or text that UTF-8 cannot hold")
     assert store.entries() == [] and parts(url)[0].notes("pushing") == {}
 
 
@@ -154,7 +157,7 @@ def test_a_disk_without_space_is_told_before_anything_is_written(
     full = os.statvfs_result((4096, 4096, 100, 0, 0, 1, 1, 1, 0, 255))
     monkeypatch.setattr(os, "statvfs", lambda path: full)
     said = refused(store.pull, Reference("dogs"), tmp_path / "pulled")
-    assert f"dogs@1: has 60,000 bytes of models; {tmp_path} has 0 left" in said
+    assert f"dogs@1: has 60,000 bytes of models; {tmp_path} has only 0 bytes free" in said
 
 
 def test_redis_stores_do_not_share_a_folder(redis_server: RedisServer, tmp_path: Path) -> None:
@@ -199,9 +202,7 @@ def test_a_problem_names_packages_in_a_store(url: str, tmp_path: Path, monkeypat
     save_problem(loaded, tmp_path / "copy.yaml")
     assert load_problem(tmp_path / "copy.yaml") == loaded
     said = refused(load_problem, problem)
-    assert said.startswith(
-        f"{problem}: apps[0]: package: 'store://dogs@1' is in a store; give load_problem() its fetch"
-    )
+    assert said.startswith(f"{problem}: apps[0]: package: 'store://dogs@1' is in a store; give load_problem() a fetch")
 
 
 @pytest.mark.parametrize(

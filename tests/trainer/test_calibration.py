@@ -242,7 +242,7 @@ def test_too_little_to_see_is_refused(spans: list[tuple[int, int]], message: str
 
 def test_nothing_but_events_is_refused() -> None:
     frames, event = np.array([0, 1, 2, 5, 6, 7]), np.ones(6, bool)
-    with pytest.raises(ProblemError, match="every labelled frame is one of an event"):
+    with pytest.raises(ProblemError, match="every labelled frame is in an event"):
         calibrate(frames, event, 10)
 
 

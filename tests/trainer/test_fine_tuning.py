@@ -177,7 +177,7 @@ def test_chokepoints_of_a_training(tmp_path: Path) -> None:
     assert set(BaseNetwork(Settings(net=path, chokepoints=5), 3).chokepoints) == {0, 5, 16}
     with pytest.raises(ProblemError, match="cannot be cut after 7 layers"):
         BaseNetwork(Settings(net=path, chokepoints=[7]), 3)
-    with pytest.raises(ProblemError, match=r"gives \(None, 3\)"):
+    with pytest.raises(ProblemError, match=r"gives outputs of shape \(None, 3\)"):
         BaseNetwork(Settings(net=path), 2)
 
 

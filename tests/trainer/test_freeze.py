@@ -194,7 +194,7 @@ def test_a_checkpoint_without_its_other_half_is_refused(tmp_path: Path) -> None:
         freeze(tmp_path / "lone")
     content = (tmp_path / "net.ckpt.meta").read_bytes()
     (tmp_path / "net.ckpt.meta").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ProblemError, match=r"net.ckpt.meta is no TensorFlow graph, or only a piece"):
+    with pytest.raises(ProblemError, match=r"net.ckpt.meta is no TensorFlow graph, or an incomplete one"):
         freeze(tmp_path / "net")
     (tmp_path / "net.ckpt.meta").unlink()
     with pytest.raises(ProblemError, match=r"net.ckpt has no graph beside it"):
@@ -210,7 +210,7 @@ def test_a_graph_with_several_outputs_asks_which(tmp_path: Path) -> None:
             v1.multiply(frame, scale, name=name)
         session.run(v1.global_variables_initializer())
         v1.train.Saver().save(session, f"{tmp_path}/net.ckpt")
-    with pytest.raises(ProblemError, match=r"has 2 outputs; say which with --output: one, two"):
+    with pytest.raises(ProblemError, match=r"has 2 outputs; choose one with --output: one, two"):
         freeze(tmp_path / "net")
     assert freeze(tmp_path / "net", output="two").output_layer == "two"
 
@@ -218,7 +218,7 @@ def test_a_graph_with_several_outputs_asks_which(tmp_path: Path) -> None:
 def test_models_that_are_not_there_or_damaged_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ProblemError, match=r"no such model; give MODEL\.keras"):
         freeze(tmp_path / "nothing")
-    with pytest.raises(ProblemError, match="say which file to write"):
+    with pytest.raises(ProblemError, match="a model object has no file name"):
         freeze(plain())
     with pytest.raises(ProblemError, match="cannot be written"):
         freeze(plain(), tmp_path / "no" / "folder" / "net.pb")

@@ -119,7 +119,7 @@ def test_groups_are_read_from_csv(tmp_path: Path) -> None:
     assert read_groups(path) == {"a/1.png": "one", "a/2, b.png": "two"}
     for text, message in {
         "a/1.png\n": "line 1: 1 values; it has to have 2: image, group",
-        "a,b\na,c\n": "line 2: image 'a' stands twice",
+        "a,b\na,c\n": "line 2: image 'a' is listed twice",
     }.items():
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ProblemError) as info:
@@ -177,8 +177,8 @@ def test_the_same_settings_as_ini_and_as_yaml(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[finetune]\nn = 96\n", "has [finetune]; it has to have [finetune-config] and nothing else"),
-        ("n = 96\n", "no INI file: File contains no section headers. file: '<string>', line: 1 'n = 96\\n'"),
+        ("[finetune]\nn = 96\n", "has [finetune]; it has to have one section, [finetune-config]"),
+        ("n = 96\n", "not an INI file: File contains no section headers. file: '<string>', line: 1 'n = 96\\n'"),
         ("[finetune-config]\nbatchsize = 3\n", "settings: unknown key 'batchsize'; did you mean 'batch_size'?"),
         (
             "[finetune-config]\nbatch_size = 0\n",

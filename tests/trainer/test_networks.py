@@ -270,7 +270,7 @@ def test_files_that_hold_no_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ProblemError, match=r"leave out --weights and --dense"):
         network(tmp_path / "whole.keras", dense=True)
     (tmp_path / "notes.txt").write_text("no weights")
-    with pytest.raises(ProblemError, match=r"have to be a .h5, .weights.h5 or .keras file"):
+    with pytest.raises(ProblemError, match=r"give a .h5, .weights.h5 or .keras file"):
         network("mobilenet", size=32, weights=tmp_path / "notes.txt")
     (tmp_path / "notes.h5").write_text("no weights")
     with pytest.raises(ProblemError, match=r"notes.h5 is no HDF5 file"):

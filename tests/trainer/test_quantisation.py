@@ -105,7 +105,7 @@ def test_a_float_stem_and_a_quantised_tail_are_one_line(trained: Path) -> None:
     names = packages["one"].chokepoints
     model = Model(total_layers=16, layer_latencies=[1.0] * 16, height=16, width=16, frozen_layer_names=names)
     with pytest.raises(
-        ProblemError, match="two-int8: its models are in int8, those of one in float32; a quantised tail"
+        ProblemError, match="two-int8: its models are in int8, those of one in float32; precisions are not mixed"
     ):
         check_fit(packages, model)
     check_fit({"one": packages["one"]}, model)
@@ -142,13 +142,13 @@ def test_what_cannot_be_quantised_is_one_line(trained: Path, tmp_path: Path) -> 
     one, images, test = trained / "one", trained / "one-images", trained / "one-test"
     (tmp_path / "empty").mkdir()
     for folder, out, given, reason in (
-        (one, trained / "two", {"test_images": test}, "is there already"),
+        (one, trained / "two", {"test_images": test}, "exists already"),
         (one, tmp_path / "new", {}, "these are not the images"),
         (one, tmp_path / "new", {"test_images": trained / "two-test"}, "these are not the images"),
         (one, tmp_path / "none" / "new", {"test_images": test}, "there is no folder"),
         (one, tmp_path / "new", {"test_images": test, "calibration": tmp_path / "empty"}, "no classes"),
-        (trained / "one-int8", tmp_path / "new", {"test_images": test}, "it is in int8 already"),
-        (tmp_path / "empty", tmp_path / "new", {"test_images": test}, "no M-Package"),
+        (trained / "one-int8", tmp_path / "new", {"test_images": test}, "it is int8 already"),
+        (tmp_path / "empty", tmp_path / "new", {"test_images": test}, "not an M-Package"),
     ):
         with pytest.raises(ProblemError, match=reason) as caught:
             quantise(folder, out, images, **given)  # type: ignore[arg-type]
