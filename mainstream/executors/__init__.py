@@ -1,4 +1,4 @@
-"""Where tasks run that do not wait for each other: in processes of this machine, or in a Ray cluster."""
+"""Executors run independent tasks: in processes of this machine, or in a Ray cluster."""
 
 from mainstream.executors.executor import Done, Executor, Shared, Task
 

@@ -1,4 +1,4 @@
-"""What an executor has to do; processes of this machine and a Ray cluster do it."""
+"""The interface of executors; there is one with processes of this machine, and one with a Ray cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mainstream.errors import MainstreamError, ProblemError
 from mainstream.ranges import Range
 
 RETRIES: Final = 3
-"""How often a task is run again whose worker died: a task that kills each of its workers must come to an end."""
+"""How often a task is run again after its worker died. There is a limit since some tasks kill every worker."""
 
 _CPUS: Final = Range(1, 4096, whole=True)
 _GPUS: Final = Range(0, 4096)
@@ -20,12 +20,12 @@ _GPUS: Final = Range(0, 4096)
 
 @dataclass(frozen=True)
 class Shared:
-    """Stands among the arguments of tasks for a value that a worker gets once, whatever number of tasks use it.
+    """An argument of tasks that stands for a value; each worker gets the value once, however many tasks use it.
 
     Attributes
     ----------
     place : object
-        Where the value is: the executor's own affair.
+        Where the value is; only the executor uses this.
     """
 
     place: Any
@@ -38,16 +38,17 @@ class Task:
     Attributes
     ----------
     key : hashable
-        What its result is known by.
+        Identifies its result.
     function : callable
-        Of a module, so that a worker can import it.
+        At the top level of a module, so that a worker can import it.
     arguments : tuple
-        Each a :class:`Shared`, or a value that can be pickled.
+        Each is a :class:`Shared` or a value that can be pickled.
     cpus : int
     gpus : float
-        What it takes of a machine while it runs. A GPU may be shared.
+        CPUs and GPUs of a machine that it uses while it runs. Tasks may share a GPU.
     pieces : int, optional
-        The function gives so many values, which stay where they were made: `Done.value` is a list of :class:`Shared`.
+        How many values the function returns. With it, the values stay where they were made, and `Done.value` is a list
+        of :class:`Shared`.
     """
 
     key: Hashable
@@ -58,7 +59,7 @@ class Task:
     pieces: int | None = None
 
     def check(self, cpus: float, gpus: float, where: str) -> None:
-        """Raise :class:`ProblemError` where no machine has what it takes: it would be waited for in vain."""
+        """Raise :class:`ProblemError` if no machine has the CPUs and GPUs that it needs: it would never start."""
         _CPUS.check("cpus", self.cpus)
         _GPUS.check("gpus", self.gpus)
         for what, asked, most in (("CPUs", self.cpus, cpus), ("GPUs", self.gpus, gpus)):
@@ -73,9 +74,9 @@ class Done:
     Attributes
     ----------
     key : hashable
-        The task's.
+        The key of the task.
     value : object
-        What its function gave; None where it failed.
+        What its function returned; None if it failed.
     error : Exception or None
         What its function raised, or :class:`~mainstream.errors.WorkerDiedError`.
     """
@@ -85,14 +86,14 @@ class Done:
     error: Exception | None = None
 
     def result(self) -> Any:
-        """The value; raises the error where there is one."""
+        """The value; raises the error if there is one."""
         if self.error is not None:
             raise self.error
         return self.value
 
 
 class Executor(Protocol):
-    """Runs tasks; use it in a ``with`` block, at whose end nothing of it runs any more."""
+    """Runs tasks. Use it in a ``with`` block; at the end of the block nothing of it is still running."""
 
     def __enter__(self) -> Self: ...
 
@@ -104,11 +105,11 @@ class Executor(Protocol):
         """Keep a value for tasks to use."""
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Done]:
-        """The tasks as they end, whatever their order was.
+        """Run tasks and yield each as it ends, in any order.
 
-        A task that raises ends alone, with its error. One whose worker dies is run again, up to :data:`RETRIES`
-        times. Tasks that run at one time take no more CPUs and GPUs than there are. Tasks are taken as there is room
-        for them. Where the caller leaves, by an exception or by Ctrl-C, what still runs is ended.
+        A task that raises ends alone, with its error. A task whose worker dies is run again, up to :data:`RETRIES`
+        times. Tasks that run at the same time never use more CPUs and GPUs than there are. The next task is taken from
+        `tasks` when there is room for it. If the caller leaves, by an exception or by Ctrl-C, running tasks are ended.
 
         Raises
         ------
@@ -118,9 +119,9 @@ class Executor(Protocol):
 
 
 def portable(error: Exception) -> Exception:
-    """The same error, or where it cannot be sent to another process, one that says the same."""
+    """The same error or, if it cannot be sent to another process, one that says the same."""
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever the error's class does when it is pickled
+    except Exception:  # the error's class may raise anything when it is pickled
         return MainstreamError(f"{type(error).__name__}: {' '.join(str(error).split())}")
     return error

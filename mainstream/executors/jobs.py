@@ -1,4 +1,4 @@
-"""Jobs of a training server, by Ray's job API: HTTP and JSON; nothing that a server answers is unpickled."""
+"""Jobs of a training server, through Ray's job API: HTTP and JSON. No answer of a server is unpickled."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from mainstream.executors.cluster import EXTRA, ray
 _URL: Final = re.compile(r"https?://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?/?")
 _PATIENCE_S: Final = 10
 _MOST: Final = 1000
-"""Machines of a cluster that are looked at."""
+"""How many machines of a cluster are looked at."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a server's.
+    """A job of a server.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Job:
         "pending", "running", "succeeded", "failed", "stopped".
     command : str
     told : str
-        What Ray says of its state.
+        What Ray says about its state.
     """
 
     id: str
@@ -59,33 +59,33 @@ class Jobs:
     MissingExtraError
         Ray is not installed.
     ProblemError
-        Nothing answers there in time, it is no such server, or it wants another token.
+        Nothing answers there in time, it is not such a server, or it needs another token.
     """
 
     def __init__(self, url: str) -> None:
         if not _URL.fullmatch(url):
-            raise ProblemError(f"server {shown(url)}: it has to be http://HOST:PORT, as http://127.0.0.1:8265")
+            raise ProblemError(f"server {shown(url)}: give http://HOST:PORT, such as http://127.0.0.1:8265")
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         ray()
         self._url = url.rstrip("/")
         self._knock()
         module = load_quietly("ray.job_submission", EXTRA)
-        logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.ERROR)  # else it tells of each connection
+        logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.ERROR)  # it logs each connection
         self._client: Any = self._asked(lambda: module.JobSubmissionClient(self._url))
 
     def submit(self, name: str, command: Sequence[str], cpus: int, gpus: float) -> str:
-        """Queue a command; gives the job's id. It begins when a machine has the CPUs and GPUs.
+        """Queue a command and give the job's id. It starts when a machine has these CPUs and GPUs free.
 
         Raises
         ------
         ProblemError
-            No machine of the server's has so many.
+            No machine of the server has that many.
         """
         machines = self.machines()
         for what, asked in (("CPU", cpus), ("GPU", gpus)):
             most = max((one.get(what, 0) for one in machines), default=0)
             if asked > most:
-                raise ProblemError(f"{self._url}: no machine of it has {asked:g} {what}s, the most is {most:g}")
+                raise ProblemError(f"{self._url}: no machine there has {asked:g} {what}s; the most is {most:g}")
         return str(
             self._asked(
                 lambda: self._client.submit_job(
@@ -98,7 +98,7 @@ class Jobs:
         )
 
     def machines(self) -> Sequence[Mapping[str, float]]:
-        """What each machine of the server's has: "CPU", "GPU" and more."""
+        """The resources of each machine of the server: "CPU", "GPU" and more."""
         state = load_quietly("ray.util.state", EXTRA)
         found = self._asked(lambda: state.list_nodes(address=self._url, limit=_MOST, detail=True))
         return [one.resources_total for one in found if one.state == "ALIVE"]
@@ -113,7 +113,7 @@ class Jobs:
         return self._job(self._asked(lambda: self._client.get_job_info(job_id), job_id))
 
     def follow(self, job_id: str, write: Callable[[str], object]) -> Job:
-        """Hand over what a job prints, from its beginning to its end."""
+        """Pass on everything that a job prints, from its start to its end."""
         self.get(job_id)
 
         async def follow() -> None:
@@ -124,7 +124,7 @@ class Jobs:
         return self.get(job_id)
 
     def cancel(self, job_id: str) -> bool:
-        """End a job, one in the queue when its turn comes; False where it had ended already."""
+        """End a job; one in the queue ends when its turn comes. False if it had ended already."""
         return bool(self._asked(lambda: self._client.stop_job(job_id), job_id))
 
     @staticmethod
@@ -133,14 +133,14 @@ class Jobs:
         return Job(one.submission_id, one.status.value.lower(), one.entrypoint, told)
 
     def _knock(self) -> None:
-        """Find out in short whether HTTP is spoken there; Ray's client would wait for ever."""
+        """Check within seconds that an HTTP server answers; Ray's client would wait for ever."""
         try:
             with suppress(HTTPError), urlopen(f"{self._url}/api/version", timeout=_PATIENCE_S) as answer:
                 answer.read(1)
         except (OSError, ValueError) as error:
             raise ProblemError(f"{self._url}: no training server answers there: {str(error).lower()}") from None
-        except Exception as error:  # http.client's own errors: it is another protocol
-            raise ProblemError(f"{self._url}: it is no training server: {type(error).__name__}") from None
+        except Exception as error:  # http.client's own errors: the server speaks another protocol
+            raise ProblemError(f"{self._url}: not a training server: {type(error).__name__}") from None
 
     def _asked(self, ask: Callable[[], Any], job_id: str = "") -> Any:
         try:
@@ -148,7 +148,9 @@ class Jobs:
         except Exception as error:  # RuntimeError, ConnectionError, AuthenticationError and those of requests
             said = " ".join(str(error).split())
         if "401" in said or "403" in said or "token" in said.lower():
-            raise ProblemError(f"{self._url}: it wants another token; put it into a file, RAY_AUTH_TOKEN_PATH names it")
+            raise ProblemError(
+                f"{self._url}: it needs another token; put it in a file and the file's path in RAY_AUTH_TOKEN_PATH"
+            )
         if job_id and ("404" in said or "does not exist" in said):
             raise ProblemError(f"{self._url}: there is no job {shown(job_id)}; see `mainstream train-jobs list`")
-        raise ProblemError(f"{self._url}: it is no training server, or it fails: {said[:150]}")
+        raise ProblemError(f"{self._url}: not a training server, or it fails: {said[:150]}")

@@ -23,20 +23,20 @@ class _Worker:
     process: SpawnProcess
     pipe: Connection
     has: set[int] = field(default_factory=set)
-    """The shared values that it was sent."""
+    """The shared values that it has been sent."""
     task: Task | None = None
     attempt: int = 0
 
 
 class Local:
-    """Worker processes, started when there is something to do and kept until the end.
+    """Worker processes; they are started when needed and kept until the end.
 
-    As with all new processes of Python's, a script that uses it needs ``if __name__ == "__main__":``.
+    A script that uses it needs ``if __name__ == "__main__":``, as always when Python spawns processes.
 
     Parameters
     ----------
     cpus : int
-        That tasks may take together: there are as many workers, at most.
+        CPUs that all tasks together may use; also the most workers.
     """
 
     def __init__(self, cpus: int) -> None:
@@ -55,7 +55,7 @@ class Local:
         self._workers, self._values = [], []
 
     def share(self, value: Any) -> Shared:
-        """Keep a value; it goes to each worker with the first task there that uses it."""
+        """Keep a value; a worker gets it with its first task that uses it."""
         self._values.append(value)
         return Shared(len(self._values) - 1)
 
@@ -90,7 +90,7 @@ class Local:
                 self._workers.remove(worker)
 
     def _following(self, again: deque[tuple[Task, int]], source: Iterator[Task]) -> tuple[Task, int] | None:
-        """The task to start next, and how often it was started; None when there is none."""
+        """The task to start next, and how often it was started before; None if there is none."""
         if again:
             return again.popleft()
         task = next(source, None)
@@ -105,7 +105,7 @@ class Local:
         return [worker for worker in self._workers if worker.task is not None]
 
     def _start(self, task: Task, attempt: int) -> Done | None:
-        """Give a task to an idle worker, or to a new one; what could not be sent has ended."""
+        """Send a task to an idle worker, or to a new one; if it cannot be sent, it has ended with an error."""
         idle = [worker for worker in self._workers if worker.task is None]
         worker = next((one for one in idle if one.process.is_alive()), None) or self._new()
         used = [argument.place for argument in task.arguments if isinstance(argument, Shared)]
@@ -113,8 +113,8 @@ class Local:
         try:
             worker.pipe.send((task.function, task.arguments, new))
         except OSError:
-            pass  # it has just died: its pipe says so when it is read
-        except Exception as error:  # whatever cannot be pickled raises
+            pass  # the worker has just died; reading its pipe will show that
+        except Exception as error:  # pickling may raise anything
             return Done(task.key, error=portable(error))
         worker.has.update(new)
         worker.task, worker.attempt = task, attempt
@@ -130,12 +130,12 @@ class Local:
         return self._workers[-1]
 
     def _ended(self, worker: _Worker) -> Done | None:
-        """What a worker says of its task; None where it died and the task is to be run again."""
+        """The result that a worker sent; None if it died and the task is to be run again."""
         task = worker.task
         assert task is not None
         try:
             value, error = worker.pipe.recv()
-        except Exception as raised:  # of an object that cannot be made again; or the end of the pipe
+        except Exception as raised:  # unpickling may raise anything; EOFError or OSError if the worker died
             self._end(worker)
             self._workers.remove(worker)
             if not isinstance(raised, EOFError | OSError):
@@ -157,7 +157,7 @@ class Local:
 
 
 def _work(pipe: Connection) -> None:
-    """Run what comes through the pipe, as long as the process at its other end lives."""
+    """Run the tasks that come through the pipe, as long as the process at its other end lives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal is for the parent, which ends this process
     Thread(target=_end_with_parent, daemon=True).start()
     values: dict[int, Any] = {}
@@ -167,11 +167,11 @@ def _work(pipe: Connection) -> None:
         values |= new
         try:
             value = function(*(values[one.place] if isinstance(one, Shared) else one for one in arguments))
-        except Exception as raised:  # of whatever a task does
+        except Exception as raised:  # a task may raise anything
             error = portable(raised)
         try:
             pipe.send((value, error))
-        except Exception as raised:  # whatever cannot be pickled raises
+        except Exception as raised:  # pickling may raise anything
             pipe.send((None, portable(raised)))
 
 

@@ -12,24 +12,25 @@ from mainstream.executors.cluster import connect, largest
 from mainstream.executors.executor import RETRIES, Done, Shared, Task, portable
 
 _AHEAD: Final = 4
-"""Tasks that are handed over for each CPU of the cluster, so that none waits for the next one."""
+"""Tasks that are submitted for each CPU of the cluster, so that no CPU waits for its next one."""
 _LEAST: Final = 16
+"""The fewest tasks that are submitted at a time, for clusters with few CPUs."""
 
 
 class OnRay:
-    """A Ray cluster, which keeps what is shared in its object store.
+    """Tasks in a Ray cluster, which keeps shared values in its object store.
 
-    Values that are shared or stay in the cluster are never copied between the workers of one machine, and arrays among
-    them are read-only. Where the machine that had them is lost Ray runs the tasks again that made them.
+    Values that are shared or stay in the cluster are never copied between the workers of one machine; arrays among
+    them are read-only. If the machine that had them is lost, Ray runs the tasks again that made them.
 
     Parameters
     ----------
     address : str, optional
-        "auto", the cluster that this machine belongs to; "ray://HOST:PORT", one that is reached through its client
-        port. Default: one of this process's own, on this machine, which ends with it. Where Ray runs in this process
-        already, that is used, and left as it is.
+        "auto": the cluster that this machine belongs to; "ray://HOST:PORT": a cluster reached through its client port.
+        Default: a new cluster on this machine, which ends with this process. If Ray is already running in this
+        process, that is used and left running.
     **own : object
-        More for ``ray.init`` of a cluster of one's own.
+        More arguments of ``ray.init`` for the new cluster.
     """
 
     def __init__(self, address: str | None = None, **own: Any) -> None:
@@ -66,7 +67,7 @@ class OnRay:
                     task.check(*most, "the largest machine of the cluster")
                     try:
                         outcome, *values = self._submit(task)
-                    except Exception as error:  # whatever cannot be pickled raises
+                    except Exception as error:  # pickling may raise anything
                         yield Done(task.key, error=portable(error))
                         continue
                     pending[outcome] = task, values
@@ -77,11 +78,11 @@ class OnRay:
                     yield self._ended(task, outcome, values)
         finally:
             for outcome in pending:
-                with suppress(Exception):  # it has ended meanwhile, or the cluster has
+                with suppress(Exception):  # the task, or the cluster, may have ended by now
                     self._ray.cancel(outcome, force=True)
 
     def _submit(self, task: Task) -> list[Any]:
-        """References: to the error or None, and to the values."""
+        """Submit a task; give references to its error (or None) and to its values."""
         arguments = [argument.place if isinstance(argument, Shared) else argument for argument in task.arguments]
         values = 1 if task.pieces is None else task.pieces
         call = self._calls.options(
@@ -98,16 +99,16 @@ class OnRay:
                 return Done(task.key, value)
         except (crashes.WorkerCrashedError, crashes.NodeDiedError, crashes.OutOfMemoryError) as raised:
             error = WorkerDiedError.of(task.key, RETRIES + 1, type(raised).__name__)
-        except crashes.RayError as raised:  # such as a machine of the cluster that cannot import the function
+        except crashes.RayError as raised:  # for example, a machine of the cluster cannot import the function
             cause = " ".join(str(raised.cause if isinstance(raised, crashes.RayTaskError) else raised).split())
             error = MainstreamError(f"{task.key}: the cluster could not run it: {cause[:300]}")
         return Done(task.key, error=error)
 
 
 def _call(function: Any, pieces: int | None, *arguments: Any) -> tuple[Any, ...]:
-    """Run in a worker: the error or None, and the values."""
+    """In a worker: call the function; give its error (or None) and its values."""
     try:
         value = function(*arguments)
-    except Exception as error:  # of whatever a task does
+    except Exception as error:  # a task may raise anything
         return portable(error), *[None] * (1 if pieces is None else pieces)
     return None, *([value] if pieces is None else value)

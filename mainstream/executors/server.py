@@ -1,4 +1,4 @@
-"""A training server: the head of a Ray cluster, whose job API takes commands from who has the token."""
+"""A training server: the head of a Ray cluster, whose job API takes commands from anyone with the token."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _EVERYWHERE: Final = "0.0.0.0"
 
 
 def serve(host: str, port: int, cpus: int | None, gpus: int | None, ready: Callable[[str], None]) -> None:
-    """Run a head until Ctrl-C or SIGTERM, which from now on is as Ctrl-C.
+    """Run the head until Ctrl-C or SIGTERM; from this call on, SIGTERM acts like Ctrl-C.
 
     Parameters
     ----------
     host : str
-        Address that the job API listens on. Loopback: so does all else of Ray's, and no machine can join.
+        Address that the job API listens on. With loopback all of Ray listens there, and no other machine can join.
     port : int
     cpus, gpus : int, optional
-        Of this machine; default: what Ray finds.
+        CPUs and GPUs of this machine that jobs may use; default: what Ray finds.
     ready : callable
-        Called with the URL once jobs are taken.
+        Called with the URL once jobs are accepted.
 
     Raises
     ------
@@ -48,17 +48,18 @@ def serve(host: str, port: int, cpus: int | None, gpus: int | None, ready: Calla
     require("ray", EXTRA)
     require("aiohttp_cors", EXTRA)
     os.environ["RAY_AUTH_MODE"] = "token"
-    ray()  # with its settings, which the head inherits
+    ray()  # sets environment variables that the head inherits
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        raise ProblemError(f"--host, --port: {host}:{port} cannot be listened on: {reason(error)}") from None
+        raise ProblemError(f"--host, --port: cannot listen on {host}:{port}: {reason(error)}") from None
     given = {
         **os.environ,
-        "RAY_JOB_START_TIMEOUT_SECONDS": "inf",  # a queue may be long
-        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # else it waits half a minute for jobs that are to end with it
+        "RAY_JOB_START_TIMEOUT_SECONDS": "inf",  # a job may wait long in the queue
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # by default it waits half a minute for jobs that end with it
     }
-    given["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{given.get('PATH', '')}"  # jobs find the same mainstream
+    # Jobs run the same mainstream as this process.
+    given["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{given.get('PATH', '')}"
     command = [sys.executable, "-m", "ray.scripts.scripts"]
     if not given.get("RAY_AUTH_TOKEN"):
         _ensure_token(Path(given.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"))
@@ -72,7 +73,7 @@ def serve(host: str, port: int, cpus: int | None, gpus: int | None, ready: Calla
         f"--dashboard-port={port}",
     ]
     if host in _LOOPBACK:
-        given["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one switch for nothing but loopback
+        given["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's only switch that keeps everything on loopback
         start += ["--port=0", f"--ray-client-server-port={_free_port()}"]
     elif host != _EVERYWHERE:
         start += [f"--node-ip-address={host}"]
@@ -80,7 +81,7 @@ def serve(host: str, port: int, cpus: int | None, gpus: int | None, ready: Calla
     start += [f"--num-gpus={gpus}"] if gpus is not None else []
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with TemporaryFile("w+") as said:
-        # In a file: what Ray starts would keep a pipe open.
+        # Its output goes to a file, since the processes that Ray starts would keep a pipe open.
         head = subprocess.Popen([*command, *start], env=given, stdout=said, stderr=said, start_new_session=True)
         try:
             _wait(head, url, said)
@@ -88,7 +89,7 @@ def serve(host: str, port: int, cpus: int | None, gpus: int | None, ready: Calla
             head.wait()
             raise ProblemError("the head of the cluster has ended; see /tmp/ray/session_latest/logs")
         finally:
-            head.terminate()  # it ends the others
+            head.terminate()  # it ends its own processes
             with suppress(subprocess.TimeoutExpired):
                 head.wait(timeout=_STOP_S)
             with suppress(ProcessLookupError):
@@ -96,7 +97,7 @@ def serve(host: str, port: int, cpus: int | None, gpus: int | None, ready: Calla
 
 
 def _ensure_token(path: Path) -> None:
-    """Make the file with the token unless there is one, and see that nobody else can read it."""
+    """Create the token's file unless there is one, and check that nobody else can read it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError), open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -105,7 +106,7 @@ def _ensure_token(path: Path) -> None:
     except OSError as error:
         raise ProblemError(f"{path}: the token cannot be made: {reason(error)}") from None
     if mode & 0o077:
-        raise ProblemError(f"{path}: others can read the token; `chmod 600` it")
+        raise ProblemError(f"{path}: others can read the token; run `chmod 600 {path}`")
 
 
 def _free_port() -> int:
@@ -120,7 +121,7 @@ def _wait(head: subprocess.Popen[bytes], url: str, output: IO[str]) -> None:
             output.seek(0)
             said = " ".join(output.read().split())
             raise ProblemError(f"{url}: Ray does not start there: {said[-200:]}")
-        with suppress(ProblemError):  # it does not answer yet
+        with suppress(ProblemError):  # the server does not answer yet
             if Jobs(url).machines():
                 return
         time.sleep(0.2)

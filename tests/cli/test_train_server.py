@@ -105,15 +105,15 @@ def test_what_is_refused(server: tuple[str, int], monkeypatch: pytest.MonkeyPatc
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         for server_, more, told in (
-            (url, ["--cpus", 64], f"{url}: no machine of it has 64 CPUs, the most is 1"),
-            (url, ["--gpus", 1], f"{url}: no machine of it has 1 GPUs, the most is 0"),
+            (url, ["--cpus", 64], f"{url}: no machine there has 64 CPUs; the most is 1"),
+            (url, ["--gpus", 1], f"{url}: no machine there has 1 GPUs; the most is 0"),
             (
                 url,
                 ["--executor", "ray"],
                 "train: --executor ray is for a training from here; a server's job runs on one",
             ),
             (f"http://127.0.0.1:{closed.getsockname()[1]}", [], r"http://\S+: no training server answers there: "),
-            ("tcp://127.0.0.1:1", [], "server 'tcp://127.0.0.1:1': it has to be http://HOST:PORT"),
+            ("tcp://127.0.0.1:1", [], "server 'tcp://127.0.0.1:1': give http://HOST:PORT"),
         ):
             printed, errors = run("train", "dogs", *options, "--server", server_, *more, code=2)
             assert printed == "" and errors.count("\n") == 1
@@ -121,7 +121,7 @@ def test_what_is_refused(server: tuple[str, int], monkeypatch: pytest.MonkeyPatc
     _, errors = run("train-jobs", "follow", "none", "--server", url, code=2)
     assert errors == f"mainstream: {url}: there is no job 'none'; see `mainstream train-jobs list`\n"
     _, errors = run("train-server", "--port", url.rpartition(":")[2], code=2)
-    assert re.match(r"mainstream: --host, --port: \S+ cannot be listened on: address already in use", errors), errors
+    assert re.match(r"mainstream: --host, --port: cannot listen on \S+: address already in use", errors), errors
     from ray._raylet import AuthenticationTokenLoader
 
     with monkeypatch.context() as patch:
@@ -129,7 +129,7 @@ def test_what_is_refused(server: tuple[str, int], monkeypatch: pytest.MonkeyPatc
         AuthenticationTokenLoader.instance().reset_cache()
         _, errors = run("train-jobs", "list", "--server", url, code=2)
     AuthenticationTokenLoader.instance().reset_cache()
-    assert errors.startswith(f"mainstream: {url}: it wants another token") and errors.count("\n") == 1
+    assert errors.startswith(f"mainstream: {url}: it needs another token") and errors.count("\n") == 1
 
 
 def test_a_token_that_others_can_read_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -139,7 +139,9 @@ def test_a_token_that_others_can_read_is_refused(monkeypatch: pytest.MonkeyPatch
     (tmp_path / "token").write_text("0" * 64, encoding="utf-8")
     (tmp_path / "token").chmod(0o644)
     _, errors = run("train-server", "--port", free_port(), code=2)
-    assert errors == f"mainstream: {tmp_path / 'token'}: others can read the token; `chmod 600` it\n"
+    assert (
+        errors == f"mainstream: {tmp_path / 'token'}: others can read the token; run `chmod 600 {tmp_path / 'token'}`\n"
+    )
 
 
 def test_nothing_of_it_listens_but_on_loopback(server: tuple[str, int]) -> None:
