@@ -1,1 +1,1 @@
-"""Fleets: many boxes, each with its streams and its budget, planned, deployed and asked together."""
+"""Fleets: many boxes, each with its own streams and budget, that are planned, deployed and asked together."""

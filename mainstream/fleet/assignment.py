@@ -1,17 +1,18 @@
-"""Which box each camera goes to, and how far that is from the best, by prices of the boxes' budgets.
+"""Choose a box for each camera by prices of the boxes' budgets, and bound how far the choice is from the best.
 
-With g_cb(lam) what camera c comes to on box b at the price lam (:mod:`mainstream.solver.prices`), own_b that of the
-streams which are on b anyway, and B_b the budget of b, any prices lam_b >= 0 bound what the fleet can be worth:
+Let g_cb(lam) be the worth of camera c on box b less its cost at the price lam (:mod:`mainstream.solver.prices`), own_b
+the same for the streams that are fixed on b, and B_b the budget of b. Any prices lam_b >= 0 bound the worth of the
+fleet:
 
     D(lam) = sum_b (lam_b B_b + own_b(lam_b)) + sum_c max_b g_cb(lam_b),
 
-for at these prices each camera chooses the box that it is worth most on, and no box has to keep to its budget. D is
-convex; its least value is looked for by subgradient steps of Polyak's length. Between two prices at which g is known it
-is taken to be the chord, which a convex function is nowhere above.
+since at these prices each camera chooses its best box, and no box has to keep within its budget. D is convex; its
+minimum is searched for by subgradient steps of Polyak's length. Between two prices at which g is known, the chord is
+used, since a convex function is nowhere above it.
 
-What one box with some cameras is worth is bounded in the same way by a price of its own. By that measure cameras are
-put into boxes, the largest first, and then moved for as long as it gains. Limits of memory count where cameras are put,
-not in D.
+The worth of one box with some cameras is bounded in the same way, by a price of its own. By that measure cameras are
+put on boxes, the largest first, and then moved as long as that gains. Memory limits matter when cameras are put on
+boxes, but not in D.
 """
 
 from __future__ import annotations
@@ -26,33 +27,33 @@ from mainstream.problem import FloatArray
 
 _STEPS: Final = 200
 _PATIENCE: Final = 10
-"""Steps without a better bound; then they are halved."""
+"""After so many steps without a better bound, the steps are halved."""
 _PASSES: Final = 20
 _GAIN: Final = 1e-9
 _OVER: Final = 1e100
-"""What a place without enough memory falls behind the others."""
+"""Subtracted from the gain of a box without enough memory, so that it comes after all others."""
 
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """Cameras and boxes: who may go where, and what for at each of K prices.
+    """Cameras and boxes: which camera may go to which box, and its worth there at each of K prices.
 
     Attributes
     ----------
     prices : (K,) float
         Increasing, from 0.
     budgets : (N,) float
-        Of the boxes.
+        Budgets of the boxes.
     own : (N, K) float
-        What the streams that are on a box anyway come to, together.
+        Worth less cost of all streams that are fixed on a box.
     camera, box, row : (P,) int
-        The pairs that are allowed: a camera, a box, and the row of `most`; all pairs of a camera in one go.
+        The allowed pairs: a camera, a box, and the row of `most`. The pairs of a camera are next to each other.
     most : (R, K) float
-        What a camera comes to on a box of a kind.
+        The largest worth less cost of a camera on a kind of box.
     memory_left : (N,) float
-        Megabytes that the boxes have for cameras; infinite where there is no limit.
+        Megabytes that each box has left for cameras; infinite if there is no limit.
     memory : (R,) float
-        Megabytes that a camera takes at least.
+        Megabytes that a camera needs at least.
     """
 
     prices: FloatArray
@@ -67,25 +68,25 @@ class Market:
 
     @property
     def cameras(self) -> int:
-        """How many there are."""
+        """The number of cameras."""
         return int(self.camera[-1]) + 1
 
     def empty(self) -> FloatArray:
-        """What the boxes come to with their own streams alone, the budget included; (N, K)."""
+        """Bounds on the worth of the boxes with their fixed streams alone, the price of the budget included; (N, K)."""
         alone: FloatArray = self.budgets[:, None] * self.prices + self.own
         return alone
 
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """What no assignment surpasses.
+    """A bound that no assignment exceeds.
 
     Attributes
     ----------
     bound : float
         In units of the weighted values.
     prices : (N,) float
-        Of the boxes' budgets, by which it was found.
+        The prices of the boxes' budgets that gave the bound.
     """
 
     bound: float
@@ -93,7 +94,7 @@ class Bound:
 
 
 def filled(market: Market, places: IntArray) -> FloatArray:
-    """What the boxes come to with their cameras, the budget included, (N, K); each is worth no more than its least.
+    """Bounds on the worth of the boxes with their cameras, (N, K): no box is worth more than the least of its row.
 
     Parameters
     ----------
@@ -107,13 +108,13 @@ def filled(market: Market, places: IntArray) -> FloatArray:
 
 
 def bound(market: Market, places: IntArray) -> Bound:
-    """The least D that is found; as good as an assignment is near to the best.
+    """Search for the smallest D; the better the assignment in `places` is, the better the bound.
 
     Parameters
     ----------
     market : Market
     places : (C,) int
-        The pair of each camera in an assignment, for prices to begin with.
+        The pair of each camera in an assignment; the search begins with its prices.
     """
     full = filled(market, places)
     reached = float(full.min(axis=1).sum())
@@ -129,7 +130,7 @@ def bound(market: Market, places: IntArray) -> Bound:
         if since == _PATIENCE:
             prices, length, since = best.prices, 0.5 * length, 0
             value, slope = _dual(market, prices)
-        # In units of the boxes' whole budgets, so that a step is as long for a large box as for a small one.
+        # In units of the boxes' budgets, so that large and small boxes take equal steps.
         relative = slope / market.budgets
         square = float(relative @ relative)
         if square < 1e-24 or value - reached <= 1e-9 * abs(value) or length < 1e-3:
@@ -140,7 +141,7 @@ def bound(market: Market, places: IntArray) -> Bound:
 
 
 def _dual(market: Market, prices: FloatArray) -> tuple[float, FloatArray]:
-    """D, and how it changes with each price; cameras that several boxes are worth as much to are shared out."""
+    """D and its subgradient by the prices; a camera that is worth the same on several boxes is divided among them."""
     known = market.prices
     at = np.clip(np.searchsorted(known, prices, side="right") - 1, 0, len(known) - 2)
     wide = known[at + 1] - known[at]
@@ -161,7 +162,7 @@ def _dual(market: Market, prices: FloatArray) -> tuple[float, FloatArray]:
 
 
 def assign(market: Market) -> IntArray:
-    """A good assignment: the pair of each camera, (C,). It may be one that cannot be, where none is found that can."""
+    """A good assignment: the pair of each camera, (C,). If none is found that fits, it is one that does not fit."""
     filling = _Filling(market)
     needed = np.zeros(market.cameras)
     np.maximum.at(needed, market.camera, -market.most[market.row, -1] / market.budgets[market.box])
@@ -174,7 +175,7 @@ def assign(market: Market) -> IntArray:
 
 
 class _Filling:
-    """Boxes that are being filled.
+    """Boxes that are being filled with cameras.
 
     Parameters
     ----------
@@ -190,11 +191,11 @@ class _Filling:
         self.places = np.full(market.cameras, -1)
 
     def put(self, camera: int) -> None:
-        """Put a camera where it gains most."""
+        """Put a camera on the box where it gains most."""
         self._put(int(self._starts[camera] + self._gains(camera).argmax()))
 
     def move(self, camera: int) -> bool:
-        """Whether there was a better place for a camera, which it then has."""
+        """Move a camera if there is a better box for it; say whether it was moved."""
         before = int(self.places[camera])
         self._put(before, -1)
         gains = self._gains(camera)
@@ -205,7 +206,7 @@ class _Filling:
         return bool(better)
 
     def _gains(self, camera: int) -> FloatArray:
-        """What each pair of a camera would add; where its memory does not fit, that comes after all others."""
+        """The gain of each pair of a camera; pairs whose memory does not fit come after all others."""
         market, pairs = self._market, slice(self._starts[camera], self._starts[camera + 1])
         boxes, rows = market.box[pairs], market.row[pairs]
         gains = (self._full[boxes] + market.most[rows]).min(axis=1) - self._worth[boxes]

@@ -1,4 +1,4 @@
-"""What boxes run, asked of many at a time, and plans sent to them."""
+"""Ask many boxes at a time what they run, and send plans to them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mainstream.streamer.status import Status
 from mainstream.streamer.together import Together
 
 _ASKED_AT_ONCE: Final = 64
-"""Runtimes; each takes some ten file descriptors meanwhile."""
+"""Runtimes that are asked at a time; each needs about ten file descriptors during that."""
 
 State = Literal["as planned", "another plan", "no plan", "does not tell", "away"]
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """The runtime of one stream of a box, and what it should run.
+    """The runtime of one stream on a box, and the plan that it should run.
 
     Attributes
     ----------
@@ -44,13 +44,13 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a runtime said of what it runs.
+    """A runtime's answer to what it runs.
 
     Attributes
     ----------
     runtime : Runtime
     status : Status or None
-        None where there is none that tells it.
+        None if it was not reached, or cannot answer that question.
     away : str or None
         Why it was not reached.
     """
@@ -61,7 +61,7 @@ class Asked:
 
     @property
     def state(self) -> State:
-        """What it runs, compared with what it should."""
+        """What it runs, compared with what it should run."""
         if self.away is not None:
             return "away"
         if self.status is None:
@@ -71,7 +71,7 @@ class Asked:
         return "as planned" if self.status.plan == self.runtime.plan.digest else "another plan"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, those measured under ``measured``."""
+        """Plain values; measured ones are under ``measured``."""
         told = self.status
         return {
             "box": self.runtime.box,
@@ -100,7 +100,7 @@ def runtimes_of(fleet: Fleet, plans: Plans) -> list[Runtime]:
         for name, plan in plans[str(box.name)].items():
             address = box.endpoint({**ports, **own}[name])
             if address is None:
-                raise ProblemError(f"box {box.name}: missing key 'address', where its runtime listens")
+                raise ProblemError(f"box {box.name}: missing key 'address'; give tcp://HOST:PORT of its runtime")
             found.append(Runtime(str(box.name), name, address, plan))
     return found
 
@@ -108,7 +108,7 @@ def runtimes_of(fleet: Fleet, plans: Plans) -> list[Runtime]:
 def ask_all(
     runtimes: Iterable[Runtime], *, timeout_s: float, curve_keys: Path | None = None, given_up: Event | None = None
 ) -> list[Asked]:
-    """What runtimes run; 64 are asked at a time, so that n of them take no more than n / 64 times the timeout.
+    """Ask runtimes what they run, 64 at a time: n of them take at most ceil(n / 64) times the timeout.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def ask_all(
     curve_keys : Path, optional
         As for :class:`~mainstream.streamer.StreamerClient`.
     given_up : Event, optional
-        Set when nobody waits for it any more.
+        Set it when nobody waits for the answers any more.
 
     Returns
     -------
@@ -147,12 +147,12 @@ def ask_all(
 def send(
     runtimes: Iterable[Runtime], *, timeout_s: float, retries: int, curve_keys: Path | None
 ) -> Mapping[str, Observed]:
-    """Send the plans of one box, all streams at once, and wait for what was observed, by stream.
+    """Send the plans of all streams of one box at once, and wait for what each stream observed.
 
     Raises
     ------
     MainstreamError
-        One could not be run; the others are then given up.
+        A plan could not run; then the others are given up.
     """
     given = {one.stream: one for one in runtimes}
     with ExitStack() as opened:

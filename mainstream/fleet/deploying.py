@@ -1,6 +1,6 @@
-"""A fleet brought to its plans: some boxes at a time, and no more once too many have failed.
+"""Bring a fleet to its plans, some boxes at a time, and stop when too many have failed.
 
-A box that runs its plan already is left alone, so that the same deployment again goes on where it stopped.
+A box that runs its plan already is left alone, so running the same deployment again continues where it stopped.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _LOOK_S: Final = 0.25
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one box.
+    """The outcome of a deployment on one box.
 
     Attributes
     ----------
     box : str
     state : str
     why : str or None
-        It failed.
+        Why it failed.
     observed : mapping of str to Observed
         Stream -> what was observed of its new plan.
     asked : tuple of Asked
-        What the runtimes said before.
+        What the runtimes said before the deployment.
     """
 
     box: str
@@ -43,14 +43,14 @@ class Outcome:
 
     @property
     def cores(self) -> float | None:
-        """Seconds of a core a second that all plans of the box took, measured; None where one is not known."""
+        """Measured core seconds a second of all plans of the box; None if that of one plan is not known."""
         told = {one.runtime.stream: one.status.core_s for one in self.asked if one.status is not None}
         told |= {name: None if one.compute is None else one.compute.cores for name, one in self.observed.items()}
         known = [one for one in told.values() if one is not None]
         return sum(known) if known and len(known) == len(self.asked) else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, those measured under ``measured``."""
+        """Plain values; measured ones are under ``measured``."""
         return {
             "box": self.box,
             "state": self.state,
@@ -83,24 +83,24 @@ def deploy_fleet(
     runtimes : sequence of Runtime
         Box by box.
     at_once : int
-        Boxes to which plans are sent at a time.
+        How many boxes get plans at the same time.
     max_failures : int
-        Once so many boxes have failed, no other is begun; those that were not reached when they were asked count.
+        After so many boxes have failed, no other box is started; boxes that could not be asked count as failed.
     timeout_s : float
-        Seconds for the answer to a plan, the runtime's window of measuring among them.
+        Seconds to wait for the answer to a plan, including the time in which the runtime measures.
     ask_timeout_s : float
-        Seconds for the answer to what runs.
+        Seconds to wait for the answer to what runs.
     retries : int
-        How often a plan is sent again where no answer came.
+        How often to resend a plan that got no answer.
     curve_keys : Path, optional
         As for :class:`~mainstream.streamer.StreamerClient`.
     progress : callable, optional
-        Is given each box's outcome when it is known.
+        Called with each box's outcome as soon as it is known.
 
     Returns
     -------
     list of Outcome
-        Of each box, in their order.
+        One for each box, in the order given.
     """
     of_box: dict[str, list[Asked]] = {}
     for asked in ask_all(runtimes, timeout_s=ask_timeout_s, curve_keys=curve_keys):
@@ -148,7 +148,7 @@ def _some_at_a_time(
     at_once: int,
     go_on: Callable[[], bool],
 ) -> None:
-    """Bring boxes to their plans, `at_once` at a time, for as long as it is to go on; who was begun is waited for."""
+    """Bring boxes to their plans, `at_once` at a time, while `go_on` is true; wait for all that were started."""
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="mainstream-deploy")
     waiting, running = list(todo), set[Future[Outcome]]()
     try:

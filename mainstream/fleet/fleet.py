@@ -1,4 +1,4 @@
-"""What a fleet is: boxes, and the streams that are or may be on them."""
+"""A fleet: boxes, and the streams that are fixed on a box or may go to several."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Box(Description):
     name : str
         1 to 50 letters, digits, ``_``, ``-`` or ``.``; its plan is kept in a file of that name.
     address : str, optional
-        ``tcp://HOST:PORT``, where its runtime listens, or those of its streams that have no port of their own.
+        ``tcp://HOST:PORT`` of the runtime of its streams, unless a stream has a port of its own.
     budget : float
         Compute a second.
     memory_mb : float, optional
-        Megabytes that the models may take.
+        Megabytes that the models may use.
     profiles : mapping
         Network -> its profile on this box: a file's name, or the profile itself.
     """
@@ -60,12 +60,12 @@ class Box(Description):
 
     @property
     def host(self) -> str | None:
-        """Of its address; None where it has none."""
+        """The host of its address; None if it has no address."""
         found = _ADDRESS.fullmatch(self.address or "")
         return None if found is None else found["host"]
 
     def endpoint(self, port: int | None) -> str | None:
-        """Where the runtime of a stream with this port listens; None where the box has no address."""
+        """Address of the runtime of a stream with this port; None if the box has no address."""
         return self.address if port is None or self.host is None else f"tcp://{self.host}:{port}"
 
 
@@ -77,11 +77,11 @@ class Camera:
     ----------
     name : str
     port : int or None
-        Where its runtime listens, on whatever box; None for the port of the box's address.
+        Port of its runtime, on any box; None for the port of the box's address.
     on : mapping of int to NamedStream
-        Place of a box -> the stream with that box's profile of its network; at least one.
+        Index of a box -> the stream with that box's profile of its network; at least one.
     placed : bool
-        It stands in the file below its box.
+        Whether it is listed below its box in the file.
     """
 
     name: str
@@ -91,21 +91,21 @@ class Camera:
 
     @property
     def weight(self) -> float:
-        """Of all its apps."""
+        """The sum of its apps' weights."""
         return sum(app.weight for app in next(iter(self.on.values())).apps)
 
 
 @dataclass(frozen=True, eq=False)
 class Fleet:
-    """What a fleet file holds.
+    """The content of a fleet file.
 
     Attributes
     ----------
     boxes : tuple of Box
     cameras : tuple of Camera
-        All streams: those of the boxes, in their order, then those that name none.
+        All streams: first those listed below boxes, in their order, then those listed under `cameras`.
     options : SolveOptions
-        How to solve each box; without a budget and `memory_mb`, which are the boxes'.
+        How to solve each box; without a budget and `memory_mb`, which each box has.
     """
 
     boxes: tuple[Box, ...]
@@ -113,5 +113,5 @@ class Fleet:
     options: SolveOptions
 
     def called(self, box: int) -> str:
-        """What a message calls a box."""
+        """A box's name in messages."""
         return f"box {self.boxes[box].name}"

@@ -1,7 +1,7 @@
 """Fleet files, YAML or JSON: boxes with their streams, and cameras that may go to any of several boxes.
 
-A stream has the keys that it has in a problem file, but for two: its `model` is the name of a network, which each box
-has a profile of, and in place of an address it has a `port` on whatever box it is.
+A stream has the same keys as in a problem file, except two: its `model` is the name of a network, of which each box has
+a profile, and instead of an address it has a `port`, the same on any box.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from mainstream.formats.problem_reader import Fetch, ProblemReader
 from mainstream.problem import Model
 
 _OF_BOXES: Final = ("budget", "memory_mb", "profiles")
-"""Keys of the file that hold for those of its boxes that have none of their own."""
+"""Keys of the file that are defaults for its boxes."""
 _OF_STREAMS: Final = ("model", MODEL_KEY)
-_NOT_HERE: Final = {"streamer": "a runtime listens at its box's address; give 'port' where it has one of its own"}
+_NOT_HERE: Final = {"streamer": "a runtime listens at its box's address; give 'port' if it has a port of its own"}
 _OF_CAMERAS: Final = "boxes"
 
 
 class _Given(NamedTuple):
-    """A stream as it stands in the file."""
+    """A stream as it is written in the file."""
 
     keys: dict[str, Any]
     where: str
@@ -36,20 +36,20 @@ class _Given(NamedTuple):
 
 
 def load_fleet(path: Name, *, fetch: Fetch | None = None) -> Fleet:
-    """The fleet in a YAML file, or a JSON file when its name ends in .json.
+    """Read a fleet file: YAML, or JSON if its name ends in .json.
 
     Parameters
     ----------
     path : path
     fetch : callable, optional
-        What finds packages of a store, as for :func:`mainstream.io.load_problem`.
+        Finds packages in a store, as for :func:`mainstream.io.load_problem`.
 
     Raises
     ------
     ProblemError
-        The file or one that it names is missing, of another form, or holds a wrong key or value; two boxes have one
-        name or one address; a camera may only be on boxes that there are not; a box has no profile of a network that
-        its streams use.
+        The file or one that it names is missing, in another form, or has a wrong key or value; two boxes have the same
+        name or address; a camera names a box that does not exist; a box lacks a profile of a network that its streams
+        use.
     """
     path = Path(path)
     keys = mapping(path)
@@ -62,7 +62,7 @@ def load_fleet(path: Name, *, fetch: Fetch | None = None) -> Fleet:
         boxes, own = _boxes(keys)
         given = [*own, *_cameras(keys, boxes)]
         if not given:
-            raise ProblemError("there is no stream; give 'streams' to a box, or 'cameras' to the file")
+            raise ProblemError("there is no stream; add 'streams' to a box, or 'cameras' to the file")
         reading = _Reading(ProblemReader(path.parent, fetch, True), boxes, keys)
         cameras = tuple(reading.camera(one) for one in given)
         _check_names(boxes, cameras)
@@ -72,7 +72,7 @@ def load_fleet(path: Name, *, fetch: Fetch | None = None) -> Fleet:
 
 
 def _boxes(keys: Mapping[str, Any]) -> tuple[tuple[Box, ...], list[_Given]]:
-    """The boxes, and the streams that stand below them."""
+    """The boxes, and the streams that are listed below them."""
     given = keys.get("boxes")
     if not isinstance(given, list) or not given:
         raise ProblemError(f"boxes: got {shown(given)}; it has to be a list of boxes, at least one")
@@ -97,21 +97,21 @@ def _boxes(keys: Mapping[str, Any]) -> tuple[tuple[Box, ...], list[_Given]]:
     if of_name is not None:
         first, second = of_name
         raise ProblemError(
-            f"boxes[{second}]: name {shown(boxes[second].name)} is that of boxes[{first}], or differs in case only; "
-            "give each its own"
+            f"boxes[{second}]: name {shown(boxes[second].name)} is taken by boxes[{first}] (case does not count); "
+            "give each box its own name"
         )
     of_address = _once((box.address, b) for b, box in enumerate(boxes) if box.address is not None)
     if of_address is not None:
         first, second = of_address
         raise ProblemError(
-            f"box {boxes[second].name}: address {boxes[second].address} is that of box {boxes[first].name}; "
-            "give each its own"
+            f"box {boxes[second].name}: address {boxes[second].address} is taken by box {boxes[first].name}; "
+            "give each box its own address"
         )
     return tuple(boxes), streams
 
 
 def _cameras(keys: Mapping[str, Any], boxes: Sequence[Box]) -> Iterator[_Given]:
-    """The streams that name the boxes that they may be on, or none."""
+    """The streams under `cameras`, which may be on the boxes that they name, or on all."""
     places = {box.name: b for b, box in enumerate(boxes)}
     for k, one in enumerate(_list(keys, "cameras", "")):
         where, named = f"cameras[{k}]", one.get(_OF_CAMERAS)
@@ -120,7 +120,7 @@ def _cameras(keys: Mapping[str, Any], boxes: Sequence[Box]) -> Iterator[_Given]:
             continue
         if not isinstance(named, list) or not named:
             raise ProblemError(
-                f"{where}: boxes: got {shown(named)}; it has to be a list of names; leave it out for all"
+                f"{where}: boxes: got {shown(named)}; it has to be a list of names; leave it out for all boxes"
             )
         for name in named:
             if not isinstance(name, str | int) or str(name) not in places:
@@ -142,14 +142,14 @@ def _list(keys: Mapping[str, Any], key: str, place: str) -> list[dict[str, Any]]
 
 
 class _Reading:
-    """Reads streams, each once for each profile of its network.
+    """Reads each stream once for each profile of its network.
 
     Parameters
     ----------
     reader : ProblemReader
     boxes : sequence of Box
     keys : mapping
-        Of the file.
+        The keys of the file.
     """
 
     def __init__(self, reader: ProblemReader, boxes: Sequence[Box], keys: Mapping[str, Any]) -> None:
@@ -158,7 +158,7 @@ class _Reading:
         self._profiles: dict[int, Model] = {}
 
     def camera(self, given: _Given) -> Camera:
-        """A stream of the file, with the profiles of all boxes that it may be on."""
+        """A stream of the file, with the profile of each box that it may be on."""
         keys = {**self._of_all, **{key: given.keys[key] for key in given.keys if key != _OF_CAMERAS}}
         named: dict[str, Any] = {key: keys.pop(key) for key in _OF_STREAMS if key in keys}
         port = keys.pop("port", None)
@@ -166,7 +166,7 @@ class _Reading:
         known += [MODEL_KEY, "port", *([_OF_CAMERAS] if given.where.startswith("cameras") else [])]
         for key in given.keys:
             if key in _NOT_HERE:
-                raise ProblemError(f"{given.where}: {key} has no place in a fleet: {_NOT_HERE[key]}")
+                raise ProblemError(f"{given.where}: {key} is not allowed in a fleet: {_NOT_HERE[key]}")
             if key not in known:
                 raise ProblemError(f"{given.where}: unknown key {shown(key)}; {nearest(str(key), known)}")
         if keys.get("name") is None:
@@ -174,7 +174,9 @@ class _Reading:
         if port is not None and not PORT.holds(port):
             raise ProblemError(f"{given.where}: port: got {shown(port)}; it has to be {PORT.words()}")
         if "model" not in named:
-            raise ProblemError(f"{given.where}: missing key 'model'; give the name of a network, here or to the file")
+            raise ProblemError(
+                f"{given.where}: missing key 'model'; give the name of a network, here or at the top of the file"
+            )
         read: dict[tuple[str | int, ...], NamedStream] = {}
         on: dict[int, NamedStream] = {}
         for b in given.boxes:
@@ -187,13 +189,13 @@ class _Reading:
         return Camera(str(next(iter(on.values())).name), port, on, placed=not given.where.startswith("cameras"))
 
     def _profile(self, network: Any, key: str, box: Box, where: str) -> Any:
-        """What a problem file would have as its `model`: the box's profile of a network."""
+        """The box's profile of a network, which a problem file would have as its `model`."""
         if not isinstance(network, str):
             raise ProblemError(f"{where}: {key}: got {shown(network)}; it has to be the name of a network")
         if network not in box.profiles:
             known = ", ".join(map(str, box.profiles)) or "none"
             raise ProblemError(
-                f"box {box.name}: profiles: there is none of {shown(network)}, which {where} uses; it has {known}"
+                f"box {box.name}: profiles: add one for network {shown(network)}, which {where} uses; it has {known}"
             )
         profile = box.profiles[network]
         if isinstance(profile, str | Model):
@@ -204,7 +206,7 @@ class _Reading:
 
 
 def _check_names(boxes: Sequence[Box], cameras: Sequence[Camera]) -> None:
-    """Raise :class:`ProblemError` where two streams that may be on one box have one name."""
+    """Raise :class:`ProblemError` if two streams that may be on the same box have the same name."""
     for b, those in enumerate(_on_each(boxes, cameras)):
         names = _once((cameras[k].name, k) for k in those)
         if names is not None:
@@ -215,7 +217,7 @@ def _check_names(boxes: Sequence[Box], cameras: Sequence[Camera]) -> None:
 
 
 def _check_ports(boxes: Sequence[Box], cameras: Sequence[Camera]) -> None:
-    """Raise :class:`ProblemError` where two streams would have one runtime."""
+    """Raise :class:`ProblemError` if two streams would have the same runtime."""
     at: dict[str, tuple[int, int]] = {}
     for b, those in enumerate(_on_each(boxes, cameras)):
         for k in those:
@@ -226,12 +228,12 @@ def _check_ports(boxes: Sequence[Box], cameras: Sequence[Camera]) -> None:
             if first != (b, k):
                 raise ProblemError(
                     f"stream {cameras[k].name} on box {boxes[b].name} and stream {cameras[first[1]].name} on box "
-                    f"{boxes[first[0]].name} would have one runtime, at {endpoint}; give each a 'port' of its own"
+                    f"{boxes[first[0]].name} would share the runtime at {endpoint}; give each its own 'port'"
                 )
 
 
 def _on_each(boxes: Sequence[Box], cameras: Sequence[Camera]) -> list[list[int]]:
-    """The places of the streams that may be on each box."""
+    """For each box, the indices of the streams that may be on it."""
     those: list[list[int]] = [[] for _ in boxes]
     for k, camera in enumerate(cameras):
         for b in camera.on:
@@ -240,7 +242,7 @@ def _on_each(boxes: Sequence[Box], cameras: Sequence[Camera]) -> list[list[int]]
 
 
 def _once(pairs: Iterator[tuple[Any, int]]) -> tuple[int, int] | None:
-    """The first two places that have the same, if any have."""
+    """The indices of the first two equal things, if there are any."""
     seen: dict[Any, int] = {}
     for what, place in pairs:
         if what in seen:

@@ -1,7 +1,7 @@
-"""An assignment improved by what boxes are really worth: single cameras are moved, and two exchanged, while it gains.
+"""Improve an assignment by what boxes are really worth: move single cameras, or exchange two, as long as that gains.
 
-Prices do not know what a box loses because no schedule uses up its budget, nor its limit of memory. On small fleets
-that is much; on large ones there are more moves than can be tried, and little to gain by them.
+Prices do not account for the part of a budget that no schedule can use, nor for memory limits. On small fleets that
+costs much. On large ones there are more moves than can be tried, but little to gain.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from mainstream.schedule import Result
 
 MOST_SOLVES: Final = 500
 _NEAR: Final = 4
-"""Boxes that are tried for one camera, those that it is worth most on first."""
+"""How many boxes are tried for one camera; those on which it is worth most come first."""
 _GAIN: Final = 1e-9
 
 Cameras = frozenset[int]
 
 
 class Improving:
-    """Which cameras are on which box, and what that is worth.
+    """Which cameras are on which box, and what the boxes are worth with them.
 
     Parameters
     ----------
     problems : FleetProblems
     boxes : list of int
-        Those of the market, in its order.
+        The boxes of the market, in its order.
     loose : list of int
         The cameras of the market, in its order.
     fixed : mapping of int to list of int
-        Box -> the streams that are on it anyway.
+        Box -> the streams that are fixed on it.
     market : Market
     places : (C,) int
         The pair of each camera to begin with.
@@ -43,7 +43,7 @@ class Improving:
     Attributes
     ----------
     found : dict
-        (box, cameras) -> the best schedule, or why there is none.
+        (box, cameras) -> the best schedule, or why there is none; None without streams.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class Improving:
         return self.cameras(box, self._on[box])
 
     def cameras(self, box: int, loose: Cameras) -> tuple[int, ...]:
-        """Those of a box with some cameras."""
+        """The streams of a box if it has these cameras, in the order of the fleet."""
         return tuple(sorted((*self._fixed[box], *loose)))
 
     def result(self, box: int) -> Result | InfeasibleError | None:
-        """What was found for a box; None where there is nothing on it."""
+        """The result for a box; None if it has no stream."""
         return self.found[box, self._on[box]]
 
     def solve(self, box: int, loose: Cameras | None = None) -> None:
-        """Find out what a box is worth with some cameras, by default with those that it has."""
+        """Solve a box with some cameras, by default with those that it has; keep the result in `found`."""
         loose = self._on[box] if loose is None else loose
         if (box, loose) in self.found:
             return
@@ -91,7 +91,7 @@ class Improving:
             self.found[box, loose] = error
 
     def run(self) -> None:
-        """Move and exchange; every box has been solved as it is."""
+        """Move and exchange cameras; every box must have been solved as it is."""
         until = len(self.found) + MOST_SOLVES
         gained = True
         while gained:
@@ -109,14 +109,14 @@ class Improving:
         return 0.0 if result is None else result.objective * sum(self._weight[k] for k in self.cameras(box, loose))
 
     def _try(self, change: tuple[tuple[int, int], ...]) -> bool:
-        """Whether a change, a camera and a pair each, gained, and is now made."""
+        """Make a change, given as (camera, pair) tuples, if it gains; say whether it did."""
         market, places = self._market, self._places
         was = [self._boxes[market.box[places[camera]]] for camera, _ in change]
-        wanted = [self._boxes[market.box[pair]] for _, pair in change]
-        if was == wanted or len({*was, *wanted}) != 2:
+        new = [self._boxes[market.box[pair]] for _, pair in change]
+        if was == new or len({*was, *new}) != 2:
             return False
-        after = {b: self._on[b] for b in (*was, *wanted)}
-        for (camera, _), before, then in zip(change, was, wanted, strict=True):
+        after = {b: self._on[b] for b in (*was, *new)}
+        for (camera, _), before, then in zip(change, was, new, strict=True):
             after[before] -= {self._loose[camera]}
             after[then] |= {self._loose[camera]}
         now = sum(self._worth(b, self._on[b]) for b in after)
@@ -128,7 +128,10 @@ class Improving:
         return True
 
     def _moves(self) -> Iterator[tuple[tuple[int, int], ...]]:
-        """Each camera to the boxes that it is worth most on; first those of boxes that fall short of what they cost."""
+        """Moves of each camera to the boxes where it is worth most.
+
+        Cameras of boxes that are worth much less than prices promise come first.
+        """
         market = self._market
         full = filled(market, self._places)
         least = full.min(axis=1)
@@ -142,7 +145,7 @@ class Improving:
                 yield ((camera, pair),)
 
     def _exchanges(self) -> Iterator[tuple[tuple[int, int], ...]]:
-        """All pairs of cameras, where they are not more than can be tried."""
+        """Exchanges of all pairs of cameras; none if there are more pairs than can be tried."""
         market = self._market
         if market.cameras * (market.cameras - 1) // 2 > MOST_SOLVES:
             return

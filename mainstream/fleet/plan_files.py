@@ -1,4 +1,4 @@
-"""The net plans of a fleet as files: one JSON file a box, which holds the plan of each of its streams by name."""
+"""The net plans of a fleet as files: one JSON file for each box, with the plan of each of its streams by name."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Plans = Mapping[str, Mapping[str, NetPlan]]
 
 
 def check_folder(folder: Path) -> None:
-    """Make the folder of plans, where it is missing, before the work is done.
+    """Create the folder for plans if it is missing; called before the work is done.
 
     Raises
     ------
     ProblemError
-        It cannot be made, or is a file.
+        It cannot be created, or is a file.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise ProblemError(f"{folder}: cannot be made: {reason(error)}") from None
+        raise ProblemError(f"{folder}: cannot be created: {reason(error)}") from None
 
 
 def save_plans(plans: Plans, folder: Path) -> None:
-    """Write the plans of each box to ``BOX.json``, each file beside its place first, then renamed.
+    """Write the plans of each box to ``BOX.json``; each file is written whole or not at all.
 
     Raises
     ------
@@ -47,13 +47,13 @@ def save_plans(plans: Plans, folder: Path) -> None:
 
 
 def load_plans(fleet: Fleet, folder: Path) -> dict[str, dict[str, NetPlan]]:
-    """The plans that :func:`save_plans` wrote, of all boxes of a fleet.
+    """Read the plans that :func:`save_plans` wrote, for all boxes of a fleet.
 
     Raises
     ------
     ProblemError
-        A file is missing or is none of net plans; it has a stream that cannot be on the box, or a camera that has a
-        choice of boxes is on none or on several.
+        A file is missing or does not hold net plans; it has a stream that cannot be on the box; a camera with a choice
+        of boxes is on several.
     """
     plans: dict[str, dict[str, NetPlan]] = {}
     where: dict[str, str] = {}
@@ -67,9 +67,13 @@ def load_plans(fleet: Fleet, folder: Path) -> dict[str, dict[str, NetPlan]]:
                 raise ProblemError(f"got {shown(given)}; it has to be a mapping of streams to net plans")
             for name in given:
                 if name not in known:
-                    raise ProblemError(f"stream {shown(name)} cannot be on box {box.name}; run fleet plan again")
+                    raise ProblemError(
+                        f"stream {shown(name)} cannot be on box {box.name}; run `mainstream fleet plan` again"
+                    )
                 if not known[name].placed and where.setdefault(name, str(box.name)) != box.name:
-                    raise ProblemError(f"camera {shown(name)} is on box {where[name]}, too; run fleet plan again")
+                    raise ProblemError(
+                        f"camera {shown(name)} is on box {where[name]}, too; run `mainstream fleet plan` again"
+                    )
             plans[str(box.name)] = {}
             for name, plan in given.items():
                 with naming(f"stream {name}"):

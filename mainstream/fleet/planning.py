@@ -1,4 +1,4 @@
-"""A fleet solved: which box has which streams, the best schedule of each box, and what no plan surpasses."""
+"""Solve a fleet: which box gets which streams, the best schedule of each box, and a bound on all plans."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class BoxPlan:
     Attributes
     ----------
     box : int
-        Its place in the fleet.
+        Its index in the fleet.
     cameras : tuple of int
-        Places of the streams that are on it.
+        Indices of the streams on it.
     result : Result or None
-        None where it has no stream.
+        None if it has no stream.
     price : float or None
-        What one more unit of its budget would be worth to the fleet, in units of the objective, predicted; None where
-        no camera could come or go.
+        Predicted gain of the fleet's objective by one more unit of this box's budget; None if no camera could come or
+        go.
     """
 
     box: int
@@ -49,7 +49,7 @@ class BoxPlan:
 
 @dataclass(frozen=True, eq=False)
 class FleetPlan:
-    """A fleet solved.
+    """The solution of a fleet.
 
     Attributes
     ----------
@@ -58,9 +58,9 @@ class FleetPlan:
     objective : float
         Weighted mean of the values of all apps of the fleet; with ``aggregate="min"`` the smallest value.
     bound : float
-        No plan surpasses it, whatever box the cameras are on.
+        No plan exceeds it, on whichever boxes the cameras are.
     runtime_s : float
-        Seconds that it took.
+        Seconds that solving took.
     """
 
     fleet: Fleet
@@ -72,7 +72,7 @@ class FleetPlan:
 
     @property
     def gap(self) -> float:
-        """Bound less objective: what a better assignment and better schedules can still gain at most."""
+        """Bound less objective: the most that a better assignment and better schedules could gain."""
         return self.bound - self.objective
 
     @property
@@ -82,11 +82,11 @@ class FleetPlan:
 
     @property
     def aggregate(self) -> str:
-        """Over the apps: mean or min."""
+        """How the apps' values are combined: mean or min."""
         return self.fleet.options.aggregate or "mean"
 
     def net_plans(self) -> dict[str, dict[str, NetPlan]]:
-        """The net plan of each stream of each box, by their names; nothing of streams of which no app runs.
+        """Box -> stream -> net plan, by name; streams without a running app are left out.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class FleetPlan:
         }
 
     def to_json(self) -> str:
-        """The same as text."""
+        """:meth:`to_dict` as JSON text."""
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
     def _box(self, one: BoxPlan) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def plan_fleet(fleet: Fleet, *, threads: int | None = None) -> FleetPlan:
     ----------
     fleet : Fleet
     threads : int, optional
-        Boxes that are solved at a time; default: the cores that this process may use.
+        How many boxes to solve at the same time; default: the cores that this process may use.
 
     Returns
     -------
@@ -158,9 +158,9 @@ def plan_fleet(fleet: Fleet, *, threads: int | None = None) -> FleetPlan:
         Apps lack what the objective needs, or do not fit their network; cameras have a choice of boxes and the
         aggregate is "min".
     InfeasibleError
-        A box has no schedule within its budget, or cameras do not find room; it says what would have to give.
+        A box has no schedule within its budget, or there is no room for all cameras; the message says what to change.
     OutOfTimeError
-        The limits came before any schedule of a box.
+        The limits were reached before a box had any schedule.
     """
     started = perf_counter()
     problems = FleetProblems(fleet)
@@ -174,7 +174,7 @@ def plan_fleet(fleet: Fleet, *, threads: int | None = None) -> FleetPlan:
     _solve(problems, {b: on[b] for b in range(len(on)) if on[b] and b not in chosen}, results, threads)
     if chosen:
         if fleet.options.aggregate == "min":
-            raise ProblemError("aggregate: 'min' says nothing of which box a camera should be on; give each its box")
+            raise ProblemError("aggregate: 'min' cannot choose boxes for cameras; name one box for each, or use 'mean'")
         bound, prices = _assign(problems, on, chosen, results, threads)
     weights = {b: sum(fleet.cameras[k].weight for k in on[b]) for b in results}
     every = sum(weights.values())
@@ -196,7 +196,7 @@ def _assign(
     results: dict[int, Result],
     threads: int | None,
 ) -> tuple[float, dict[int, float]]:
-    """Give each camera a box and solve these; returns what no assignment surpasses, and the price of each budget."""
+    """Choose a box for each camera and solve the boxes; returns a bound on all assignments, and the budgets' prices."""
     pricing = Pricing(problems, chosen, threads)
     market, found = pricing.market()
     if found.bound < 0:
@@ -214,7 +214,9 @@ def _assign(
             results[b] = result
     if failed:
         where = _names(problems, failed)
-        raise InfeasibleError(f"cameras: no assignment was found that fits, {where} has too little; {_advice(market)}")
+        raise InfeasibleError(
+            f"cameras: no assignment that fits was found; {where} has too little budget; {_advice(market)}"
+        )
     return found.bound, {b: float(price) for b, price in zip(chosen, found.prices, strict=True)}
 
 
@@ -223,15 +225,15 @@ def _advice(market: Market) -> str:
     np.minimum.at(least, market.camera, -market.most[market.row, -1] / market.prices[-1])
     free = market.budgets.sum() + (market.own[:, -1] / market.prices[-1]).sum()
     return (
-        f"the {market.cameras} cameras that may go to several need {least.sum():.6g} at least, the boxes have "
-        f"{free:.6g} for them together; give boxes more, or cameras more boxes, or make apps optional"
+        f"the {market.cameras} cameras that may go to several boxes need {least.sum():.6g} at least, the boxes have "
+        f"{free:.6g} for them together; raise budgets, let cameras go to more boxes, or make apps optional"
     )
 
 
 def _solve(
     problems: FleetProblems, on: Mapping[int, Sequence[int]], results: dict[int, Result], threads: int | None
 ) -> None:
-    """Solve boxes whose streams are certain; where some have no schedule, tell of the first, and name the others."""
+    """Solve boxes with fixed streams; if some have no schedule, the error explains the first and names the rest."""
 
     def solve(box: int) -> Result | InfeasibleError:
         try:

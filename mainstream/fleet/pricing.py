@@ -1,4 +1,4 @@
-"""A fleet's streams at the prices of budgets: what :mod:`mainstream.fleet.assignment` works on."""
+"""The worth of a fleet's streams at several prices of budgets: the input of :mod:`mainstream.fleet.assignment`."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from mainstream.fleet.side_by_side import side_by_side
 from mainstream.problem import FloatArray
 
 _FIRST: Final = tuple(9.0**k for k in range(-4, 1))
-"""First prices, of the fleet's whole weight by its whole budget."""
+"""The first prices, in units of the fleet's total weight over its total budget."""
 _LAST: Final = 1e4
-"""The last one, at which streams come down to their cheapest schedule."""
+"""The highest price, in the same units; every stream then chooses its cheapest schedule."""
 _TOLERANCE: Final = 1e-3
-"""Of what a stream comes to at a price, by its weight."""
+"""Tolerance of a stream's worth at a price, as a share of its weight."""
 _ROUNDS: Final = 3
-"""In which prices are added beside those that count."""
+"""How often prices are added next to those that the bound uses."""
 
 
 @dataclass(eq=False)
 class Pricing:
-    """The streams that may be on some boxes, at more and more prices.
+    """The streams that may be on some boxes, and their worth at more and more prices.
 
     Parameters
     ----------
     problems : FleetProblems
     boxes : sequence of int
-        Those that a camera without a place may be on.
+        The boxes that a camera with a choice may be on.
     threads : int, optional
 
     Attributes
     ----------
     loose : list of int
-        The cameras to put somewhere.
+        The cameras that have a choice of boxes.
     """
 
     problems: FleetProblems
@@ -52,7 +52,7 @@ class Pricing:
         self.loose = [k for k, camera in enumerate(fleet.cameras) if len(camera.on) > 1]
         self._fixed: list[list[int]] = [[] for _ in self.boxes]
         self._kinds: dict[int, tuple[int, int]] = {}
-        """The identity of a stream with a profile -> its place, and a box that has the profile."""
+        """The identity of a stream with a profile -> its index, and a box that has the profile."""
         for k, camera in enumerate(fleet.cameras):
             for b, named in camera.on.items():
                 if b in self._here:
@@ -65,7 +65,7 @@ class Pricing:
             self._memory |= zip(known, side_by_side(self._least_memory, known, self.threads), strict=True)
 
     def market(self) -> tuple[Market, Bound]:
-        """What the cameras choose from, and what no assignment surpasses, at prices that count."""
+        """The market, and a bound on all assignments, with more prices near those that the bound uses."""
         fleet = self.problems.fleet
         budget = sum(fleet.boxes[b].budget for b in self.boxes)
         weight = sum(fleet.cameras[k].weight for k, _ in self._kinds.values())
@@ -86,13 +86,13 @@ class Pricing:
         return min(least_memory(one) for one in self.problems.prepared(b, [k], memory_mb=1.0).values())
 
     def _add(self, prices: Sequence[float]) -> None:
-        """Look up what every stream comes to at more prices."""
+        """Compute the worth of every stream at more prices."""
         from mainstream.solver.prices import at_prices
 
         def ask(kind: int) -> FloatArray:
             k, b = self._kinds[kind]
             tolerance = _TOLERANCE * self.problems.fleet.cameras[k].weight
-            # A box has one precision for all; a stream in its better one is worth no less.
+            # A box has one precision for all streams. Taking each stream's better one can only raise the bound.
             each = self.problems.prepared(b, [k], memory_mb=None).values()
             most: FloatArray = np.max([at_prices(one, prices, tolerance).most for one in each], axis=0)
             return most
@@ -129,7 +129,7 @@ class Pricing:
 
 
 def _between(known: FloatArray, used: FloatArray) -> list[float]:
-    """Prices beside those that are used: in the middle of the steps of the known ones, next to which they lie."""
+    """New prices next to the used ones: the geometric middle of each step between known prices around them."""
     after = np.searchsorted(known, used * (1 + 1e-9), side="right")
     steps = {int(k) for k in [*after, *(after - 1)] if 1 < k < len(known)}
     return [float(np.sqrt(known[k - 1] * known[k])) for k in sorted(steps)]

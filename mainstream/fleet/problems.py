@@ -1,4 +1,4 @@
-"""The boxes of a fleet as problems: what is solved for one box, with whatever streams are on it."""
+"""The boxes of a fleet as problems: each box is solved with the streams that are on it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _OF_THE_PROBLEM: Final = ("objective", "mode", "event_model")
 
 @dataclass(frozen=True, eq=False)
 class FleetProblems:
-    """The problems of a fleet, all of which maximise the same by the same event model.
+    """The problems of a fleet, which all have the same objective and event model.
 
-    An app is called ``STREAM: APP`` here, as streams of one box may have apps of one name.
+    An app is called ``STREAM: APP`` here, since streams of one box may have apps with equal names.
 
     Parameters
     ----------
@@ -45,11 +45,13 @@ class FleetProblems:
         first, *rest = self.fleet.cameras
         for camera in rest:
             if (_any(camera).int8 is None) != (_any(first).int8 is None):
-                raise ProblemError(f"stream {camera.name}: int8 is for all apps of all streams, or for none")
+                raise ProblemError(
+                    f"stream {camera.name}: give int8 for all apps of all streams, or for none of the fleet"
+                )
 
     @cached_property
     def _streams(self) -> dict[int, dict[str, tuple[Stream, ...]]]:
-        """By the identity of a stream with a profile: its precisions, and what is solved in each."""
+        """Identity of a stream with a profile -> precision -> the streams to solve in that precision."""
         different = {id(named): named for camera in self.fleet.cameras for named in camera.on.values()}
         return {key: _to_solve(named) for key, named in different.items()}
 
@@ -71,7 +73,7 @@ class FleetProblems:
         return {key: value for key, value in self.fleet.options.given().items() if key not in _OF_THE_PROBLEM}
 
     def prepared(self, box: int, cameras: Sequence[int], *, memory_mb: float | None) -> Mapping[str, Prepared]:
-        """Some streams on a box, compiled, in each precision.
+        """Prepare the problem of some streams on a box, in each precision.
 
         Raises
         ------
@@ -98,18 +100,18 @@ class FleetProblems:
         ----------
         box : int
         cameras : sequence of int
-            Places of the streams.
+            Indices of the streams.
         briefly : bool
-            Where nothing fits, do not find out what would have to give.
+            If nothing fits, do not find out what would have to change.
 
         Raises
         ------
         ProblemError
             As :meth:`prepared`.
         InfeasibleError
-            Nothing fits; it says what would have to give.
+            Nothing fits; the message says what would have to change.
         OutOfTimeError
-            The limits came before any schedule.
+            The limits were reached before there was any schedule.
         """
         given = self.fleet.boxes[box]
         prepared = Precisions(self.prepared(box, cameras, memory_mb=given.memory_mb))
@@ -123,7 +125,7 @@ class FleetProblems:
             raise OutOfTimeError(f"box {given.name}: {error}") from None
 
     def net_plans(self, box: int, cameras: Sequence[int], result: Result) -> dict[str, NetPlan]:
-        """The net plan of each stream of a box of which an app runs, by the stream's name.
+        """The net plan of each stream of a box by name; streams without a running app are left out.
 
         Raises
         ------
@@ -147,7 +149,7 @@ def _any(camera: Camera) -> NamedStream:
 
 
 def _to_solve(named: NamedStream) -> dict[str, tuple[Stream, ...]]:
-    """A stream in each precision, its apps called as in the whole fleet."""
+    """A stream in each precision; its apps have their fleet-wide names."""
     if named.int8 is None:
         precisions = {named.model.precision or FLOAT32: named}
     else:
@@ -162,7 +164,7 @@ def _to_solve(named: NamedStream) -> dict[str, tuple[Stream, ...]]:
 
 
 def _result_of(camera: Camera, result: Result) -> Result:
-    """What a result of a box says of one stream, whose apps have their own names again."""
+    """The part of a box's result that is about one stream; its apps have their own names again."""
     ids = {f"{camera.name}: {app.app_id}": app.app_id for app in _any(camera).apps}
     schedules = tuple(
         replace(schedule, app_ids=id_array([ids[str(app_id)] for app_id in schedule.app_ids.tolist()]))

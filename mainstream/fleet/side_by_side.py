@@ -1,4 +1,4 @@
-"""The same call for many things on all cores: the kernels of the search run without the GIL."""
+"""Make the same call for many things on all cores, in threads: the kernels of the search run without the GIL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Returned = TypeVar("_Returned")
 def side_by_side(
     call: Callable[[_Given], _Returned], given: Iterable[_Given], threads: int | None = None
 ) -> list[_Returned]:
-    """What `call` returns for each, in their order.
+    """Call `call` for each and give the results in order.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def side_by_side(
         Default: the cores that this process may use.
     """
     todo = list(given)
-    found = [call(one) for one in todo[:1]]  # by itself, since it may have to compile the search
+    found = [call(one) for one in todo[:1]]  # alone, since the first call may compile the search
     pool = ThreadPoolExecutor(threads or usable_cores(), thread_name_prefix="mainstream-fleet")
     try:
         found += pool.map(call, todo[1:])

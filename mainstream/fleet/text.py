@@ -1,4 +1,4 @@
-"""Fleets on the screen: plans, deployments and what boxes run, as tables of plain text."""
+"""Fleets on the screen: plans, deployments and what boxes run, as plain text and tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBERS = ("apps", "left out", "cost", "budget", "price", "core ms/s", "fps", "
 
 
 def plan_table(plan: FleetPlan) -> Table:
-    """A line a box."""
+    """The plan as a table with a line for each box."""
     metric = f"{'smallest' if plan.aggregate == 'min' else 'mean'} {plan.metric}"
     table = _table(["box", "streams", "apps", "left out", metric, "cost", "budget", "price", "status"], metric)
     for one in plan.boxes:
@@ -45,10 +45,10 @@ def _plan_cells(plan: FleetPlan, one: BoxPlan) -> Iterator[str]:
 
 
 def plan_totals(plan: FleetPlan) -> Iterator[str]:
-    """What the whole fleet comes to, and how far that is from the best at most."""
+    """Lines that sum up the whole fleet: how good the plan is, and how far from the best it can be at most."""
     apps = sum(0 if one.result is None else len(one.result.choices) for one in plan.boxes)
     loose = sum(not camera.placed for camera in plan.fleet.cameras)
-    of_them = f", {loose} of them put on boxes by price" if loose else ""
+    of_them = f", {loose} of them assigned to boxes here" if loose else ""
     yield f"fleet      {len(plan.boxes):,} boxes, {len(plan.fleet.cameras):,} streams{of_them}, {apps:,} apps run"
     kind = "smallest" if plan.aggregate == "min" else "mean"
     yield f"objective  {kind} {plan.metric} {plan.objective:.6f}, bound {plan.bound:.6f}, gap {max(0.0, plan.gap):.2e}"
@@ -56,7 +56,7 @@ def plan_totals(plan: FleetPlan) -> Iterator[str]:
 
 
 def asked_table(asked: Sequence[Asked]) -> Table:
-    """A line a runtime; what was measured stands under `measured`."""
+    """The answers as a table with a line for each runtime; headings say what is measured."""
     headings = ["box", "stream", "address", "state", "apps", "measured fps", "of", "measured core ms/s", "trouble"]
     table = _table(headings, "measured fps", "measured core ms/s")
     for one in asked:
@@ -81,19 +81,19 @@ def asked_table(asked: Sequence[Asked]) -> Table:
 
 
 def outcome_line(outcome: Outcome) -> str:
-    """What became of a box, in one line."""
+    """The outcome on a box, in one line."""
     if outcome.state == "failed":
         return f"{outcome.box}: failed: {printable(' '.join((outcome.why or '').split()))}"
     if outcome.state != "deployed":
         return f"{outcome.box}: {outcome.state}"
     fps = sum(rate for one in outcome.observed.values() for rate in one.values())
-    wanted = sum(rate for one in outcome.observed.values() for rate in one.plan.target_fps.values())
+    target = sum(rate for one in outcome.observed.values() for rate in one.plan.target_fps.values())
     core = "" if outcome.cores is None else f", {1000 * outcome.cores:.4g} ms of a core a second"
-    return f"{outcome.box}: deployed; measured {fps:.4g} of {wanted:.4g} fps{core}"
+    return f"{outcome.box}: deployed; measured {fps:.4g} of {target:.4g} fps{core}"
 
 
 def counted(states: Sequence[str]) -> str:
-    """How many are in each state, as "3 deployed, 1 failed"."""
+    """How many are in each state, such as "3 deployed, 1 failed"."""
     return ", ".join(f"{len(list(same))} {state}" for state, same in groupby(sorted(states)))
 
 

@@ -67,17 +67,17 @@ def test_a_fleet_of_boxes_is_solved_as_each_box_alone(tmp_path: Path) -> None:
         (fleet(box(budgget=3)), "boxes[0]: unknown key 'budgget'; did you mean 'budget'?"),
         (fleet(box(streams=[stream("a", app(1), fps=3)])), "boxes[0].streams[0]: unknown key 'fps'"),
         (fleet(box(streams=[stream("a", app(1, fps=3))])), "unknown key 'fps'"),
-        (fleet(box(streams=[stream("a", app(1), streamer="tcp://a:1")])), "streamer has no place in a fleet"),
-        (fleet(box(), profiles={}), "box north: profiles: there is none of 'small', which boxes[0].streams[0] uses"),
+        (fleet(box(streams=[stream("a", app(1), streamer="tcp://a:1")])), "streamer is not allowed in a fleet"),
+        (fleet(box(), profiles={}), "box north: profiles: add one for network 'small', which boxes[0].streams[0] uses"),
         (
             fleet(box(profiles={"other": NETWORK})),
-            "there is none of 'small', which boxes[0].streams[0] uses; it has other",
+            "add one for network 'small', which boxes[0].streams[0] uses; it has other",
         ),
-        (fleet(box(), box()), "boxes[1]: name 'north' is that of boxes[0]"),
-        (fleet(box(), box("North")), "boxes[1]: name 'North' is that of boxes[0], or differs in case only"),
+        (fleet(box(), box()), "boxes[1]: name 'north' is taken by boxes[0]"),
+        (fleet(box(), box("North")), "boxes[1]: name 'North' is taken by boxes[0] (case does not count)"),
         (
             fleet(box(address="tcp://a:1"), box("south", address="tcp://a:1")),
-            "box south: address tcp://a:1 is that of box north",
+            "box south: address tcp://a:1 is taken by box north",
         ),
         (fleet(box(address="a:1")), "address: got 'a:1'; it has to be 'tcp://HOST:PORT'"),
         (fleet(box(address="tcp://a:70000")), "it has to be 'tcp://HOST:PORT'"),
@@ -89,11 +89,11 @@ def test_a_fleet_of_boxes_is_solved_as_each_box_alone(tmp_path: Path) -> None:
         (fleet(box(), cameras=[stream("door", app(1))]), "two streams that may be on it are called 'door'"),
         (
             fleet(box(address="tcp://a:1"), cameras=[stream("yard", app(1))]),
-            "stream yard on box north and stream door on box north would have one runtime, at tcp://a:1",
+            "stream yard on box north and stream door on box north would share the runtime at tcp://a:1",
         ),
         (
             fleet(box(address="tcp://a:1"), box("south", address="tcp://a:2", streams=[stream("b", app(1), port=1)])),
-            "stream b on box south and stream door on box north would have one runtime, at tcp://a:1",
+            "stream b on box south and stream door on box north would share the runtime at tcp://a:1",
         ),
         (fleet(box(streams=[stream("a", app(1), port=0)])), "port: got 0"),
         (fleet(box("../../etc/passwd")), "name: got '../../etc/passwd'; it has to be 1 to 50 letters"),
@@ -135,7 +135,7 @@ def test_cameras_that_find_no_room_are_told_with_what_they_need(tmp_path: Path) 
 
 def test_fairness_does_not_say_which_box(tmp_path: Path) -> None:
     given = fleet(box(), box("south"), cameras=[stream("yard", app(1))], aggregate="min")
-    with pytest.raises(ProblemError, match="give each its box"):
+    with pytest.raises(ProblemError, match="name one box for each"):
         plan_fleet(load_fleet(written(tmp_path, given)))
     fair = plan_fleet(load_fleet(written(tmp_path, fleet(box(), box("south", budget=20), aggregate="min"))))
     assert fair.objective == min(one.result.objective for one in fair.boxes if one.result)
