@@ -1,1 +1,1 @@
-"""Workloads, sweeps and event simulation."""
+"""Experiments: workloads, sweeps and event simulation."""

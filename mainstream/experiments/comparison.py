@@ -1,4 +1,4 @@
-"""What the rows of an experiment say of its versions, side by side."""
+"""Compare the versions of an experiment, from its rows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ class Compared(NamedTuple):
     Attributes
     ----------
     asked, version : str
+        The budget as it was given, and the version.
     schedules, infeasible : int
-        Rows with a schedule, and without one.
+        Rows with a schedule, and rows without one.
     objective : float or None
-        Mean over the workloads in which every version has a schedule within this budget; None where there is none.
+        Mean over the workloads in which every version has a schedule within this budget; None if there are none.
     gain : float or None
-        Mainstream's mean over this one's, less 1.
+        Mainstream's mean divided by this version's, less 1.
     gap, runtime_s : float or None
-        The largest, and the mean.
+        The largest gap, and the mean time in seconds.
     """
 
     asked: str
@@ -37,7 +38,7 @@ class Compared(NamedTuple):
 
 
 def compare(rows: Iterable[SweepRow]) -> list[Compared]:
-    """Each version at each budget, in the order in which they come."""
+    """Compare the versions at each budget, in the order of the rows."""
     groups: dict[str, dict[str, dict[tuple[str, int], SweepRow]]] = {}
     for row in rows:
         groups.setdefault(row.asked, {}).setdefault(row.version, {})[row.id, row.trial] = row

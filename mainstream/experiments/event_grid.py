@@ -1,8 +1,8 @@
 """Random apps from measured curves and a grid of event parameters, as the published generator draws them.
 
-Each app takes one of the curves as it is, and an event frequency, length and correlation from the grid, each of them
-with equal probability and whatever the other apps take. Source: the workload generator released with Jiang et al.,
-"Mainstream", USENIX ATC 2018; there a grid may go beyond its maximum by a step, here it never does.
+Each app gets one of the curves unchanged, and an event frequency, length and correlation from the grid. All values are
+equally likely and independent of the other apps. Source: the workload generator released with Jiang et al.,
+"Mainstream", USENIX ATC 2018. There a grid may exceed its maximum by a step; here it never does.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ class EventGrid(Description):
     Parameters
     ----------
     event_frequency_min, event_frequency_max, event_frequency_delta : float
-        From the first to the second in steps of the third.
+        Smallest value, largest value and step.
     event_length_ms_min, event_length_ms_max, event_length_ms_delta : float
-        Milliseconds.
+        The same, in milliseconds.
     correlation_min, correlation_max, correlation_delta : float
+        The same.
     budget_min, budget_max, budget_delta : float, optional
-        Some published files have them; they have no effect.
+        No effect; some published files have them.
 
     Raises
     ------
@@ -74,7 +75,7 @@ class EventGrid(Description):
         return getattr(self, f"{name}_min"), getattr(self, f"{name}_max"), getattr(self, f"{name}_delta")
 
     def values(self, name: str) -> FloatArray:
-        """What a parameter may be, rising; (K,) array."""
+        """The values of a parameter, increasing; (K,) array."""
         low, high, step = self._ends(name)
         count = int((high - low) / step + 1e-9) + 1
         grid: FloatArray = np.round(low + step * np.arange(count), 10)
@@ -82,12 +83,12 @@ class EventGrid(Description):
 
 
 def load_event_grid(path: Name) -> EventGrid:
-    """The event grid in a published INI file, with the section ``[config]``, or in YAML or JSON.
+    """Read an event grid from a published INI file, with the section ``[config]``, or from YAML or JSON.
 
     Raises
     ------
     ProblemError
-        The file cannot be read, is of another form, or a key or value is not what it has to be.
+        The file cannot be read, is in another form, or has a wrong key or value.
     """
     path = Path(path)
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
@@ -96,9 +97,11 @@ def load_event_grid(path: Name) -> EventGrid:
     try:
         parser.read_string(read_text(path))
     except configparser.Error as error:
-        raise ProblemError(f"{path}: no INI: {reason(error)}; YAML has to end in .yaml") from None
+        raise ProblemError(
+            f"{path}: not an INI file: {reason(error)}; a YAML file's name has to end in .yaml"
+        ) from None
     if parser.sections() != [_SECTION]:
-        raise ProblemError(f"{path}: it has the sections {shown(parser.sections())}; it has to have [{_SECTION}] alone")
+        raise ProblemError(f"{path}: it has the sections {shown(parser.sections())}; it has to have only [{_SECTION}]")
     with naming(path):
         return EventGrid.of({key: _number(key, text) for key, text in parser[_SECTION].items()}, where=f"[{_SECTION}]")
 
@@ -111,7 +114,7 @@ def _number(key: str, text: str) -> float:
 
 
 def draw_apps(grid: EventGrid, curves: Sequence[Curve], n: int, random: np.random.Generator) -> tuple[App, ...]:
-    """N random apps, with the ids 1..n and no voting.
+    """Draw n random apps, with ids 1..n and without voting.
 
     Parameters
     ----------
@@ -126,7 +129,7 @@ def draw_apps(grid: EventGrid, curves: Sequence[Curve], n: int, random: np.rando
         There is no curve.
     """
     if not curves:
-        raise ProblemError("curves: there is none; at least one is needed")
+        raise ProblemError("curves: there is none; give at least one")
     which = random.integers(len(curves), size=n)
     drawn: dict[str, Any] = {name: random.choice(grid.values(name), n).tolist() for name in EventGrid.parameters}
     return tuple(

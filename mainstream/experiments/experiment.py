@@ -1,7 +1,7 @@
-"""Experiments: each version's schedule of each workload, within each budget, and what becomes of it.
+"""Experiments: each version's schedule for each workload within each budget, and how well it does.
 
-Without a runtime the event model says what a schedule finds. With one each schedule is deployed once, and the event
-model is asked at the rates that were observed; compute is measured where the runtime tells it.
+Without a runtime, the event model predicts what a schedule finds. With one, each schedule is deployed once, and the
+event model predicts with the observed rates; compute is measured if the runtime reports it.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from mainstream.stream import capacity_of
 from mainstream.streamer.deployer import Deployer, StreamsDeployer
 
 Runtime = Callable[[Sequence[str | None]], AbstractContextManager[Deployer | StreamsDeployer]]
-"""Opens what runs the plan of one schedule, or those of the streams of these names."""
+"""Given the names of streams, opens a deployer that runs their plans; a single stream may have no name."""
 
 _PERCENT: Final = Range(0, 100)
 _ROUND_UP: Final = 1 + 1e-9
-"""So that the least budget has a schedule in spite of rounding."""
+"""Makes sure that the smallest budget has a schedule in spite of rounding."""
 
 
 class Budget(NamedTuple):
-    """A budget: compute a second, or a place between the least and the most that a workload has a use for.
+    """A budget: compute a second, or a share of the range of budgets that are useful for a workload.
 
     Attributes
     ----------
     asked : str
-        As it was given.
+        The text as it was given.
     value : float
     relative : bool
         Whether the value is a share of the useful range, 0 to 1.
@@ -55,7 +55,7 @@ class Budget(NamedTuple):
 
     @classmethod
     def of(cls, asked: str) -> Budget:
-        """A budget from text: a number above 0, or one from 0 to 100 with a % sign.
+        """Read a budget: a number above 0, or a number from 0 to 100 with a % sign.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Budget(NamedTuple):
         return cls(asked, value / 100 if relative else value, relative)
 
     def compute(self, workload: Workbench) -> float:
-        """Compute a second."""
+        """The budget for a workload, compute a second."""
         if not self.relative:
             return self.value
         least, most = workload.useful_range()
@@ -87,7 +87,7 @@ class Plan:
     ----------
     versions : tuple of Version
     budgets : tuple of Budget
-        Empty: each workload's own.
+        If empty, each workload's own budget.
     options : SolveOptions
     trials : int
     """
@@ -98,12 +98,12 @@ class Plan:
     trials: int = 1
 
     def keys(self, point: Point) -> list[tuple[str, int, str, str]]:
-        """The keys of the rows that a workload gives, in order.
+        """The keys of a workload's rows, in order.
 
         Raises
         ------
         ProblemError
-            There is no budget.
+            The workload has no budget, and none is given.
         """
         budgets = self._budgets(point)
         return [
@@ -121,22 +121,22 @@ class Plan:
         return (OWN._replace(value=point.budget),)
 
     def rows(
-        self, point: Point, wanted: Sequence[tuple[str, int, str, str]], runtime: Runtime | None = None
+        self, point: Point, keys: Sequence[tuple[str, int, str, str]], runtime: Runtime | None = None
     ) -> Iterator[SweepRow]:
-        """The rows of a workload, one after the other.
+        """Make rows of a workload, one after the other.
 
         Parameters
         ----------
         point : Point
-        wanted : sequence
-            The keys of those that are asked for.
+        keys : sequence
+            The keys of the rows to make.
         runtime : callable, optional
             Runs each schedule.
 
         Raises
         ------
         ProblemError, DeployError
-            A message begins with the workload.
+            The message begins with the workload.
         """
         with naming(f"workload {point.id}"):
             workload = Workbench(point.streams, self.options)
@@ -144,7 +144,7 @@ class Plan:
             versions = {version.name: version for version in self.versions}
             whole = workload.prepared()
             kind = (whole.event_model.name, whole.objective, self.options.aggregate or "mean")
-            for _, trial, name, asked in wanted:
+            for _, trial, name, asked in keys:
                 budget = budgets[asked].compute(workload)
                 row = SweepRow(point.id, len(point.apps), trial, name, asked, budget, "infeasible", *kind)
                 try:
@@ -163,7 +163,7 @@ class Plan:
 
 
 OWN: Final = Budget("own", math.nan, False)
-"""The budget that a workload brings along."""
+"""Stands for the budget that a workload has itself."""
 
 
 def sweep(
@@ -173,42 +173,42 @@ def sweep(
     runtime: Runtime | None = None,
     executor: Executor | None = None,
 ) -> Iterator[SweepRow]:
-    """All rows of an experiment: in order, or with an executor each workload's as they are done.
+    """Make the rows of an experiment: in order, or with an executor in the order in which workloads are done.
 
     Parameters
     ----------
     points : sequence of (Point, keys)
-        Workloads, and the rows that are wanted of each.
+        Workloads, and the keys of the rows to make of each.
     plan : Plan
     runtime : callable, optional
-        Runs each schedule; only without an executor, since it runs one at a time.
+        Runs each schedule; only without an executor, since it runs one schedule at a time.
     executor : Executor, optional
-        Does each workload as a task of one CPU; default: all in this process.
+        Runs each workload as a task with one CPU; default: all in this process.
 
     Raises
     ------
     ProblemError, DeployError
-        The first workload that cannot be done; with an executor once the others are.
+        A workload failed: the first of them; with an executor it is raised after the others are done.
     """
     if executor is None:
-        for point, wanted in points:
-            yield from plan.rows(point, wanted, runtime)
+        for point, keys in points:
+            yield from plan.rows(point, keys, runtime)
         return
     shared = executor.share(plan)
     failed: Exception | None = None
-    for done in executor.run(Task(point.id, _all_rows, (shared, point, wanted)) for point, wanted in points):
+    for done in executor.run(Task(point.id, _all_rows, (shared, point, keys)) for point, keys in points):
         failed = failed or done.error
         yield from done.value or ()
     if failed is not None:
         raise failed
 
 
-def _all_rows(plan: Plan, point: Point, wanted: Sequence[tuple[str, int, str, str]]) -> list[SweepRow]:
-    return list(plan.rows(point, wanted))
+def _all_rows(plan: Plan, point: Point, keys: Sequence[tuple[str, int, str, str]]) -> list[SweepRow]:
+    return list(plan.rows(point, keys))
 
 
 def _run(workload: Workbench, solved: Solved, budget: float, runtime: Runtime) -> Round:
-    """Run a schedule once: what came of it."""
+    """Run a schedule once, and give what was observed."""
     how: dict[str, Any] = {**workload.what, **workload.how, "mode": solved.restriction.mode}
     if solved.result.method in ("greedy", "greedy-released"):
         how["method"] = solved.result.method
@@ -220,7 +220,7 @@ def _run(workload: Workbench, solved: Solved, budget: float, runtime: Runtime) -
 
 
 def _filled(row: SweepRow, apps: Sequence[App], solved: Solved, round_: Round | None) -> SweepRow:
-    """The row with all figures of a schedule."""
+    """The row, filled with all figures of a schedule."""
     result = solved.result if round_ is None else round_.result
     schedule = result.together
     scores = _scores(result, round_)
@@ -264,7 +264,7 @@ def _filled(row: SweepRow, apps: Sequence[App], solved: Solved, round_: Round | 
 
 
 def _scores(result: Result, round_: Round | None) -> Mapping[str, FloatArray]:
-    """f1, recall and precision of each app, at the observed rates where there are some; NaN where it has none."""
+    """f1, recall and precision of each app, at the observed rates if there are any; NaN where an app has none."""
     schedule = result.together
     scores = {name: np.array(getattr(schedule, name), dtype=np.float64) for name in ("f1", "recall", "precision")}
     if round_ is not None:
@@ -280,7 +280,7 @@ def _observed_fps(result: Result, round_: Round) -> list[float]:
 
 
 def _objective(values: FloatArray, apps: Sequence[App], aggregate: str) -> float:
-    """The objective of these values."""
+    """The objective: the smallest of these values, or their weighted mean."""
     plain = np.nan_to_num(values)
     if aggregate == "min":
         return float(plain.min())

@@ -1,4 +1,4 @@
-"""The workloads of an experiment: apps that grow in number, combinations of apps, or the lines of a workload file."""
+"""The workloads of an experiment: more and more apps, combinations of apps, or the lines of a workload file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mainstream.io import Problem
 from mainstream.problem import App, Model
 
 _MOST: Final = 1_000_000
-"""Combinations that are listed."""
+"""The most combinations that are listed."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Point:
     id : str
     streams : tuple of NamedStream
     budget : float or None
-        Its own, compute a second.
+        Its own budget, compute a second.
     """
 
     id: str
@@ -46,38 +46,38 @@ class Point:
 
 
 class Placed(NamedTuple):
-    """An app, and the stream that it is part of."""
+    """An app, and the stream that it belongs to."""
 
     app: App
     stream: NamedStream
 
 
 def placed(streams: Iterable[NamedStream]) -> list[Placed]:
-    """The apps of all streams."""
+    """The apps of all streams, each with its stream."""
     return [Placed(app, stream) for stream in streams for app in stream.apps]
 
 
 def growing(apps: Sequence[Placed], num_apps: int) -> list[Point]:
-    """1, 2, ... `num_apps` apps: the given ones in turn, again from the first when there are fewer.
+    """Workloads of 1, 2, ... `num_apps` apps: the given ones in turn, starting again if there are fewer.
 
-    Each is in its own stream. Their ids are 1, 2, ...; the id of the point is the number of apps.
+    Apps stay in their own streams and get the ids 1, 2, ... A workload's id is its number of apps.
     """
     return [_point(str(n), (apps[i % len(apps)] for i in range(n))) for n in range(1, num_apps + 1)]
 
 
 def combinations(apps: Sequence[Placed], num_apps: int, *, most: int | None, seed: int) -> list[Point]:
-    """All combinations of `num_apps` of the apps, each of which may stand in one several times, or a sample of them.
+    """All combinations of `num_apps` apps, or a sample of them; an app may be in a combination several times.
 
-    The id of one is its apps' names, joined by underscores.
+    The id of a combination is the names of its apps, joined by underscores.
 
     Parameters
     ----------
     apps : sequence of Placed
     num_apps : int
     most : int, optional
-        So many of them, drawn without replacement.
+        Draw at most so many of them, without replacement.
     seed : int
-        Of the draw.
+        Seed of the draw.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def combinations(apps: Sequence[Placed], num_apps: int, *, most: int | None, see
     if min(count, most or count) > _MOST:
         raise ProblemError(
             f"--combs: {num_apps} of {len(apps)} apps make {_written(count)} combinations; at most {_MOST:,} can be "
-            "listed: give --combs-max-samples"
+            "listed; draw some of them with --combs-max-samples"
         )
     if most is None or most >= count:
         chosen: Iterable[tuple[int, ...]] = combinations_with_replacement(range(len(apps)), num_apps)
@@ -105,54 +105,54 @@ def combinations(apps: Sequence[Placed], num_apps: int, *, most: int | None, see
 
 
 def of_workloads(problems: Sequence[Problem], num_apps: int) -> list[Point]:
-    """Workloads as they are.
+    """The workloads of a file, unchanged.
 
     Raises
     ------
     ProblemError
-        One has more than `num_apps` apps.
+        A workload has more than `num_apps` apps.
     """
     for number, problem in enumerate(problems, start=1):
         if len(problem.all_apps) > num_apps:
             raise ProblemError(
-                f"workload {number} has {len(problem.all_apps)} apps, NUM_APPS is {num_apps}; give one as large"
+                f"workload {number} has {len(problem.all_apps)} apps, but NUM_APPS is {num_apps}; raise NUM_APPS"
             )
     return [Point(str(one.id), one.each, one.given().get("budget")) for one in problems]
 
 
 def selected(apps: Sequence[Placed], names: Sequence[str]) -> list[Placed]:
-    """The apps of these names or ids, in this order.
+    """The apps with these names or ids, in this order.
 
     Raises
     ------
     ProblemError
-        One is not there, or several have its name.
+        There is no such app, or several have that name.
     """
     chosen = []
     for name in names:
         found = [one for one in apps if name in (one.app.name, str(one.app.app_id))]
         if not found:
             known = [one.app.name or str(one.app.app_id) for one in apps]
-            raise ProblemError(f"dataset {shown(name)} is not there; {nearest(name, known)}")
+            raise ProblemError(f"dataset {shown(name)}: there is no such app; {nearest(name, known)}")
         if len(found) > 1:
-            raise ProblemError(f"dataset {shown(name)}: {len(found)} apps have that name; give the app_id")
+            raise ProblemError(f"dataset {shown(name)}: {len(found)} apps have that name; give the app_id instead")
         chosen.append(found[0])
     return chosen
 
 
 def apps_of_packages(folder: Name, model: Model) -> list[App]:
-    """The apps of the M-Packages in a folder, one a subfolder, in the order of their names.
+    """Read the apps of the M-Packages in a folder: one in each subfolder, in order of their names.
 
     Raises
     ------
     ProblemError
-        There is none, one is damaged, or they do not fit together or to the model.
+        There is none, one is damaged, or they do not fit together or do not fit the model.
     """
     folder = Path(folder)
     with naming(folder):
         found = sorted(place.parent for place in folder.glob(f"*/{PACKAGE}"))
         if not found:
-            raise ProblemError(f"there is no M-Package, a subfolder with {PACKAGE}")
+            raise ProblemError(f"there is no M-Package in it, that is, no subfolder with {PACKAGE}")
         apps, packages = [], {}
         for i, place in enumerate(found, start=1):
             packages[place.name], curve = read_package(place)
@@ -163,7 +163,7 @@ def apps_of_packages(folder: Name, model: Model) -> list[App]:
 
 
 def _point(called: str, apps: Iterable[Placed]) -> Point:
-    """The apps, numbered, in their streams."""
+    """A workload of these apps, numbered from 1, in their streams."""
     of_stream: dict[str | None, list[App]] = {}
     streams = {}
     for i, (app, stream) in enumerate(apps, start=1):
@@ -179,7 +179,7 @@ def _word(name: str) -> str:
 
 
 def _combination(rank: int, kinds: int, size: int) -> tuple[int, ...]:
-    """The combination with repetitions of that rank, from 0, in lexicographic order."""
+    """The combination with repetition that has this rank, from 0, in lexicographic order."""
     return tuple(_places(rank, kinds, size))
 
 

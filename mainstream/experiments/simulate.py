@@ -1,27 +1,26 @@
-"""Event simulation: draw traces frame by frame, sample and vote as the runtime does, score what it claims.
+"""Event simulation: draw traces frame by frame, sample and vote as the runtime does, and score the claims.
 
-What a trace is. Time is cut into windows of the event's length L. Each window holds an event with probability e,
-whatever the others hold: events last L, and the gaps between them are whole numbers of windows, geometrically
-distributed. Of the stream's S frames a second r are analysed, evenly spaced: frame j is due at (j + phase) / r, phase
-random, and is the stream frame of that moment. So a window holds floor or ceil of nbar = L/1000 r analysed frames, and
-nbar of them on average. Their outcomes are a two-state Markov chain that starts afresh in each window, with hit
-probability p in an event and q outside:
+Traces. Time is cut into windows of the event's length L. Each window holds an event with probability e, independently:
+events last L, and the gaps between them are whole numbers of windows with a geometric distribution. Of the stream's S
+frames a second r are analysed, evenly spaced: frame j is due at (j + phase) / r with a random phase, and is the stream
+frame of that moment. So a window holds floor or ceil of nbar = L/1000 r analysed frames, and nbar on average. Their
+outcomes are a two-state Markov chain that starts anew in each window, with hit probability p in an event and q outside:
 
     P(hit | hit) = p + (1-p) rho        P(hit | miss) = p (1-rho)        the first frame of a window hits with p
 
-A window in which X frames in a row hit is claimed to hold an event; a run of hits ends with its window. This is what
-event model "windowed" is the expectation of.
+A window in which X frames in a row hit is claimed to hold an event; a run of hits ends with its window. Event model
+"windowed" is the expectation of this.
 
-Decay. Given the rate c at which rho was measured, the chain runs at the stream's rate, and frames d stream frames apart
-correlate rho ** (d c / S); d is the stride between two analysed frames, floor or ceil of S/r. A unit of u stream frames
-is a rate of S/u. Frames that nobody analyses need not be drawn: a two-state chain that is looked at every d frames is
-again one.
+Decay. If the rate c at which rho was measured is given, the chain runs at the stream's rate, and frames that are d
+stream frames apart have correlation rho ** (d c / S); d is the stride between two analysed frames, floor or ceil of
+S/r. A unit of u stream frames is a rate of S/u. Frames that are not analysed need not be drawn: every d-th state of a
+two-state chain is again a two-state chain.
 
-False alarms. Given a correlation for them, the chain of windows without an event has that one.
+False alarms. If they have a correlation of their own, the chain uses it in windows without an event.
 
-Events that differ. Given lengths, each window has one of them, whatever the others have. Given a spread s, the hit
-probability of each event is drawn from the Beta distribution of mean p and variance s p (1-p). With both and decay, it
-is event model "measured" that this is the expectation of, but for strides that are not whole.
+Events that differ. If several lengths are given, each window has one of them, independently. If a spread s is given,
+the hit probability of each event is drawn from the Beta distribution with mean p and variance s p (1-p). With both and
+decay, event model "measured" is the expectation of this, except for strides that are not whole.
 
 Scores. recall = found events / events, precision = found events / claims, F1 = 2 found / (events + claims) = 2 J / (1
 + J) with J = found / (events or claims), counted in windows. Windows are independent, so recall, precision and J are
@@ -55,16 +54,16 @@ _FRAMES: Final = Range(1, 10**12, whole=True)
 
 @dataclass(frozen=True, eq=False)
 class Simulated:
-    """Counts of a simulation, arrays of one shape.
+    """Counts of a simulation, as arrays of one shape.
 
     Attributes
     ----------
     windows, events, found, alarms : int
-        Windows, those with an event, those of them that were claimed, and those claimed without one.
+        Windows, windows with an event, claimed windows with an event, and claimed windows without one.
     frames : int
-        Analysed frames drawn.
+        Analysed frames that were drawn.
     has_precision : bool
-        Whether there was a false positive rate and an event frequency.
+        Whether a false positive rate and an event frequency were given.
     """
 
     windows: IntArray
@@ -76,7 +75,7 @@ class Simulated:
 
     @property
     def recall(self) -> Interval:
-        """Share of the events found, with its 95 % interval."""
+        """Share of the events that were found, with its 95 % interval."""
         return share_interval(self.found, self.events)
 
     @property
@@ -86,7 +85,7 @@ class Simulated:
 
     @property
     def f1(self) -> Interval:
-        """Harmonic mean of both, with its 95 % interval."""
+        """Harmonic mean of recall and precision, with its 95 % interval."""
         return self._where_defined(f1_interval(self.found, self.events, self.found + self.alarms))
 
     def _where_defined(self, estimate: Interval) -> Interval:
@@ -179,10 +178,10 @@ def simulate(
     windows : int array
         Length of the traces, in windows.
     seed : int
-        The k-th app's trace depends on this, k and its own parameters only.
+        The k-th app's trace depends only on the seed, k and its own parameters.
     decay_unit : float, optional
-        Stream frames over which `correlation` holds, where `correlation_fps` is NaN; it then decays with their
-        distance. Without either, the correlation is that of successive analysed frames, whatever their distance.
+        Distance in stream frames at which `correlation` holds, for apps whose `correlation_fps` is NaN; it then decays
+        with distance. Without either, it holds between successive analysed frames, whatever their distance.
 
     Raises
     ------
@@ -240,7 +239,7 @@ def simulate(
 
 
 class Off(NamedTuple):
-    """How far one event model's metric is from the simulated one, over the apps of a schedule."""
+    """How far an event model's metric is from the simulated one: mean and largest difference over a schedule's apps."""
 
     event_model: str
     metric: str
@@ -250,13 +249,13 @@ class Off(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """A schedule's M admitted apps, predicted and simulated.
+    """The M admitted apps of a schedule, predicted and simulated.
 
     Attributes
     ----------
     app_ids, target_fps, x_vote : (M,) arrays
     predicted : mapping of str to EventMetrics
-        By each event model; arrays (M,).
+        Event model -> its predictions; arrays (M,).
     simulated : Simulated
         Arrays (M,).
     """
@@ -279,7 +278,7 @@ class Replay:
 
 
 def check_draw(frames: int, seed: int, decay_unit: float | None) -> None:
-    """Raise :class:`ProblemError` where these are out of their ranges, before anything is solved or drawn."""
+    """Raise :class:`ProblemError` if these are out of range, before anything is solved or drawn."""
     _FRAMES.check("frames", frames)
     WHOLE.check("seed", seed)
     if decay_unit is not None:
@@ -289,7 +288,7 @@ def check_draw(frames: int, seed: int, decay_unit: float | None) -> None:
 def simulate_schedule(
     result: Result, prepared: Prepared, *, frames: int, seed: int, decay_unit: float | None = None
 ) -> Replay:
-    """Simulate what a result chose for each app.
+    """Simulate the choices of a result.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""The files that an experiment leaves: rows that are flushed one by one, and what they were made with.
+"""The files of an experiment: rows that are flushed one by one, and the settings that they were made with.
 
-``OUT_PREFIX.csv`` is what counts. ``OUT_PREFIX.settings.json`` says with which settings its rows were made: nothing is
-added to it with others. Where a run was interrupted, a last line that is cut off is dropped, and the published files,
-``OUT_PREFIX-mainstream`` and so on, are made anew of the rows that are whole.
+``OUT_PREFIX.csv`` holds the result. ``OUT_PREFIX.settings.json`` holds the settings; rows with other settings are never
+added. After an interruption a last line that is cut off is dropped, and the files in the published form,
+``OUT_PREFIX-mainstream`` and so on, are made again from the complete rows.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ class SweepFiles:
     Parameters
     ----------
     prefix : Path
-        What all their names begin with.
+        The beginning of all their names.
     versions : sequence of Version
     asked : sequence of str
-        The budgets. With several, each has published files of its own, ``OUT_PREFIX-BUDGET-mainstream``.
+        The budgets. If there are several, each has its own published files, ``OUT_PREFIX-BUDGET-mainstream``.
     settings : mapping
-        What the rows depend on, as plain values.
+        Everything that the rows depend on, as plain values.
 
     Attributes
     ----------
     done : dict
-        `key` -> row, of those that are there.
+        `key` -> row, for the rows that exist.
 
     Raises
     ------
     ProblemError
-        Other settings made what is there, it is damaged, another run is at it, or it cannot be written.
+        The files were made with other settings, are damaged, are in use by another run, or cannot be written.
     """
 
     def __init__(
@@ -70,21 +70,21 @@ class SweepFiles:
         self._files: dict[Path, IO[str]] = {}
 
     def _check(self) -> None:
-        """Refuse what other settings made."""
+        """Refuse files that were made with other settings."""
         if not self._settings.exists():
             for place in (self.tidy, *self._published.values()):
                 if place.exists():
                     raise ProblemError(
-                        f"{place}: it is there, but not {self._settings.name}, which would say what made it; "
-                        "take another OUT_PREFIX"
+                        f"{place}: exists, but {self._settings.name}, which says how it was made, does not; "
+                        "use another OUT_PREFIX"
                     )
             return
         before = mapping(self._settings)
         for key in {**self._plain, **before}:
             if before.get(key) != self._plain.get(key):
                 raise ProblemError(
-                    f"{self._settings}: what is there was made with {key} {shown(before.get(key))}, "
-                    f"now it is {shown(self._plain.get(key))}; take another OUT_PREFIX"
+                    f"{self._settings}: the existing rows were made with {key} {shown(before.get(key))}, "
+                    f"now it is {shown(self._plain.get(key))}; use another OUT_PREFIX"
                 )
 
     def __enter__(self) -> Self:
@@ -95,14 +95,14 @@ class SweepFiles:
         return self
 
     def in_order(self, keys: Iterable[tuple[str, int, str, str]]) -> None:
-        """Bring the rows into the order of these keys, whatever order they came in; all of them have to be there."""
+        """Put the rows in the order of these keys; all of them have to exist."""
         ordered = {key: self.done[key] for key in keys}
         if list(ordered) != list(self.done):
             self.done = ordered | self.done
             self._write()
 
     def _write(self) -> None:
-        # Whole rows are written beside and renamed first; then each file is open for more.
+        # The complete rows are written beside each file and renamed; then the file stays open for more rows.
         lines: dict[Path, list[str]] = {self.tidy: [HEADER], **{place: [] for place in self._published.values()}}
         for row in self.done.values():
             lines[self.tidy].append(row.line())
@@ -116,14 +116,14 @@ class SweepFiles:
                 raise ProblemError(f"{place}: cannot be written: {reason(error)}") from None
 
     def _lock(self) -> None:
-        """Keep other runs away until this one ends, however it ends."""
+        """Keep other runs away until this one ends, even if it is killed."""
         import fcntl  # not on Windows
 
         held = self._opened.enter_context(self._settings.open(encoding="utf-8"))
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ProblemError(f"{self.tidy}: another run is at it; wait for it, or take another OUT_PREFIX") from None
+            raise ProblemError(f"{self.tidy}: another run uses it; wait for it, or use another OUT_PREFIX") from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -131,15 +131,15 @@ class SweepFiles:
         self._opened.close()
 
     def add(self, row: SweepRow) -> None:
-        """Write a row, whole; the tidy file gets it last, so that a row there is everywhere."""
+        """Write a row; the tidy file gets it last, so that a row which is there is in all files."""
         if row.fits:
             self._append(self._place(row), row.published_line())
         self._append(self.tidy, row.line())
         self.done[row.key] = row
 
     def kept(self) -> str:
-        """What to tell who is interrupted."""
-        return f"{len(self.done):,} rows are done and kept, the same command goes on from there"
+        """The message after an interruption."""
+        return f"{len(self.done):,} rows are done and kept; the same command continues from there"
 
     def _place(self, row: SweepRow) -> Path:
         return self._published[row.version, row.asked]

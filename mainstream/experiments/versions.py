@@ -1,18 +1,18 @@
-"""What is compared: ways to schedule a workload, each of them all schedules under some restriction.
+"""The versions that are compared: ways to schedule a workload, each with a restriction on schedules.
 
 ==================  ===================================================================================================
-version             its schedule is the best of those in which
+version             its schedule is the best of all schedules in which
 ==================  ===================================================================================================
 mainstream          each app has any of its `num_frozen` and any rate
 no-sharing          nothing is shared
-max-sharing         each app shares all that it can: all but the last layers
+max-sharing         each app shares as many layers as it can
 max-sharing-K       each app shares the first K layers
-max-sharing-best    each app shares the first K layers, K the best chokepoint for the workload and the budget: the fair
-                    static rival
-static-fps          all apps have one rate, the best for the workload and the budget
+max-sharing-best    each app shares the first K layers, with the best K for the workload and the budget: the fair static
+                    comparison
+static-fps          all apps have the same rate, the best one for the workload and the budget
 ==================  ===================================================================================================
 
-``greedy`` and ``greedy-released`` are mainstream by those methods. Pinned apps stay as they are pinned in all of them.
+``greedy`` and ``greedy-released`` are mainstream, solved by those methods. Pinned apps stay pinned in all versions.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ _PUBLISHED: Final = {"nosharing": "no-sharing", "maxsharing": "max-sharing"}
 
 
 class Restriction(NamedTuple):
-    """What all apps of a workload have to keep to.
+    """A restriction on all apps of a workload.
 
     Attributes
     ----------
     mode : str
     num_frozen : int or None
-        The one chokepoint.
+        The only chokepoint; None allows all.
     target_fps : float or None
-        The one rate.
+        The only rate; None allows all.
     """
 
     mode: Mode = "mainstream"
@@ -79,12 +79,12 @@ class Version:
 
     @classmethod
     def of(cls, name: str) -> Version:
-        """The version of a name; the published names of two are taken, too.
+        """The version with this name; the published names "nosharing" and "maxsharing" also work.
 
         Raises
         ------
         ProblemError
-            There is none of that name.
+            There is no version with that name.
         """
         ours = _PUBLISHED.get(name, name)
         cut = _CHOKEPOINT.fullmatch(ours)
@@ -96,16 +96,16 @@ class Version:
 
     @property
     def published(self) -> str:
-        """What ends the name of its file: the published names have no hyphen."""
+        """The end of its file's name, without the hyphen, as the published names have it."""
         return self.name.replace("-sharing", "sharing")
 
     @property
     def method(self) -> str | None:
-        """The method that it is, if it is one."""
+        """Its method, if it stands for one."""
         return self.name if self.name.startswith("greedy") else None
 
     def restrictions(self, workload: Workbench) -> Iterator[Restriction]:
-        """The restrictions of which the best counts."""
+        """The restrictions to try; the best schedule of all counts."""
         cut = _CHOKEPOINT.fullmatch(self.name)
         if cut is not None:
             yield Restriction(num_frozen=int(cut[1]))
@@ -120,14 +120,14 @@ class Version:
 
 
 class Solved(NamedTuple):
-    """A version's schedule, and the restriction that it is the best under."""
+    """A version's schedule, and the restriction under which it was found."""
 
     result: Result
     restriction: Restriction
 
 
 class Workbench:
-    """A workload, compiled once under each restriction for all versions, methods and budgets.
+    """A workload that is compiled once for each restriction, and used for all versions, methods and budgets.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class Workbench:
         self._prepared: dict[Restriction, Prepared] = {}
 
     def common_chokepoints(self) -> list[int]:
-        """The `num_frozen` that all apps have, pinned ones aside, rising.
+        """The `num_frozen` that all apps have, except pinned ones, increasing.
 
         Raises
         ------
@@ -162,7 +162,7 @@ class Workbench:
         return sorted(common)
 
     def common_rates(self) -> list[float]:
-        """The frame rates that all streams have, rising.
+        """The frame rates that all streams have, increasing.
 
         Raises
         ------
@@ -175,12 +175,12 @@ class Workbench:
         return sorted(common)
 
     def restricted(self, restriction: Restriction) -> tuple[NamedStream, ...]:
-        """Streams that allow what a restriction allows, but for its mode.
+        """The streams with only the chokepoint and rate that a restriction allows; its mode is left out.
 
         Raises
         ------
         ProblemError
-            An app has not the chokepoint.
+            An app does not have that chokepoint.
         """
         return tuple(self._restricted(stream, restriction) for stream in self.streams)
 
@@ -193,28 +193,28 @@ class Workbench:
         return stream.model_copy(update={"apps": apps, "video": video})
 
     def prepared(self, restriction: Restriction = Restriction()) -> Prepared:  # noqa: B008  # it is immutable
-        """The workload under a restriction, compiled when first asked for."""
+        """The workload under a restriction, compiled when it is first needed."""
         if restriction not in self._prepared:
             streams = [stream for one in self.restricted(restriction) for stream in one.to_solve()]
             self._prepared[restriction] = prepare(streams, mode=restriction.mode, **self.what)
         return self._prepared[restriction]
 
     def useful_range(self) -> tuple[float, float]:
-        """The smallest budget that has a schedule, and the one beyond which nothing is gained; compute a second."""
+        """The smallest budget that has a schedule, and the budget beyond which nothing is gained; compute a second."""
         whole = self.prepared()
         return whole.smallest_budget(), whole.useful_budget()
 
     def solve(self, version: Version, budget: float) -> Solved:
-        """A version's best schedule within a budget.
+        """Find a version's best schedule within a budget.
 
-        Its bound holds for all schedules of the version; time and nodes are those of all its restrictions together.
+        Its bound holds for all schedules of the version; time and nodes are sums over all its restrictions.
 
         Raises
         ------
         InfeasibleError
             No schedule of the version fits.
         ProblemError
-            The workload cannot be restricted so.
+            The workload does not allow the restriction.
         """
         how = self.how if version.method is None else {**self.how, "method": version.method}
         solved: list[Solved] = []
@@ -241,7 +241,7 @@ class Workbench:
 
 
 def _only(app: App, num_frozen: int) -> App:
-    """The app with no other chokepoint; as it is where it is pinned."""
+    """The app with only this chokepoint; unchanged if it is pinned."""
     if app.pinned is not None:
         return app
     key = next((f for f in app.accuracies if canonical(f) == num_frozen), None)

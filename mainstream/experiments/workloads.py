@@ -1,8 +1,9 @@
-"""Seeded problems of any size, and the budget at which one is hard.
+"""Random problems of any size from a seed, and the budget at which a problem is hard.
 
 Accuracy falls with the share of the network's time that is frozen, slowly at first, with noise that makes it rise
-here and there, as measured curves do; false positives go with the errors. Lengths and frequencies of events are spread
-evenly on a logarithmic scale. Numbers have four decimals, so that a workload written to a file is the same workload.
+here and there, as in measured curves. False positive rates are proportional to the errors. Lengths and frequencies of
+events are uniform on a logarithmic scale. Numbers have four decimals, so that a workload does not change when it is
+written to a file.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _POINTS: Final = Range(2, 1000, whole=True)
 HARD: Final = 1.5
 """A hard budget, as a multiple of the smallest that has a schedule.
 
-At the smallest budget there is nothing to choose. Here the mean objective has come about half of the way from there to
-its value at twice the smallest budget: 46 to 71 %, for 10 to 1,000 apps.
+At the smallest budget there is nothing to choose. At this one the mean objective is about half of the way from there to
+its value at twice the smallest budget: 46 to 71 % for 10 to 1,000 apps.
 """
 
 _SHORTEST_MS, _LONGEST_MS = 300.0, 20_000.0
@@ -36,12 +37,12 @@ _RAREST, _COMMONEST = 0.01, 0.5
 _FIXED_VOTES: Final = (NO_VOTE, 1, 2, 3)
 _LAYERS_A_CHOKEPOINT: Final = 10
 _TRIES: Final = 20
-"""Draws for each workload that is asked for, those that are there already among them."""
+"""How many draws are made at most for each workload; draws that were seen before count, too."""
 
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """A problem without a budget; its apps as columns, which carry any number of them."""
+    """A problem without a budget; its apps are columns, since there may be very many."""
 
     apps: Apps
     model: Model
@@ -85,29 +86,29 @@ def workload(
     model: Model | None = None,
     curves: Sequence[Curve] = (),
 ) -> Workload:
-    """A workload; the same arguments always give the same one.
+    """Make a workload; the same arguments always give the same one.
 
     Parameters
     ----------
     n : int
-        Apps.
+        Number of apps.
     seed : int
     chokepoints : int
-        Points of each accuracy curve, the one that shares nothing included; not used with `curves`.
+        Points of each accuracy curve, including the one that shares nothing; not used with `curves`.
     rates : int
-        Frame rates to choose from: 1..rates, of a stream of so many frames a second.
+        Frame rates to choose from: 1..rates; the stream has `rates` frames a second.
     voting : float
         Share of the apps with ``x_vote="auto"``; the others have none, 1, 2 or 3.
     model : Model, optional
-        Base network; default a made-up one with as many chokepoints.
+        Base network; default: a made-up one with this number of chokepoints.
     curves : sequence of Curve
-        Measured curves with false positive rates and the same `num_frozen`. Each app takes one of them, shifted and
+        Measured curves with false positive rates and the same `num_frozen`. Each app gets one of them, shifted and
         with noise.
 
     Raises
     ------
     ProblemError
-        An argument is out of its range, or the curves do not suit.
+        An argument is out of its range, or the curves are unsuitable.
     """
     _APPS.check("n", n, briefly=True)
     WHOLE.check("seed", seed, briefly=True)
@@ -137,7 +138,7 @@ def workload(
 
 
 def made_up_model(chokepoints: int, random: np.random.Generator) -> Model:
-    """A network of ten layers a chokepoint whose early layers are the dearest, 4 ms in all."""
+    """A network with ten layers a chokepoint, the early ones slower, and 4 ms in total."""
     layers = _LAYERS_A_CHOKEPOINT * chokepoints
     raw = random.lognormal(0.0, 0.5, layers) * np.linspace(1.5, 0.5, layers)
     names = {k * _LAYERS_A_CHOKEPOINT: f"block_{k}" for k in range(chokepoints)}
@@ -153,7 +154,7 @@ def made_up_model(chokepoints: int, random: np.random.Generator) -> Model:
 
 
 def hard_budget(prepared: Prepared) -> float:
-    """:data:`HARD` times the smallest budget, compute a second, rounded up to four digits.
+    """:data:`HARD` times the smallest budget, rounded up to four digits; compute a second.
 
     Raises
     ------
@@ -175,16 +176,16 @@ def workloads_on_grid(
     stream_fps: int,
     model: Model | None = None,
 ) -> Iterator[tuple[tuple[App, ...], Model, Video]]:
-    """Different workloads of the published kind: curves as they are, event parameters from a grid.
+    """Draw different workloads of the published kind: unchanged curves, event parameters from a grid.
 
     Parameters
     ----------
     grid : EventGrid
     curves : sequence of Curve
     n : int
-        Apps of each workload.
+        Apps in each workload.
     setups : int
-        Workloads.
+        Number of workloads.
     seed : int
     stream_fps : int
     model : Model
@@ -193,13 +194,13 @@ def workloads_on_grid(
     Raises
     ------
     ProblemError
-        An argument is out of its range, there is no curve or no model, or there are not so many different workloads.
+        An argument is out of its range, curves or the model are missing, or there are too few different workloads.
     """
     _APPS.check("n", n, briefly=True)
     WHOLE.check("seed", seed, briefly=True)
     replace(_POINTS, low=1).check("stream_fps", stream_fps, briefly=True)
     if model is None or not curves:
-        raise ProblemError("event parameters from a grid go with measured curves and their network; give both")
+        raise ProblemError("event parameters from a grid need measured curves and their network; give both")
     random = np.random.default_rng([seed, n])
     video = Video(stream_fps=stream_fps)
     seen: set[str] = set()
@@ -213,17 +214,18 @@ def workloads_on_grid(
         tries -= 1
         if not tries:
             raise ProblemError(
-                f"setups: got {setups}; these curves and this grid gave {len(seen)} different workloads, hardly more"
+                f"setups: got {setups}; these curves and this grid gave only {len(seen)} different workloads; "
+                "ask for fewer, or make the grid finer"
             )
 
 
 def workload_problem(apps: tuple[App, ...], model: Model, video: Video, budget: float | None) -> Problem:
-    """A workload as a problem; without a budget it gets its hard one.
+    """A workload as a problem; if no budget is given, it gets its hard budget.
 
     Raises
     ------
     ProblemError
-        The budget is no number above 0, or apps, model and video do not fit each other.
+        The budget is not a number above 0, or apps, model and video do not fit together.
     """
     if budget is None:
         budget = hard_budget(prepare(apps, model, video))
@@ -231,7 +233,7 @@ def workload_problem(apps: tuple[App, ...], model: Model, video: Video, budget: 
 
 
 def _falling(n: int, frozen: FloatArray, random: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Curves that fall with the share of time that is `frozen`, (F,): accuracies and false positive rates, (n, F)."""
+    """Curves that fall with the share of time that is `frozen` (F,): accuracies and false positive rates (n, F)."""
     top = random.uniform(0.70, 0.99, (n, 1))
     fall = random.uniform(0.02, 0.5, (n, 1))
     late = random.uniform(1.0, 4.0, (n, 1))
@@ -242,7 +244,7 @@ def _falling(n: int, frozen: FloatArray, random: np.random.Generator) -> tuple[F
 
 
 def _around(curves: Sequence[Curve], n: int, random: np.random.Generator) -> tuple[IntArray, FloatArray, FloatArray]:
-    """The curves' `num_frozen`, (F,), and n curves near them: accuracies and false positive rates, (n, F)."""
+    """The curves' `num_frozen` (F,), and n curves near them: accuracies and false positive rates (n, F)."""
     points = sorted(curves[0].accuracies)
     for curve in curves:
         if curve.false_positive_rates is None or sorted(curve.accuracies) != points:
@@ -255,7 +257,7 @@ def _around(curves: Sequence[Curve], n: int, random: np.random.Generator) -> tup
 
 
 def _moved(rate: FloatArray, shift: FloatArray) -> FloatArray:
-    """`rate` moved by `shift` where it is 1/2, and by less the nearer it is to 0 or 1."""
+    """Move rates on the logit scale: by `shift` at 1/2, and by less near 0 and 1."""
     inside = _rates(rate)
     moved: FloatArray = 1.0 / (1.0 + (1.0 - inside) / inside * np.exp(-4.0 * shift))
     return moved
@@ -271,9 +273,9 @@ def _log_uniform(n: int, low: float, high: float, random: np.random.Generator) -
 
 
 def _spread(known: list[int], count: int) -> IntArray:
-    """`count` of the `known` chokepoints, evenly, the first and the last among them."""
+    """`count` of the `known` chokepoints, evenly spaced, including the first and the last."""
     if count > len(known):
-        raise ProblemError(f"chokepoints: got {count}; the model has {len(known)}")
+        raise ProblemError(f"chokepoints: got {count}; the model has only {len(known)}")
     places = np.unique(np.linspace(0, len(known) - 1, count).round().astype(np.int64))
     return np.array(known)[places]
 

@@ -1,1 +1,1 @@
-"""Plots of schedules and frontiers."""
+"""Plots of schedules and frontiers, and reports of experiments."""

@@ -1,4 +1,4 @@
-"""Charts as pictures: a matplotlib figure that a telephone shows well, and its SVG, in which each value says itself."""
+"""Charts as pictures: a matplotlib figure that fits a telephone, and its SVG, in which each value has a tooltip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 INK: Final = "#1a1a1a"
 FAINT: Final = "#d9d9d9"
 _WIDTH: Final = 4.4
-"""Inches: at its own size it fills a telephone's screen."""
+"""Inches; at this size it fills a telephone's screen."""
 _AXES: Final = 2.5
 _LEGEND_LINE: Final = 0.18
 _BELOW: Final = 0.5
@@ -30,7 +30,7 @@ _SMALL: Final = 9.0
 
 
 def chart_figure(chart: Chart, *, titled: bool = True) -> Figure:
-    """A chart as a figure; its legend stands below and hides nothing.
+    """Draw a chart as a figure, with its legend below so that it hides nothing.
 
     Parameters
     ----------
@@ -81,13 +81,13 @@ def chart_figure(chart: Chart, *, titled: bool = True) -> Figure:
 
 
 def chart_svg(chart: Chart, prefix: str) -> str:
-    """A chart as an ``<svg>`` element for a page: each value says itself by its ``<title>``.
+    """Draw a chart as an ``<svg>`` element for a page; each value has a ``<title>``, which is its tooltip.
 
     Parameters
     ----------
     chart : Chart
     prefix : str
-        What all its ids begin with, so that several pictures stand on one page.
+        Prefix of all its ids, so that several pictures can be on one page.
     """
     figure = chart_figure(chart, titled=False)
     import matplotlib as mpl
@@ -106,12 +106,12 @@ def chart_svg(chart: Chart, prefix: str) -> str:
 
 
 def _points(figure: Figure, axis: int) -> str:
-    """Width (0) or height (1) of a figure, typographic points: the units of its SVG."""
+    """Width (0) or height (1) of a figure in typographic points, which are the units of its SVG."""
     return f"{72 * figure.get_size_inches()[axis]:.4g}"
 
 
 def _values(chart: Chart, figure: Figure) -> Iterator[str]:
-    """For each value something without colour that can be hit and says it, in a group for each series."""
+    """An invisible shape for each value, with its tooltip, in a group for each series."""
     axes = figure.axes[0]
     scale = 72 / figure.dpi
     height = 72 * float(figure.get_size_inches()[1])

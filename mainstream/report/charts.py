@@ -1,4 +1,4 @@
-"""Charts as plain values: what a report shows, whether it is drawn as a picture, told in a table or said on hover."""
+"""Charts as plain values, which a report shows as pictures, tables and tooltips."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _STYLES: Final = {
     "greedy": (SKY, "P"),
     "greedy-released": (GREY, "X"),
 }
-"""A version looks the same in every chart."""
+"""Version -> its colour and marker, the same in every chart."""
 _PARTS: Final = {"stem": BLUE, "tails": "#E69F00", "unused": "#d9d9d9"}
 _MORE: Final = ("#882255", "#117733", "#332288", "#aa4499")
-"""Of versions without a look of their own: of Paul Tol's palettes, which colour-blind readers tell apart."""
+"""Colours of other versions, from Paul Tol's palettes, which colour-blind readers can tell apart."""
 
 
 class Point(NamedTuple):
-    """A value, and what else to say of it on hover."""
+    """A value, and a note for its tooltip."""
 
     x: float
     y: float
@@ -32,16 +32,16 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Series:
-    """Values of one name.
+    """Values with one name.
 
     Attributes
     ----------
     name : str
     points : tuple of Point
-        Rising in x.
+        Increasing in x.
     colour : str
     marker : str
-        As matplotlib calls it.
+        A marker of matplotlib.
     dashed : bool
     """
 
@@ -59,21 +59,21 @@ class Chart:
     Attributes
     ----------
     key : str
-        Of its files.
+        The name of its files.
     title, x_label, y_label : str
         With units.
     kind : str
-        "lines"; "bars": for each name in `places` one bar, of the series one above the other; "points": against the
-        diagonal, where both axes are the same thing.
+        "lines"; "bars": one bar for each name in `places`, with the series stacked; "points": a cloud with the
+        diagonal, for two axes that show the same quantity.
     series : tuple of Series
     note : str
         What a reader has to know.
     places : tuple of str
         Names of x = 0, 1, ...
     scale : str
-        Of y; "symlog" is linear up to 1 and logarithmic beyond.
+        Scale of y; "symlog" is linear up to 1 and logarithmic beyond.
     marks : tuple of (float, str)
-        Upright lines.
+        Vertical lines: x, and a label.
     """
 
     key: str
@@ -88,14 +88,14 @@ class Chart:
     marks: tuple[tuple[float, str], ...] = ()
 
     def said(self, point: Point) -> str:
-        """What hovering over a value says, after the names of its series and of the axes."""
+        """The tooltip of a value, which follows the names of its series and of the axes."""
         place = self.places[int(point.x)] if self.places else f"{point.x:.6g}"
         note = f" ({point.note})" if point.note else ""
         return f"{place}: {point.y:.6g}{note}"
 
 
 def version_series(name: str, points: tuple[Point, ...], others: int) -> Series:
-    """A version's series, in its own look; `others` counts those before it that have none."""
+    """A version's series in its own style; `others` counts the versions before it that have none."""
     if name in _STYLES:
         colour, marker = _STYLES[name]
         return Series(name, points, colour, marker)
@@ -103,6 +103,6 @@ def version_series(name: str, points: tuple[Point, ...], others: int) -> Series:
 
 
 def bar_series(name: str, points: tuple[Point, ...], i: int) -> Series:
-    """The i-th part of bars; ten look different."""
+    """The i-th part of stacked bars; ten parts have different colours."""
     colours = (*COLOURS, *_MORE)
     return Series(name, points, _PARTS.get(name, colours[i % len(colours)]), "s")

@@ -1,4 +1,4 @@
-"""Figures put together from the plots and saved as .png or .svg, without a display."""
+"""Put figures together from plots, and save them as .png or .svg without a display."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _WIDTH: Final = 9.0
 _ALONE: Final = 3.75
 _ONE_OF_SEVERAL: Final = 2.5
 _BETWEEN: Final = 0.95
-"""Heights of a staircase, and of what is between two."""
+"""The space between two staircases; all sizes here are inches."""
 STAIRCASES: Final = 12
-"""A picture shows so many; the rest are counted."""
+"""The most staircases in a picture; other streams are only counted."""
 
 
 class FrontierCurve(NamedTuple):
-    """Best objective and bound for each budget, columns of one length; NaN where no schedule fits."""
+    """Best objective and bound for each budget, columns of equal length; NaN where no schedule fits."""
 
     budgets: ArrayLike
     objectives: ArrayLike
@@ -44,7 +44,7 @@ class FrontierCurve(NamedTuple):
 
 
 def check_picture(path: str | os.PathLike[str]) -> Path:
-    """Whether a figure can be saved there, asked before the work that it is to show.
+    """Check that a figure can be saved there, before the work to make it.
 
     Raises
     ------
@@ -55,7 +55,9 @@ def check_picture(path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() not in PICTURE_SUFFIXES:
-        raise ProblemError(f"{path}: a plot is saved as {' or '.join(PICTURE_SUFFIXES)}, by the end of the file's name")
+        raise ProblemError(
+            f"{path}: a plot is saved as a picture; its name has to end in {' or '.join(PICTURE_SUFFIXES)}"
+        )
     require("matplotlib", "report")
     return path
 
@@ -63,23 +65,23 @@ def check_picture(path: str | os.PathLike[str]) -> Path:
 def result_figure(
     result: Result, prefixes: Sequence[ArrayLike], *, title: str = "", frontier: FrontierCurve | None = None
 ) -> Figure:
-    """A picture of a result: its schedule, where the budget goes, rates against accuracies and, if given, a frontier.
+    """Draw a result: its schedule, where the budget goes, rates against accuracies and, if given, a frontier.
 
     Parameters
     ----------
     result : Result
         Each of its streams has a staircase, up to :data:`STAIRCASES`.
     prefixes : sequence of (total_layers + 1,) array
-        Latency of the first k layers, as :attr:`mainstream.Model.prefix`, of each stream.
+        For each stream the latency of the first k layers, as :attr:`mainstream.Model.prefix`.
     title : str
-        Above the picture.
+        Title above the picture.
     frontier : FrontierCurve, optional
-        What could be had for other budgets; the result's own is marked in it.
+        The best for other budgets; the result's own budget is marked in it.
 
     Raises
     ------
     ProblemError
-        The frontier's columns do not suit.
+        The frontier's columns are wrong.
     MissingExtraError
         matplotlib is not installed.
     """
@@ -111,7 +113,7 @@ def frontier_figure(
     chosen: float | None = None,
     capacity: float | None = None,
 ) -> Figure:
-    """A picture of a frontier alone, with its knee.
+    """Draw a frontier alone, with its knee.
 
     Parameters
     ----------
@@ -121,14 +123,14 @@ def frontier_figure(
     unit : str, optional
         Unit of the latencies.
     title : str
-        Above the picture.
+        Title above the picture.
     chosen, capacity : float, optional
-        A budget to mark, and what the box has; compute a second.
+        A budget to mark, and the box's capacity; compute a second.
 
     Raises
     ------
     ProblemError
-        The frontier's columns do not suit.
+        The frontier's columns are wrong.
     MissingExtraError
         matplotlib is not installed.
     """
@@ -138,7 +140,7 @@ def frontier_figure(
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure whole, beside its place first; the same figure always gives the same file.
+    """Write a figure, whole or not at all; the same figure always gives the same file.
 
     Raises
     ------
@@ -157,7 +159,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 
 class _Page:
-    """A figure whose axes are put at places in inches, so that labels know their size while they are placed."""
+    """A figure whose axes are placed in inches, so that their size is known when labels are placed."""
 
     def __init__(self, height: float, title: str) -> None:
         require("matplotlib", "report")
@@ -171,6 +173,6 @@ class _Page:
         self.figure.text(_LEFT / _WIDTH, 1.0 - 0.2 / height, words, va="center", fontsize=11, parse_math=False)
 
     def axes(self, bottom: float, height: float, *, left: float = _LEFT, right: float = _RIGHT) -> Axes:
-        """Axes with those margins, inches."""
+        """Add axes with these margins, in inches."""
         width = _WIDTH - left - right
         return self.figure.add_axes((left / _WIDTH, bottom / self._height, width / _WIDTH, height / self._height))

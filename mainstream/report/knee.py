@@ -1,4 +1,4 @@
-"""The knee of a curve of diminishing returns: where more budget begins to bring little."""
+"""The knee of a curve of diminishing returns: from there on, more budget gains little."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def knee(x: ArrayLike, y: ArrayLike) -> float | None:
     Parameters
     ----------
     x : (K,) array
-        Rising.
+        Increasing.
     y : (K,) array
         NaN where there is no value.
 
     Returns
     -------
     float or None
-        None where fewer than three values are known, or none is above the line.
+        None if fewer than three values are known, or none is above the line.
     """
     xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     xs, ys = xs[~np.isnan(ys)], ys[~np.isnan(ys)]

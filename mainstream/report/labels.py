@@ -1,4 +1,4 @@
-"""What the plots share: the apps' words, colours and markers, and labels that keep clear of each other."""
+"""What the plots share: names, colours and markers of apps, and labels that do not overlap."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ BLUE: Final = "#0072B2"
 VERMILLION: Final = "#D55E00"
 SKY: Final = "#56B4E9"
 COLOURS: Final = (BLUE, VERMILLION, "#009E73", "#E69F00", "#CC79A7", SKY)
-"""Okabe and Ito's palette, which colour-blind readers tell apart, without the yellow, too faint on white."""
+"""Okabe and Ito's palette, which colour-blind readers can tell apart, without yellow, which is faint on white."""
 PALE: Final = COLOURS[2:]
-"""Those on which black text is read better than white."""
+"""The colours on which black text is easier to read than white."""
 MARKERS: Final = "os^DvP"
 GREY: Final = "#666666"
 STEM: Final = "#BDBDBD"
 SMALL: Final = 8.0
-"""Size of the labels, points."""
+"""Font size of labels, in points."""
 NAMED: Final = 16
-"""Up to so many apps, each has its own colour, marker and label."""
+"""The most apps that each have their own colour, marker and label."""
 
 _LONGEST_NAME: Final = 24
 _DISTANCES: Final = (6.0, 14.0, 24.0, 36.0, 54.0)
@@ -34,13 +34,13 @@ _DIRECTIONS: Final = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1)
 
 
 def style(i: int) -> tuple[str, str]:
-    """Colour and marker of the i-th app: neighbours differ in both, and the first 36 pairs are all different."""
+    """Colour and marker of the i-th app; neighbours differ in both, and the first 36 apps all look different."""
     rounds, place = divmod(i, len(COLOURS))
     return COLOURS[place], MARKERS[(rounds + place) % len(MARKERS)]
 
 
 def label(schedule: Schedule, i: int) -> str:
-    """The i-th app's name, cut where it is long, or its number."""
+    """The i-th app's name, shortened if it is long, or its id."""
     name = " ".join((schedule.names[i] or "").split()) if schedule.names else ""
     if not name:
         return f"app {schedule.app_ids[i]}"
@@ -53,7 +53,7 @@ def per(unit: str | None, what: str) -> str:
 
 
 def point(axes: Axes) -> float:
-    """A typographic point in the display's coordinates."""
+    """The size of a typographic point in display coordinates."""
     return axes.figure.dpi / 72.0
 
 
@@ -62,24 +62,24 @@ def rows_beside(axes: Axes) -> int:
     return max(1, int(axes.get_window_extent().height / _line(axes)))
 
 
-def spread(axes: Axes, wanted: FloatArray) -> FloatArray:
-    """Heights for lines of text beside the axes: as near to those `wanted` as can be, none over another.
+def spread(axes: Axes, ideal: FloatArray) -> FloatArray:
+    """Heights for lines of text beside the axes: as near to the `ideal` ones as possible without overlaps.
 
     Parameters
     ----------
-    wanted : (K,) array
-        Heights as fractions of the axes, in falling order; at most :func:`rows_beside` of them.
+    ideal : (K,) array
+        Heights as fractions of the axes, decreasing; at most :func:`rows_beside` of them.
 
     Returns
     -------
     (K,) array
-        Fractions of the axes, in falling order.
+        Fractions of the axes, decreasing.
     """
-    apart = min(_line(axes) / axes.get_window_extent().height, 1.0 / len(wanted))
-    steps = apart * np.arange(len(wanted))
-    # Once the steps are taken off, what is left may not rise: least squares under that is the pooling of neighbours.
+    apart = min(_line(axes) / axes.get_window_extent().height, 1.0 / len(ideal))
+    steps = apart * np.arange(len(ideal))
+    # Heights plus steps must not increase. Least squares under this constraint is solved by pooling neighbours.
     pools: list[tuple[float, int]] = []
-    for height in (wanted + steps).tolist():
+    for height in (ideal + steps).tolist():
         pools.append((height, 1))
         while len(pools) > 1 and pools[-1][0] > pools[-2][0]:
             (upper, m), (lower, n) = pools[-2:]
@@ -92,18 +92,18 @@ def spread(axes: Axes, wanted: FloatArray) -> FloatArray:
 
 
 def place(axes: Axes, points: FloatArray, texts: Sequence[tuple[int, str]], radius: float) -> None:
-    """Write labels beside points; one that finds no free place near its point is left out.
+    """Write labels beside points; a label without a free place near its point is left out.
 
     Parameters
     ----------
     axes : Axes
-        With its limits set: the places are found for the size it has now.
+        Its limits and size have to be final.
     points : (N, 2) array
-        In data coordinates; no label covers one.
+        In data coordinates; no label covers a point.
     texts : sequence of (int, str)
-        Row in `points` and what to write there; the first have first choice.
+        Row in `points`, and its label; earlier labels choose their place first.
     radius : float
-        Of the points' markers, typographic points.
+        Radius of the points' markers, in typographic points.
     """
     scale = point(axes)
     shown = axes.transData.transform(points)
@@ -134,7 +134,7 @@ def place(axes: Axes, points: FloatArray, texts: Sequence[tuple[int, str]], radi
 
 
 def _places(at: FloatArray, size: tuple[float, float], scale: float) -> Iterator[tuple[int, int, float, FloatArray]]:
-    """Where a label of that size may stand, best first: direction, distance in points, box on the display."""
+    """Possible places of a label, best first: direction, distance in points, box in display coordinates."""
     for distance in _DISTANCES:
         for dx, dy in _DIRECTIONS:
             left = at[0] + dx * distance * scale - size[0] * (1 - dx) / 2

@@ -1,7 +1,7 @@
-"""A report as one HTML file that opens without a network: charts as SVG in place, values on hover and in tables.
+"""A report as one HTML file that opens without a network: charts as inline SVG, values in tooltips and tables.
 
-The SVG is matplotlib's, the same that ``--pictures`` saves. So the page needs no library for charts: plotly.py only
-brings the whole plotly.js along, 4.8 MB, and its small bundle is no Python package.
+The SVG comes from matplotlib and is the same that ``--pictures`` saves, so the page needs no chart library. plotly.py
+would add the whole plotly.js, 4.8 MB, and its small bundle is not available as a Python package.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LIGHT_TO_DARK: Final = {
     "#332288": "#9a8cf0",
     "#aa4499": "#e08ad2",
 }
-"""Each colour of the charts, and what stands for it on a dark page."""
+"""Colour in the charts -> the colour that replaces it on a dark page."""
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --page: #ffffff; %(light)s }
@@ -64,7 +64,7 @@ function show(event) {
     const axes = value.ownerSVGElement.dataset;
     const at = axes.x ? axes.x + " " : "";
     value.dataset.said = `${value.parentNode.dataset.series} · ${axes.y} at ${at}${title.textContent}`;
-    title.remove();  // else the browser says it a second time
+    title.remove();  // the browser would show it a second time
   }
   said.textContent = value.dataset.said;
   const left = Math.min(event.clientX + 12, innerWidth - said.offsetWidth - 4);
@@ -80,7 +80,7 @@ addEventListener("scroll", () => { said.hidden = true; }, true);
 
 
 def report_page(title: str, lead: Sequence[str], tables: Sequence[str], sections: Sequence[Section]) -> str:
-    """The page.
+    """Make the page, as HTML.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def report_page(title: str, lead: Sequence[str], tables: Sequence[str], sections
 
 
 def html_table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of plain text below a heading; its first two columns are words."""
+    """A table of plain text under a heading; its first two columns are aligned to the left."""
     return f'<h2>{escape(caption)}</h2><div class="words">{_table(headings, rows)}</div>'
 
 
@@ -141,13 +141,13 @@ def _figure(chart: Chart, prefix: str) -> str:
 
 
 def _coloured(svg: str) -> str:
-    """The picture with colours that follow the page's."""
+    """The picture with the page's colour variables in place of fixed colours."""
     known = {colour.lower(): f"var(--c-{colour.removeprefix('#').lower()})" for colour in _LIGHT_TO_DARK}
     return re.sub(r"#[0-9a-f]{6}\b", lambda found: known.get(found[0], found[0]), svg)
 
 
 def _values(chart: Chart) -> str:
-    """All values of a chart as a table that is folded away; of a cloud there is none."""
+    """All values of a chart as a folded table; a cloud of points has none."""
     if chart.kind == "points":
         return ""
     shown = [series for series in chart.series if series.points]

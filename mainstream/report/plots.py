@@ -1,7 +1,6 @@
 """Plots on a given Axes, from the columns of a schedule or from arrays.
 
-Labels are placed for the size and the limits that the Axes has when it is drawn on: give it its place in the figure
-first.
+Labels are placed for the size and the limits that the Axes has when it is drawn on, so place it in the figure first.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 _OWN_SEGMENTS: Final = 10
 _LABELLED_LOW: Final = 5
 _SWARM: Final = 2_000
-"""Up to so many apps, points that would cover each other are moved aside."""
+"""The most apps for which points that would overlap are moved aside."""
 _MARKED: Final = 40
 
 
@@ -95,9 +94,9 @@ def draw_budget(axes: Axes, schedule: Schedule, budget: float, *, unit: str | No
 
 
 def draw_choices(axes: Axes, schedule: Schedule) -> None:
-    """Draw the frame rate against the per-frame accuracy that each app was given: one point an app that runs.
+    """Draw frame rate against per-frame accuracy: one point for each app that runs.
 
-    Points that would cover each other are moved aside. Beyond :data:`NAMED` apps only those with the smallest values
+    Points that would overlap are moved aside. With more than :data:`NAMED` apps, only those with the smallest values
     are labelled.
 
     Parameters
@@ -139,7 +138,7 @@ def draw_choices(axes: Axes, schedule: Schedule) -> None:
     first = range(len(running)) if named else np.argsort(schedule.value[running], kind="stable")[:_LABELLED_LOW]
     place(axes, points, [(int(k), label(schedule, running[k])) for k in first], radius)
     if not named:
-        axes.set_title("labelled: apps of least value", loc="right", fontsize=SMALL, color=GREY)
+        axes.set_title("labelled: apps with the smallest values", loc="right", fontsize=SMALL, color=GREY)
 
 
 def draw_frontier(
@@ -153,7 +152,7 @@ def draw_frontier(
     chosen: float | None = None,
     capacity: float | None = None,
 ) -> None:
-    """Draw the best objective for each budget, and above it the room that the bounds leave.
+    """Draw the best objective for each budget, and above it the gap to the bounds.
 
     Parameters
     ----------
@@ -169,17 +168,17 @@ def draw_frontier(
     chosen : float, optional
         A budget to mark.
     capacity : float, optional
-        What the box has, compute a second.
+        The box's capacity, compute a second.
 
     Raises
     ------
     ProblemError
-        There is no budget, or one is not finite, or the arrays differ in length.
+        There is no budget, a budget is not finite, or the arrays differ in length.
     """
     columns = [np.atleast_1d(np.asarray(column, dtype=np.float64)) for column in (budgets, objectives, bounds)]
     if not len(columns[0]) or any(column.shape != (len(columns[0]),) for column in columns):
         shapes = ", ".join(str(column.shape) for column in columns)
-        raise ProblemError(f"frontier: budgets, objectives, bounds of shapes {shapes}; they have to be of one length")
+        raise ProblemError(f"frontier: budgets, objectives, bounds have shapes {shapes}; give arrays of equal length")
     if not np.isfinite(columns[0]).all():
         raise ProblemError("frontier: budgets have to be finite numbers")
     budget, objective, bound = (column[np.argsort(columns[0], kind="stable")] for column in columns)
@@ -229,7 +228,7 @@ def draw_frontier(
 
 
 def _segments(schedule: Schedule, running: IntArray) -> list[tuple[str, float, str]]:
-    """Label, cost and colour of each part of the tails; of many apps the dearest, then all others as one."""
+    """Label, cost and colour of each part of the tails; of many apps the dearest ones, and the rest as one."""
     if len(running) <= NAMED:
         costs = schedule.tail_cost[running].tolist()
         return [(label(schedule, i), costs[k], style(k)[0]) for k, i in enumerate(running.tolist())]
@@ -241,7 +240,7 @@ def _segments(schedule: Schedule, running: IntArray) -> list[tuple[str, float, s
 
 
 def _write_inside(axes: Axes, patch: Rectangle, words: str, colour: str) -> None:
-    """Write on a segment of the bar, if it is wide enough."""
+    """Write a label on a segment of the bar if it fits."""
     text = axes.text(
         patch.get_x() + patch.get_width() / 2,
         0.0,
@@ -257,7 +256,7 @@ def _write_inside(axes: Axes, patch: Rectangle, words: str, colour: str) -> None
 
 
 def _swarm(axes: Axes, points: FloatArray, radius: float) -> FloatArray:
-    """The points, those of one rate side by side where they would cover each other."""
+    """Move points of one rate side by side where they would overlap."""
     shown = axes.transData.transform(points)
     size = 2 * radius * point(axes)
     columns = np.unique(points[:, 0])

@@ -1,4 +1,4 @@
-"""The plot of a schedule: the stem as a staircase, and where each app leaves it."""
+"""The plot of a schedule: the stem as a staircase, and the places where apps leave it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MARKER: Final = 6.0
-"""Size of a named app's marker, typographic points."""
+"""Size of a named app's marker, in typographic points."""
 _LONGEST_LIST: Final = 50
 
 
 class _Branch(NamedTuple):
-    """Where apps leave the stem: their rows in the schedule, latency up to there, rate."""
+    """A place where apps leave the stem: their rows in the schedule, the latency up to there, their rate."""
 
     rows: IntArray
     start: float
@@ -32,11 +32,11 @@ class _Branch(NamedTuple):
 def draw_schedule(
     axes: Axes, schedule: Schedule, prefix: ArrayLike, *, unit: str | None = None, first: int = 0
 ) -> None:
-    """Draw the stem as a staircase and where each app branches off it.
+    """Draw the stem as a staircase, with the places where apps branch off.
 
-    The area of the staircase is the stem's compute a second. Branches of one rate lie upon each other, their markers
-    side by side. The labels stand to the right of the axes and take about 2.7 inches. Beyond :data:`NAMED` apps they
-    count the apps of each rate.
+    The area of the staircase is the stem's compute a second. Branches of one rate lie on top of each other, with their
+    markers side by side. Labels are to the right of the axes and need about 2.7 inches. With more than :data:`NAMED`
+    apps, labels count the apps of each rate.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def draw_schedule(
     unit : str, optional
         Unit of the latencies.
     first : int
-        Apps that run in the streams before, whose colours are not to be had again.
+        How many apps run in earlier streams; their colours are not used again.
     """
     latency = np.asarray(prefix, dtype=np.float64)
     end = float(latency[-1])
@@ -104,12 +104,12 @@ def _headline(schedule: Schedule) -> str:
 
 
 def _shared(schedule: Schedule) -> IntArray:
-    """How many layers each app shares: none in mode "no-sharing", whatever its `num_frozen`; shape (N,)."""
+    """How many layers each app shares, (N,): none in mode "no-sharing", whatever its `num_frozen`."""
     return np.where((schedule.num_frozen > 1) & bool(schedule.stem), schedule.num_frozen, 0)
 
 
 def _branches(schedule: Schedule, latency: FloatArray, groups: list[IntArray]) -> list[_Branch]:
-    """Branches from the top down, the deepest of a rate first."""
+    """Branches from the highest rate down; within a rate, the deepest first."""
     first = np.array([rows[0] for rows in groups])
     shared, fps = _shared(schedule)[first], schedule.target_fps[first]
     order = np.lexsort([-shared, -fps]).tolist()
@@ -117,15 +117,15 @@ def _branches(schedule: Schedule, latency: FloatArray, groups: list[IntArray]) -
 
 
 def _aside(axes: Axes, branches: list[_Branch], size: float) -> list[int]:
-    """How many markers' widths to the left each marker stands, so that those of one rate do not cover each other."""
+    """How many marker widths each marker is moved to the left, so that markers of one rate do not overlap."""
     places: list[int] = []
     width = size * point(axes)
-    last = (np.nan, np.inf)  # rate and place of the marker before, on the display
+    last = (np.nan, np.inf)  # rate and place of the previous marker, on the display
     for branch in branches:
-        wanted = float(axes.transData.transform((branch.start, branch.fps))[0])
+        ideal = float(axes.transData.transform((branch.start, branch.fps))[0])
         free = last[1] - width if branch.fps == last[0] else np.inf
-        places.append(int(np.ceil(max(0.0, (wanted - free) / width) - 1e-9)))
-        last = (branch.fps, wanted - places[-1] * width)
+        places.append(int(np.ceil(max(0.0, (ideal - free) / width) - 1e-9)))
+        last = (branch.fps, ideal - places[-1] * width)
     return places
 
 
@@ -157,7 +157,7 @@ def _count_branches(axes: Axes, schedule: Schedule, branches: list[_Branch], end
     rest = sum(counts[fps] for fps in fullest[len(kept) :])
     if rest:
         lines.append((f"{rest:,} more at {len(fullest) - len(kept)} other rates", 0.0, 0.0))
-    heights = spread(axes, np.array([wanted for _, wanted, _ in lines]) / axes.get_ylim()[1])
+    heights = spread(axes, np.array([ideal for _, ideal, _ in lines]) / axes.get_ylim()[1])
     for (words, _, fps), height in zip(lines, heights.tolist(), strict=True):
         _write_beside(axes, words, end, fps, height)
 
@@ -174,10 +174,10 @@ def _counted(schedule: Schedule, branches: list[_Branch], count: int) -> str:
 def _draw_branch(
     axes: Axes, branch: _Branch, end: float, colour: str, marker: str, size: float, places: int = 0
 ) -> None:
-    """A line to the end and a marker at its start, or so many markers' widths to the left of it."""
+    """Draw a line to the end, and a marker at its start or `places` marker widths to the left of it."""
     from matplotlib.transforms import ScaledTranslation
 
-    # The shorter line lies upon the longer one of the same rate, so that each is seen from its start to the next.
+    # Of two lines with one rate the shorter lies on top, so that each is visible up to where the next one starts.
     axes.plot([branch.start, end], [branch.fps] * 2, color=colour, linewidth=1.4, zorder=2 + branch.start / (2 * end))
     axes.plot(
         branch.start,

@@ -1,7 +1,7 @@
 """The charts of an experiment, from its rows.
 
-Means are over the workloads in which every version that is compared has a schedule: else a version would look better by
-giving up on the hard ones.
+Means are over the workloads in which every compared version has a schedule. Otherwise a version would look better
+because it fails on the hard ones.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from mainstream.report.knee import knee
 
 _STEM, _TAILS, _UNUSED = "stem", "tails", "unused"
 _BUDGETS: Final = 3
-"""Of more budgets, the least, the most and one between them are drawn against the apps."""
+"""The most budgets that have charts against apps: with more, the smallest, the largest and one between."""
 _COUNTS: Final = 3
-"""Of more numbers of apps, as many are drawn against the budget."""
+"""The most numbers of apps that have charts against budget."""
 _MUCH: Final = 20.0
-"""Gains beyond this many percent would press the others together."""
+"""Percent; with larger gains the axis is logarithmic, since small ones could not be told apart."""
 _MOST_POINTS: Final = 400
-"""Points of a cloud; of more, an even choice is drawn."""
+"""The most points of a cloud; of more points, an even selection is drawn."""
 
 Figure = Callable[[SweepRow], float | None]
 
@@ -46,7 +46,7 @@ class Section:
 
 
 def sections(rows: Iterable[SweepRow]) -> list[Section]:
-    """The charts of each event model and objective; those that would be empty are left out."""
+    """The charts of each event model and objective, without empty ones."""
     groups: dict[str, list[SweepRow]] = {}
     for row in rows:
         groups.setdefault(row.kind, []).append(row)
@@ -123,13 +123,13 @@ class _Charts:
         most = max((point.y for one in series for point in one.points), default=0.0)
         return Chart(
             self._prefix + key,
-            f"What mainstream gains, {within}",
+            f"Gain of mainstream, {within}",
             "apps",
             "gain over the version (%)",
             "lines",
             series,
             scale="symlog" if most > _MUCH else "linear",
-            note="max-sharing-best is the fair static rival: the best single chokepoint for the workload.",
+            note="max-sharing-best is the fair static comparison: the best single chokepoint for the workload.",
         )
 
     def _against_budget(self) -> list[Chart]:
@@ -273,13 +273,13 @@ class _Charts:
                 "lines",
                 self._each(points),
                 scale="log",
-                note="Of max-sharing-best and static-fps: of all chokepoints, or rates, together.",
+                note="For max-sharing-best and static-fps: the sum over all chokepoints, or rates, that were tried.",
             )
         ]
 
 
 def _where_all_have(rows: Sequence[SweepRow], versions: Sequence[str]) -> list[SweepRow]:
-    """The rows of workloads and budgets for which every version has a schedule."""
+    """The rows of those workloads and budgets for which every version has a schedule."""
     found = Counter((row.id, row.trial, row.asked) for row in rows)
     return [row for row in rows if found[row.id, row.trial, row.asked] == len(versions)]
 
@@ -309,7 +309,7 @@ def _place(row: SweepRow, relative: bool) -> float:
 
 
 def _stack(values: dict[str, list[float]], names: Sequence[str]) -> tuple[Series, ...]:
-    """Bars of each version, a series for each name."""
+    """Stacked bars: a bar for each version, a series for each name."""
     return tuple(
         bar_series(name, tuple(Point(float(k), shares[j]) for k, shares in enumerate(values.values())), j)
         for j, name in enumerate(names)
@@ -321,6 +321,6 @@ def _thinned(points: list[Point]) -> tuple[Point, ...]:
 
 
 def _evenly(count: int, most: int) -> list[int]:
-    """At most so many of the places 0 to count - 1, evenly, with both ends."""
+    """At most `most` of the indices 0 to count - 1, evenly spaced, with both ends."""
     places: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
     return places

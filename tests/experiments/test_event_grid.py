@@ -41,8 +41,8 @@ def test_ini_and_yaml_say_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (INI.replace("[config]", "[other]"), "it has the sections ['other']; it has to have [config] alone"),
-        (INI.replace("[config]\n", ""), "no INI: "),
+        (INI.replace("[config]", "[other]"), "it has the sections ['other']; it has to have only [config]"),
+        (INI.replace("[config]\n", ""), "not an INI file: "),
         (
             INI.replace("correlation_max", "corelation_max"),
             "unknown key 'corelation_max'; did you mean 'correlation_max'?",
@@ -82,7 +82,7 @@ def test_workloads_differ_and_run_out() -> None:
     few = EventGrid.of({**KEYS, "correlation_max": 0, "event_length_ms_max": 200})
     made = list(workloads_on_grid(few, [one], 1, 4, seed=1, stream_fps=10, model=model))
     assert sorted(apps[0].event_frequency or 0 for apps, _, _ in made) == [0.1, 0.4, 0.7, 1.0]
-    with pytest.raises(ProblemError, match="setups: got 5; these curves and this grid gave 4 different workloads"):
+    with pytest.raises(ProblemError, match="setups: got 5; these curves and this grid gave only 4 different workloads"):
         list(workloads_on_grid(few, [one], 1, 5, seed=1, stream_fps=10, model=model))
 
 
@@ -111,7 +111,7 @@ def test_the_command_writes_the_same_lines_again(tmp_path: Path) -> None:
     [
         (["-n", "3", "--setups", "2", "-o", "two.yaml"], "two.yaml: 2 workloads need a file that ends in .jsonl"),
         (["-n", "3", "--setups", "0", "-o", "no.jsonl"], "--setups: got 0; it has to be"),
-        (["-n", "3", "--config", "setup", "-o", "w.jsonl"], "event parameters from a grid go with measured curves"),
+        (["-n", "3", "--config", "setup", "-o", "w.jsonl"], "event parameters from a grid need measured curves"),
         (["-n", "3", "--config", "setup", "--voting", "1", "-o", "w.jsonl"], "--voting has no use with --config"),
         (["-n", "3", "-o", "nowhere/w.jsonl"], "nowhere/w.jsonl: cannot be written: there is no folder nowhere"),
     ],

@@ -210,15 +210,15 @@ def test_what_other_settings_made_is_left_alone(arguments: list[str], told: str,
     run(2, tmp_path / "out", "--apps", file)
     before = {place.name: place.read_bytes() for place in tmp_path.iterdir()}
     message = refused(2, tmp_path / "out", "--apps", file, *arguments)
-    assert message.startswith(f"{tmp_path / 'out.settings.json'}: what is there was made with {told}")
-    assert message.endswith("; take another OUT_PREFIX")
+    assert message.startswith(f"{tmp_path / 'out.settings.json'}: the existing rows were made with {told}")
+    assert message.endswith("; use another OUT_PREFIX")
     assert {place.name: place.read_bytes() for place in tmp_path.iterdir()} == before
 
 
 def test_an_output_without_its_settings_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "out-nosharing").write_text("mine", encoding="utf-8")
     message = refused(2, tmp_path / "out", "--apps", TINY)
-    assert message.startswith(f"{tmp_path / 'out-nosharing'}: it is there, but not out.settings.json")
+    assert message.startswith(f"{tmp_path / 'out-nosharing'}: exists, but out.settings.json")
     assert [place.name for place in tmp_path.iterdir()] == ["out-nosharing"]
 
 
@@ -269,7 +269,10 @@ def test_budgets_too_small_are_rows_without_a_schedule(tmp_path: Path) -> None:
         ([2, "out"], "command line: give --apps, a problem file or a folder of M-Packages, or --workloads"),
         ([0, "out", "--apps", TINY], "command line: NUM_APPS: got 0"),
         ([2, "no/out", "--apps", TINY], "no/out.csv: cannot be written: there is no folder no"),
-        ([2, "out", "--apps", CROSSING, "--datasets", "person runing"], f"{CROSSING}: dataset 'person runing' is not"),
+        (
+            [2, "out", "--apps", CROSSING, "--datasets", "person runing"],
+            f"{CROSSING}: dataset 'person runing': there is no such app",
+        ),
         ([2, "out", "--apps", TINY, "--versions", "mainstrem"], "command line: version 'mainstrem' is not known; did"),
         ([2, "out", "--apps", TINY, "--versions", ","], "command line: --versions: there is none"),
         ([2, "out", "--apps", TINY, "--versions", "greedy", "--agg", "min"], "method 'greedy' only takes aggregate"),
@@ -281,7 +284,7 @@ def test_budgets_too_small_are_rows_without_a_schedule(tmp_path: Path) -> None:
         ([2, "out", "--apps", "."], "command line: a folder of M-Packages needs --profile"),
         ([2, "out", "--apps", TINY, "--stream-fps", "5"], "command line: --profile and --stream-fps are for a folder"),
         ([2, "out", "--workloads", "none.jsonl"], "none.jsonl: no such file"),
-        ([1, "out", "--workloads", "w.jsonl"], "workload 2 has 2 apps, NUM_APPS is 1; give one as large"),
+        ([1, "out", "--workloads", "w.jsonl"], "workload 2 has 2 apps, but NUM_APPS is 1; raise NUM_APPS"),
         ([4, "out", "--workloads", "w.jsonl", "--combs"], "command line: --combs is for --apps"),
         ([2, "out", "--apps", TINY, "--local"], "command line: --local needs --source and -m"),
         (
@@ -350,7 +353,7 @@ def test_when_the_streamer_goes_away_what_is_done_stays(tmp_path: Path) -> None:
         address = streamer.address
         message = refused(*arguments, "--streamer", address)
     assert message.startswith("workload 3, mainstream: ")
-    assert message.endswith("2 rows are done and kept, the same command goes on from there")
+    assert message.endswith("2 rows are done and kept; the same command continues from there")
     done = load_sweep(tmp_path / "out.csv")
     assert [row.id for row in done] == ["1", "2"]
 
@@ -359,7 +362,7 @@ def test_a_terminal_sees_how_long_it_will_take(tmp_path: Path) -> None:
     file = small_workloads(tmp_path / "w.jsonl", 60)
     arguments = ["experiment", "4", str(tmp_path / "out"), "--workloads", str(file), "--budget", "10%,50%"]
     text = on_terminal(arguments, lambda text: " s left" in text, lambda process: process.send_signal(signal.SIGINT))
-    assert re.search(r"mainstream: interrupted; \d+ rows are done and kept, the same command goes on", text)
+    assert re.search(r"mainstream: interrupted; \d+ rows are done and kept; the same command continues", text)
     assert text.endswith("exit 130")
     assert "Traceback" not in text
 

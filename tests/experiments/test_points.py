@@ -71,8 +71,8 @@ def test_more_than_can_be_listed_is_refused(num_apps: int, count: str) -> None:
     with pytest.raises(ProblemError) as refusal:
         combinations(POOL, num_apps, most=None, seed=0)
     assert str(refusal.value) == (
-        f"--combs: {num_apps} of 4 apps make {count} combinations; at most 1,000,000 can be listed: "
-        "give --combs-max-samples"
+        f"--combs: {num_apps} of 4 apps make {count} combinations; at most 1,000,000 can be listed; "
+        "draw some of them with --combs-max-samples"
     )
 
 
@@ -86,7 +86,7 @@ def test_a_sample_of_more_than_can_be_counted_is_drawn() -> None:
 
 def test_apps_are_selected_by_name_or_id() -> None:
     assert [one.app.app_id for one in selected(POOL, ["dog", "10"])] == [11, 10]
-    with pytest.raises(ProblemError, match=r"dataset 'brid' is not there; did you mean 'bird'\?"):
+    with pytest.raises(ProblemError, match=r"dataset 'brid': there is no such app; did you mean 'bird'\?"):
         selected(POOL, ["dog", "brid"])
     twins = [APPS[1], APPS[1].model_copy(update={"app_id": 5})]
     with pytest.raises(ProblemError, match="dataset 'dog': 2 apps have that name; give the app_id"):
@@ -106,7 +106,7 @@ def test_the_packages_in_a_folder_are_apps(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     apps = apps_of_packages(tmp_path, model)
     assert [(app.app_id, app.name, app.event_length_ms) for app in apps] == [(1, "cats", 2100.0), (2, "dogs", 2100.0)]
-    with pytest.raises(ProblemError, match=r"there is no M-Package, a subfolder with package\.yaml"):
+    with pytest.raises(ProblemError, match=r"there is no M-Package in it, that is, no subfolder with package\.yaml"):
         apps_of_packages(tmp_path / "notes", model)
     (tmp_path / "dogs" / "package.yaml").write_text("name: [", encoding="utf-8")
     with pytest.raises(ProblemError, match="dogs"):

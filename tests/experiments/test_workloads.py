@@ -77,7 +77,7 @@ def test_measured_curves_keep_their_shape() -> None:
         ({"chokepoints": 1}, "chokepoints: got 1; it has to be at least 2"),
         ({"rates": 0}, "rates: got 0; it has to be at least 1"),
         ({"voting": 1.5}, "voting: got 1.5; it has to be a number in [0, 1]"),
-        ({"chokepoints": 30, "model": "profile"}, "chokepoints: got 30; the model has 21"),
+        ({"chokepoints": 30, "model": "profile"}, "chokepoints: got 30; the model has only 21"),
         ({"curves": [load_curve(DATA / "curves" / "animals.csv")._replace(false_positive_rates=None)]}, "curves: all"),
     ],
 )

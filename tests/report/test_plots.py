@@ -317,8 +317,8 @@ def test_the_budget_of_a_result_is_marked_on_its_frontier() -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (([], [], []), "one length"),
-        (([1, 2], [0.5], [0.5]), "one length"),
+        (([], [], []), "equal length"),
+        (([1, 2], [0.5], [0.5]), "equal length"),
         (([1, np.nan], [0.5, 0.5], [0.5, 0.5]), "finite"),
     ],
 )
