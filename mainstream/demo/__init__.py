@@ -1,1 +1,1 @@
-"""All of it on a clip that is made here: film, train, solve, run, evaluate; ``mainstream demo``."""
+"""All steps on clips that are made here: film, train, solve, run, evaluate; ``mainstream demo``."""

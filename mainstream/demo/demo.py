@@ -1,7 +1,7 @@
-"""A whole run on a clip that is made here: three apps that each watch a street for one kind of thing.
+"""All steps on clips that are made here: three apps watch a street, each for one kind of thing.
 
-Three clips show the same street. No cut-out is in two of them: on one the networks are trained, on one they are
-calibrated, on one the schedule is run and evaluated. What is left in the folder can be used with every other command.
+Three clips show the same street, and no cut-out is in two of them. Networks are trained on one, calibrated on another,
+and the schedule is run and evaluated on the third. The files in the folder can be used with every other command.
 """
 
 from __future__ import annotations
@@ -55,23 +55,23 @@ _FPS: Final = 10.0
 _FRAME: Final = (160, 120)
 _ANYTHING: Final = "anything"
 _SPARE: Final = 0.1
-"""Where the budget lies between the smallest that has a schedule, and the one beyond which nothing is gained."""
+"""The budget, as a share of the way from the smallest that has a schedule to the largest that still gains."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is made.
+    """How large the demo is.
 
     Attributes
     ----------
     events : int
-        In each clip.
+        Events in each clip; twice as many in the clip to train on.
     cutouts : int
-        Of each kind, in each clip.
+        Cut-outs of each kind in each clip; twice as many in the clip to train on.
     event_s, gap_s : float
-        Mean seconds of an event, and between two.
+        Mean seconds of an event, and between two events.
     epochs : int
-        The most at each chokepoint.
+        The most epochs at each chokepoint.
     profile_s, window_s : float
         Seconds for which the network is timed at most, and for which the schedule runs live.
     """
@@ -87,13 +87,14 @@ class Size:
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a demo.
+    """The result of a demo.
 
     Attributes
     ----------
     budget : float
+        Milliseconds of compute a second.
     found : mapping of str to tuple of Evaluated
-        By version.
+        Version -> its apps.
     report : Path
     """
 
@@ -114,26 +115,26 @@ def demo(
     Parameters
     ----------
     folder : Path
-        Is made, or is that of an earlier demo.
+        A new folder, or that of an earlier demo.
     size : Size
     tell : callable
-        Is told what is done next, and what came of it.
+        Called with a line of text for each step, and for what came of it.
     watching : callable
-        Gives a context that lasts while the schedule runs live.
+        Gives a context manager that is open while the schedule runs live.
 
     Raises
     ------
     MissingExtraError
-        What the extras train and run bring is not installed.
+        The extras train and run are not installed.
     ProblemError
-        The folder holds something else, or cannot be written; TensorFlow runs with several threads already.
+        The folder holds something else, or cannot be written; TensorFlow already runs with several threads.
     """
     for package, extra in (
         ("tensorflow", "train"), ("keras", "train"), ("PIL", "train"), ("scipy", "train"), ("av", "run"),
         ("zmq", "run"), ("prometheus_client", "run"),
     ):  # fmt: skip
         require(package, extra)
-    use_threads(1)  # as the profile is measured and the runtime runs
+    use_threads(1)  # the profile is measured, and the runtime runs, with one thread
     fresh_folder(folder)
     clips = folder / "clips"
     clips.mkdir()
@@ -142,9 +143,9 @@ def demo(
     tell(f"film       a street with {', '.join(KINDS)}: three clips, {size.events} events, twice as many to train on")
     for place, name in enumerate(("train", "calibration", "test")):
         _film(clips / f"{name}.mkv", place, size, 2 if name == "train" else 1)
-    tell("train      a small network from nothing, then an app for each kind from it, at 4 chokepoints each")
+    tell("train      a small network from random weights, then from it an app for each kind, at 4 chokepoints each")
     base = _train(folder, size)
-    tell("profile    what each part of the network takes on this machine")
+    tell("profile    how long each part of the network takes on this machine")
     measured = profile(network(base), seconds=size.profile_s)
     save_profile(measured.model, folder / "profile.json")
     tell("calibrate  each app on a clip that it was not trained on")
@@ -164,22 +165,22 @@ def demo(
         observed = runner.deploy(plan)
     for number, rate in observed.items():
         app = parts.apps[number - 1]
-        tell(f"           {app.name}: {plan.target_fps[number]:g} frames a second wanted, {rate:.2f} observed")
+        tell(f"           {app.name}: {plan.target_fps[number]:g} frames a second planned, {rate:.2f} observed")
     tell(f"evaluate   test.mkv, {clip.frames:,} frames")
     watched = [Watched.of(app, folder) for app in parts.apps]
     labels = read_events(clips / "test.intervals.csv", clip, watched, {}, 1)
     outputs = Outputs(clip, folder, PART_LOADERS.find("tensorflow"))
     found = evaluate(schedules, watched, parts.model, clip, labels, outputs, seed=0)
     report = folder / "report.html"
-    title = f"mainstream demo: {len(KINDS)} apps on one street, {clip.frames / clip.fps / 60:.0f} minutes of it"
+    title = f"mainstream demo: {len(KINDS)} apps on {clip.frames / clip.fps / 60:.0f} minutes of one street"
     write_text(report, evaluation_page(title, found, clip))
     return Made(budget, found, report)
 
 
 def _compile_search() -> None:
-    """Solve something of the same kind, for what numba keeps of it: the first time on a machine takes it 40 s.
+    """Solve something similar, so that numba caches the compiled search, which takes 40 s the first time on a machine.
 
-    It is for a process of its own, so that it can go on while networks are trained.
+    This runs in a process of its own while networks are trained.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.disable()
@@ -194,7 +195,8 @@ def _compile_search() -> None:
     _, most = bench.useful_range()
     for name in VERSIONS:
         bench.solve(Version.of(name), most)
-    plain = [app.model_copy(update={"pinned": (0, 1.0), "correlation_fps": None}) for app in apps]  # to calibrate with
+    # As calibration solves it: without a correlation rate.
+    plain = [app.model_copy(update={"pinned": (0, 1.0), "correlation_fps": None}) for app in apps]
     prepare(plain, stream.model, stream.video, objective="recall").smallest_budget()
 
 
@@ -206,7 +208,7 @@ def _film(path: Path, place: int, size: Size, times: int) -> None:
 
 
 def _train(folder: Path, size: Size) -> Path:
-    """An M-Package for each kind; gives the file of their base network, which was trained to see that there is one."""
+    """Make an M-Package for each kind; give the file of their base network, which learned to see any event at all."""
     clip = folder / "clips" / "train.mkv"
     marked = read_intervals(clip.with_suffix(".intervals.csv"))
     models = folder / "models"
@@ -238,7 +240,7 @@ def _train(folder: Path, size: Size) -> Path:
 
 
 def _solve(folder: Path) -> tuple[NamedStream, float, dict[str, Result]]:
-    """What is solved, its budget, and the schedule of each version that has one within the budget."""
+    """The problem, its budget, and the schedule of each version that has one within the budget."""
     file = folder / "problem.yaml"
     apps = [{"app_id": k, "package": f"models/{kind}", "x_vote": "auto"} for k, kind in enumerate(KINDS, start=1)]
     keys = {"video": {"stream_fps": _FPS}, "model": "profile.json", "apps": apps}

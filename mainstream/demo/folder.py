@@ -1,4 +1,4 @@
-"""The folder of a demo: new, or one of an earlier demo, which goes."""
+"""The folder of a demo: new, or that of an earlier demo, which is overwritten."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mainstream.files import reason
 
 MARK: Final = ".mainstream-demo"
 OWN: Final = ("clips", "images", "logs", "models", "problem.yaml", "profile.json", "report.html")
-"""What a demo writes."""
+"""The files and folders that a demo writes; only these are ever removed."""
 
 
 def fresh_folder(folder: Path) -> None:
-    """Make an empty folder, with the mark of a demo; what an earlier demo left there is removed.
+    """Create a folder with the mark of a demo; files of an earlier demo in it are removed.
 
     Raises
     ------
     ProblemError
-        It holds something else, or cannot be made.
+        It holds something else, or cannot be created.
     """
     try:
         if folder.exists():
@@ -29,7 +29,7 @@ def fresh_folder(folder: Path) -> None:
             foreign = sorted(held - {MARK, *OWN}) or sorted(held if MARK not in held else ())
             if foreign:
                 raise ProblemError(
-                    f"{folder}: holds {shown(foreign[0])}, which no demo has made; give a new folder with -o"
+                    f"{folder}: holds {shown(foreign[0])}, which is not from a demo; give a new folder with -o"
                 )
         folder.mkdir(exist_ok=True)
         (folder / MARK).touch()
@@ -39,4 +39,4 @@ def fresh_folder(folder: Path) -> None:
             else:
                 path.unlink(missing_ok=True)
     except OSError as error:
-        raise ProblemError(f"{folder}: cannot be made a folder for the demo: {reason(error)}") from None
+        raise ProblemError(f"{folder}: cannot be used as the demo's folder: {reason(error)}") from None

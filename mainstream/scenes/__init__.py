@@ -1,1 +1,1 @@
-"""Labelled clips that are made: cut-outs that enter, cross and leave over real footage; ``mainstream scenes``."""
+"""Make labelled clips: cut-outs that enter, cross and leave over real footage; ``mainstream scenes``."""

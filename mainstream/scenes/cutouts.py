@@ -1,4 +1,4 @@
-"""Photos with a transparent background, by class, and which of them are for training and which for testing."""
+"""Photos with a transparent background, by class, split into some for training and some for testing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 TEST_SHARE: Final = 1 / 3
 _MOST: Final = 10_000
-"""Files of a class."""
+"""The most files of a class."""
 _LARGEST: Final = 2**25
 _SIDE: Final = 256
-"""Pixels of the longer side that are kept."""
+"""Pixels that the longer side is reduced to."""
 _LEAST: Final = 0.02
-"""Share of a picture that its cut-out has to cover, and that has to be left transparent."""
+"""The least share of a picture that the cut-out covers, and that is transparent."""
 
 _log = logging.getLogger("mainstream")
 
@@ -37,14 +37,14 @@ class CutOut(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Cut-outs for training and for testing; no picture is in both."""
+    """Cut-outs for training and for testing; no picture is in both parts."""
 
     train: tuple[CutOut, ...]
     test: tuple[CutOut, ...]
 
 
 def split_cutouts(folder: Path, classes: Sequence[str], random: np.random.Generator) -> Split:
-    """The cut-outs of some classes, each a folder below `folder`, split at random.
+    """Read the cut-outs of some classes, each in a folder below `folder`, and split them at random.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def split_cutouts(folder: Path, classes: Sequence[str], random: np.random.Genera
         found = _read(place, label, seen)
         if len(found) < 2:
             raise ProblemError(
-                f"{place}: {len(found)} photos with a transparent background can be read; 2 or more are needed, "
-                "one of them to test on"
+                f"{place}: has {len(found)} readable photos with a transparent background that no other class has; "
+                "2 or more are needed, one of them for testing"
             )
         order = random.permutation(len(found)).tolist()
         held_out = max(1, round(TEST_SHARE * len(found)))
@@ -82,7 +82,7 @@ def split_cutouts(folder: Path, classes: Sequence[str], random: np.random.Genera
 
 
 def _read(place: Path, label: str, seen: set[str]) -> list[CutOut]:
-    """Those of one class; a picture that was `seen` before, under whatever name, is left out."""
+    """Read the cut-outs of one class; a picture that was `seen` before, under any name, is left out."""
     found = []
     broken = 0
     for file in sorted(place.rglob("*.png"))[:_MOST]:
@@ -95,12 +95,12 @@ def _read(place: Path, label: str, seen: set[str]) -> list[CutOut]:
             seen.add(digest)
             found.append(CutOut(file, label, picture))
     if broken:
-        _log.warning("%s: left out %d files that are no photo with a transparent background", place, broken)
+        _log.warning("%s: left out %d files that are not photos with a transparent background", place, broken)
     return found
 
 
 def _picture(file: Path) -> Image | None:
-    """A file as RGBA, no larger than needed; None where it cannot be read, or is not cut out."""
+    """A file as RGBA, no larger than needed; None if it cannot be read or is not a cut-out."""
     from PIL import Image
 
     try:

@@ -1,4 +1,4 @@
-"""Cut-outs and a street that are drawn, for where there are neither photos nor footage."""
+"""Drawn cut-outs and a drawn street, for when there are neither photos nor footage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
 _FINER: Final = 4
-"""Pictures are drawn so many times as large, which makes edges smooth."""
+"""Pictures are drawn larger by this factor and then reduced, which makes edges smooth."""
 _SIDE: Final = 128
 _SKY: Final = 0.45
 """Share of the picture that is above the street."""
@@ -28,13 +28,13 @@ _Colour = tuple[int, int, int]
 
 
 class _Pen(NamedTuple):
-    """Something to draw with, in shares of a square."""
+    """Draws with coordinates as shares of a square."""
 
     on: ImageDraw
     random: np.random.Generator
 
     def colour(self) -> _Colour:
-        """One that stands out: at least one channel is bright, and one is dark."""
+        """A random colour that stands out: at least one channel is bright, and one is dark."""
         low, middle, high = self.random.integers([20, 20, 170], [90, 230, 250])
         red, green, blue = self.random.permutation([low, middle, high]).tolist()
         return red, green, blue
@@ -88,11 +88,11 @@ def _bird(pen: _Pen) -> None:
 
 _KINDS: Final[dict[str, Callable[[_Pen], None]]] = {"car": _car, "person": _person, "bird": _bird}
 KINDS: Final = tuple(_KINDS)
-"""What can be drawn."""
+"""The kinds of things that can be drawn."""
 
 
 def drawn_cutouts(each: int, random: np.random.Generator) -> tuple[CutOut, ...]:
-    """So many cut-outs of each kind, no two alike.
+    """Draw `each` cut-outs of each kind, no two alike.
 
     Raises
     ------
@@ -114,15 +114,15 @@ def _picture(draw: Callable[[_Pen], None], random: np.random.Generator) -> Image
 
 
 def street(size: tuple[int, int], fps: float, random: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a street under moving clouds, without an end.
+    """Yield the frames of a street under moving clouds, without end.
 
     Parameters
     ----------
     size : (int, int)
-        Width and height.
+        Width and height in pixels.
     fps : float
     random : numpy.random.Generator
-        Of the houses and the clouds.
+        For the houses and the clouds.
     """
     from PIL import Image, ImageDraw, ImageFilter
 
@@ -135,7 +135,7 @@ def street(size: tuple[int, int], fps: float, random: np.random.Generator) -> It
     for x, y in random.uniform([0, 0], [2 * width, 0.7 * ground], (14, 2)):
         pen.ellipse((x, y, x + random.uniform(0.1, 0.3) * width, y + 0.15 * ground), int(random.integers(90, 220)))
     cover = np.asarray(clouds.filter(ImageFilter.GaussianBlur(height / 50)), np.float32)[..., None] / 255
-    cover = np.concatenate([cover, cover[:, :width]], axis=1)  # so that what leaves on the left comes back
+    cover = np.concatenate([cover, cover[:, :width]], axis=1)  # clouds that leave on the left come back on the right
     front = Image.new("RGBA", size)
     pen = ImageDraw.Draw(front)
     left = 0.0

@@ -1,7 +1,7 @@
-"""A scene as a clip with exact labels.
+"""Film a scene: a clip with exact labels.
 
-A frame is one of an event when at least half of the cut-out, by its opacity, is in the picture. Over a whole scene the
-light changes slowly, and everything has the noise of a sensor.
+A frame is in an event if at least half of the cut-out, by its opacity, is in the picture. The light of the whole scene
+changes slowly, and every frame has the noise of a sensor.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _VISIBLE: Final = 0.5
 _NOISE: Final = 4.0
 _LIGHT: Final = 0.12
 _BIT_RATE: Final = 12
-"""Bits a pixel and second."""
+"""Bits per pixel and second."""
 
 
 def footage(clip: Path, size: tuple[int, int], part: tuple[float, float]) -> Iterator[Pixels]:
-    """The frames of a part of a clip, over and over, as (height, width, 3) arrays.
+    """Yield the frames of a part of a clip, over and over, as (height, width, 3) arrays.
 
     Parameters
     ----------
     clip : Path
     size : (int, int)
-        Width and height.
+        Width and height in pixels.
     part : (float, float)
-        From where to where, as shares of its frames.
+        Begin and end of the part, as shares of the clip's frames.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def footage(clip: Path, size: tuple[int, int], part: tuple[float, float]) -> Ite
         count = sum(1 for _ in reader.pictures())
     first, last = (int(share * count) for share in part)
     if last <= first:
-        raise ProblemError(f"{clip}: has {count} frames; 2 or more are needed, half of them to test on")
+        raise ProblemError(f"{clip}: has {count} frames; 2 or more are needed, half of them for testing")
     while True:
         with VideoReader(str(clip), str(clip)) as reader:
             for number, frame in enumerate(reader.pictures()):
@@ -76,19 +76,19 @@ def film(
     size: tuple[int, int],
     random: np.random.Generator,
 ) -> tuple[Interval, ...]:
-    """Write a clip, ``NAME.labels.csv`` (frame,label) and ``NAME.intervals.csv`` (start,end,label) beside it.
+    """Write a clip and, beside it, ``NAME.labels.csv`` (frame,label) and ``NAME.intervals.csv`` (start,end,label).
 
     Parameters
     ----------
     path : Path
-        Of the clip; its form is that of the name.
+        The clip; the ending of its name chooses the file format.
     background : iterator of (height, width, 3) arrays
     visits : sequence of Visit
     cutouts : sequence of CutOut
-        That the visits are numbered by.
+        Visits refer to them by index.
     fps : float
     size : (int, int)
-        Width and height, even.
+        Width and height in pixels, both even.
     random : numpy.random.Generator
 
     Returns
@@ -107,7 +107,7 @@ def film(
     shows = np.zeros(total, bool)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     phase = random.uniform(0, 2 * np.pi)
-    # To draw it anew for each frame would take most of the time.
+    # One large array of noise, cut at a random place for each frame: new noise for each would take most of the time.
     noise = random.normal(0, _NOISE, (2 * size[1], 2 * size[0], 3)).astype(np.float32)
     try:
         with av.open(str(partial), "w") as container:
@@ -151,7 +151,7 @@ def film(
 
 
 class _Drawn:
-    """A visit's cut-out as it is drawn: in its size, light and blur."""
+    """A visit's cut-out, ready to draw: with its size, light and blur."""
 
     def __init__(self, visit: Visit, picture: Image, size: tuple[int, int]) -> None:
         from PIL import Image, ImageFilter
@@ -170,7 +170,7 @@ class _Drawn:
         self._whole = float(self._opacity.sum())
 
     def onto(self, picture: NDArray[np.float32], number: int) -> float:
-        """Draw it; the share of it, by opacity, that is in the picture."""
+        """Draw it onto frame `number`; give the share of it, by opacity, that is in the picture."""
         height, width = self._opacity.shape[:2]
         at = number - self.visit.start
         top = round(float(self.visit.y[at]) * picture.shape[0] - height / 2)
@@ -186,7 +186,7 @@ class _Drawn:
 
 
 def _intervals(shows: NDArray[np.bool_], visits: Sequence[Visit], cutouts: Sequence[CutOut]) -> tuple[Interval, ...]:
-    """Each visit's frames that show it, from the first to the last, as one event."""
+    """One event for each visit, from the first frame that shows it to the last."""
     found = []
     for visit in visits:
         shown = visit.start + np.flatnonzero(shows[visit.start : visit.end])

@@ -1,8 +1,8 @@
-"""What happens in a scene: one after the other, something enters, crosses or stays for a while, and leaves.
+"""What happens in a scene: one after the other, cut-outs enter, cross or stay for a while, and leave.
 
-Lengths of visits and of the gaps between them are Gamma distributed (shape 2), so that events differ, and so are size,
-height, speed, light and blur. A visit is a path through the picture: the middle of the cut-out moves from a place
-outside to another one, or to a place inside, waits there, and leaves on either side.
+Lengths of visits and of the gaps between them have a Gamma distribution (shape 2), so that events differ. Size, height,
+speed, light and blur are random as well. A visit is a path through the picture: the middle of the cut-out crosses from
+one side to the other, or moves to a place inside, waits there, and leaves on either side.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class Visit(NamedTuple):
     Attributes
     ----------
     cutout : int
-        Its place among the cut-outs.
+        Index of the cut-out.
     start : int
         Its first frame.
     x, y : (n,) arrays
-        Where its middle is, as a share of the picture's width and height, in each of its frames.
+        Position of its middle in each of its frames, as shares of the picture's width and height.
     height : float
-        As a share of the picture's.
+        As a share of the picture's height.
     light, blur : float
-        Factor of its brightness; standard deviation in pixels at a picture of 100 lines.
+        Factor of its brightness; standard deviation of its blur in pixels, for a picture of 100 lines.
     mirrored : bool
     """
 
@@ -56,7 +56,7 @@ class Visit(NamedTuple):
 def visits(
     events: int, labels: Sequence[str], fps: float, mean_s: float, gap_s: float, random: np.random.Generator
 ) -> list[Visit]:
-    """So many visits: classes take turns, and so do the cut-outs of each, both in random order.
+    """Make `events` visits. Classes take turns, and so do the cut-outs of each class, both in random order.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def visits(
 
 
 def _in_turns(given: Sequence[_One], random: np.random.Generator) -> Iterator[_One]:
-    """All of them in random order, over and over."""
+    """Yield all of them in random order, over and over."""
     while True:
         yield from (given[k] for k in random.permutation(len(given)))
 
@@ -107,7 +107,7 @@ def _frames(mean_s: float, fps: float, random: np.random.Generator) -> int:
 
 
 def _way(count: int, outside: float, random: np.random.Generator) -> FloatArray:
-    """From outside the picture to outside, straight or with a stay."""
+    """Positions from outside the picture to outside, straight across or with a stay inside."""
     side = float(random.choice([-1.0, 1.0]))
     begin, other = 0.5 - side * outside, 0.5 + side * outside
     if random.random() < 0.5:

@@ -38,7 +38,7 @@ def test_a_small_demo_writes_its_report(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("out/report.html mainstream")
-    assert len(re.findall(r"frames a second wanted, [\d.]+ observed", done.stdout)) == 3
+    assert len(re.findall(r"frames a second planned, [\d.]+ observed", done.stdout)) == 3
     page = (tmp_path / "out" / "report.html").read_text()
     for kind in ("car", "person", "bird"):
         assert f"<td>{kind}</td><td>recall</td>" in page
@@ -52,11 +52,11 @@ def test_a_small_demo_writes_its_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize("held", ["notes.txt", "models", "report.html"])
 def test_what_no_demo_made_is_not_touched(tmp_path: Path, held: str) -> None:
     (tmp_path / held).write_text("mine")
-    with pytest.raises(ProblemError, match=f"holds '?{held}'?, which no demo has made"):
+    with pytest.raises(ProblemError, match=f"holds '?{held}'?, which is not from a demo"):
         fresh_folder(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [held]
     assert (tmp_path / held).read_text() == "mine"
-    with pytest.raises(ProblemError, match="cannot be made a folder for the demo"):
+    with pytest.raises(ProblemError, match="cannot be used as the demo's folder"):
         fresh_folder(tmp_path / held)
 
 
