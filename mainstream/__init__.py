@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # what type checkers and editors read
     from mainstream.solver import frontier as frontier
     from mainstream.solver import prepare as prepare
     from mainstream.solver import solve as solve
+    from mainstream.solver.capacity import Capacity as Capacity
+    from mainstream.solver.capacity import capacity as capacity
     from mainstream.solver.progress import Progress as Progress
     from mainstream.stream import Stream as Stream
 
@@ -55,6 +57,7 @@ _HOMES = {
     "mainstream.schedule": ["Choice", "Frontier", "Result", "Schedule"],
     "mainstream.scheduler": ["Scheduler"],
     "mainstream.solver": ["Prepared", "frontier", "prepare", "solve"],
+    "mainstream.solver.capacity": ["Capacity", "capacity"],
     "mainstream.solver.progress": ["Progress"],
     "mainstream.stream": ["Stream"],
 }

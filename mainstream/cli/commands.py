@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 
 PANELS: Final[Mapping[str, Mapping[str, str]]] = {
     "Decide": {
+        "init": "Write a problem file for packages, ready to run.",
+        "capacity": "Tell whether apps fit a box, and how many more would.",
         "solve": "Choose sharing and frame rate for each app, proven optimal.",
         "frontier": "Show the best that each of several budgets can pay for.",
         "methods": "Compare all methods on one problem.",

@@ -23,10 +23,11 @@ OWN = {
     "--budget": {"experiment"},  # several budgets, and shares of what is of use
     "--chokepoints": {"train"},  # also a list of num_frozen
     "--config": {"train"},  # settings; of workloads it is the grid of events: both are the published clients' files
+    "--fps": {"capacity"},  # that apps analyse, not those of a clip
     "--labels": {"run", "calibrate"},  # a file for each camera; frames only
     "--model-dir": {"train"},  # the published client's: where the package goes
     "--region": {"train", "images"},  # one region for all
-    "--source": {"streamer"},  # it has one camera
+    "--source": {"streamer", "init"},  # they have one camera
     "-n": {"streamer"},  # the published server's, for a model
 }
 """What has a type or a help text of its own, and why."""
