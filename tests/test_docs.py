@@ -28,7 +28,7 @@ FILES = [
         if path.suffix in SUFFIXES and ROOT / "benchmarks" / "out" not in path.parents
     ),
 ]
-PAGES = [path.relative_to(ROOT).as_posix() for path in FILES if path.suffix == ".md"]
+PAGES = [path.relative_to(ROOT).as_posix() for path in FILES if path.suffix in {".md", ".ipynb"}]
 
 
 def blocks(language: str, page: str) -> list[str]:
