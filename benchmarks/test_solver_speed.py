@@ -19,7 +19,7 @@ CASES = [
         n,
         voting,
         seed,
-        marks=pytest.mark.benchmark(group=f"{n:,} apps, to reach: {duration(figure)}"),
+        marks=pytest.mark.benchmark(group=f"{n:,} apps, goal: {duration(figure)}"),
         id=f"{n}-{voting}-seed{seed}",
     )
     for n, figure in FIGURES_S.items()

@@ -35,8 +35,16 @@ class PlainConsole(Console):
 
 def plain_console(*, stderr: bool = False, file: StringIO | None = None, width: int | None = None) -> PlainConsole:
     """A console that takes text as it is: an app's name is no markup."""
+    # In a notebook Rich would show its own HTML there and then, and give no text to whoever asks for it.
     return PlainConsole(
-        stderr=stderr, file=file, width=width, markup=False, highlight=False, emoji=False, soft_wrap=True
+        stderr=stderr,
+        file=file,
+        width=width,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        soft_wrap=True,
+        force_jupyter=False,
     )
 
 

@@ -42,6 +42,13 @@ def test_a_result_reads_back_from_json_as_it_was(left_out: int, names: bool, ext
     assert back != result(schedule(5, left_out=left_out, names=names), objective=0.5)
 
 
+def test_a_result_is_text_in_a_notebook_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = result(schedule(5))
+    text = str(made)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert str(made) == text != ""
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
