@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, ClassVar, Final, Self
 
 from pydantic import (
@@ -116,6 +117,12 @@ def _one_line(error: ValidationError, where: str) -> str:
     return f"{where}: {' '.join(text.split())}{more}"
 
 
+@cache
+def _own_keys(described: type[Description]) -> frozenset[str]:
+    """Keys that are no other names of ours."""
+    return frozenset(described.model_fields.keys() - described.other_names.keys())
+
+
 class Description(BaseModel):
     """Frozen, checked once at construction; a wrong key or value is one :class:`ProblemError`."""
 
@@ -125,13 +132,13 @@ class Description(BaseModel):
     """Published key -> our key, where they differ."""
 
     def __init__(self, **keys: Any) -> None:
-        self._fill(keys, self._label(keys))
+        self._fill(keys)
 
-    def _fill(self, keys: Mapping[str, Any], where: str) -> None:
+    def _fill(self, keys: Mapping[str, Any], where: str | None = None) -> None:
         try:
             super().__init__(**keys)
         except ValidationError as error:
-            raise ProblemError(_one_line(error, where)) from None
+            raise ProblemError(_one_line(error, self._label(keys, where))) from None
 
     @classmethod
     def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:
@@ -162,7 +169,7 @@ class Description(BaseModel):
         if strange:
             raise ProblemError(f"{where}: key {shown(strange[0])} is not a word")
         made = cls.__new__(cls)
-        made._fill(given, cls._label(given, where))
+        made._fill(given, where)
         return made
 
     __hash__ = None  # type: ignore[assignment]
@@ -175,6 +182,8 @@ class Description(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, keys: dict[str, Any]) -> dict[str, Any]:
+        if keys.keys() <= _own_keys(cls):
+            return keys
         renamed: dict[str, Any] = {}
         for key, value in keys.items():
             ours = cls.other_names.get(key, key)

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -152,11 +153,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         if path.exists() and not path.is_file():  # /dev/stdout and its like cannot be replaced
             path.write_bytes(content)
             return
-        beside.write_bytes(content)
-        beside.replace(path.resolve())
+        try:
+            beside.write_bytes(content)
+            beside.replace(path.resolve())
+        except BaseException:  # Ctrl-C, too
+            with suppress(OSError, ValueError):
+                beside.unlink(missing_ok=True)
+            raise
     except (OSError, ValueError) as error:
-        with suppress(OSError, ValueError):
-            beside.unlink(missing_ok=True)
         raise ProblemError(f"{path}: cannot be written: {reason(error)}") from None
 
 
@@ -341,9 +345,8 @@ class _Extent:
 
 def different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The mapping of a JSON object's pairs; a key given twice is a ProblemError."""
-    values: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in values:
-            raise ProblemError(f"key {shown(key)} stands twice in one mapping")
-        values[key] = value
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        key = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ProblemError(f"key {shown(key)} stands twice in one mapping")
     return values

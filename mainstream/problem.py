@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from mainstream.description import Description, each_once, refuse, shown
 from mainstream.errors import ProblemError
@@ -50,7 +57,35 @@ def _id(given: Any) -> Any:
 AppId = Annotated[int | str, BeforeValidator(_id)]
 """What tells an app from the others."""
 
-Rates = Annotated[Mapping[Whole, Annotated[float, PARAMETERS["accuracy"]]], Field(min_length=1), each_once]
+
+def _plain_rates(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Rates that are plainly right, without a look at each by pydantic: a large problem file has a million of them."""
+    if type(given) is dict and given and all(type(rate) is float and 0.0 <= rate <= 1.0 for rate in given.values()):
+        try:
+            keys = _whole_numbers(" ".join(given))
+        except TypeError:  # not all of them are words
+            return handler(given)
+        if len(keys) == len(given):
+            return dict(zip(keys, given.values(), strict=True))
+    return handler(given)
+
+
+@lru_cache(maxsize=64)
+def _whole_numbers(words: str) -> tuple[int, ...]:
+    """What the words are as different whole numbers; nothing where they are not. Most apps have the same ones."""
+    each = words.split(" ")
+    if not all(word.isascii() and word.isdecimal() and len(word) <= 15 for word in each):
+        return ()
+    numbers = tuple(map(int, each))
+    return numbers if len({*numbers}) == len(numbers) else ()
+
+
+Rates = Annotated[
+    Mapping[Whole, Annotated[float, PARAMETERS["accuracy"]]],
+    Field(min_length=1),
+    each_once,
+    WrapValidator(_plain_rates),
+]
 """`num_frozen` -> a per-frame rate."""
 
 MOST_LENGTHS: Final = 64
@@ -238,9 +273,8 @@ class App(Description):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        known = {canonical(f) for f in self.accuracies}
-        if self.false_positive_rates is not None:
-            rates = {canonical(f) for f in self.false_positive_rates}
+        if self.false_positive_rates is not None and self.false_positive_rates.keys() != self.accuracies.keys():
+            rates, known = {canonical(f) for f in self.false_positive_rates}, {canonical(f) for f in self.accuracies}
             if rates != known:
                 raise refuse(
                     f"false_positive_rates has to have the num_frozen of accuracies; "
@@ -250,19 +284,23 @@ class App(Description):
             ("accuracy_intervals", self.accuracies),
             ("false_positive_intervals", self.false_positive_rates or {}),
         ):
-            by_place = {canonical(f): rate for f, rate in curve.items()}
-            for f, (low, high) in (getattr(self, key) or {}).items():
+            intervals = getattr(self, key)
+            by_place = {canonical(f): rate for f, rate in curve.items()} if intervals else {}
+            for f, (low, high) in (intervals or {}).items():
                 rate = by_place.get(canonical(f))
                 if rate is None or not low <= rate <= high:
                     has = "has no rate for" if rate is None else f"has {rate:g}, not {low:g} to {high:g}, for"
                     raise refuse(f"{key}: the curve {has} num_frozen {f}")
-        strange = {canonical(f) for f in self.false_correlations or {}} - known
-        if strange:
-            raise refuse(f"false_correlations: accuracies has no num_frozen {min(strange)}")
-        if self.pinned is not None and canonical(self.pinned[0]) not in known:
-            raise refuse(
-                f"pinned num_frozen {self.pinned[0]} is not in accuracies; allowed: {shown(sorted(self.accuracies))}"
-            )
+        if self.false_correlations or self.pinned is not None:
+            known = {canonical(f) for f in self.accuracies}
+            strange = {canonical(f) for f in self.false_correlations or {}} - known
+            if strange:
+                raise refuse(f"false_correlations: accuracies has no num_frozen {min(strange)}")
+            if self.pinned is not None and canonical(self.pinned[0]) not in known:
+                raise refuse(
+                    f"pinned num_frozen {self.pinned[0]} is not in accuracies; "
+                    f"allowed: {shown(sorted(self.accuracies))}"
+                )
         if self.min_fps is not None and self.max_fps is not None and self.min_fps > self.max_fps:
             raise refuse(f"min_fps {self.min_fps:g} is above max_fps {self.max_fps:g}")
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -315,3 +316,25 @@ def test_a_negative_least_rate_in_arrays_is_refused(given: Any) -> None:
     Apps.from_arrays([[0.9, 0.8]] * 2, **right, min_fps=[2, 0])
     with pytest.raises(ProblemError, match=r"^min_fps: got -"):
         Apps.from_arrays([[0.9, 0.8]] * 2, **right, min_fps=given)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["0", "10"], [0, 10], ["00", "10"], ["1 2"], ["1 2", "3"], ["-1"], ["+1"], ["0.5"], ["9" * 20], ["٣"],
+        [""], [" 1"], ["10", 10], ["010", "10"], [True], ["1e1"], ["a"],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("rates", [0.5, 1.5, math.nan, True, "0.5", 1])
+def test_rates_that_are_plainly_right_are_read_as_all_others(keys: list[Any], rates: Any) -> None:
+    class Slowly(dict[Any, Any]):
+        """Not plain, so that pydantic looks at each."""
+
+    def read(kind: Any) -> Any:
+        given = {"app_id": 1, "event_length_ms": 1000, "accuracies": kind({key: rates for key in keys})}
+        try:
+            return App.of(given).accuracies
+        except ProblemError as error:
+            return str(error)
+
+    assert read(dict) == read(Slowly)

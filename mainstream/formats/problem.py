@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
-import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
 from mainstream.description import Description, nearest, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
-from mainstream.files import Name, mapping, naming, write_text
+from mainstream.files import Name, naming, write_text
+from mainstream.formats.app_lines import problem_keys, problem_text
 from mainstream.formats.int8 import APP_KEY, MODEL_KEY, Int8, joined
 from mainstream.formats.named_stream import NamedStream, check_int8
 from mainstream.formats.problem_reader import Fetch, ProblemReader
@@ -23,7 +25,6 @@ from mainstream.registry import Registry
 from mainstream.stream import Stream, capacity_of
 
 _OF_A_CAMERA: Final = ("apps", "model", "video")
-_WIDTH: Final = 110
 
 
 def _registered(registry: Registry[Any]) -> BeforeValidator:
@@ -224,21 +225,34 @@ def load_problem(
         together or do not fit the model.
     """
     path = Path(path)
-    keys = mapping(path)
-    with naming(path):
-        known = [key for key in (*Problem.model_fields, MODEL_KEY) if key != APP_KEY]
-        for key in keys:
-            if key not in known:
-                raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), known)}")
-        reader = ProblemReader(path.parent, fetch, calibrated)
-        for key in (one for one in ("apps", "video") if one in keys and "streams" in keys):
-            raise ProblemError(f"{key} is not allowed beside streams; move it into each stream")
-        keys = reader.streams(keys, more) if "streams" in keys else reader.camera(keys, more)
-    return Problem.of(keys, where=str(path))
+    with _uncollected():
+        keys = problem_keys(path)
+        with naming(path):
+            known = [key for key in (*Problem.model_fields, MODEL_KEY) if key != APP_KEY]
+            for key in keys:
+                if key not in known:
+                    raise ProblemError(f"unknown key {shown(key)}; {nearest(str(key), known)}")
+            reader = ProblemReader(path.parent, fetch, calibrated)
+            for key in (one for one in ("apps", "video") if one in keys and "streams" in keys):
+                raise ProblemError(f"{key} is not allowed beside streams; move it into each stream")
+            keys = reader.streams(keys, more) if "streams" in keys else reader.camera(keys, more)
+        return Problem.of(keys, where=str(path))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looks for garbage: there is none, and each look goes through all that was read so far."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def save_problem(problem: Problem, path: Name, *, profile: str | None = None, comment: str = "") -> None:
-    """Write a problem as YAML.
+    """Write a problem as YAML; from 1,000 apps on each is a line of JSON, which is YAML, too, and read much sooner.
 
     Parameters
     ----------
@@ -255,13 +269,7 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
     else:
         keys = _in_file(keys, profile)
     order = [*SolveOptions.model_fields, "video", "model", MODEL_KEY, "apps", "streams"]
-    body = yaml.safe_dump(
-        {key: keys[key] for key in order if key in keys},
-        sort_keys=False,
-        default_flow_style=None,
-        allow_unicode=True,
-        width=_WIDTH,
-    )
+    body = problem_text({key: keys[key] for key in order if key in keys})
     write_text(Path(path), "".join(f"# {line}\n" for line in comment.splitlines()) + body)
 
 

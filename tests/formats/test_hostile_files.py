@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mainstream import ProblemError
-from mainstream.files import read_text
+from mainstream.files import read_text, write_text
 from mainstream.formats.curve import load_curve
 from mainstream.io import load_problem
 
@@ -68,3 +68,18 @@ def test_nothing_of_a_file_outside_the_problems_folder_is_told(tmp_path: Path) -
     assert "'root:x:0:0'" in refused(problem(inside, "secret.csv"))
     assert refused(problem(inside, "../nothing.csv")).endswith("no such file or directory")
     load_curve(Path(__file__).parents[2] / "data" / "curves" / "person.csv")
+
+
+def test_ctrl_c_while_a_file_is_written_leaves_the_old_one_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def press(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", press)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(path, "new")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("a.txt", "old")]
