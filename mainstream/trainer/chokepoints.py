@@ -105,7 +105,7 @@ def _published(network: Network, which: str) -> list[int]:
     numbers = {layer.name: number for number, layer in enumerate(network.layers, start=1)}
     for published, name in PUBLISHED[which].items():
         if numbers.get(name) not in network.cuts:
-            why = "is no chokepoint of" if name in numbers else "is not in"
+            why = "is not a chokepoint of" if name in numbers else "is not in"
             raise ProblemError(f"chokepoints {which!r}: {published} ({name}) {why} {network.name}")
     return [numbers[name] for name in PUBLISHED[which].values()]
 

@@ -56,7 +56,7 @@ class Images:
         named = read_groups(groups) if groups is not None else {}
         for what, files in (
             ("is in no group", {*folder.files} - {*named}),
-            ("is no image", {*named} - {*folder.files}),
+            ("is not an image", {*named} - {*folder.files}),
         ):
             if named and files:
                 more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""

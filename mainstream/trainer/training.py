@@ -343,5 +343,5 @@ def _event(name: str | None, classes: tuple[str, ...]) -> int | None:
     if name is None:
         return None
     if name not in classes:
-        raise ProblemError(f"event class {shown(name)} is none of the classes; {nearest(name, classes)}")
+        raise ProblemError(f"event class {shown(name)} is not one of the classes; {nearest(name, classes)}")
     return classes.index(name)

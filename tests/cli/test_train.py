@@ -223,7 +223,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "event class": (
         str,
         "--event-class crosses",
-        "event class 'crosses' is none of the classes; did you mean 'cross'?",
+        "event class 'crosses' is not one of the classes; did you mean 'cross'?",
     ),
     "model folder": (text("file", ""), "--model-dir {}/file", "{}/file/shapes/models: cannot be written: not a"),
     "log folder": (str, "--log-dir /proc/logs", "/proc/logs: cannot be written: no such file or directory"),

@@ -149,7 +149,7 @@ def test_a_published_layer_with_a_bypass_is_refused() -> None:
     x = layers.Conv2D(3, 1, name="conv1_bn")(frame)
     y = layers.Conv2D(3, 1, name="other")(frame)
     x = layers.Conv2D(3, 1, name="behind")(layers.Add()([x, y]))
-    with pytest.raises(ProblemError, match=r"3 \(conv1_bn\) is no chokepoint of bypassed"):
+    with pytest.raises(ProblemError, match=r"3 \(conv1_bn\) is not a chokepoint of bypassed"):
         chokepoints(trace(keras().Model(frame, x), "bypassed"), "mobilenets")
 
 
