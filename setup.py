@@ -60,7 +60,7 @@ setup(
         "typer>=0.28",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["mainstream = mainstream.cli:main"]},
+    entry_points={"console_scripts": ["mainstream = mainstream.__main__:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Console",

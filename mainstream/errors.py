@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mainstream.schedule import Result
+    from mainstream.history import History
+    from mainstream.schedule import Frontier, Result
 
 
 class MainstreamError(Exception):
@@ -56,11 +57,28 @@ class InterruptedSearch(KeyboardInterrupt):
     ----------
     result : Result or None
         The best schedule so far with its bound; None when there was none yet.
+    frontier : Frontier or None
+        Of :func:`mainstream.frontier`: the budgets that were answered; None when there was none yet.
     """
 
-    def __init__(self, result: Result | None) -> None:
+    def __init__(self, result: Result | None, frontier: Frontier | None = None) -> None:
         super().__init__("interrupted")
         self.result = result
+        self.frontier = frontier
+
+
+class InterruptedLoop(KeyboardInterrupt):
+    """Ctrl-C during :meth:`mainstream.Scheduler.run`.
+
+    Attributes
+    ----------
+    history : History
+        The rounds that were over, at least one.
+    """
+
+    def __init__(self, history: History) -> None:
+        super().__init__("interrupted")
+        self.history = history
 
 
 class WorkerDiedError(MainstreamError):

@@ -21,6 +21,7 @@ Reason = Literal[
     "observed rates are 0",
     "the cost of the observed rates is below the cheapest schedule's",
     "no schedule fits the budget by what was measured",
+    "interrupted",
 ]
 
 

@@ -9,7 +9,7 @@ is the budget of the next round, as in the scheduler released with Jiang et al.,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +18,7 @@ from mainstream.apps import Apps
 from mainstream.correction import MeasuredPart, corrected_each
 from mainstream.costs import stem_parts, tail_costs
 from mainstream.description import shown
-from mainstream.errors import InfeasibleError, ProblemError
+from mainstream.errors import InfeasibleError, InterruptedLoop, ProblemError
 from mainstream.extensions import EventModel, Method
 from mainstream.history import History, Measurement, Observation, Reason, Round
 from mainstream.io import SolveOptions
@@ -159,6 +159,8 @@ class Scheduler:
             The budget is no number above 0, or an app lacks the model file for its choice.
         DeployError
             A plan could not be run.
+        InterruptedLoop
+            Ctrl-C after the first round: it has the rounds that were over. Before, it is a KeyboardInterrupt.
         """
         rounds: list[Round] = []
         prepared, budget = self.prepared, cost_threshold
@@ -181,10 +183,14 @@ class Scheduler:
                     progress(rounds[-1])
                 reason = self._reason_to_end(rounds)
                 prepared, budget = self._corrected(prepared, rounds[-1]), self._next_budget(rounds[-1])
+        except KeyboardInterrupt:
+            if not rounds:
+                raise
+            raise InterruptedLoop(_history(rounds, "interrupted", prepared)) from None
         finally:
             if self._own_client is not None:
                 self._own_client.close()
-        return History(tuple(rounds), reason, {stream.name: stream.model for stream in prepared.streams})
+        return _history(rounds, reason, prepared)
 
     def _round(self, prepared: Prepared, budget: float, result: Result) -> Round:
         plans = net_plans(result, prepared.streams)
@@ -342,3 +348,7 @@ def _one(name: str, given: Any, other: Any) -> Any:
     if given is None and other is None:
         raise ProblemError(f"{name}: it is missing; the order is apps, model, video")
     return other if given is None else given
+
+
+def _history(rounds: Sequence[Round], reason: Reason, prepared: Prepared) -> History:
+    return History(tuple(rounds), reason, {stream.name: stream.model for stream in prepared.streams})

@@ -42,7 +42,7 @@ LAYERS = [
     {"registry", "ranges", "shares"},
     {"description"},
     {"_optional", "_jit", "_system"},
-    {"errors"},
+    {"errors", "interruptible"},
 ]
 # One step inside a row that is allowed: a result holds the stem that the cost model makes.
 ALLOWED_BESIDE = {("schedule", "costs")}

@@ -11,6 +11,7 @@ import pytest
 from support.old_streamer import OldStreamer, share
 
 from mainstream import Apps, DeployError, InfeasibleError, Model, ProblemError, Scheduler, Video, solve
+from mainstream.errors import InterruptedLoop
 from mainstream.streamer import NetPlan, Observed, StreamerClient, net_plan
 
 LATENCIES = [1.0, 2.0, 0.5, 1.5, 1.0, 0.5]
@@ -301,6 +302,28 @@ def test_each_round_is_told_when_it_is_over() -> None:
     history = scheduler(device).run(BUDGET, progress=lambda one: told.append(len(device.plans)))
     assert told == [1, 2]
     assert len(history) == 2
+
+
+@pytest.mark.parametrize("rounds", [0, 2])
+def test_ctrl_c_keeps_the_rounds_that_are_over(rounds: int) -> None:
+    plain, calls = always(0.7), []
+
+    class Pressed:
+        def deploy(self, plan: Any) -> Any:
+            calls.append(plan)
+            if len(calls) > rounds:
+                raise KeyboardInterrupt
+            return plain.deploy(plan)
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        scheduler(Pressed()).run(BUDGET)
+    if not rounds:
+        assert not isinstance(stopped.value, InterruptedLoop)
+    else:
+        assert isinstance(stopped.value, InterruptedLoop)
+        history = stopped.value.history
+        assert (len(history), history.reason) == (rounds, "interrupted")
+        assert [one.budget for one in history] == [one.budget for one in scheduler(always(0.7)).run(BUDGET)][:2]
 
 
 def test_a_history_says_what_happened_and_saves_itself() -> None:

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mainstream.cli.commands import LINES, PANELS, Commands
+from mainstream.cli.ending import ctrl_c, interrupted_line, is_said, was_pressed
 from mainstream.cli.exit_codes import BAD_INPUT, CANNOT_PRINT, INFEASIBLE, INTERRUPTED
 from mainstream.cli.terminal import clean_output
 from mainstream.errors import InfeasibleError, MainstreamError
@@ -77,20 +78,41 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is escaped, not an error
             stream.reconfigure(errors="backslashreplace")
     clean_output()
+    with ctrl_c():
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         code = app(args=sys.argv[1:] or ["--help"], prog_name="mainstream", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
-        print("mainstream: interrupted", file=sys.stderr)
-        code = INTERRUPTED
-    except InfeasibleError as error:
-        code = _fail(error, INFEASIBLE)
-    except (MainstreamError, typer.TyperException) as error:
-        code = _fail(error, BAD_INPUT)
-    except BrokenPipeError:  # as in `mainstream solve ... | head`
-        code = _cannot_print()
-    except OSError as error:
-        code = _fail(error, _cannot_print())
-    sys.exit(code)
+        return _interrupted()
+    except Exception as error:  # what Ctrl-C comes upon may make anything of it
+        if was_pressed():
+            return _interrupted()
+        return _failed(error)
+    # Some libraries lose what is raised within them, and typer makes an end without a word of it.
+    return _interrupted() if was_pressed() else code
+
+
+def _interrupted() -> int:
+    if not is_said():
+        print(interrupted_line(), file=sys.stderr)
+    return INTERRUPTED
+
+
+def _failed(error: Exception) -> int:
+    """Say what is wrong in a line; what is wrong with Mainstream itself is raised."""
+    if isinstance(error, InfeasibleError):
+        return _fail(error, INFEASIBLE)
+    if isinstance(error, MainstreamError | typer.TyperException):
+        return _fail(error, BAD_INPUT)
+    if isinstance(error, BrokenPipeError):  # as in `mainstream solve ... | head`
+        return _cannot_print()
+    if isinstance(error, OSError):
+        return _fail(error, _cannot_print())
+    raise error
 
 
 def _fail(error: Exception, code: int) -> int:

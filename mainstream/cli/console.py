@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from mainstream.cli.json_file import STDOUT
+from mainstream.cli.progress import next_line_s
 from mainstream.result_text import plain_console, print_result
 from mainstream.schedule import Result
 from mainstream.stream import capacity_of
@@ -93,7 +94,7 @@ class Watch:
                 self._live.start()
             self._live.update(Text(_line(progress)), refresh=True)
         elif progress.runtime_s >= self._next_line_s:
-            self._next_line_s = 2 * progress.runtime_s
+            self._next_line_s = next_line_s(progress.runtime_s)
             self._screen.print(_line(progress))
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mainstream.cli import options
+from mainstream.cli.ending import interrupted_line, keeping
 from mainstream.cli.engine import engine_name, say_engine
+from mainstream.cli.exit_codes import INTERRUPTED
 from mainstream.cli.plan import plans_of_problem, written
 from mainstream.cli.problem_file import ask
-from mainstream.errors import ProblemError
+from mainstream.errors import InterruptedLoop, ProblemError
 from mainstream.files import naming
 from mainstream.ranges import SECONDS
 from mainstream.stream import unit_of
@@ -125,13 +128,11 @@ def command(
 
 def _rounds(scheduler: Scheduler, budget: float, shown: Shown, *, local: bool) -> History:
     try:
-        return scheduler.run(budget, progress=shown.round)
-    except KeyboardInterrupt:
-        from mainstream.cli.exit_codes import INTERRUPTED
-
-        left = "; the last plan may go on running" if shown.rounds and not local else ""
-        shown.errors.print(f"mainstream: interrupted{left}")
-        raise typer.Exit(INTERRUPTED) from None
+        with keeping(lambda: "the last plan may go on running" if shown.rounds and not local else ""):
+            return scheduler.run(budget, progress=shown.round)
+    except InterruptedLoop as interruption:
+        shown.errors.print(interrupted_line())
+        return interruption.history
 
 
 def _check_dry_run(json: str | None, save_profile: Path | None, labels: Path | None) -> None:
@@ -143,6 +144,10 @@ def _check_dry_run(json: str | None, save_profile: Path | None, labels: Path | N
 
 def _tell(history: History, live: LiveLabels | None, screen: Console, json: str | None, profile: Path | None) -> None:
     """Score the last plan where there are labels; write what was asked for, whatever they are."""
+    if history.reason == "interrupted":
+        with suppress(ProblemError):  # nothing was corrected yet
+            _save(history, {}, json, profile)
+        raise typer.Exit(INTERRUPTED)
     more: dict[str, Any] = {}
     try:
         if live is not None:

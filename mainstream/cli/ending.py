@@ -1,14 +1,18 @@
-"""An end that comes in good time, whatever hangs."""
+"""Ctrl-C: one line, exit code 130, and an end that comes in good time, whatever hangs."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
-from time import sleep
+from dataclasses import dataclass, field
+from math import inf
+from select import select
+from threading import Event, Thread, current_thread, main_thread
+from time import monotonic
+from types import FrameType
 from typing import Final, NoReturn
 
 from mainstream.cli.exit_codes import INTERRUPTED
@@ -16,87 +20,202 @@ from mainstream.errors import InterruptedSearch, MainstreamError
 
 _PATIENCE_S: Final = 4.0
 _SHORT_PATIENCE_S: Final = 1.0
+_SAME_PRESS_S: Final = 0.5
+"""Signals that come so soon after the first are the same Ctrl-C: some shells and wrappers pass it on twice."""
 _NOTICED_S: Final = 0.1
 """How long the thread that watches may take to notice Ctrl-C."""
+_LOOK_S: Final = 0.05
 
 
-def end_in_time() -> None:
-    """From now on SIGTERM is as Ctrl-C, and 4 s after either the process ends with exit code 0, if it has not yet.
+@dataclass
+class _Command:
+    """What the command that runs wants of Ctrl-C, and what came of it.
 
-    What hangs outside of Python, such as a model, lets no handler run. So the signal is also noticed by a thread,
-    through the descriptor to which Python writes each signal as it comes.
+    Attributes
+    ----------
+    ends_it : tuple of int
+        The signals that end it.
+    patience_s : float
+        How long it may go on after the first of them.
+    kept : callable
+        What to say that it leaves; empty for nothing.
+    left : str
+        What `kept` said when Ctrl-C came.
+    said : bool
+        The line about Ctrl-C is written.
+    pressed : Event
+        Ctrl-C has come.
+    raised : bool
+        Python code knows of it.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    noticed, written = os.pipe2(os.O_CLOEXEC)
-    os.set_blocking(written, False)
-    signal.set_wakeup_fd(written, warn_on_full_buffer=False)
 
-    def watch() -> None:
-        while os.read(noticed, 1)[0] not in (signal.SIGINT, signal.SIGTERM):
-            pass
-        sleep(_PATIENCE_S)
-        os._exit(0)
+    ends_it: tuple[int, ...] = (signal.SIGINT,)
+    patience_s: float = inf
+    kept: Callable[[], str] = str
+    left: str = ""
+    said: bool = False
+    pressed: Event = field(default_factory=Event)
+    raised: bool = False
 
-    Thread(target=watch, name="mainstream-ending", daemon=True).start()
+
+_command = _Command()
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C ends what is done meanwhile after a second at the latest: the process then ends with 130 and one line.
+def ctrl_c() -> Iterator[None]:
+    """While a command runs, Ctrl-C is raised once, and pressed again it ends the process at once.
 
-    A search sees to Ctrl-C itself, and much sooner, with its best schedule. But a compiler does not, nor a kernel that
-    goes through a million apps; and what is raised in a callback of the compiler's is lost.
+    Raised a second time, it would come where the first one is dealt with, and lose what that closes, keeps and says.
+    What hangs outside of Python, such as a model, lets no handler run; so a thread sees each signal as it comes,
+    through the descriptor to which Python writes them.
     """
+    global _command  # noqa: PLW0603  one command runs at a time
+    if current_thread() is not main_thread():  # no signal comes here
+        yield
+        return
+    command = _command = _Command()
     noticed, written = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(written, False)
-    before = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-    over, pressed = Event(), Event()
-
-    def watch() -> None:
-        while (seen := os.read(noticed, 1)) and seen[0] != signal.SIGINT:
-            pass
-        if seen:
-            pressed.set()
-        if seen and not over.wait(_SHORT_PATIENCE_S):
-            _end_interrupted()
-
-    def unraisable(lost: sys.UnraisableHookArgs) -> None:
-        if issubclass(lost.exc_type, KeyboardInterrupt):
-            _end_interrupted()
-        else:
-            unraisable_before(lost)
-
-    unraisable_before, sys.unraisablehook = sys.unraisablehook, unraisable
-    watcher = Thread(target=watch, name="mainstream-interrupted", daemon=True)
+    written_before = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    handler_before = signal.signal(signal.SIGINT, _raise_once)
+    watcher = Thread(target=_watch, args=(command, noticed), name="mainstream-ctrl-c", daemon=True)
     watcher.start()
     try:
         yield
-    except (MainstreamError, InterruptedSearch):
-        raise
-    except (Exception, KeyboardInterrupt):
-        if pressed.wait(_NOTICED_S):  # a compiler that was left raises anything, and may crash when Python ends
-            _end_interrupted()
-        raise
     finally:
-        over.set()
-        sys.unraisablehook = unraisable_before
-        signal.set_wakeup_fd(before)
+        signal.signal(signal.SIGINT, handler_before)
+        signal.set_wakeup_fd(written_before)
         os.close(written)
         watcher.join()
         os.close(noticed)
 
 
-def _end_interrupted() -> NoReturn:
+def _raise_once(number: int, frame: FrameType | None) -> None:
+    if number == signal.SIGINT:
+        _command.pressed.set()
+    if not _command.raised:
+        _command.raised = True
+        raise KeyboardInterrupt
+
+
+def _watch(command: _Command, noticed: int) -> None:
+    """See the signals; end the process when its time is over, or Ctrl-C is pressed again."""
+    first: float | None = None
+    came: list[int] = []
+    sent_on = False
+    while True:
+        ready, _, _ = select([noticed], [], [], None if first is None else _LOOK_S)
+        numbers = os.read(noticed, 64) if ready else b""
+        if ready and not numbers:
+            return
+        if signal.SIGINT in numbers:
+            command.pressed.set()
+        if first is None:
+            came = [number for number in numbers if number in command.ends_it]
+            first = monotonic() if came else None
+            continue
+        waited = monotonic() - first
+        if waited > _NOTICED_S and not sent_on and not command.raised:
+            # It came just before a system call, such as a wait for a minute, which therefore did not end.
+            sent_on = True
+            signal.pthread_kill(main_thread().ident or 0, came[0])
+        if waited > command.patience_s or (waited > _SAME_PRESS_S and signal.SIGINT in numbers):
+            _end_now(command)
+
+
+def was_pressed() -> bool:
+    """Whether Ctrl-C has come since the command began."""
+    return _command.pressed.is_set()
+
+
+def is_said() -> bool:
+    """Whether the command has said so."""
+    return _command.said
+
+
+@contextmanager
+def keeping(kept: Callable[[], str]) -> Iterator[None]:
+    """Should Ctrl-C come meanwhile, its line says what is kept, or how to go on.
+
+    Parameters
+    ----------
+    kept : callable
+        Gives the words; it may also be what keeps it.
+    """
+    command = _command
+    before, command.kept = command.kept, kept
+    try:
+        yield
+    except KeyboardInterrupt:
+        command.left = kept()
+        raise
+    finally:
+        command.kept = before
+
+
+def interrupted_line(left: str | None = None) -> str:
+    """What to say of Ctrl-C, once in a command."""
+    _command.said = True
+    left = _command.left if left is None else left
+    return f"mainstream: interrupted{'; ' if left else ''}{left}"
+
+
+def end_in_time() -> None:
+    """From now on SIGTERM is as Ctrl-C, but with exit code 0; 4 s after either the process ends, if it has not yet."""
+    signal.signal(signal.SIGTERM, _raise_once)
+    _command.ends_it = (signal.SIGINT, signal.SIGTERM)
+    _command.patience_s = _PATIENCE_S
+
+
+@contextmanager
+def interruptible(*, patient: bool = False) -> Iterator[None]:
+    """Ctrl-C ends what is done meanwhile after a second at the latest: the process then ends with 130 and one line.
+
+    A search sees to Ctrl-C itself, and much sooner, with its best schedule. But a compiler does not, nor a kernel that
+    goes through a million apps; and what is raised in a callback of the compiler's is lost.
+
+    Parameters
+    ----------
+    patient : bool
+        Wait 4 s: there may be more to keep than what takes its time now.
+    """
+
+    def unraisable(lost: sys.UnraisableHookArgs) -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            _end_now(command)
+        else:
+            unraisable_before(lost)
+
+    command = _command
+    patience_before, command.patience_s = command.patience_s, (_PATIENCE_S if patient else _SHORT_PATIENCE_S)
+    unraisable_before, sys.unraisablehook = sys.unraisablehook, unraisable
+    try:
+        yield
+    except (MainstreamError, InterruptedSearch):
+        raise
+    except (Exception, KeyboardInterrupt):
+        if command.pressed.wait(_NOTICED_S):  # a compiler that was left raises anything
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        sys.unraisablehook = unraisable_before
+        command.patience_s = patience_before
+
+
+def _end_now(command: _Command) -> NoReturn:
+    if not command.pressed.is_set():  # a SIGTERM
+        os._exit(0)
     # Off the line that shows the progress, whose cursor is hidden.
-    os.write(2, (b"\n\x1b[?25h" if os.isatty(2) else b"") + b"mainstream: interrupted\n")
+    line = interrupted_line(command.left or command.kept())
+    os.write(2, (b"\n\x1b[?25h" if os.isatty(2) else b"") + f"{line}\n".encode())
     os._exit(INTERRUPTED)
 
 
 def leave() -> NoReturn:
-    """End with exit code 0, when all is closed.
+    """End when all is closed, with exit code 130 after Ctrl-C, else 0.
 
     The interpreter's own tidying up takes TensorFlow a second, and a thread in which a model hangs may not survive it.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(INTERRUPTED if was_pressed() else 0)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mainstream.cli import options
+from mainstream.cli.ending import keeping
 from mainstream.cli.executor_options import AddressOption, ExecutorOption, Where, check, open_executor
-from mainstream.cli.exit_codes import INTERRUPTED
 from mainstream.cli.experiment_input import digest, read_input, words
-from mainstream.cli.experiment_screen import SweepProgress, print_comparison
+from mainstream.cli.experiment_screen import print_comparison
+from mainstream.cli.progress import Bar
 from mainstream.errors import DeployError, ProblemError
 from mainstream.files import naming
 
@@ -162,21 +163,17 @@ def command(
     runtime = _runtime(places, local, model_dir, window)
     # A runtime takes as long for any schedule; without one, part of the time goes with the number of apps.
     weight = {point.id: 1 if runtime else _EACH + len(point.apps) for point in points}
-    with (
-        files,
-        SweepProgress(errors, sum(weight[point.id] * len(keys) for point, keys in left), quiet=quiet) as progress,
-    ):
+    total, done = sum(weight[point.id] * len(keys) for point, keys in left), 0
+    with files, Bar(errors, "experiment", quiet=quiet) as bar:
         try:
-            with open_executor(executor, address, jobs or 1) as workers:
+            with keeping(files.kept), open_executor(executor, address, jobs or 1) as workers:
                 for row in sweep(left, plan, runtime=runtime, executor=workers):
                     files.add(row)
-                    progress.advance(weight[row.id])
+                    done += weight[row.id]
+                    bar(done / total)
             files.in_order(key for _, keys in wanted for key in keys)
         except DeployError as error:
             raise DeployError(f"{error}; {files.kept()}") from None
-        except KeyboardInterrupt:
-            errors.print(f"mainstream: interrupted; {files.kept()}")
-            raise typer.Exit(INTERRUPTED) from None
     print_comparison(screen, [files.done[key] for _, keys in wanted for key in keys], files.tidy)
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mainstream.cli import options
-from mainstream.cli.ending import interruptible
+from mainstream.cli.ending import interrupted_line, interruptible, was_pressed
+from mainstream.cli.exit_codes import INTERRUPTED
 from mainstream.cli.json_file import STDOUT, check_json, put_json
 from mainstream.cli.problem_file import ask
-from mainstream.errors import ProblemError
+from mainstream.errors import InterruptedSearch, ProblemError
 from mainstream.stream import capacity_of, unit_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def command(
         "time_limit": time_limit,
         "memory_limit": memory_limit,
     }
-    asked = ask(problem, flags, without=["budget"], store=store)
+    asked = ask(problem, flags, without=["budget"], store=store, quiet=quiet)
     if plot is not None:
         check_target(figures.check_picture(plot))
     if csv == STDOUT and json == STDOUT:
@@ -74,11 +75,18 @@ def command(
     check_json(csv)
     check_json(json)
     errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet or csv == STDOUT, json=json)
-    with interruptible(), naming(problem):
-        prepared = asked.prepare()
-        wanted = useful_budgets(prepared, points) if budgets is None else _given(budgets)
-        with console.Watch(errors, quiet=quiet) as watch:
-            found = prepared.frontier(wanted, **asked.how(), progress=watch)
+    with naming(problem):
+        with interruptible():
+            prepared = asked.prepare()
+            wanted = useful_budgets(prepared, points) if budgets is None else _given(budgets)
+        try:
+            with interruptible(patient=True), console.Watch(errors, quiet=quiet) as watch:
+                found = prepared.frontier(wanted, **asked.how(), progress=watch)
+        except InterruptedSearch as interruption:
+            if interruption.frontier is None:
+                raise
+            found = interruption.frontier
+            errors.print(interrupted_line(f"{len(found.results):,} of {len(wanted):,} budgets are answered:"))
     models = asked.problem.models
     unit = unit_of(models)
     metric = _metric(found)
@@ -93,6 +101,8 @@ def command(
         marks = {"chosen": asked.problem.given().get("budget"), "capacity": capacity_of(models)}
         figure = figures.frontier_figure(drawn, metric=metric, unit=unit, title=asked.title, **marks)
         figures.save_figure(figure, plot)
+    if was_pressed():
+        raise typer.Exit(INTERRUPTED)
 
 
 def _given(budgets: str) -> list[float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mainstream.cli.progress import Bar
 from mainstream.errors import InfeasibleError, ProblemError
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def ask(
     store: str | None,
     calibrated: bool = True,
     more: Sequence[Mapping[str, Any]] = (),
+    quiet: bool = False,
 ) -> Asked:
     """Read a problem file and join it with flags.
 
@@ -131,6 +133,8 @@ def ask(
         Whether what was seen on the camera moves the curves of packages.
     more : sequence of mapping
         Apps beside those of the file, as for :func:`mainstream.io.load_problem`.
+    quiet : bool
+        Show nothing while a large file is read.
 
     Raises
     ------
@@ -139,9 +143,11 @@ def ask(
     """
     from mainstream.files import naming
     from mainstream.io import SolveOptions
+    from mainstream.result_text import plain_console
 
     given = SolveOptions.of(flags, where="command line").given()
-    problem = read_problem(file, store, calibrated=calibrated, more=more)
+    with Bar(plain_console(stderr=True), f"reading {file.name}", quiet=quiet):
+        problem = read_problem(file, store, calibrated=calibrated, more=more)
     if "utilisation" in given:
         with naming("command line"):
             given["budget"] = problem.share_of_cores(given.pop("utilisation"))

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainstream.cli import options
+from mainstream.cli.ending import interrupted_line, keeping, was_pressed
 from mainstream.cli.engine import engine_name, that_runs
+from mainstream.cli.exit_codes import INTERRUPTED
 from mainstream.cli.layers import Dense, Which, channels_first, open_network
+from mainstream.cli.progress import Bar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,8 +48,6 @@ def command(
     in one piece, one frame a call, in rounds. A package is measured as it will run. Weights cost the same, whatever
     they are.
     """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     from mainstream.cli import console
     from mainstream.errors import ProblemError
     from mainstream.graphs.backend import use_threads
@@ -54,7 +55,7 @@ def command(
     from mainstream.onnx_graphs.auto import is_installed
     from mainstream.onnx_graphs.model_file import SUFFIX
     from mainstream.trainer.package_network import read_package_network
-    from mainstream.trainer.profile import profile
+    from mainstream.trainer.profile import InterruptedProfile, profile
 
     errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet)
     package = read_package_network(net) if Path(net).is_dir() else None
@@ -64,11 +65,10 @@ def command(
     runs = that_runs("onnx" if foreign and engine is None else engine_name(engine))
     kernels = None
     if runs == "tensorflow" and not foreign:
-        kernels = None if package is not None else _choose_kernels(net, size, threads or 1, errors)
+        with keeping(_nothing):
+            kernels = None if package is not None else _choose_kernels(net, size, threads or 1, errors)
         use_threads(threads or 1)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
-        task = bar.add_task("preparing", total=1.0)
+    with keeping(_nothing), Bar(errors, f"preparing {net}", quiet=quiet) as bar:
         base = package or open_network(net, size, weights=weights, classes=outputs, dense=dense)
 
         def measure(engine: str) -> Profile:
@@ -80,17 +80,22 @@ def command(
                 pause_ms=pause,
                 spread=spread,
                 seconds=seconds,
-                progress=lambda done: bar.update(task, description="measuring", completed=done),
+                progress=lambda done: bar(done, f"measuring {net}"),
             )
 
+        path = output or Path(f"{base.name}.json")
         try:
-            measured = measure(runs)
-        except ProblemError as error:
-            if engine != "auto" or foreign or runs == "tensorflow" or not is_installed("tensorflow"):
-                raise
-            errors.print(f"mainstream: TensorFlow runs it, as ONNX Runtime does not: {error}", markup=False)
-            measured = measure("tensorflow")
-    path = output or Path(f"{base.name}.json")
+            try:
+                measured = measure(runs)
+            except ProblemError as error:
+                if engine != "auto" or foreign or runs == "tensorflow" or not is_installed("tensorflow"):
+                    raise
+                errors.print(f"mainstream: TensorFlow runs it, as ONNX Runtime does not: {error}", markup=False)
+                measured = measure("tensorflow")
+        except InterruptedProfile as interruption:
+            measured = interruption.profile
+    if was_pressed():
+        errors.print(interrupted_line(f"{path} has what was measured until then:"), markup=False)
     save_profile(measured.model, path)
     _show(screen, measured, path)
     turned = channels_first(base)
@@ -103,6 +108,12 @@ def command(
             f"mainstream: the medians are known to {measured.spread:.1%} only, not {spread:.1%}; "
             "measure longer (--seconds) or on a quieter machine"
         )
+    if was_pressed():
+        raise typer.Exit(INTERRUPTED)
+
+
+def _nothing() -> str:
+    return "too little was measured, nothing is written"
 
 
 def _choose_kernels(net: str, size: int | None, threads: int, errors: Console) -> dict[str, float] | None:

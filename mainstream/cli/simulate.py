@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mainstream.cli import options
+from mainstream.cli.ending import interruptible
 from mainstream.cli.json_file import check_json, put_json
 from mainstream.cli.problem_file import ask
+from mainstream.cli.progress import Bar
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,16 +51,25 @@ def command(
     check_draw(frames, seed, decay_unit if decay else None)
     check_json(json)
     errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet, json=json)
-    asked = ask(problem, {"budget": budget, "utilisation": utilisation}, store=store)
+    asked = ask(problem, {"budget": budget, "utilisation": utilisation}, store=store, quiet=quiet)
     asked.needs_budget()
-    with naming(problem), console.Watch(errors, quiet=quiet) as watch:
+    with naming(problem), interruptible(), console.Watch(errors, quiet=quiet) as watch:
         prepared = asked.prepare()
         result = prepared.solve(**asked.how(), progress=watch)
 
-    steady, *decayed = (
-        simulate_schedule(result, prepared.of(result), frames=frames, seed=seed, decay_unit=unit)
-        for unit in ([None, decay_unit] if decay else [None])
-    )
+    units = [None, decay_unit] if decay else [None]
+    replays: list[Replay] = []
+    with Bar(errors, "drawing frames", quiet=quiet) as bar:
+
+        def drawn(share: float) -> None:
+            bar((len(replays) + share) / len(units))
+
+        for unit in units:
+            of_result = prepared.of(result)
+            replays.append(
+                simulate_schedule(result, of_result, frames=frames, seed=seed, decay_unit=unit, progress=drawn)
+            )
+    steady, *decayed = replays
     shown = decayed[0] if decayed else steady
     screen.print(f"{problem.name}: {int(shown.simulated.frames.sum()):,} frames drawn, seed {seed}")
     screen.print(_apps(result, shown))

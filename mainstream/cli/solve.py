@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from mainstream.cli import options
-from mainstream.cli.ending import interruptible
+from mainstream.cli.ending import interrupted_line, interruptible
+from mainstream.cli.exit_codes import INTERRUPTED
 from mainstream.cli.json_file import check_json, put_json
 from mainstream.cli.problem_file import ask
 from mainstream.errors import InterruptedSearch
@@ -57,7 +58,7 @@ def command(
         "memory_limit": memory_limit,
     }
     errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet, json=json)
-    asked = ask(problem, flags, store=store, calibrated=calibrated)
+    asked = ask(problem, flags, store=store, calibrated=calibrated, quiet=quiet)
     asked.needs_budget()
     models = asked.problem.models
 
@@ -78,12 +79,10 @@ def command(
             prepared = asked.prepare()
             result = prepared.solve(**asked.how(), progress=watch)
     except InterruptedSearch as interruption:
-        from mainstream.cli.exit_codes import INTERRUPTED
-
         if interruption.result is None:
-            errors.print("mainstream: interrupted before any schedule was found")
+            errors.print(interrupted_line("no schedule was found yet"))
         else:
-            errors.print("mainstream: interrupted; the best schedule so far:")
+            errors.print(interrupted_line("the best schedule so far:"))
             show(interruption.result)
         raise typer.Exit(INTERRUPTED) from None
     show(result)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mainstream.cli import options
+from mainstream.cli.ending import keeping
 from mainstream.cli.executor_options import AddressOption, ExecutorOption, Where, check, open_executor
+from mainstream.cli.progress import Bar
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
@@ -107,9 +109,6 @@ def command(
     --server queues the training on a training server, which has to see the folders by the same names. There, and with
     --executor ray, --cpus and --gpus are what the job or each task gets.
     """
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
     from mainstream.cli import console
     from mainstream.labelling.frames import GROUPS
     from mainstream.trainer.fitting import Apart
@@ -149,39 +148,39 @@ def command(
     settings |= load_settings(config) if config is not None else {}
     settings |= {key: value for key, value in given.items() if value is not None}
     errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
-    with Bars(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
+    kept = f"the chokepoints of {name} that were trained are kept, --resume goes on"
+    with keeping(lambda: kept), Bar(errors, "reading", quiet=quiet) as bar:
+        stage = "reading"
 
         def show(progress: TrainingProgress) -> None:
-            if progress.stage not in tasks:
-                tasks[progress.stage] = bars.add_task(progress.stage, total=1.0, last="")
-            last, text = "", progress.stage
+            nonlocal stage
+            if progress.stage != stage:
+                stage = progress.stage
+                bar.next(stage)
+            text = stage
             if progress.epoch is not None:
-                text = f"num_frozen {progress.num_frozen}, epoch {progress.epoch.epoch}"
-                last = f"validation {progress.epoch.validation_accuracy:.3f}"
-            bars.update(tasks[progress.stage], completed=progress.done, description=text, last=last)
-
-        try:
-            with open_executor(executor, address) as workers:
-                done = train(
-                    name,
-                    images,
-                    model_dir=model_dir,
-                    log_dir=log_dir,
-                    test_images=test_images,
-                    groups=groups,
-                    settings=settings,
-                    cache_gb=cache_gb,
-                    keep_all=keep_all,
-                    resume=resume,
-                    formats=[one.strip() for one in formats.split(",")],
-                    apart=None if workers is None else Apart(workers, cpus or 1, gpus or 0),
-                    progress=show,
+                text = (
+                    f"num_frozen {progress.num_frozen}, epoch {progress.epoch.epoch}, "
+                    f"validation {progress.epoch.validation_accuracy:.3f}"
                 )
-        except KeyboardInterrupt:
-            errors.print(f"{name}: the chokepoints that were trained are kept; --resume goes on")
-            raise
+            bar(progress.done, text)
+
+        with open_executor(executor, address) as workers:
+            done = train(
+                name,
+                images,
+                model_dir=model_dir,
+                log_dir=log_dir,
+                test_images=test_images,
+                groups=groups,
+                settings=settings,
+                cache_gb=cache_gb,
+                keep_all=keep_all,
+                resume=resume,
+                formats=[one.strip() for one in formats.split(",")],
+                apart=None if workers is None else Apart(workers, cpus or 1, gpus or 0),
+                progress=show,
+            )
     _show(screen, done)
     if in_store is not None:
         screen.print(f"pushed     {in_store.push(done.folder).version} to {in_store}")

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mainstream.cli import options
+from mainstream.cli.ending import interruptible
+from mainstream.cli.progress import Bar
 from mainstream.errors import ProblemError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mainstream.io import Problem, SolveOptions
     from mainstream.problem import App, Model, Video
 
@@ -80,6 +84,7 @@ def generate(
     from mainstream.files import check_target
     from mainstream.io import SolveOptions, load_curve, load_profile, save_problem, save_workloads
     from mainstream.ranges import Range
+    from mainstream.result_text import plain_console
 
     Range(1, 10**6, whole=True).check("--setups", setups)
     fps = int(stream_fps)
@@ -93,26 +98,31 @@ def generate(
     model = None if profile is None else load_profile(profile)
     curves = [load_curve(file) for file in curve or []]
 
-    problems: list[Problem]
+    made: Iterator[tuple[tuple[App, ...], Model, Video]]
     if grid is not None:
         if voting is not None:
             raise ProblemError("--voting has no use with --config, whose apps have no votes; leave it out")
         made = workloads_on_grid(load_event_grid(grid), curves, n, setups, seed=seed, stream_fps=fps, model=model)
-        problems = [_problem(*parts, asked) for parts in made]
     else:
         how: dict[str, Any] = {"chokepoints": chokepoints, "rates": fps, "model": model, "curves": curves}
         how["voting"] = 0.5 if voting is None else voting
         many = (workload(n, seed=seed + k, **how) for k in range(setups))
-        problems = [_problem(one.objects(), one.model, one.video, asked) for one in many]
-    if lines:
-        save_workloads(problems, output)
-        return
-    save_problem(
-        problems[0],
-        output,
-        profile=None if profile is None else os.path.relpath(profile, output.parent),
-        comment=f"Written by: {shlex.join(['mainstream', *sys.argv[1:]])}",
-    )
+        made = ((one.objects(), one.model, one.video) for one in many)
+    problems: list[Problem] = []
+    with interruptible(), Bar(plain_console(stderr=True), "drawing apps and finding their budget") as bar:
+        for parts in made:
+            problems.append(_problem(*parts, asked))
+            bar(len(problems) / setups)
+        bar.next(f"writing {output}")
+        if lines:
+            save_workloads(problems, output)
+            return
+        save_problem(
+            problems[0],
+            output,
+            profile=None if profile is None else os.path.relpath(profile, output.parent),
+            comment=f"Written by: {shlex.join(['mainstream', *sys.argv[1:]])}",
+        )
 
 
 def _problem(apps: tuple[App, ...], model: Model, video: Video, asked: SolveOptions) -> Problem:

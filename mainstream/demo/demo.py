@@ -28,6 +28,7 @@ from mainstream.evaluation.labels import NOTHING, read_events
 from mainstream.evaluation.outputs import Outputs
 from mainstream.evaluation.page import evaluation_page
 from mainstream.evaluation.watched import Watched
+from mainstream.executors.local import end_with_parent
 from mainstream.experiments.versions import Version, Workbench
 from mainstream.extensions import PART_LOADERS
 from mainstream.files import write_text
@@ -183,6 +184,7 @@ def _compile_search() -> None:
     This runs in a process of its own while networks are trained.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with_parent()
     logging.disable()
     app = {
         "app_id": 1, "x_vote": "auto", "event_length_ms": 1000, "event_frequency": 0.3, "correlation": 0.5,

@@ -159,7 +159,7 @@ class Local:
 def _work(pipe: Connection) -> None:
     """Run the tasks that come through the pipe, as long as the process at its other end lives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal is for the parent, which ends this process
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     values: dict[int, Any] = {}
     while True:
         value, error = None, None
@@ -175,7 +175,12 @@ def _work(pipe: Connection) -> None:
             pipe.send((None, portable(raised)))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """End this process, which multiprocessing has started, as soon as the one that started it is no more."""
+    Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

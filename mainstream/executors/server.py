@@ -13,13 +13,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from mainstream._optional import require
 from mainstream.errors import ProblemError
 from mainstream.executors.cluster import EXTRA, ray
 from mainstream.executors.jobs import Jobs
 from mainstream.files import reason
+from mainstream.interruptible import unbroken
 
 _START_S: Final = 120
 _STOP_S: Final = 30
@@ -82,18 +83,26 @@ def serve(host: str, port: int, cpus: int | None, gpus: int | None, ready: Calla
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with TemporaryFile("w+") as said:
         # Its output goes to a file, since the processes that Ray starts would keep a pipe open.
-        head = subprocess.Popen([*command, *start], env=given, stdout=said, stderr=said, start_new_session=True)
+        started: list[subprocess.Popen[bytes]] = []
+
+        def start_head() -> None:
+            how: dict[str, Any] = {"env": given, "stdout": said, "stderr": said, "start_new_session": True}
+            started.append(subprocess.Popen([*command, *start], **how))
+
         try:
+            unbroken(start_head)
+            (head,) = started
             _wait(head, url, said)
             ready(url)
             head.wait()
             raise ProblemError("the head of the cluster has ended; see /tmp/ray/session_latest/logs")
         finally:
-            head.terminate()  # it ends its own processes
-            with suppress(subprocess.TimeoutExpired):
-                head.wait(timeout=_STOP_S)
-            with suppress(ProcessLookupError):
-                os.killpg(head.pid, signal.SIGKILL)
+            for head in started:
+                head.terminate()  # it ends its own processes
+                with suppress(subprocess.TimeoutExpired):
+                    head.wait(timeout=_STOP_S)
+                with suppress(ProcessLookupError):
+                    os.killpg(head.pid, signal.SIGKILL)
 
 
 def _ensure_token(path: Path) -> None:

@@ -29,7 +29,7 @@ shares of independent trials; their 95 % intervals are Wilson's, and F1's is the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -50,6 +50,8 @@ from mainstream.shares import Interval, f1_interval, share_interval
 from mainstream.solver import Prepared
 
 _FRAMES: Final = Range(1, 10**12, whole=True)
+_AT_ONCE: Final = 4_000_000
+"""Frames that are drawn in one call, in which Ctrl-C waits: some hundredths of a second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,21 +103,23 @@ def _replay(
     stride: float,
     correlations: tuple[tuple[float, float], tuple[float, float]],
     votes: int,
+    first: int,
+    state: FloatArray,
 ) -> tuple[int, int, int, int]:
-    """Events, found, alarms and frames of so many windows.
+    """Events, found, alarms and frames of so many windows from number `first` on.
 
     `chances`: p, q, e, spread; `lengths` (J,): analysed frames a window; `stride`: stream frames an analysed one;
-    `correlations`: over the shorter and the longer stride, in events and outside.
+    `correlations`: over the shorter and the longer stride, in events and outside; `state` (3,): phase, drift and the
+    end of the window before, which the next call goes on from.
     """
     in_event, outside, frequency, spread = chances
     differ = spread > 0.0 and 0.0 < in_event < 1.0
     certain = 1.0 / spread - 1.0 if differ else 0.0
     longer_part = stride - np.floor(stride)
-    events = found = alarms = frames = 0
-    phase = random.random()
-    drift = random.random()
-    due = phase
-    for window in range(windows):
+    events = found = alarms = 0
+    phase, drift, due = state
+    begun = frames = int(np.floor(due)) if first else 0
+    for window in range(first, first + windows):
         event = random.random() < frequency
         p = in_event if event else outside
         shorter, longer = correlations[0] if event else correlations[1]
@@ -147,7 +151,8 @@ def _replay(
         events += event
         found += event and claimed
         alarms += claimed and not event
-    return events, found, alarms, frames
+    state[1:] = drift, due
+    return events, found, alarms, frames - begun
 
 
 def simulate(
@@ -167,6 +172,7 @@ def simulate(
     windows: ArrayLike,
     seed: int,
     decay_unit: float | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Simulated:
     """Draw a trace for each of the given apps, arrays that broadcast, and score it.
 
@@ -182,6 +188,8 @@ def simulate(
     decay_unit : float, optional
         Distance in stream frames at which `correlation` holds, for apps whose `correlation_fps` is NaN; it then decays
         with distance. Without either, it holds between successive analysed frames, whatever their distance.
+    progress : callable, optional
+        Gets the share of all frames that is drawn, 0..1, some times a second.
 
     Raises
     ------
@@ -208,7 +216,10 @@ def simulate(
     if lengths.dtype.kind not in "iu" or lengths.shape not in ((), shape) or (lengths < 1).any():
         raise ProblemError(f"windows: got {shown(lengths.tolist())}; allowed are integers of at least 1")
     lengths = np.broadcast_to(lengths, shape)
-    counts = np.empty((4, lengths.size), dtype=np.int64)
+    counts = np.zeros((4, lengths.size), dtype=np.int64)
+    _, _, length_ms, _, _, _, target_fps, *_ = parameters
+    each = np.maximum(length_ms / 1000 * target_fps, 1.0)  # a window without a frame takes its time, too
+    work, drawn = float((lengths * each).sum()), 0.0
     for k, (p, q, length, frequency, rho, stream, target, votes, rho_fps, spread, false_rho) in enumerate(
         parameters.reshape(11, -1).T
     ):
@@ -218,15 +229,26 @@ def simulate(
         steps = np.ones(2) if unit is None else distances / unit
         inside, outside = rho**steps, (rho if np.isnan(false_rho) else false_rho) ** steps
         own_lengths = many_lengths[k][~np.isnan(many_lengths[k])]
-        counts[:, k] = _replay(
-            np.random.default_rng([seed, k]),
-            int(lengths.flat[k]),
-            (p, 0.0 if np.isnan(q) else q, 1.0 if np.isnan(frequency) else frequency, spread),
-            (own_lengths if own_lengths.size else np.array([length])) / 1000 * target,
-            stride,
-            ((inside[0], inside[1]), (outside[0], outside[1])),
-            max(1, int(votes)),
-        )
+        random = np.random.default_rng([seed, k])
+        phase, drift = random.random(2)
+        state = np.array([phase, drift, phase])
+        at_once = max(1, int(_AT_ONCE / each.flat[k]))
+        for first in range(0, int(lengths.flat[k]), at_once):
+            of_these = min(at_once, int(lengths.flat[k]) - first)
+            counts[:, k] += _replay(
+                random,
+                of_these,
+                (p, 0.0 if np.isnan(q) else q, 1.0 if np.isnan(frequency) else frequency, spread),
+                (own_lengths if own_lengths.size else np.array([length])) / 1000 * target,
+                stride,
+                ((inside[0], inside[1]), (outside[0], outside[1])),
+                max(1, int(votes)),
+                first,
+                state,
+            )
+            drawn += of_these * float(each.flat[k])
+            if progress is not None:
+                progress(drawn / work)
     events, found, alarms, frames = counts.reshape(4, *shape)
     return Simulated(
         windows=lengths.astype(np.int64),
@@ -286,7 +308,13 @@ def check_draw(frames: int, seed: int, decay_unit: float | None) -> None:
 
 
 def simulate_schedule(
-    result: Result, prepared: Prepared, *, frames: int, seed: int, decay_unit: float | None = None
+    result: Result,
+    prepared: Prepared,
+    *,
+    frames: int,
+    seed: int,
+    decay_unit: float | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Replay:
     """Simulate the choices of a result.
 
@@ -297,7 +325,7 @@ def simulate_schedule(
         The problem that it answers.
     frames : int
         Analysed frames to draw for each app, about; that many windows where a window has less than one.
-    seed, decay_unit
+    seed, decay_unit, progress
         As in :func:`simulate`.
 
     Raises
@@ -326,5 +354,5 @@ def simulate_schedule(
         target_fps=target_fps,
         x_vote=x_vote,
         predicted={event_model: event_metrics(**parameters, event_model=event_model) for event_model in EVENT_MODELS},
-        simulated=simulate(**parameters, windows=windows, seed=seed),
+        simulated=simulate(**parameters, windows=windows, seed=seed, progress=progress),
     )

@@ -12,10 +12,10 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
+from mainstream.interruptible import unbroken
 from mainstream.solver import kernels
 from mainstream.solver.cp_sat_model import News, model_bytes
 from mainstream.solver.cp_sat_subprocess import limits_there, start
-from mainstream.solver.interruptible import in_thread
 from mainstream.solver.search import Limits
 
 _MOST_OPTIONS: Final = 100_000
@@ -78,7 +78,7 @@ class Beside:
                 self._running = _Process(*self._problem, replace(self._limits, memory_limit=lent), known)
 
             # Ctrl-C must not come between the start and the moment when close() knows of it.
-            in_thread(start_process, stop=lambda: None, enough=lambda: False)
+            unbroken(start_process)
 
     @property
     def over(self) -> bool:

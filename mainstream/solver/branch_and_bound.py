@@ -10,12 +10,12 @@ import numpy as np
 
 from mainstream.apps import IntArray
 from mainstream.errors import InfeasibleError, OutOfTimeError
+from mainstream.interruptible import in_thread
 from mainstream.solver import compilation, kernels, memory
 from mainstream.solver.arrays import new_scratch, new_tree, with_shares, with_states
 from mainstream.solver.beside import Beside
 from mainstream.solver.cp_sat_model import News
 from mainstream.solver.groups import box_within, groups_of, minimise
-from mainstream.solver.interruptible import in_thread
 from mainstream.solver.kernels import calls
 from mainstream.solver.kernels.lagrangian import worth
 from mainstream.solver.kernels.tree import cheapest, search

@@ -20,6 +20,7 @@ from numba.core import event
 
 from mainstream._jit import is_kept
 from mainstream._system import usable_cores
+from mainstream.interruptible import unbroken
 
 _log = logging.getLogger("mainstream")
 
@@ -65,12 +66,13 @@ def announced() -> Iterator[None]:
 
 def begin() -> None:
     """Let another process compile the search, unless the disk has it or the machine has only one core."""
-    global _apart  # noqa: PLW0603  one for the process
     from mainstream.solver.kernels.tree import search
 
     if _apart is not None or is_kept(search) or usable_cores() < 2:
         return
-    with suppress(OSError):
+
+    def start() -> None:
+        global _apart  # noqa: PLW0603  one for the process
         _apart = subprocess.Popen(
             [sys.executable, "-m", "mainstream.solver.compile_apart", str(os.getpid())],
             stdin=subprocess.DEVNULL,
@@ -80,6 +82,9 @@ def begin() -> None:
             start_new_session=True,
         )
         atexit.register(_end, _apart)
+
+    with suppress(OSError):
+        unbroken(start)
 
 
 def wait() -> None:

@@ -70,7 +70,7 @@ def cp_sat(
     # With little time there may be no schedule of CP-SAT's own.
     spare = _cheapest(packed, budget, limits) if np.isfinite(limits.time_limit) else None
     smallest_bound = None
-    closed = True
+    closed, interrupted = True, False
     if fair:
         stage = _solve(packed, allowed, limits, hint, fair=True)
         reached = _first_of(stage.cells, spare, packed, budget, limits)
@@ -78,10 +78,11 @@ def cp_sat(
         most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).min())
         smallest_bound = max(min(stage.bound, most), floor)
         closed = smallest_bound - floor <= max(limits.gap, _ROUNDING)
+        interrupted = stage.interrupted
         packed = at_least(packed, floor - 1e-12)
         spare = hint = reached
     packed = weighted(packed, share)
-    found = _solve(packed, allowed, limits, hint)
+    found = Found(None, np.inf, 0, interrupted=True) if interrupted else _solve(packed, allowed, limits, hint)
     cells = _first_of(found.cells, spare, packed, budget, limits)
     value = worth(packed, cells)
     most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
@@ -91,6 +92,7 @@ def cp_sat(
         bound=bound,
         nodes=found.nodes,
         finished=closed and bound - value <= limits.gap,
+        interrupted=found.interrupted,
         method="cp-sat",
     )
     return outcome if smallest_bound is None else replace(outcome, bound=smallest_bound, mean_bound=bound)
@@ -119,8 +121,10 @@ def _solve(
     first = _solve_rounded(packed, allowed, limits, hint, fair=fair, round_cost=np.floor)
     if first.cells is None or fits(packed, first.cells, allowed):
         return first
+    if first.interrupted:
+        return replace(first, cells=None)
     second = _solve_rounded(packed, allowed, limits, hint, fair=fair, round_cost=np.ceil)
-    return replace(first, cells=second.cells, nodes=first.nodes + second.nodes)
+    return replace(first, cells=second.cells, nodes=first.nodes + second.nodes, interrupted=second.interrupted)
 
 
 def _solve_rounded(

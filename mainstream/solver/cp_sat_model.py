@@ -17,9 +17,9 @@ import numpy as np
 
 from mainstream.apps import IntArray
 from mainstream.errors import OutOfTimeError
+from mainstream.interruptible import in_thread
 from mainstream.problem import FloatArray
 from mainstream.solver import kernels
-from mainstream.solver.interruptible import in_thread
 from mainstream.solver.option_table import CellArray
 from mainstream.solver.search import Limits
 
@@ -47,11 +47,14 @@ class Found:
     bound : float
         Nothing that fits is worth more; -inf when nothing does.
     nodes : int
+    interrupted : bool
+        Whether Ctrl-C ended it.
     """
 
     cells: CellArray | None
     bound: float
     nodes: int
+    interrupted: bool = False
 
 
 class News(NamedTuple):
@@ -213,16 +216,28 @@ class CpSatModel:
         return solver
 
     def solve(self, solver: cp_model.CpSolver, callback: cp_model.CpSolverSolutionCallback | None = None) -> Found:
-        """One solve; Ctrl-C ends it within a second or so."""
+        """One solve; Ctrl-C ends it within a second or so, with the best so far."""
         from ortools.sat.python import cp_model
 
-        status = in_thread(lambda: solver.solve(self.model, callback), stop=solver.stop_search, enough=lambda: False)
+        ended: list[Any] = []
+        interrupted = False
+        try:
+            in_thread(
+                lambda: ended.append(solver.solve(self.model, callback)),
+                stop=solver.stop_search,
+                enough=lambda: False,
+            )
+        except KeyboardInterrupt:
+            if not ended:
+                raise
+            interrupted = True
+        (status,) = ended
         nodes = int(solver.num_branches)
         if status == cp_model.INFEASIBLE:
-            return Found(None, -np.inf, nodes)
+            return Found(None, -np.inf, nodes, interrupted)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            return Found(None, np.inf, nodes)
-        return Found(self.cells(solver), solver.best_objective_bound / UNITS, nodes)
+            return Found(None, np.inf, nodes, interrupted)
+        return Found(self.cells(solver), solver.best_objective_bound / UNITS, nodes, interrupted)
 
 
 def _needs(row: IntArray, rate: IntArray, top: int) -> list[tuple[int, int, list[int]]]:

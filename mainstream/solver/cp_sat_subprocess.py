@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from _thread import interrupt_main
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import Pipe
@@ -21,12 +22,14 @@ from typing import Any, Final
 import numpy as np
 
 from mainstream.errors import InfeasibleError, MainstreamError, OutOfTimeError
+from mainstream.interruptible import unbroken
 from mainstream.solver.search import Limits, Outcome
 
 _CLASHING: Final = {"tensorflow", "highspy"}
 _LOOK_S: Final = 0.1
 _GRACE_S: Final = 2.0
-"""What the process may take longer than its limit."""
+"""What the process may take longer than its limit, or after Ctrl-C."""
+_STOP: Final = "stop"
 
 
 def would_crash() -> bool:
@@ -59,23 +62,37 @@ def limits_there(limits: Limits) -> Limits:
 
 def cp_sat_apart(packed: Any, share: Any, budget: float, limits: Limits, **options: Any) -> Outcome:
     """As :func:`mainstream.solver.cp_sat.cp_sat`, elsewhere; reports no progress."""
-    process, line = start()
+    started: list[tuple[subprocess.Popen[bytes], Connection]] = []
     try:
+        # Ctrl-C must not come between the start and the moment when it is known what to end.
+        unbroken(lambda: started.append(start()))
+        ((process, line),) = started
         with line:
             line.send(("whole", (packed, share, budget), limits_there(limits), options))
-            while not line.poll(_LOOK_S):
-                if limits.left_s < -_GRACE_S:
-                    raise OutOfTimeError("method 'cp-sat': its process did not come to an end within its time")
-            outcome = line.recv()
+            outcome = _outcome(line, limits)
     except (EOFError, OSError):
         raise MainstreamError(f"method 'cp-sat': its process ended with code {process.wait()}") from None
     finally:
-        process.kill()
-        process.wait()
-    if isinstance(outcome, InfeasibleError | OutOfTimeError):
+        for process, _ in started:
+            process.kill()
+            process.wait()
+    if isinstance(outcome, InfeasibleError | OutOfTimeError | KeyboardInterrupt):
         raise outcome
     assert isinstance(outcome, Outcome)
     return outcome
+
+
+def _outcome(line: Connection, limits: Limits) -> Any:
+    """What the process answers; after Ctrl-C the best that it has found."""
+    try:
+        while not line.poll(_LOOK_S):
+            if limits.left_s < -_GRACE_S:
+                raise OutOfTimeError("method 'cp-sat': its process did not come to an end within its time")
+    except KeyboardInterrupt:
+        line.send(_STOP)
+        if not line.poll(_GRACE_S):
+            raise
+    return line.recv()
 
 
 def _answer(line: Connection, parent: int) -> None:
@@ -93,11 +110,11 @@ def _answer(line: Connection, parent: int) -> None:
         _listen(line, parent, news.append)
         search_beside(packed, rest[0], limits, news=news, send=line.send, **options)
         return
-    _listen(line, parent, lambda said: None)
-    outcome: Outcome | InfeasibleError | OutOfTimeError
+    outcome: Outcome | InfeasibleError | OutOfTimeError | KeyboardInterrupt
     try:
+        _listen(line, parent, lambda said: interrupt_main())
         outcome = cp_sat(packed, rest[0], rest[1], limits, **options)
-    except (InfeasibleError, OutOfTimeError) as error:
+    except (InfeasibleError, OutOfTimeError, KeyboardInterrupt) as error:
         outcome = error
     line.send(outcome)
 

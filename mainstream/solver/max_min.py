@@ -67,7 +67,9 @@ def max_min(
     except OutOfTimeError:
         pass  # between low and high it stays open
     except KeyboardInterrupt:
-        raise InterruptedSearch(None) from None
+        if first is None:
+            raise InterruptedSearch(None) from None
+        return Outcome(cells=first, bound=float(values[high]), nodes=0, finished=False, interrupted=True)
     kept = weighted(at_least(packed, values[low] - _SAME), share)
     second = SearchTree(kept, accompanied=accompanied).run(budget, limits, first=first)
     return replace(second, bound=float(values[high]), mean_bound=second.bound, finished=second.finished and low == high)

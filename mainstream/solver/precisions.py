@@ -87,11 +87,29 @@ class Precisions:
     def frontier(self, budgets: Iterable[float], **how: Any) -> Frontier:
         """The best schedule in any precision for each of several budgets, as :meth:`mainstream.Prepared.frontier`."""
         budgets = list(budgets)
-        found = self._each(lambda prepared: prepared.frontier(budgets, **how))
-        columns = {name: frontier.results for name, frontier in found.items()}
-        lines = (dict(zip(columns, line, strict=True)) for line in zip(*columns.values(), strict=True))
-        results = tuple(_better(line, len(self.prepared), complete=True) for line in lines)
-        return Frontier(next(iter(found.values())).budgets, results)
+        found: dict[str, Frontier] = {}
+
+        def ask(prepared: Prepared) -> Frontier:
+            name = next(name for name, one in self.prepared.items() if one is prepared)
+            try:
+                found[name] = prepared.frontier(budgets, **how)
+            except InterruptedSearch as interruption:
+                if interruption.frontier is not None:
+                    found[name] = interruption.frontier
+                done = self._together(found, whole=False) if found else None
+                raise InterruptedSearch(interruption.result, done) from None
+            return found[name]
+
+        return self._together(self._each(ask), whole=True)
+
+    def _together(self, found: Mapping[str, Frontier], *, whole: bool) -> Frontier:
+        """The better answer to each budget; unless it is the `whole`, some precisions have not answered all of them."""
+        longest = max(found.values(), key=lambda one: len(one.results))
+        results = []
+        for k in range(len(longest.results)):
+            line = {name: one.results[k] for name, one in found.items() if k < len(one.results)}
+            results.append(_better(line, len(self.prepared), complete=whole or len(line) == len(self.prepared)))
+        return Frontier(longest.budgets, tuple(results))
 
     def smallest_budget(self) -> float:
         """The smallest budget that has a schedule in any precision."""

@@ -180,23 +180,27 @@ class Prepared:
         before: Result | None = None
         cells: CellArray | None = None
         for budget in budgets:
+            found: Result | None = None
             try:
                 limits = _limits(gap, time_limit, memory_limit, progress, perf_counter())
                 outcome, result = self._answer(budget, searcher, aggregate, limits, first=cells)
+                if outcome.interrupted:
+                    found = result
+                    raise KeyboardInterrupt
             except InfeasibleError as error:
                 if error.smallest_budget is None:
                     raise
                 results.append(None)
                 continue
-            if outcome.interrupted:
-                raise InterruptedSearch(result)
+            except KeyboardInterrupt:
+                raise InterruptedSearch(found, _answered(budgets, results, gap) if results else None) from None
             if before is None or aggregate == "min" or result.objective >= before.objective:
                 cells = outcome.cells
             else:
                 result = replace(result, schedules=before.schedules, objective=before.objective)
             results.append(result)
             before = result
-        return Frontier(np.array(budgets, dtype=np.float64), with_dearer_bounds(results, gap))
+        return _answered(budgets, results, gap)
 
     def smallest_budget(self) -> float:
         """The smallest budget that has a schedule, compute a second; 0 when every app may be left out.
@@ -423,6 +427,11 @@ def prepare(
         memory_mb=None if memory_mb is None else float(memory_mb),
         _joint=Once(partial(join, tables, memory_mb)),
     )
+
+
+def _answered(budgets: list[float], results: list[Result | None], gap: float) -> Frontier:
+    """The first of the budgets, those that have their results."""
+    return Frontier(np.array(budgets[: len(results)], dtype=np.float64), with_dearer_bounds(results, gap))
 
 
 def _check_fits(

@@ -101,6 +101,20 @@ class Profile:
         return parts - self.whole.median_ms
 
 
+class InterruptedProfile(KeyboardInterrupt):
+    """Ctrl-C after at least 5 rounds.
+
+    Attributes
+    ----------
+    profile : Profile
+        What they have measured.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        super().__init__("interrupted")
+        self.profile = profile
+
+
 def profile(
     network: Network | OnnxNetwork | PackageNetwork,
     *,
@@ -145,6 +159,8 @@ def profile(
         already runs with another number of threads.
     MissingExtraError
         SciPy is not installed; raised before anything is measured.
+    InterruptedProfile
+        Ctrl-C, with what was measured; a KeyboardInterrupt before there is enough of that.
     """
     require("scipy", "onnx" if engine == "onnx" else "train")
     if not POSITIVE.holds(spread) or not SECONDS.holds(seconds):
@@ -156,7 +172,7 @@ def profile(
         with TemporaryDirectory() as folder:
             part = _parts(network, names, Path(folder), engine, threads)
             calls = _calls(part, names)
-        timings = _measure(calls, frame.astype(np.float32), pause_ms, spread, seconds, progress)
+        timings, ended = _measure(calls, frame.astype(np.float32), pause_ms, spread, seconds, progress)
     except MemoryError:
         raise ProblemError(f"{network.name}: a frame needs more memory than there is; give a smaller network") from None
     total = network.total_layers
@@ -180,7 +196,10 @@ def profile(
         precision=None if isinstance(network, Network) else network.precision,
         whole_network_ms=round(whole.median_ms, 6),
     )
-    return Profile(model, whole, {k: timings[k][0] for k in inner}, tails)
+    found = Profile(model, whole, {k: timings[k][0] for k in inner}, tails)
+    if not ended:
+        raise InterruptedProfile(found)
+    return found
 
 
 def _chokepoints(network: Network | OnnxNetwork | PackageNetwork, which: str | int) -> Mapping[int, str]:
@@ -319,33 +338,41 @@ def _measure(
     spread: float,
     seconds: float,
     progress: Callable[[float], None] | None,
-) -> dict[int, list[Timing]]:
-    """Time all functions in rounds; the order within each round is random."""
+) -> tuple[dict[int, list[Timing]], bool]:
+    """Time all functions in rounds; the order within each round is random. False if Ctrl-C came before the end."""
     found: dict[int, tuple[list[FloatArray], list[bool]]] = {k: ([], []) for k in calls}
     cuts = list(calls)
     shuffle = np.random.default_rng(0).permutation
+    timings: dict[int, list[Timing]] = {}
+    counted = 0
     start = time.monotonic()
-    for rounds in itertools.count():
-        for index in shuffle(len(cuts)):
-            milliseconds, alone = visit(calls[cuts[index]], frame, pause_ms)
-            if rounds >= WARM_UP:
-                found[cuts[index]][0].append(milliseconds)
-                found[cuts[index]][1].append(alone)
-        if rounds < WARM_UP:
-            continue
-        timings = {
-            k: [timing(times, np.array(clean)) for times in np.transpose(visits)]
-            for k, (visits, clean) in found.items()
-        }
-        spent = (time.monotonic() - start) / seconds
-        worst = max(one.spread for both in timings.values() for one in both)
-        # The spread falls with the square root of the rounds, so its square says how far along this is.
-        done = max(min((spread / max(worst, spread)) ** 2, (rounds + 1 - WARM_UP) / LEAST_ROUNDS), spent)
-        if progress is not None:
-            progress(min(done, 1.0))
-        if done >= 1:
-            return timings
-    raise AssertionError("rounds do not end by themselves")
+    try:
+        for rounds in itertools.count():
+            for index in shuffle(len(cuts)):
+                milliseconds, alone = visit(calls[cuts[index]], frame, pause_ms)
+                if rounds >= WARM_UP:
+                    found[cuts[index]][0].append(milliseconds)
+                    found[cuts[index]][1].append(alone)
+            if rounds < WARM_UP:
+                continue
+            timings = {
+                k: [timing(times, np.array(clean)) for times in np.transpose(visits)]
+                for k, (visits, clean) in found.items()
+            }
+            counted = rounds + 1 - WARM_UP
+            spent = (time.monotonic() - start) / seconds
+            worst = max(one.spread for both in timings.values() for one in both)
+            # The spread falls with the square root of the rounds, so its square says how far along this is.
+            done = max(min((spread / max(worst, spread)) ** 2, counted / LEAST_ROUNDS), spent)
+            if progress is not None:
+                progress(min(done, 1.0))
+            if done >= 1:
+                break
+    except KeyboardInterrupt:
+        if counted < _ENOUGH:
+            raise
+        return timings, False
+    return timings, True
 
 
 def _device(engine: str) -> str:

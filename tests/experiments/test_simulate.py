@@ -370,3 +370,17 @@ def test_command_refuses_in_one_line(arguments: list[object], message: str) -> N
     assert done.stdout == ""
     assert done.stderr.startswith("mainstream: ") and done.stderr.count("\n") == 1
     assert message in done.stderr
+
+
+def test_progress_comes_often_and_changes_nothing() -> None:
+    shares: list[float] = []
+    given: dict[str, Any] = {
+        "accuracy": [0.8, 0.6], "false_positive_rate": 0.1, "event_length_ms": [2000, 700], "event_frequency": 0.3,
+        "correlation": 0.4, "stream_fps": 30, "target_fps": [30, 7], "x_vote": [2, 1], "windows": 400_000, "seed": 3,
+    }  # fmt: skip
+    told = simulate(**given, progress=shares.append)
+    assert len(shares) >= 6 and shares == sorted(shares) and shares[-1] == pytest.approx(1)
+    assert max(np.diff([0.0, *shares])) < 0.2  # Ctrl-C waits for no more of it
+    whole = simulate(**given)
+    for counts in ("events", "found", "alarms", "frames"):
+        np.testing.assert_array_equal(getattr(told, counts), getattr(whole, counts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 from support.commands import run_here
 
-from mainstream import InfeasibleError, ProblemError, frontier, solve
+from mainstream import InfeasibleError, InterruptedSearch, ProblemError, frontier, solve
 from mainstream.experiments import workloads
 from mainstream.extensions import METHODS
+from mainstream.solver import Prepared
 from mainstream.solver.branch_and_bound import SearchTree
 from mainstream.solver.search import Outcome, schedule_cost
 
@@ -89,6 +91,39 @@ def test_certificates_of_a_frontier(method: str) -> None:
             assert result.status == "optimal" and result.gap <= 1e-6
     assert (np.diff(found.objectives) >= 0).all() and (np.diff(found.bounds) >= 0).all()
     assert (found.objectives >= np.array(alone) - 1e-6).all()
+
+
+class Pressed(Recorded):
+    """Ctrl-C comes within the search at one budget."""
+
+    def __init__(self, at: float) -> None:
+        super().__init__()
+        self.at = at
+
+    def maximise(self, table: Any, budget: float, *rest: Any) -> Outcome:
+        if budget == self.at:
+            raise KeyboardInterrupt
+        return super().maximise(table, budget, *rest)
+
+    def improve(self, table: Any, budget: float, *rest: Any) -> Outcome:
+        if budget == self.at:
+            raise KeyboardInterrupt
+        return super().improve(table, budget, *rest)
+
+
+@pytest.mark.parametrize("answered", [0, 1, 4])
+def test_ctrl_c_keeps_the_budgets_that_were_answered(answered: int) -> None:
+    prepared = workloads.workload(6, seed=2).prepare()
+    budgets = prepared.smallest_budget() * np.linspace(0.9, 2.5, 6)
+    whole = prepared.frontier(budgets)
+    with pytest.raises(InterruptedSearch) as stopped:
+        prepared.frontier(budgets, method=Pressed(budgets[answered]))
+    found = stopped.value.frontier
+    if not answered:  # nothing fits the first
+        assert found is None or found.results == (None,)
+    else:
+        assert found is not None and found.budgets.tolist() == budgets[:answered].tolist()
+        np.testing.assert_allclose(found.objectives, whole.objectives[:answered], atol=1e-6)
 
 
 class Careless:
@@ -191,3 +226,50 @@ def test_the_command_frontier_where_every_app_may_be_left_out(tmp_path: Path) ->
     assert answer.returncode == 0, answer.stderr
     rows = list(csv.DictReader(io.StringIO(answer.stdout)))
     assert [row["status"] for row in rows] == ["optimal"] * 4
+
+
+def test_ctrl_c_in_the_command_shows_and_saves_the_budgets_that_were_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press_at(monkeypatch, budget=60)
+    arguments = "frontier", PROBLEMS / "tiny.yaml", "--budgets", "20,40,60,80"
+    done = run_here(*arguments, "--csv", tmp_path / "f.csv", "--plot", tmp_path / "f.svg")
+    said = done.stderr.splitlines()[-1]  # the first may be of compiling
+    assert (done.returncode, said) == (130, "mainstream: interrupted; 2 of 4 budgets are answered:")
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["20", "40"]
+    with (tmp_path / "f.csv").open(newline="") as file:
+        assert [float(row["budget"]) for row in csv.DictReader(file)] == [20, 40]
+    assert (tmp_path / "f.svg").is_file()
+    done = run_here(*arguments[:2], "--budgets", "60,80", "--csv", tmp_path / "none.csv")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "mainstream: interrupted\n")
+    assert not (tmp_path / "none.csv").exists()
+
+
+def press_at(monkeypatch: pytest.MonkeyPatch, budget: float) -> None:
+    """Ctrl-C at the beginning of each search within this budget."""
+    plain = Prepared._answer
+
+    def press(self: Prepared, asked: float, *given: Any, **how: Any) -> Any:
+        if asked == budget:
+            signal.raise_signal(signal.SIGINT)
+        return plain(self, asked, *given, **how)
+
+    monkeypatch.setattr(Prepared, "_answer", press)
+
+
+def test_ctrl_c_in_methods_keeps_those_that_have_come_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, ended = Prepared.solve, []
+
+    def press(self: Prepared, *given: Any, **how: Any) -> Any:
+        if how["time_limit"] > 1e-3:  # no warming up
+            if len(ended) == 2:
+                signal.raise_signal(signal.SIGINT)
+            ended.append(how["method"])
+        return plain(self, *given, **how)
+
+    monkeypatch.setattr(Prepared, "solve", press)
+    done = run_here("methods", PROBLEMS / "tiny.yaml")
+    assert done.returncode == 130
+    said = done.stderr.splitlines()[-1]  # the first may be of compiling
+    assert said == f"mainstream: interrupted; 2 of {len(METHODS)} methods have come to their end:"
+    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == ended

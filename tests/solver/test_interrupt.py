@@ -10,15 +10,18 @@ import sys
 from pathlib import Path
 from threading import Timer
 from time import perf_counter, sleep
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from benchmarks.hard_problems import hard_problem
 from mainstream import InterruptedSearch
+from mainstream.experiments.workloads import workload
 from mainstream.solver import branch_and_bound, kernels
 from mainstream.solver.branch_and_bound import SearchTree
 from mainstream.solver.cp_sat_model import CpSatModel
+from mainstream.solver.progress import Progress
 from mainstream.solver.search import Limits
 
 CROSSING = Path(__file__).parents[2] / "data" / "problems" / "crossing.yaml"
@@ -93,9 +96,49 @@ def test_cp_sat_comes_back_when_asked() -> None:
     model.maximise_sum()
     Timer(0.5, _thread.interrupt_main).start()
     begin = perf_counter()
-    with pytest.raises(KeyboardInterrupt):
-        model.solve(model.solver(Limits(0.0), workers=2))
+    found = model.solve(model.solver(Limits(0.0), workers=2))
     assert perf_counter() - begin < 10
+    assert found.interrupted and (found.cells is None or np.isfinite(found.bound))
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "min"])
+def test_ctrl_c_in_cp_sat_gives_its_best_so_far(aggregate: Literal["mean", "min"]) -> None:
+    prepared = workload(30, seed=5).prepare()
+    budget = 1.3 * prepared.smallest_budget()
+    pressed: list[Progress] = []
+
+    def press(progress: Progress) -> None:
+        if not pressed:
+            pressed.append(progress)
+            _thread.interrupt_main()
+
+    with pytest.raises(InterruptedSearch) as stopped:
+        prepared.solve(budget, aggregate=aggregate, method="cp-sat", progress=press)
+    result = stopped.value.result
+    assert pressed and result is not None
+    assert result.cost <= budget * (1 + 1e-9)
+    assert result.bound >= prepared.solve(budget, aggregate=aggregate).objective - 1e-9
+
+
+def test_ctrl_c_on_the_way_to_the_largest_smallest_value_gives_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = workload(10, seed=5).prepare()
+    budget = 1.5 * prepared.smallest_budget()
+    best = prepared.solve(budget, aggregate="min")
+    calls: list[float] = []
+    plain = SearchTree.cheapest
+
+    def press(self: SearchTree, *given: Any) -> float:
+        if any(cost <= budget for cost in calls):
+            signal.raise_signal(signal.SIGINT)
+        calls.append(plain(self, *given))
+        return calls[-1]
+
+    monkeypatch.setattr(SearchTree, "cheapest", press)
+    with pytest.raises(InterruptedSearch) as stopped:
+        prepared.solve(budget, aggregate="min")
+    result = stopped.value.result
+    assert result is not None and result.status == "feasible" and result.cost <= budget * (1 + 1e-9)
+    assert 0 < result.objective <= best.objective + 1e-9 <= result.bound + 2e-9
 
 
 @pytest.mark.parametrize("after_s", [0.3, 2.0])

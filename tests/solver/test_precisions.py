@@ -115,3 +115,29 @@ def test_what_cannot_be_compared_is_refused() -> None:
         Precisions(prepared)
     with pytest.raises(ProblemError, match="there is none"):
         Precisions({})
+
+
+@pytest.mark.parametrize("pressed_in", ["float32", "int8"])
+def test_ctrl_c_keeps_the_budgets_of_a_frontier_that_some_precision_has_answered(
+    pressed_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precisions, budget = both(0, faster=0.5, accuracy=1.0)
+    budgets = [budget, 1.2 * budget, 1.4 * budget]
+    whole = precisions.frontier(budgets)
+    plain = Prepared._answer
+
+    def press(self: Prepared, asked: float, *given: Any, **how: Any) -> Any:
+        if self is precisions.prepared[pressed_in] and asked == budgets[1]:
+            raise KeyboardInterrupt
+        return plain(self, asked, *given, **how)
+
+    monkeypatch.setattr(Prepared, "_answer", press)
+    with pytest.raises(InterruptedSearch) as ended:
+        precisions.frontier(budgets)
+    found = ended.value.frontier
+    assert found is not None and found.budgets.tolist() == budgets[: {"float32": 1, "int8": 3}[pressed_in]]
+    sure = {"float32": [], "int8": [True, False, False]}[pressed_in]
+    for result, best, answered in zip(found.results, whole.results, [*sure, False], strict=False):
+        assert result is not None and best is not None
+        assert result.objective <= best.objective + 1e-6 and result.bound >= best.objective - 1e-6
+        assert (result.status == "optimal") == answered

@@ -161,6 +161,25 @@ def test_limits_have_to_be_positive(spread: float, seconds: float) -> None:
         profiles.profile(network(plain()), spread=spread, seconds=seconds)
 
 
+@pytest.mark.parametrize("rounds", [4, 5])
+def test_ctrl_c_keeps_what_five_rounds_have_measured(rounds: int) -> None:
+    told: list[float] = []
+
+    def press(done: float) -> None:
+        told.append(done)
+        if len(told) == rounds:
+            raise KeyboardInterrupt
+
+    calls = {0: (np.negative,), 2: (np.negative, np.negative)}
+    given = calls, np.zeros(1), 0.0, 1e-9, 60.0, press
+    if rounds < 5:
+        with pytest.raises(KeyboardInterrupt):
+            profiles._measure(*given)
+    else:
+        timings, ended = profiles._measure(*given)
+        assert not ended and [len(timings[0]), len(timings[2])] == [1, 2] and timings[2][1].visits <= 5
+
+
 def test_another_number_of_threads_in_one_process_is_refused() -> None:
     network(plain())
     with pytest.raises(ProblemError, match=r"already runs with .* threads in this process, not with 77"):

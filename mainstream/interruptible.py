@@ -1,4 +1,7 @@
-"""Run a call that would block signal handlers in a thread, so that Ctrl-C still works."""
+"""Calls in a thread, for Ctrl-C: those that let no signal handler run, and those that it must not break off.
+
+A process that is started has to be known to whoever ends it before Ctrl-C can come.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,11 @@ from typing import Final, TypeVar
 _Returned = TypeVar("_Returned")
 
 _LOOK_S: Final = 0.05
+
+
+def unbroken(call: Callable[[], None]) -> None:
+    """Run `call` to its end; Ctrl-C meanwhile is raised after it."""
+    in_thread(call, stop=lambda: None, enough=lambda: False)
 
 
 def in_thread(call: Callable[[], _Returned], stop: Callable[[], None], enough: Callable[[], bool]) -> _Returned:
