@@ -103,8 +103,8 @@ def _folders(packages: Sequence[str], store: str | None, *, quiet: bool) -> Iter
     if len(others) == len(packages):
         hint = f"; name the packages in it: {others[0]}/*" if Path(others[0]).is_dir() else ""
         raise ProblemError(
-            f"{printable(others[0])}: no M-Package, there is no {PACKAGE} in it{printable(hint)}; `mainstream train` "
-            "makes packages"
+            f"{printable(others[0])}: not an M-Package: there is no {PACKAGE} in it{printable(hint)}; "
+            "`mainstream train` makes packages"
         )
     if others and not quiet:
         typer.echo(f"mainstream: no packages, left out: {printable(', '.join(others))}", err=True)

@@ -158,18 +158,18 @@ def profile(file: str, **changes: object) -> Callable[[Path], None]:
 
 
 BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
-    "no such package": (str, "packages/dgos", "packages/dgos: no M-Package: there is no package.yaml in it"),
+    "no such package": (str, "packages/dgos", "packages/dgos: not an M-Package: there is no package.yaml in it"),
     "a folder of packages": (
         str,
         "packages",
-        "packages: no M-Package, there is no package.yaml in it; name the packages in it: packages/*; `mainstream",
+        "packages: not an M-Package: there is no package.yaml in it; name the packages in it: packages/*; `mainstream",
     ),
     "twice": (str, "packages/dogs packages/dogs", "packages/dogs: stands twice; give each package once"),
     "the same": (str, "packages/dogs ./packages/dogs", "./packages/dogs: is the same package as packages/dogs;"),
     "other network": (
         other_weights,
         "packages/dogs packages/birds --profile small.json",
-        "packages/birds: its base network has the weights sha256:ffffffffffff, that of packages/dogs sha256:0123",
+        "packages/birds: its base network has the weights sha256:ffffffffffff, that of packages/dogs has sha256:01",
     ),
     "other network, no profile": (
         other_weights,
@@ -179,7 +179,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "other profile": (
         other_size,
         "packages/dogs --profile small.json",
-        "packages/dogs: takes frames of 64 x 128 x 3, the model those of 96 x 128 x 3",
+        "packages/dogs: takes frames of 64 x 128 x 3, the model takes 96 x 128 x 3",
     ),
     "no profile": (
         lambda here: (here / "small.json").unlink(),
