@@ -76,7 +76,7 @@ class _Below(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:
-            ctx.fail(f"{ctx.command_path}: give one of its commands: {', '.join(self.commands)}; --help tells more")
+            ctx.fail(f"{ctx.info_name}: give one of its commands: {', '.join(self.commands)}; --help tells more")
         return super().parse_args(ctx, args)
 
 

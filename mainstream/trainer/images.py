@@ -100,11 +100,14 @@ def find(path: Path, classes: tuple[str, ...] | None = None) -> Folder:
     files: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(folders):
-        found = sorted(
-            f"{name}/{entry.name}"
-            for entry in (path / name).iterdir()
-            if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
-        )
+        try:
+            found = sorted(
+                f"{name}/{entry.name}"
+                for entry in (path / name).iterdir()
+                if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
+            )
+        except OSError as error:
+            raise ProblemError(f"{path / name}: cannot be read: {reason(error)}") from None
         if not found:
             raise ProblemError(f"{path / name}: no JPEG or PNG in this class's folder")
         files += found

@@ -55,7 +55,9 @@ def test_help_shows_every_command_in_whole_lines_and_imports_none() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for name, line in LINES.items():
         assert f"  {name} " in done.stdout and f" {line}\n" in done.stdout
-    assert set(done.stderr.split()) == {f"mainstream.cli.{name}" for name in ("commands", "exit_codes", "terminal")}
+    assert set(done.stderr.split()) == {
+        f"mainstream.cli.{name}" for name in ("commands", "ending", "exit_codes", "terminal")
+    }
 
 
 def test_a_command_begins_its_help_with_its_line_and_groups_cut_no_line() -> None:
@@ -173,5 +175,5 @@ def test_json_has_stdout_to_itself_and_quiet_says_nothing(command: list[object],
 )
 def test_a_group_without_a_command_says_which_there_are(command: str, below: str) -> None:
     done = run_here(command)
-    told = f"mainstream {command}: give one of its commands: {below}; --help tells more"
+    told = f"{command}: give one of its commands: {below}; --help tells more"
     assert (done.returncode, done.stderr) == (2, f"mainstream: {told}\n")

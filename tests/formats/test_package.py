@@ -347,7 +347,7 @@ def test_show_of_a_package_that_is_not_calibrated_and_of_none(tmp_path: Path) ->
     assert "none: the curve is of all classes" in done.stdout
     for given, message in (
         (["show", tmp_path], f"mainstream: {tmp_path}: not an M-Package: there is no package.yaml in it"),
-        ([], "mainstream: mainstream packages: give one of its commands"),
+        ([], "mainstream: packages: give one of its commands"),
     ):
         done = shown(*given)
         assert done.returncode == 2
