@@ -10,6 +10,7 @@ EXTRAS = {
     "run": ["tensorflow-cpu>=2.21,<2.22", "keras>=3.15,<4", *_RUNTIME],
     "onnx": ["onnxruntime>=1.22", "onnx>=1.18", "tf2onnx>=1.17", "scipy>=1.14", *_RUNTIME],
     "report": ["matplotlib>=3.9"],
+    "notebook": ["matplotlib>=3.9", "pandas>=2.2"],
     "page": ["starlette>=0.41", "uvicorn>=0.32"],
     "label": ["starlette>=0.41", "uvicorn>=0.32", "av>=17", "pillow>=11"],
     "scenes": ["av>=17", "pillow>=11"],

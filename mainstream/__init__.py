@@ -12,11 +12,13 @@ if TYPE_CHECKING:  # what type checkers and editors read
     from mainstream.apps import Apps as Apps
     from mainstream.errors import DeployError as DeployError
     from mainstream.errors import InfeasibleError as InfeasibleError
+    from mainstream.errors import InterruptedLoop as InterruptedLoop
     from mainstream.errors import InterruptedSearch as InterruptedSearch
     from mainstream.errors import MainstreamError as MainstreamError
     from mainstream.errors import MissingExtraError as MissingExtraError
     from mainstream.errors import OutOfTimeError as OutOfTimeError
     from mainstream.errors import ProblemError as ProblemError
+    from mainstream.frontiers import Frontier as Frontier
     from mainstream.history import History as History
     from mainstream.io import load_package as load_package
     from mainstream.io import load_problem as load_problem
@@ -25,7 +27,6 @@ if TYPE_CHECKING:  # what type checkers and editors read
     from mainstream.problem import Model as Model
     from mainstream.problem import Video as Video
     from mainstream.schedule import Choice as Choice
-    from mainstream.schedule import Frontier as Frontier
     from mainstream.schedule import Result as Result
     from mainstream.schedule import Schedule as Schedule
     from mainstream.scheduler import Scheduler as Scheduler
@@ -45,16 +46,18 @@ _HOMES = {
     "mainstream.errors": [
         "DeployError",
         "InfeasibleError",
+        "InterruptedLoop",
         "InterruptedSearch",
         "MainstreamError",
         "MissingExtraError",
         "OutOfTimeError",
         "ProblemError",
     ],
+    "mainstream.frontiers": ["Frontier"],
     "mainstream.history": ["History"],
     "mainstream.io": ["load_package", "load_problem", "save_result"],
     "mainstream.problem": ["App", "Model", "Video"],
-    "mainstream.schedule": ["Choice", "Frontier", "Result", "Schedule"],
+    "mainstream.schedule": ["Choice", "Result", "Schedule"],
     "mainstream.scheduler": ["Scheduler"],
     "mainstream.solver": ["Prepared", "frontier", "prepare", "solve"],
     "mainstream.solver.capacity": ["Capacity", "capacity"],

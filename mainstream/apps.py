@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mainstream.columns import in_columns, on_columns
-from mainstream.description import shown
+from mainstream.columns import CURVES, ROWS, CurvePoints, given_lengths, in_columns, on_columns
+from mainstream.description import counted, shown
 from mainstream.errors import ProblemError
 from mainstream.ids import IdArray, check_unique, given_ids, id_array, id_list
-from mainstream.problem import MOST_LENGTHS, App, FloatArray, Model, Video, canonical
+from mainstream.problem import App, FloatArray, Model, Video, canonical
 from mainstream.ranges import PARAMETERS, numbers
 
 IntArray = NDArray[np.int64]
@@ -27,21 +27,7 @@ NO_PIN: Final = -1
 """`pinned_num_frozen` in columns: the app is not pinned."""
 
 
-class CurvePoints(NamedTuple):
-    """M apps at one chokepoint each, as :func:`mainstream.events.event_metrics` takes them; (M,) arrays."""
-
-    accuracy: FloatArray
-    false_positive_rate: FloatArray
-    event_length_ms: FloatArray
-    event_frequency: FloatArray
-    correlation: FloatArray
-    correlation_fps: FloatArray
-    accuracy_spread: FloatArray
-    event_lengths_ms: FloatArray
-    false_correlation: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Apps:
     """N apps over F chokepoints, as columns; made by :meth:`of` or :meth:`from_arrays`.
 
@@ -74,6 +60,15 @@ class Apps:
     optional : (N,) bool
     names : tuple of str or None
         Empty when no app has a name.
+
+    Examples
+    --------
+    >>> from mainstream import Apps
+    >>> apps = Apps.from_arrays([[0.95, 0.9], [0.8, 0.7]], None, [0, 40], event_length_ms=500, app_ids=["dog", "cat"])
+    >>> apps
+    <Apps: 2 apps, 2 chokepoints>
+    >>> apps.is_measured, apps.has_precision.tolist()
+    (False, [False, False])
     """
 
     app_ids: IdArray
@@ -103,6 +98,9 @@ class Apps:
     def __len__(self) -> int:
         return len(self.app_ids)
 
+    def __repr__(self) -> str:
+        return f"<Apps: {counted(len(self), 'app')}, {counted(len(self.chokepoints), 'chokepoint')}>"
+
     @classmethod
     def of(cls, given: Apps | Iterable[App | Mapping[str, Any]]) -> Apps:
         """Columns from App objects or plain mappings; `given` itself when it is columns already.
@@ -111,6 +109,9 @@ class Apps:
         ------
         ProblemError
             An app is not valid, there is none, two have the same `app_id`, or they see different regions.
+
+        >>> Apps.of([{"app_id": 1, "accuracies": {0: 0.95, 40: 0.9}, "event_length_ms": 500}])
+        <Apps: 1 app, 2 chokepoints>
         """
         if isinstance(given, Apps):
             return given
@@ -214,6 +215,9 @@ class Apps:
         ------
         ProblemError
             Shapes that disagree, values out of range.
+
+        >>> Apps.from_arrays([[0.95, 0.9]], [[0.1, 0.2]], [0, 40], event_length_ms=500, event_frequency=0.1)
+        <Apps: 1 app, 2 chokepoints>
         """
         p = numbers("accuracies", accuracies).copy()
         if p.ndim != 2 or 0 in p.shape:
@@ -279,7 +283,7 @@ class Apps:
             correlation=column("correlation", correlation),
             correlation_fps=column("correlation_fps", correlation_fps, {np.nan: "none"}),
             accuracy_spread=column("accuracy_spread", accuracy_spread),
-            event_lengths_ms=_lengths(event_lengths_ms, n),
+            event_lengths_ms=given_lengths(event_lengths_ms, n),
             weight=column("weight", weight),
             x_vote=whole_votes.astype(np.int64),
             unshared_key=np.full(n, int(f[0] == 1)),
@@ -303,15 +307,18 @@ class Apps:
         ------
         ProblemError
             An `app_id` is in both.
+
+        >>> apps.joined(Apps.of([{"app_id": 1, "accuracies": {0: 0.9, 90: 0.8}, "event_length_ms": 500}]))
+        <Apps: 3 apps, 3 chokepoints>
         """
         chokepoints = self.chokepoints
         if not np.array_equal(chokepoints, more.chokepoints):
             chokepoints = np.union1d(chokepoints, more.chokepoints)
         both: dict[str, Any] = {"chokepoints": chokepoints}
-        for name in _CURVES:
+        for name in CURVES:
             halves = [on_columns(getattr(apps, name), apps.chokepoints, chokepoints) for apps in (self, more)]
             both[name] = np.concatenate(halves)
-        for name in _ROWS:
+        for name in ROWS:
             both[name] = np.concatenate([getattr(self, name), getattr(more, name)])
         both["event_lengths_ms"] = in_columns([*self.event_lengths_ms.tolist(), *more.event_lengths_ms.tolist()])
         both["app_ids"] = id_array([*self.app_ids.tolist(), *more.app_ids.tolist()])
@@ -332,13 +339,16 @@ class Apps:
         ------
         ProblemError
             It is the only one.
+
+        >>> apps.without(0).app_ids.tolist()
+        ['cat']
         """
         if len(self) == 1:
             raise ProblemError(f"app {self.app_ids[row]} is the only one; at least one is needed")
-        left: dict[str, Any] = {name: np.delete(getattr(self, name), row, axis=0) for name in (*_CURVES, *_ROWS)}
+        left: dict[str, Any] = {name: np.delete(getattr(self, name), row, axis=0) for name in (*CURVES, *ROWS)}
         left["event_lengths_ms"] = np.delete(self.event_lengths_ms, row, axis=0)
         used = ~np.isnan(left["accuracies"]).all(axis=0)
-        for name in _CURVES:
+        for name in CURVES:
             left[name] = left[name][:, used]
         names = self.names[:row] + self.names[row + 1 :]
         return Apps(
@@ -355,6 +365,9 @@ class Apps:
         ----------
         rows, columns : (M,) int arrays
             Places of the apps, and of their chokepoints.
+
+        >>> apps.at([0, 1], [1, 1]).accuracy.tolist()
+        [0.9, 0.7]
         """
         return CurvePoints(
             accuracy=self.accuracies[rows, columns],
@@ -379,6 +392,10 @@ class Apps:
         ------
         ProblemError
             An app is not among these, or has no model for that `num_frozen`.
+
+        >>> rows, columns = apps.places(["cat"], [40])
+        >>> rows.tolist(), columns.tolist()
+        ([1], [1])
         """
         row_of = {app_id: i for i, app_id in enumerate(self.app_ids.tolist())}
         column_of = {f: k for k, f in enumerate(self.chokepoints.tolist())}
@@ -405,6 +422,13 @@ class Apps:
         ------
         ProblemError
             A curve has a `num_frozen` that the model does not know, or a pin a rate that the video does not offer.
+
+        >>> from mainstream import Model, Video
+        >>> model = Model(total_layers=50, layer_latencies=[1] * 50, frozen_layer_names={0: "in", 20: "mid"})
+        >>> apps.check(model, Video(stream_fps=10), "mainstream")
+        Traceback (most recent call last):
+            ...
+        mainstream.errors.ProblemError: app dog: num_frozen 40 in accuracies is no chokepoint of the model; ...
         """
         strange = [int(f) for f in self.chokepoints if int(f) not in model.chokepoints]
         if strange:
@@ -435,7 +459,11 @@ class Apps:
         return has_both
 
     def missing_for_precision(self, i: int) -> list[str]:
-        """The keys that app number i lacks for a precision."""
+        """The keys that app number i lacks for a precision.
+
+        >>> apps.missing_for_precision(0)
+        ['false_positive_rates', 'event_frequency']
+        """
         missing = {
             "false_positive_rates": bool(np.isnan(self.false_positive_rates[i]).all()),
             "event_frequency": bool(np.isnan(self.event_frequency[i])),
@@ -443,45 +471,12 @@ class Apps:
         return [key for key, lacking in missing.items() if lacking]
 
     def id_list(self, which: BoolArray) -> str:
-        """The ids of the apps where `which` is true, the first few of many, for a message."""
+        """The ids of the apps where `which` is true, the first few of many, for a message.
+
+        >>> apps.id_list(apps.accuracies[:, 0] > 0.9)
+        'dog'
+        """
         return id_list(self.app_ids[which].tolist())
-
-
-_CURVES: Final = (
-    "accuracies",
-    "false_positive_rates",
-    "accuracy_intervals",
-    "false_positive_intervals",
-    "false_correlations",
-)
-"""Columns of shape (N, F, ...)."""
-_ROWS: Final = (
-    "event_length_ms",
-    "event_frequency",
-    "correlation",
-    "correlation_fps",
-    "accuracy_spread",
-    "weight",
-    "x_vote",
-    "unshared_key",
-    "pinned_num_frozen",
-    "pinned_fps",
-    "min_fps",
-    "max_fps",
-    "min_value",
-    "optional",
-)
-"""Columns of shape (N,), but for the ids."""
-
-
-def _lengths(given: Sequence[Sequence[float]], n: int) -> FloatArray:
-    """Lengths of events that a user gave."""
-    rows = [numbers("event_lengths_ms", row) for row in given] if len(given) else [np.empty(0)] * n
-    if len(rows) != n or any(row.ndim != 1 or len(row) > MOST_LENGTHS for row in rows):
-        raise ProblemError(f"event_lengths_ms: it has to be {n} lists of at most {MOST_LENGTHS} numbers")
-    for row in rows:
-        PARAMETERS["event_length_ms"].check_array("event_lengths_ms", row)
-    return in_columns([sorted(row.tolist()) for row in rows])
 
 
 def _vote_code(x_vote: int | str | None) -> int:

@@ -97,6 +97,11 @@ def printable(text: str, *, but: str = "") -> str:
     return "".join(c if c.isprintable() or c in but else c.encode("unicode_escape").decode() for c in text)
 
 
+def counted(number: int, of: str) -> str:
+    """How many there are of a thing: "1 app", "2,000 apps"."""
+    return f"{number:,} {of}" if number == 1 else f"{number:,} {of}s"
+
+
 def _one_line(error: ValidationError, where: str) -> str:
     problems = error.errors(include_url=False, include_context=False)
     first = problems[0]
@@ -159,6 +164,10 @@ class Description(BaseModel):
         ------
         ProblemError
             `given` is neither, or a key or a value is not what it has to be.
+
+        >>> from mainstream import Video
+        >>> Video.of({"stream_fps": 10})
+        <Video: 10 fps, 10 rates from 1 to 10>
         """
         if isinstance(given, cls):
             return given
@@ -171,6 +180,9 @@ class Description(BaseModel):
         made = cls.__new__(cls)
         made._fill(given, where)
         return made
+
+    def __str__(self) -> str:
+        return repr(self)
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mainstream.correction import MeasuredPart
-from mainstream.description import shown
+from mainstream.description import counted, shown
 from mainstream.errors import ProblemError
+from mainstream.notebook import frame, html_table
 from mainstream.problem import Model
 from mainstream.schedule import Result
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Reason = Literal[
     "converged",
@@ -52,7 +56,7 @@ class Observation:
     name: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Measurement:
     """The compute that a schedule took.
 
@@ -69,6 +73,10 @@ class Measurement:
     window_s: float
     parts: tuple[MeasuredPart, ...]
     streams: Mapping[str, Measurement] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        factor = "" if self.factor is None else f", {self.factor:.3g} times what was predicted"
+        return f"<Measurement: {self.compute:.4g} ms/s over {self.window_s:.3g} s{factor}>"
 
     @classmethod
     def together(cls, streams: Mapping[str, Measurement]) -> Self:
@@ -98,7 +106,7 @@ class Measurement:
         return plain | {"parts": [{**asdict(part), "factor": part.factor} for part in self.parts]}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Round:
     """One time round the loop.
 
@@ -125,6 +133,9 @@ class Round:
     apps: tuple[Observation, ...]
     measured: Measurement | None
     unmeasured: str | None
+
+    def __repr__(self) -> str:
+        return f"<Round: {_line(self)}>"
 
     @property
     def observed(self) -> dict[int | str, float]:
@@ -160,7 +171,7 @@ class Round:
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class History:
     """All rounds, and why there were no more.
 
@@ -172,6 +183,21 @@ class History:
     profiles : mapping of str to Model
         The profile of each stream, by its name or None, corrected by all that was measured; the one that was given
         where nothing was.
+
+    Examples
+    --------
+    >>> from mainstream import Scheduler, load_problem
+    >>> problem = load_problem("data/problems/tiny.yaml")
+    >>> apps = [{**app.model_dump(), "model_path": {f: f"{f}.pb" for f in app.accuracies}} for app in problem.apps]
+    >>> class Box:  # what runs a plan, and says how many frames a second each app got; this one gives what was asked
+    ...     def deploy(self, plan):
+    ...         return plan.target_fps
+    >>> history = Scheduler(apps, problem.model, problem.video, deployer=Box()).run(20)
+    >>> print(history)
+    round 1: budget 20, compute not measured, cost predicted 18.5617, at the observed rates 18.5617 (+0.0%)
+    ended: converged
+    >>> history.converged, history.profile, len(history), history[0].observed
+    (True, <Model 'mobilenetv2-96': 156 layers, 4.026 ms a frame, 22 chokepoints>, 1, {1: 1.0, 2: 4.0, 3: 4.0})
     """
 
     rounds: tuple[Round, ...]
@@ -186,6 +212,9 @@ class History:
 
     def __getitem__(self, place: int) -> Round:
         return self.rounds[place]
+
+    def __repr__(self) -> str:
+        return f"<History: {counted(len(self), 'round')}, {self.reason}>"
 
     def __str__(self) -> str:
         lines = [f"round {k}: {_line(one)}" for k, one in enumerate(self.rounds, start=1)]
@@ -206,12 +235,44 @@ class History:
         """Whether the last round's rates, and its compute where that was measured, were near what was predicted."""
         return self.reason == "converged"
 
+    def _repr_html_(self) -> str:
+        columns = self._columns()
+        rows = [["-" if x is None else f"{x:.6g}" for x in row] for row in zip(*columns.values(), strict=True)]
+        return html_table(repr(self).strip("<>"), [[*columns], *rows])
+
+    def to_frame(self) -> DataFrame:
+        """A table of pandas: a row for each round.
+
+        Raises
+        ------
+        MissingExtraError
+            pandas is not installed.
+
+        >>> history.to_frame()[["budget", "predicted_cost", "deviation"]]
+           budget  predicted_cost  deviation
+        0      20        18.56165        0.0
+        """
+        return frame(self._columns())
+
+    def _columns(self) -> dict[str, list[Any]]:
+        names = ("budget", "predicted_cost", "predicted_cost_at_observed", "measured_compute", "deviation")
+        objectives = {"objective": [one.result.objective for one in self.rounds]}
+        return {name: [getattr(one, name) for one in self.rounds] for name in names} | objectives
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dicts."""
+        """Plain numbers, strings, lists and dicts.
+
+        >>> history.to_dict()["reason"]
+        'converged'
+        """
         return {"reason": self.reason, "rounds": [one.to_dict() for one in self.rounds]}
 
     def to_json(self) -> str:
-        """The history as JSON text."""
+        """The history as JSON text.
+
+        >>> history.to_json().splitlines()[1]
+        ' "reason": "converged",'
+        """
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
 

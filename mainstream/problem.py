@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from mainstream.description import Description, each_once, refuse, shown
+from mainstream.description import Description, counted, each_once, printable, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.ranges import PARAMETERS, WHOLE, Count, NonNegative, StreamFps, TargetFps, Whole
 from mainstream.region import OfFrame
@@ -139,6 +139,13 @@ def canonical(num_frozen: int) -> int:
     return 0 if num_frozen <= 1 else num_frozen
 
 
+def curve_text(accuracies: Mapping[int, float]) -> str:
+    """An accuracy curve in a few words, from its first to its last chokepoint."""
+    first, last = min(accuracies), max(accuracies)
+    ends = f"{accuracies[first]:.3g}" + (f" to {accuracies[last]:.3g}" if first != last else "")
+    return f"accuracy {ends} at {counted(len(accuracies), 'chokepoint')}"
+
+
 def differ_where_nothing_is_shared(curve: Mapping[int, Any]) -> str | None:
     """What is wrong with a curve that says one thing for `num_frozen` 0 and another for 1; None where it does not."""
     if not {0, 1} <= curve.keys() or curve[0] == curve[1]:
@@ -203,6 +210,12 @@ class App(Description):
     ------
     ProblemError
         A key is unknown or missing, or a value is out of its range.
+
+    Examples
+    --------
+    >>> from mainstream import App
+    >>> App(app_id=1, name="dogs", accuracies={0: 0.95, 40: 0.9}, event_length_ms=500)
+    <App 1 'dogs': accuracy 0.95 to 0.9 at 2 chokepoints, events of 500 ms>
     """
 
     other_names: ClassVar[Mapping[str, str]] = {
@@ -234,6 +247,12 @@ class App(Description):
     event_class: EventClass = None
     region: OfFrame = None
 
+    def __repr__(self) -> str:
+        called = "" if self.name is None else f" {shown(self.name)}"
+        return (
+            f"<App {shown(self.app_id)}{called}: {curve_text(self.accuracies)}, events of {self.event_length_ms:g} ms>"
+        )
+
     @classmethod
     def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:
         return f"app {shown(keys['app_id'])}" if "app_id" in keys else where or "app"
@@ -246,6 +265,9 @@ class App(Description):
         ------
         ProblemError
             It is no list, there is none in it, or one is not valid.
+
+        >>> App.each([{"app_id": 1, "accuracies": {0: 0.95}, "event_length_ms": 500}])
+        (<App 1: accuracy 0.95 at 1 chokepoint, events of 500 ms>,)
         """
         if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
             raise ProblemError(f"apps: got {shown(given)}; it has to be a list of apps")
@@ -331,6 +353,17 @@ class Model(Description):
         "int8" where models in 8 bits were measured; None for 32.
     whole_network_ms : float, optional
         Time of the network in one piece, for comparison.
+
+    Examples
+    --------
+    >>> from mainstream import Model
+    >>> model = Model(
+    ...     total_layers=3, layer_latencies=[2, 1, 1], frozen_layer_names={0: "in", 2: "mid"}, unit="ms", cores=4
+    ... )
+    >>> model
+    <Model: 3 layers, 4 ms a frame, 2 chokepoints>
+    >>> model.prefix.tolist(), sorted(model.chokepoints), model.capacity, model.prefix_mb
+    ([0.0, 2.0, 3.0, 4.0], [0, 2], 4000.0, None)
     """
 
     total_layers: Count
@@ -376,6 +409,12 @@ class Model(Description):
             raise refuse(f"frozen_layer_names has {beyond[0]}, the network has {self.total_layers} layers")
         return self
 
+    def __repr__(self) -> str:
+        called = "" if self.name is None else f" {shown(self.name)}"
+        latency = f"{sum(self.layer_latencies):.4g} {self.unit or ''}".rstrip()
+        cuts = counted(len(self.chokepoints), "chokepoint")
+        return f"<Model{called}: {counted(self.total_layers, 'layer')}, {printable(latency)} a frame, {cuts}>"
+
     @cached_property
     def prefix(self) -> FloatArray:
         """Latency of the first k layers, k = 0..total_layers; shape (total_layers + 1,)."""
@@ -407,6 +446,13 @@ class Video(Description):
     fps_options : sequence of float, optional
         Rates that apps may be given: increasing, positive, up to `stream_fps`. Default: 1..floor(stream_fps)
         (`stream_fps` itself when that is below 1).
+
+    Examples
+    --------
+    >>> from mainstream import Video
+    >>> video = Video(stream_fps=12.5)
+    >>> video
+    <Video: 12.5 fps, 12 rates from 1 to 12>
     """
 
     stream_fps: StreamFps
@@ -428,8 +474,16 @@ class Video(Description):
             raise refuse(f"fps_options go up to {self.fps_options[-1]:g}, the stream has {self.stream_fps:g} fps")
         return self
 
+    def __repr__(self) -> str:
+        rates = self.rates("mainstream")
+        return f"<Video: {self.stream_fps:g} fps, {counted(len(rates), 'rate')} from {rates[0]:g} to {rates[-1]:g}>"
+
     def rates(self, mode: str) -> FloatArray:
-        """The frame rates to choose from; "no-sharing" adds 0.1..0.9 to the default ones."""
+        """The frame rates to choose from; "no-sharing" adds 0.1..0.9 to the default ones.
+
+        >>> Video(stream_fps=12.5, fps_options=[1, 5, 10]).rates("mainstream").tolist()
+        [1.0, 5.0, 10.0]
+        """
         if self.fps_options is not None:
             return np.array(self.fps_options)
         whole = [float(fps) for fps in range(1, math.floor(self.stream_fps) + 1)]

@@ -60,14 +60,20 @@ def print_result(screen: Console, result: Result) -> None:
     unit = f"{result.unit}/s" if result.unit else ""
     if result.choices:
         screen.print(_table(result, f"tail {unit or 'cost'}", screen.width))
+    for line in (*_not_listed(result), *_totals(result, unit)):
+        screen.print(line)
+
+
+def _not_listed(result: Result) -> list[str]:
+    """What the table leaves open: how many more apps there are, and which do not run."""
+    lines = []
     if len(result.choices) > LISTED:
-        screen.print(f"... and {len(result.choices) - LISTED:,} more apps")
+        lines.append(f"... and {len(result.choices) - LISTED:,} more apps")
     if result.left_out:
         ids = ", ".join(str(app_id) for app_id in result.left_out[:LISTED])
         more = len(result.left_out) - LISTED
-        screen.print(f"left out: {ids}" + (f" and {more:,} more" if more > 0 else ""))
-    for line in _totals(result, unit):
-        screen.print(line)
+        lines.append(f"left out: {ids}" + (f" and {more:,} more" if more > 0 else ""))
+    return lines
 
 
 def precision_text(result: Result) -> str:
@@ -80,8 +86,18 @@ def precision_text(result: Result) -> str:
     return ", ".join([f"{result.precision}", *others])
 
 
-def _table(result: Result, cost: str, width: int) -> Table:
-    """The first choices; numbers are never cut, names are, to keep within `width` columns."""
+def table_rows(result: Result) -> tuple[list[list[str]], list[str]]:
+    """The headings and the first choices with their names as rows, and the lines that go below them."""
+    unit = f"{result.unit}/s" if result.unit else ""
+    listed, rows = _rows(result, f"tail {unit or 'cost'}")
+    names = ["name", *(choice.name or "" for choice in listed)]
+    after = rows[0].index("app") + 1
+    rows = [[*row[:after], name, *row[after:]] for row, name in zip(rows, names, strict=True)]
+    return rows, [*_not_listed(result), *_totals(result, unit)]
+
+
+def _rows(result: Result, cost: str) -> tuple[list[Choice], list[list[str]]]:
+    """The first choices, and the headings and a row for each of them."""
     of_stream = [
         (schedule.stream or str(k), one) for k, schedule in enumerate(result.schedules) for one in schedule.choices
     ]
@@ -92,6 +108,12 @@ def _table(result: Result, cost: str, width: int) -> Table:
     rows = [["app", "num_frozen", "fps", "votes", *metrics, cost], *(_cells(choice, metrics) for choice in listed)]
     if len(result.schedules) > 1:
         rows = [["stream", *rows[0]], *([k, *row] for (k, _), row in zip(of_stream, rows[1:], strict=True))]
+    return listed, rows
+
+
+def _table(result: Result, cost: str, width: int) -> Table:
+    """The first choices; numbers are never cut, names are, to keep within `width` columns."""
+    listed, rows = _rows(result, cost)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = max(_SHORTEST_NAME, width - sum(widths) - len(widths))
 
@@ -146,10 +168,9 @@ def _value(choice: Choice, metric: str, *, first: bool) -> str:
 
 
 def _totals(result: Result, unit: str) -> list[str]:
-    goal = "smallest" if result.aggregate == "min" else "mean"
     lines = [
         *_stems(result, unit),
-        f"objective  {goal} {result.metric} {result.objective:.6f} ({result.status})",
+        f"objective  {result.goal} {result.objective:.6f} ({result.status})",
         f"bound      {result.bound:.6f}, gap {result.gap:.1e}",
     ]
     if result.mean is not None and result.mean_bound is not None:

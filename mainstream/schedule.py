@@ -1,30 +1,38 @@
-"""What comes back from a solve: frozen, prints and saves itself."""
+"""What comes back from a solve: frozen, prints, shows and saves itself."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from mainstream.apps import BoolArray, IntArray
 from mainstream.costs import StemPart
-from mainstream.errors import ProblemError
-from mainstream.ids import IdArray, id_array
+from mainstream.description import counted, printable, shown
+from mainstream.errors import ProblemError, UnknownAppError
+from mainstream.ids import IdArray
+from mainstream.notebook import frame, html_table
 from mainstream.problem import FloatArray
 from mainstream.region import Region
+from mainstream.schedule_columns import INTERVALS, columns_of, columns_together
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+    from mainstream.frontiers import Frontier
 
 FORMAT: Final = "mainstream-result-1"
-INTERVALS: Final = ("f1_interval", "recall_interval", "precision_interval")
-"""Intervals of a choice; in JSON only where they are known."""
 _NEWER: Final = ("memory_mb", "precision", "precisions")
 """What results have that were saved by later versions only."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Choice:
     """What one app was given, and what it gets out of it.
 
@@ -48,6 +56,15 @@ class Choice:
     name : str or None
     f1_interval, recall_interval, precision_interval : (float, float) or None
         What the intervals of the curve's figures leave open; None where they are not known.
+
+    Examples
+    --------
+    >>> from mainstream import load_problem, solve
+    >>> choice = solve(load_problem("data/problems/tiny.yaml").to_solve(), budget=20)[1]
+    >>> choice
+    <Choice of app 1 'person': 1 fps, 90 layers shared, f1 0.969, recall 0.995, precision 0.944>
+    >>> choice.num_frozen, choice.target_fps, choice.x_vote
+    (90, 1.0, None)
     """
 
     app_id: int | str
@@ -65,12 +82,27 @@ class Choice:
     recall_interval: tuple[float, float] | None = None
     precision_interval: tuple[float, float] | None = None
 
+    def __repr__(self) -> str:
+        called = "" if self.name is None else f" {shown(self.name)}"
+        shares = counted(self.num_frozen, "layer") if self.num_frozen > 1 else "no layer"
+        return (
+            f"<Choice of app {shown(self.app_id)}{called}: {self.target_fps:g} fps, {shares} shared, {self._values()}>"
+        )
+
+    def _values(self) -> str:
+        names = ("f1", "recall", "precision")
+        return ", ".join(f"{name} {value:.3f}" for name in names if (value := getattr(self, name)) is not None)
+
     def to_dict(self) -> dict[str, Any]:
-        """Its fields; intervals where they are known."""
+        """Its fields; intervals where they are known.
+
+        >>> choice.to_dict()["name"]
+        'person'
+        """
         return {key: value for key, value in vars(self).items() if value is not None or key not in INTERVALS}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Schedule:
     """One choice for each app, as columns of length N, and the stem that they share.
 
@@ -79,6 +111,15 @@ class Schedule:
     `target_fps` 0 and no entry in `choices`. `memory_mb` is what the models take, None where that is not known.
     `region` is the part of the frame that the apps see, None for the whole; `stream` what the stream is called, None
     where it has no name.
+
+    Examples
+    --------
+    >>> from mainstream import load_problem, solve
+    >>> schedule = solve(load_problem("data/problems/tiny.yaml").to_solve(), budget=20).schedule
+    >>> schedule
+    <Schedule: 3 apps, cost 18.56>
+    >>> schedule.admitted.tolist(), schedule.left_out, len(schedule.choices), round(schedule.cost, 2)
+    ([True, True, True], (), 3, 18.56)
     """
 
     app_ids: IdArray
@@ -102,6 +143,11 @@ class Schedule:
 
     def __len__(self) -> int:
         return len(self.app_ids)
+
+    def __repr__(self) -> str:
+        called = "" if self.stream is None else f" of {printable(self.stream)}"
+        left = f", {len(self.left_out):,} left out" if self.left_out else ""
+        return f"<Schedule{called}: {counted(len(self) - len(self.left_out), 'app')}{left}, cost {self.cost:.4g}>"
 
     @property
     def admitted(self) -> BoolArray:
@@ -138,7 +184,7 @@ class Schedule:
         return tuple(Choice(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """A schedule with the proof of how good it is.
 
@@ -170,6 +216,21 @@ class Result:
         Of all models, where there were several to choose from: "float32" or "int8".
     precisions : dict of str to (float or None), or None
         Each precision that was solved -> its largest objective, None where nothing fits.
+
+    Examples
+    --------
+    >>> from mainstream import Result, load_problem, solve
+    >>> result = solve(load_problem("data/problems/tiny.yaml").to_solve(), budget=20)
+    >>> result
+    <Result: 3 apps, mean f1 0.8331 (optimal), cost 18.56 of 20 ms/s>
+    >>> result[1]
+    <Choice of app 1 'person': 1 fps, 90 layers shared, f1 0.969, recall 0.995, precision 0.944>
+    >>> [choice.target_fps for choice in result], "dogs" in result
+    ([1.0, 4.0, 4.0], False)
+    >>> result.goal, round(result.cost, 2), round(result.gap, 6), result.left_out, result.memory
+    ('mean f1', 18.56, 1e-06, (), None)
+    >>> [part.stop for part in result.stem], len(result.choices), result.schedule, result.together
+    ([155], 3, <Schedule: 3 apps, cost 18.56>, <Schedule: 3 apps, cost 18.56>)
     """
 
     schedules: tuple[Schedule, ...]
@@ -190,6 +251,46 @@ class Result:
     memory_mb: float | None = None
     precision: str | None = None
     precisions: dict[str, float | None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Result: {self._in_short()}>"
+
+    def _in_short(self) -> str:
+        left = f", {len(self.left_out):,} left out" if self.left_out else ""
+        unit = f" {printable(self.unit)}/s" if self.unit else ""
+        return (
+            f"{counted(len(self.choices), 'app')}{left}, {self.goal} {self.objective:.4f} ({self.status}), "
+            f"cost {self.cost:.4g} of {self.budget:.4g}{unit}"
+        )
+
+    def _repr_html_(self) -> str:
+        from mainstream.result_text import table_rows
+
+        return html_table(self._in_short(), *table_rows(self))
+
+    def __getitem__(self, app_id: int | str) -> Choice:
+        try:
+            return self._by_id[app_id]
+        except (KeyError, TypeError):
+            out = f"; left out are {shown([*self.left_out])}" if self.left_out else ""
+            raise UnknownAppError(
+                f"app {shown(app_id)} is not in the result, which has {shown([*self._by_id])}{out}"
+            ) from None
+
+    def __contains__(self, app_id: object) -> bool:
+        return app_id in self._by_id
+
+    def __iter__(self) -> Iterator[Choice]:
+        return iter(self.choices)
+
+    @cached_property
+    def _by_id(self) -> dict[int | str, Choice]:
+        return {choice.app_id: choice for choice in self.choices}
+
+    @property
+    def goal(self) -> str:
+        """What was maximised, in words: "mean f1", or "smallest f1" with ``aggregate="min"``."""
+        return f"{'smallest' if self.aggregate == 'min' else 'mean'} {self.metric}"
 
     @property
     def gap(self) -> float:
@@ -212,7 +313,10 @@ class Result:
     @cached_property
     def together(self) -> Schedule:
         """The apps of all streams as one schedule, stream by stream; its stem is all of their stems."""
-        return _together(self.schedules)
+        if len(self.schedules) == 1:
+            return self.schedules[0]
+        stem = tuple(part for one in self.schedules for part in one.stem)
+        return Schedule(**columns_together(self.schedules), stem=stem)
 
     @property
     def cost(self) -> float:
@@ -249,13 +353,74 @@ class Result:
         return self.summary()
 
     def summary(self) -> str:
-        """The result as text: a line for each choice (the first 30), the stem, the totals."""
+        """The result as text: a line for each choice (the first 30), the stem, the totals.
+
+        >>> print(result.summary())
+        app name    num_frozen fps votes     f1 recall precision tail ms/s
+          1 person          90   1     - 0.9691 0.9951    0.9444     1.626
+          2 vehicle        155   4     2 0.8102 0.8958    0.7396    0.1773
+          3 animal         151   4     4 0.7200 0.8042    0.6518    0.8306
+        stem       layers 0-154 at 4 fps: 15.93 ms/s
+        objective  mean f1 0.833105 (optimal)
+        bound      0.833106, gap 1.0e-06
+        cost       18.5617 of 20 ms/s (92.8 %)
+        solved by  branch-and-bound, ... nodes, ... s
+        """
         from mainstream.result_text import result_text
 
         return result_text(self)
 
+    def to_frame(self) -> DataFrame:
+        """A table of pandas: a row for each app that runs, with the fields of :class:`Choice`.
+
+        Where there are several streams, the first column is the name or the number of the app's.
+
+        Raises
+        ------
+        MissingExtraError
+            pandas is not installed.
+
+        >>> result.to_frame()[["app_id", "num_frozen", "target_fps"]]
+           app_id  num_frozen  target_fps
+        0       1          90         1.0
+        1       2         155         4.0
+        2       3         151         4.0
+        """
+        names = [field.name for field in fields(Choice) if field.name not in INTERVALS]
+        columns = {name: [getattr(choice, name) for choice in self.choices] for name in names}
+        if len(self.schedules) > 1:
+            streams = [one.stream or k for k, one in enumerate(self.schedules) for _ in one.choices]
+            columns = {"stream": streams, **columns}
+        return frame(columns)
+
+    def plot(self, *, title: str = "", frontier: Frontier | None = None) -> Figure:
+        """A picture of the schedule and of where the budget goes, as a figure of matplotlib.
+
+        Parameters
+        ----------
+        title : str
+            Above the picture.
+        frontier : Frontier, optional
+            What could be had for other budgets; the result's own is marked in it.
+
+        Raises
+        ------
+        MissingExtraError
+            matplotlib is not installed.
+
+        >>> result.plot(title="three apps").savefig("schedule.png")
+        """
+        from mainstream.report.figures import FrontierCurve, result_figure
+
+        drawn = None if frontier is None else FrontierCurve(frontier.budgets, frontier.objectives, frontier.bounds)
+        return result_figure(self, title=title, frontier=drawn)
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dicts: what :meth:`to_json` writes."""
+        """Plain numbers, strings, lists and dicts: what :meth:`to_json` writes.
+
+        >>> result.to_dict()["status"]
+        'optimal'
+        """
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "schedules"}
         streams = [_rows(schedule) for schedule in self.schedules]
         return {
@@ -267,7 +432,11 @@ class Result:
         }
 
     def to_json(self) -> str:
-        """The result as JSON text; :meth:`from_json` reads it back, equal to this one."""
+        """The result as JSON text; :meth:`from_json` reads it back, equal to this one.
+
+        >>> result.to_json().splitlines()[1]
+        ' "format": "mainstream-result-1",'
+        """
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
     @classmethod
@@ -278,6 +447,9 @@ class Result:
         ------
         ProblemError
             The text is not such a result.
+
+        >>> Result.from_json(result.to_json()) == result
+        True
         """
         try:
             data = json.loads(text)
@@ -292,82 +464,6 @@ class Result:
             return cls(schedules=schedules, **newer, **{name: data[name] for name in own})
         except (KeyError, TypeError, ValueError) as error:
             raise ProblemError(f"result: not as saved: {error}") from None
-
-
-@dataclass(frozen=True, eq=False)
-class Frontier:
-    """The best that each of several budgets can pay for.
-
-    Attributes
-    ----------
-    budgets : (B,) float
-        Increasing, compute a second.
-    results : tuple of Result or None, length B
-        None where nothing fits.
-    """
-
-    budgets: FloatArray
-    results: tuple[Result | None, ...]
-
-    @property
-    def objectives(self) -> FloatArray:
-        """The best objective for each budget; NaN where nothing fits."""
-        return np.array([np.nan if result is None else result.objective for result in self.results])
-
-    @property
-    def bounds(self) -> FloatArray:
-        """What no schedule within each budget surpasses; NaN where nothing fits."""
-        return np.array([np.nan if result is None else result.bound for result in self.results])
-
-    @property
-    def in_several_precisions(self) -> bool:
-        """Whether there were precisions to choose from."""
-        return any(result is not None and result.precision is not None for result in self.results)
-
-    def to_csv(self) -> str:
-        """One line for each budget; empty columns where nothing fits. The precision where there are several."""
-        several = self.in_several_precisions
-        lines = ["budget,objective,bound,gap,cost,status,runtime_s" + ",precision" * several]
-        for budget, result in zip(self.budgets.tolist(), self.results, strict=True):
-            if result is None:
-                lines.append(f"{budget!r},,,,,infeasible," + "," * several)
-            else:
-                numbers = (budget, result.objective, result.bound, result.gap, result.cost)
-                lines.append(f"{','.join(repr(x) for x in numbers)},{result.status},{result.runtime_s:.6f}")
-                lines[-1] += f",{result.precision}" * several
-        return "\n".join(lines) + "\n"
-
-
-def with_dearer_bounds(results: list[Result | None], gap: float) -> tuple[Result | None, ...]:
-    """The results, budgets rising; a bound holds for every smaller budget, too."""
-    bound = math.inf
-    sharper: list[Result | None] = []
-    for result in reversed(results):
-        if result is None:
-            sharper.append(None)
-            continue
-        bound = max(result.objective, min(bound, result.bound))
-        proven = result.aggregate == "mean" and bound - result.objective <= gap
-        sharper.append(replace(result, bound=bound, status="optimal" if proven else result.status))
-    return tuple(reversed(sharper))
-
-
-def _together(schedules: tuple[Schedule, ...]) -> Schedule:
-    if len(schedules) == 1:
-        return schedules[0]
-    columns: dict[str, Any] = {"app_ids": id_array([i for one in schedules for i in one.app_ids.tolist()])}
-    for field in fields(Schedule):
-        given = [getattr(one, field.name) for one in schedules]
-        if field.name in INTERVALS:
-            filled = [
-                np.full((len(one), 2), np.nan) if x is None else x for one, x in zip(schedules, given, strict=True)
-            ]
-            columns[field.name] = np.concatenate(filled) if any(x is not None for x in given) else None
-        elif field.name not in ("app_ids", "stem", "memory_mb", "names", "region", "stream"):
-            columns[field.name] = np.concatenate(given)
-    names = [name for one in schedules for name in one.names or (None,) * len(one)]
-    stem = tuple(part for one in schedules for part in one.stem)
-    return Schedule(**columns, stem=stem, names=tuple(names) if any(names) else ())
 
 
 def _rows(schedule: Schedule) -> dict[str, Any]:
@@ -390,34 +486,10 @@ def _choice(keys: dict[str, Any]) -> Choice:
 
 def _from_rows(rows: dict[str, Any]) -> Schedule:
     """Columns again; the apps that were left out come last."""
-    choices = [_choice(choice) for choice in rows["choices"]]
-    left_out = rows["left_out"]
-    rest = len(left_out)
-
-    def column(name: str, fill: float) -> FloatArray:
-        given = [getattr(choice, name) for choice in choices]
-        return np.array([np.nan if x is None else x for x in given] + [fill] * rest, dtype=np.float64)
-
-    def intervals(name: str) -> FloatArray:
-        pairs = [getattr(choice, name) or (np.nan, np.nan) for choice in choices]
-        return np.array([*pairs, *[(np.nan, np.nan)] * rest], dtype=np.float64).reshape(-1, 2)
-
-    names = [choice.name for choice in choices]
     return Schedule(
-        app_ids=id_array([*(choice.app_id for choice in choices), *left_out]),
-        num_frozen=column("num_frozen", 0).astype(np.int64),
-        target_fps=column("target_fps", 0.0),
-        x_vote=np.array([choice.x_vote or 0 for choice in choices] + [0] * rest, dtype=np.int64),
-        value=column("value", 0.0),
-        f1=column("f1", np.nan),
-        recall=column("recall", 0.0),
-        precision=column("precision", np.nan),
-        accuracy=column("accuracy", np.nan),
-        tail_cost=column("tail_cost", 0.0),
+        **columns_of([_choice(choice) for choice in rows["choices"]], rows["left_out"]),
         stem=tuple(StemPart(**part) for part in rows["stem"]),
         memory_mb=rows.get("stream_memory_mb"),
         region=tuple(rows["region"]) if rows.get("region") else None,
         stream=rows.get("stream"),
-        names=(*names, *[None] * rest) if any(names) else (),
-        **{name: intervals(name) for name in INTERVALS},
     )

@@ -26,7 +26,8 @@ from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objectiv
 from mainstream.ranges import COUNT, POSITIVE
 from mainstream.schedule import Result
 from mainstream.solver import prepare
-from mainstream.solver.prepared import GAP, Prepared, check_how
+from mainstream.solver.checks import check_how
+from mainstream.solver.prepared import GAP, Prepared
 from mainstream.stream import Stream, check_order, is_model, is_video
 from mainstream.streamer.client import DEFAULT_ADDRESS, StreamerClient
 from mainstream.streamer.deployer import Deployer, Observed, StreamsDeployer
@@ -73,6 +74,18 @@ class Scheduler:
         Bad input, in one line.
     MissingExtraError
         Without a deployer: ZeroMQ is not installed.
+
+    Examples
+    --------
+    >>> from mainstream import Scheduler, load_problem
+    >>> problem = load_problem("data/problems/tiny.yaml")
+    >>> apps = [{**app.model_dump(), "model_path": {f: f"{f}.pb" for f in app.accuracies}} for app in problem.apps]
+    >>> class Box:  # what runs a plan, and says how many frames a second each app got; this one gives what was asked
+    ...     def deploy(self, plan):
+    ...         return plan.target_fps
+    >>> scheduler = Scheduler(apps, problem.model, problem.video, deployer=Box())
+    >>> scheduler
+    <Scheduler of <Prepared: 3 apps, f1, mainstream, windowed>>
     """
 
     def __init__(
@@ -137,6 +150,9 @@ class Scheduler:
         self._own_client = StreamerClient(address) if deployer is None else None
         self._deployer: Any = self._own_client or deployer
 
+    def __repr__(self) -> str:
+        return f"<Scheduler of {self.prepared!r}>"
+
     def run(self, cost_threshold: float, *, progress: Callable[[Round], None] | None = None) -> History:
         """Solve, deploy, observe and correct until what comes is what was predicted, or there is no use in going on.
 
@@ -161,6 +177,9 @@ class Scheduler:
             A plan could not be run.
         InterruptedLoop
             Ctrl-C after the first round: it has the rounds that were over. Before, it is a KeyboardInterrupt.
+
+        >>> scheduler.run(20)
+        <History: 1 round, converged>
         """
         rounds: list[Round] = []
         prepared, budget = self.prepared, cost_threshold

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mainstream.apps import Apps
-from mainstream.description import shown
+from mainstream.description import counted, printable, shown
 from mainstream.errors import ProblemError
 from mainstream.ids import id_list
 from mainstream.problem import App, Model, Objective, Video
@@ -40,6 +40,16 @@ class Stream:
     ------
     ProblemError
         Bad input, in one line; there is no app; apps see different regions.
+
+    Examples
+    --------
+    >>> from mainstream import Stream, load_problem
+    >>> problem = load_problem("data/problems/tiny.yaml")
+    >>> stream = Stream(problem.apps, problem.model, problem.video, name="gate")
+    >>> stream
+    <Stream gate: 3 apps, 10 fps, 156 layers>
+    >>> print(stream.region)
+    None
     """
 
     __slots__ = ("apps", "described", "model", "name", "video")
@@ -59,10 +69,9 @@ class Stream:
         self.name = name
 
     def __repr__(self) -> str:
-        called = "" if self.name is None else f" {self.name}"
-        return (
-            f"<Stream{called}: {len(self.apps)} apps, {self.video.stream_fps:g} fps, {self.model.total_layers} layers>"
-        )
+        called = "" if self.name is None else f" {printable(self.name)}"
+        layers = counted(self.model.total_layers, "layer")
+        return f"<Stream{called}: {counted(len(self.apps), 'app')}, {self.video.stream_fps:g} fps, {layers}>"
 
     @property
     def region(self) -> Region | None:
@@ -76,6 +85,9 @@ class Stream:
         ------
         ProblemError
             Its `app_id` is taken, or it sees another region.
+
+        >>> stream.with_app(problem.apps[0].model_copy(update={"app_id": "another"}))
+        <Stream gate: 4 apps, 10 fps, 156 layers>
         """
         if app.region != self.region:
             raise ProblemError(
@@ -92,6 +104,9 @@ class Stream:
         ------
         ProblemError
             It is the only one.
+
+        >>> stream.without(0).apps.app_ids.tolist()
+        [2, 3]
         """
         return self._with_apps(self.apps.without(row), self.described[:row] + self.described[row + 1 :])
 

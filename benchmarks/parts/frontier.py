@@ -14,8 +14,8 @@ from benchmarks.instances import GAP, Instance
 from benchmarks.row import Row
 from benchmarks.timing import take_turns
 from mainstream import frontier, prepare
+from mainstream.frontiers import Frontier
 from mainstream.problem import FloatArray
-from mainstream.schedule import Frontier
 
 _APPS: Final = 30
 _BUDGETS: Final = 100

@@ -212,7 +212,7 @@ def _versions(given: str) -> tuple[Version, ...]:
 def _options(flags: Mapping[str, Any], of_file: Mapping[str, Any], versions: tuple[Version, ...]) -> SolveOptions:
     """How to solve: flags first, then what the problem file says is to be solved; every version has to be able to."""
     from mainstream.io import SolveOptions
-    from mainstream.solver.prepared import check_how
+    from mainstream.solver.checks import check_how
 
     given = SolveOptions.of(flags, where="command line").given()
     what = {key: of_file[key] for key in ("memory_mb", "objective", "event_model") if key in of_file}

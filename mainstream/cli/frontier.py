@@ -18,7 +18,7 @@ from mainstream.stream import capacity_of, unit_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mainstream.schedule import Frontier
+    from mainstream.frontiers import Frontier
 
 
 def command(

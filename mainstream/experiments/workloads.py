@@ -207,7 +207,7 @@ def workloads_on_grid(
     tries = _TRIES * setups
     while len(seen) < setups:
         apps = draw_apps(grid, curves, n, random)
-        drawn = repr(apps)
+        drawn = str([app.model_dump() for app in apps])
         if drawn not in seen:
             seen.add(drawn)
             yield apps, model, video

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from mainstream.description import Description
 from mainstream.errors import ProblemError
 from mainstream.files import csv_rows, naming, read_text, write_text
+from mainstream.problem import curve_text
 from mainstream.ranges import Probability, Whole
 
 CURVE_COLUMNS: Final = ("num_frozen", "accuracy", "false_positive_rate")
@@ -17,10 +18,21 @@ _LARGEST: Final = 2**20
 
 
 class Curve(NamedTuple):
-    """An accuracy curve: `num_frozen` -> per-frame rates; `false_positive_rates` is None if not measured."""
+    """An accuracy curve: `num_frozen` -> per-frame rates; `false_positive_rates` is None if not measured.
+
+    Examples
+    --------
+    >>> from mainstream.io import Curve
+    >>> Curve(accuracies={0: 0.95, 40: 0.9}, false_positive_rates=None)
+    <Curve: accuracy 0.95 to 0.9 at 2 chokepoints>
+    """
 
     accuracies: dict[int, float]
     false_positive_rates: dict[int, float] | None
+
+    def __repr__(self) -> str:
+        alarms = "" if self.false_positive_rates is None else ", with false positive rates"
+        return f"<Curve: {curve_text(self.accuracies) if self.accuracies else 'empty'}{alarms}>"
 
 
 def load_curve(path: str | PathLike[str]) -> Curve:
@@ -30,6 +42,12 @@ def load_curve(path: str | PathLike[str]) -> Curve:
     ------
     ProblemError
         The file cannot be read, or a column or a value is wrong.
+
+    Examples
+    --------
+    >>> from mainstream.io import load_curve
+    >>> load_curve("data/curves/person.csv")
+    <Curve: accuracy 0.995 to 0.969 at 11 chokepoints, with false positive rates>
     """
     path = Path(path)
     text = read_text(path, largest=_LARGEST)
@@ -38,7 +56,15 @@ def load_curve(path: str | PathLike[str]) -> Curve:
 
 
 def save_curve(curve: Curve, path: str | PathLike[str]) -> None:
-    """Write an accuracy curve as CSV; :func:`load_curve` reads it back, equal."""
+    """Write an accuracy curve as CSV; :func:`load_curve` reads it back, equal.
+
+    Examples
+    --------
+    >>> from mainstream.io import Curve, load_curve, save_curve
+    >>> save_curve(Curve({0: 0.95, 40: 0.9}, None), "dogs.csv")
+    >>> load_curve("dogs.csv")
+    <Curve: accuracy 0.95 to 0.9 at 2 chokepoints>
+    """
     rates = curve.false_positive_rates
     rows = [",".join(CURVE_COLUMNS if rates is not None else CURVE_COLUMNS[:2])]
     for f in sorted(curve.accuracies):

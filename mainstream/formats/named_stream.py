@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mainstream.description import Description, refuse, shown
+from mainstream.description import Description, counted, refuse, shown
 from mainstream.formats.int8 import MODEL_KEY, Int8
 from mainstream.problem import App, Model, Video
 from mainstream.stream import Stream, streams_of
@@ -58,6 +58,10 @@ class NamedStream(Description):
     model: Model
     video: Video
     int8: Int8 | None = None
+
+    def __repr__(self) -> str:
+        called = "" if self.name is None else f" {self.name}"
+        return f"<NamedStream{called}: {counted(len(self.apps), 'app')}, {self.video.stream_fps:g} fps>"
 
     @model_validator(mode="after")
     def _in_8_bits_the_same(self) -> Self:

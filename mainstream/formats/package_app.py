@@ -40,6 +40,14 @@ def load_package(folder: Name, app_id: int = 1, *, calibrated: bool = True, **ke
     ------
     ProblemError
         There is no such package, it is not calibrated and no `event_length_ms` is given, or a key or value is wrong.
+
+    Examples
+    --------
+    >>> from mainstream import load_package
+    >>> load_package("dogs.mpkg")  # a folder that `mainstream train` made
+    Traceback (most recent call last):
+        ...
+    mainstream.errors.ProblemError: dogs.mpkg: not an M-Package: there is no package.yaml in it; ...
     """
     folder = Path(folder)
     package, curve = read_package(folder)

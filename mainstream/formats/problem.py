@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mainstream.description import Description, nearest, refuse, shown
+from mainstream.description import Description, counted, nearest, refuse, shown
 from mainstream.errors import ProblemError
 from mainstream.extensions import EVENT_MODELS, METHODS
 from mainstream.files import Name, naming, write_text
@@ -51,6 +51,12 @@ class SolveOptions(Description):
         Megabytes that the models may use.
     objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
         As in :func:`mainstream.solve`; `time_limit` in seconds, `memory_limit` in bytes.
+
+    Examples
+    --------
+    >>> from mainstream.io import SolveOptions
+    >>> SolveOptions(budget=20, method="greedy")
+    <SolveOptions: budget 20, method greedy>
     """
 
     budget: Positive | None = None
@@ -71,8 +77,20 @@ class SolveOptions(Description):
             raise refuse("budget and utilisation say the same; give one of them")
         return self
 
+    def __repr__(self) -> str:
+        return f"<SolveOptions: {', '.join(self._written()) or 'all as usual'}>"
+
+    def _written(self) -> list[str]:
+        return [
+            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in self.given().items()
+        ]
+
     def given(self) -> dict[str, Any]:
-        """The options that were given."""
+        """The options that were given.
+
+        >>> SolveOptions(budget=20).given()
+        {'budget': 20.0}
+        """
         return {key: getattr(self, key) for key in SolveOptions.model_fields if getattr(self, key) is not None}
 
 
@@ -94,6 +112,17 @@ class Problem(SolveOptions):
         :mod:`mainstream.formats.int8`.
     id : str, optional
         Its name in a workload file; has no effect.
+
+    Examples
+    --------
+    >>> from mainstream.io import Problem, SolveOptions, load_problem, load_profile
+    >>> problem = load_problem("data/problems/tiny.yaml")
+    >>> problem
+    <Problem: 3 apps, budget 20>
+    >>> problem.camera, len(problem.each), len(problem.all_apps), [*problem.by_precision]
+    (<NamedStream: 3 apps, 10 fps>, 1, 3, ['float32'])
+    >>> problem.models
+    (<Model 'mobilenetv2-96': 156 layers, 4.026 ms a frame, 22 chokepoints>,)
     """
 
     id: str | None = None
@@ -128,6 +157,10 @@ class Problem(SolveOptions):
                 raise refuse(str(error)) from None
         return self
 
+    def __repr__(self) -> str:
+        where = f" in {counted(len(self.streams), 'stream')}" if self.streams else ""
+        return f"<Problem: {', '.join([counted(len(self.all_apps), 'app') + where, *self._written()])}>"
+
     @property
     def each(self) -> tuple[NamedStream, ...]:
         """The streams; without `streams`, a single stream of apps, model and video that has no name."""
@@ -154,7 +187,11 @@ class Problem(SolveOptions):
         return tuple(one.model for one in self.each)
 
     def given(self) -> dict[str, Any]:
-        """The options that were given, as keywords for :func:`mainstream.solve`: a utilisation is a budget."""
+        """The options that were given, as keywords for :func:`mainstream.solve`: a utilisation is a budget.
+
+        >>> problem.given()
+        {'budget': 20.0}
+        """
         options = super().given()
         if self.utilisation is not None:
             options["budget"] = self.share_of_cores(options.pop("utilisation"))
@@ -167,6 +204,9 @@ class Problem(SolveOptions):
         ------
         ProblemError
             A profile does not say its cores, its unit is not ms, or two profiles say different cores.
+
+        >>> problem.model_copy(update={"model": load_profile("data/profiles/resnet50-224.json")}).share_of_cores(0.5)
+        1000.0
         """
         capacity = capacity_of(self.models)
         if capacity is None:
@@ -175,7 +215,11 @@ class Problem(SolveOptions):
         return capacity * utilisation
 
     def to_solve(self) -> tuple[Stream, ...]:
-        """The streams as :func:`mainstream.solve` takes them: one for each region of each stream."""
+        """The streams as :func:`mainstream.solve` takes them: one for each region of each stream.
+
+        >>> problem.to_solve()
+        (<Stream: 3 apps, 10 fps, 156 layers>,)
+        """
         return tuple(stream for one in self.each for stream in one.to_solve())
 
     @property
@@ -223,6 +267,13 @@ def load_problem(
     ProblemError
         This file or one that it names is missing, in another form, or has a wrong key or value; packages do not fit
         together or do not fit the model.
+
+    Examples
+    --------
+    >>> from mainstream import load_problem
+    >>> problem = load_problem("data/problems/tiny.yaml")
+    >>> problem.apps[0]
+    <App 1 'person': accuracy 0.992 to 0.979 at 11 chokepoints, events of 2000 ms>
     """
     path = Path(path)
     with _uncollected():
@@ -262,6 +313,14 @@ def save_problem(problem: Problem, path: Name, *, profile: str | None = None, co
         Name of a profile, relative to the file, to write instead of the model's values.
     comment : str
         Lines for the top of the file, without the ``#``.
+
+    Examples
+    --------
+    >>> from mainstream.io import load_problem, save_problem
+    >>> problem = load_problem("data/problems/tiny.yaml")
+    >>> save_problem(problem.model_copy(update={"budget": 40.0}), "mine.yaml")
+    >>> load_problem("mine.yaml")
+    <Problem: 3 apps, budget 40>
     """
     keys = problem.model_dump(exclude_defaults=True)
     if "streams" in keys:

@@ -15,6 +15,14 @@ def load_result(path: Name) -> Result:
     ------
     ProblemError
         The file cannot be read or does not hold a result.
+
+    Examples
+    --------
+    >>> from mainstream import load_problem, save_result, solve
+    >>> from mainstream.io import load_result
+    >>> save_result(solve(load_problem("data/problems/tiny.yaml").to_solve(), budget=20), "result.json")
+    >>> load_result("result.json")
+    <Result: 3 apps, mean f1 0.8331 (optimal), cost 18.56 of 20 ms/s>
     """
     path = Path(path)
     text = read_text(path)
@@ -23,5 +31,11 @@ def load_result(path: Name) -> Result:
 
 
 def save_result(result: Result, path: Name) -> None:
-    """Write a result as JSON."""
+    """Write a result as JSON.
+
+    Examples
+    --------
+    >>> from mainstream import load_problem, save_result, solve
+    >>> save_result(solve(load_problem("data/problems/tiny.yaml").to_solve(), budget=20), "result.json")
+    """
     write_text(Path(path), result.to_json() + "\n")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from mainstream.description import shown
+from mainstream.description import counted, shown
 from mainstream.errors import ProblemError
 from mainstream.files import Name, json_values, naming, read_text, write_text
 from mainstream.formats.problem import Problem
@@ -29,14 +29,31 @@ class Workloads(NamedTuple):
         Each with its id.
     cut : int or None
         Number of the last line if the file ends within it; that line is left out of the problems.
+
+    Examples
+    --------
+    >>> from mainstream.io import Workloads, load_problem
+    >>> Workloads(problems=(load_problem("data/problems/tiny.yaml"),), cut=None)
+    <Workloads: 1 problem>
     """
 
     problems: tuple[Problem, ...]
     cut: int | None
 
+    def __repr__(self) -> str:
+        cut = "" if self.cut is None else f", line {self.cut} is cut off"
+        return f"<Workloads: {counted(len(self.problems), 'problem')}{cut}>"
+
 
 def workload_id(problem: Problem) -> str:
-    """The id of a workload: equal content has the same id, whatever the order of keys or the form of numbers."""
+    """The id of a workload: equal content has the same id, whatever the order of keys or the form of numbers.
+
+    Examples
+    --------
+    >>> from mainstream.io import load_problem, workload_id
+    >>> workload_id(load_problem("data/problems/tiny.yaml"))
+    '2ea7b2cbae6b'
+    """
     text = json.dumps(_content(problem), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
@@ -49,6 +66,13 @@ def load_workloads(path: Name) -> Workloads:
     ProblemError
         The file cannot be read, has no complete line, or a line is not a problem, has the id of other content, or is
         there twice; the message names the line.
+
+    Examples
+    --------
+    >>> from mainstream.io import load_problem, load_workloads, save_workloads
+    >>> save_workloads([load_problem("data/problems/tiny.yaml")], "workloads.jsonl")
+    >>> load_workloads("workloads.jsonl")
+    <Workloads: 1 problem>
     """
     path = Path(path)
     lines = read_text(path).split("\n")
@@ -80,7 +104,13 @@ def load_workloads(path: Name) -> Workloads:
 
 
 def save_workloads(problems: Iterable[Problem], path: Name) -> None:
-    """Write problems as a workload file; :func:`load_workloads` reads them back, equal except for their ids."""
+    """Write problems as a workload file; :func:`load_workloads` reads them back, equal except for their ids.
+
+    Examples
+    --------
+    >>> from mainstream.io import load_problem, save_workloads
+    >>> save_workloads([load_problem("data/problems/tiny.yaml")], "workloads.jsonl")
+    """
     lines = []
     for problem in problems:
         lines.append(json.dumps({"id": workload_id(problem), **_content(problem)}, allow_nan=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -15,7 +16,7 @@ from mainstream._optional import require
 from mainstream.errors import ProblemError
 from mainstream.files import write_bytes
 from mainstream.report.plots import draw_budget, draw_choices, draw_frontier
-from mainstream.report.staircase import draw_schedule
+from mainstream.report.staircase import draw_schedule, known_latencies
 from mainstream.schedule import Result
 
 if TYPE_CHECKING:
@@ -63,7 +64,11 @@ def check_picture(path: str | os.PathLike[str]) -> Path:
 
 
 def result_figure(
-    result: Result, prefixes: Sequence[ArrayLike], *, title: str = "", frontier: FrontierCurve | None = None
+    result: Result,
+    prefixes: Sequence[ArrayLike] | None = None,
+    *,
+    title: str = "",
+    frontier: FrontierCurve | None = None,
 ) -> Figure:
     """Draw a result: its schedule, where the budget goes, rates against accuracies and, if given, a frontier.
 
@@ -71,8 +76,9 @@ def result_figure(
     ----------
     result : Result
         Each of its streams has a staircase, up to :data:`STAIRCASES`.
-    prefixes : sequence of (total_layers + 1,) array
-        For each stream the latency of the first k layers, as :attr:`mainstream.Model.prefix`.
+    prefixes : sequence of (total_layers + 1,) array, optional
+        For each stream the latency of the first k layers, as :attr:`mainstream.Model.prefix`. Default: what the
+        result's costs tell of them, which is all that the picture needs.
     title : str
         Title above the picture.
     frontier : FrontierCurve, optional
@@ -88,9 +94,10 @@ def result_figure(
     schedules, unit, schedule = result.schedules[:STAIRCASES], result.unit, result.together
     height = _ALONE if len(schedules) == 1 else _ONE_OF_SEVERAL
     more = len(result.schedules) - len(schedules)
+    latencies = [known_latencies(one) for one in schedules] if prefixes is None else prefixes
     page = _Page(3.75 + len(schedules) * (height + _BETWEEN), f"{title}; {more:,} more streams" if more else title)
     first = 0
-    for k, (one, own) in enumerate(zip(schedules, prefixes, strict=False)):
+    for k, (one, own) in enumerate(zip(schedules, latencies, strict=False)):
         bottom = 4.15 + (len(schedules) - 1 - k) * (height + _BETWEEN)
         draw_schedule(page.axes(bottom, height, right=2.75), one, own, unit=unit, first=first)
         first += int(one.admitted.sum())
@@ -99,8 +106,7 @@ def result_figure(
         draw_choices(page.axes(0.5, 1.9), schedule)
         return page.figure
     draw_choices(page.axes(0.5, 1.9, right=4.5), schedule)
-    metric = f"{'smallest' if result.aggregate == 'min' else 'mean'} {result.metric}"
-    draw_frontier(page.axes(0.5, 1.9, left=5.45), *frontier, metric=metric, unit=unit, chosen=result.budget)
+    draw_frontier(page.axes(0.5, 1.9, left=5.45), *frontier, metric=result.goal, unit=unit, chosen=result.budget)
     return page.figure
 
 
@@ -158,16 +164,30 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     write_bytes(path, drawn.getvalue())
 
 
+@cache
+def _figure_class() -> type[Figure]:
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A figure that a notebook shows, also where nobody has loaded pyplot, which tells notebooks of figures."""
+
+        def _repr_png_(self) -> bytes:
+            drawn = BytesIO()
+            self.savefig(drawn, format="png")
+            return drawn.getvalue()
+
+    return Picture
+
+
 class _Page:
     """A figure whose axes are placed in inches, so that their size is known when labels are placed."""
 
     def __init__(self, height: float, title: str) -> None:
         require("matplotlib", "report")
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
 
         self._height = height
-        self.figure: Figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+        self.figure = _figure_class()(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
         words = " ".join(title.split())
         self.figure.text(_LEFT / _WIDTH, 1.0 - 0.2 / height, words, va="center", fontsize=11, parse_math=False)

@@ -86,6 +86,33 @@ def draw_schedule(
         _count_branches(axes, schedule, _branches(schedule, latency, rows), end, room)
 
 
+def known_latencies(schedule: Schedule) -> FloatArray:
+    """Latency of the first k layers, as far as a schedule's costs tell it; NaN elsewhere.
+
+    With P[k] the latency of the first k layers, a part of the stem costs (P[stop] - P[start]) fps and a tail
+    (P[end] - P[num_frozen]) fps: that gives P wherever the stem or an app begins or ends.
+
+    Returns
+    -------
+    (deepest + 2,) array
+        The deepest layer that is shared has number `deepest`; the last element is P[end].
+    """
+    running = np.flatnonzero(schedule.admitted)
+    if not len(running):
+        return np.array([0.0, 1.0])
+    shared = _shared(schedule)[running]
+    tails = schedule.tail_cost[running] / schedule.target_fps[running]
+    stem = sum(part.cost / part.target_fps for part in schedule.stem)
+    end = stem + tails[shared.argmax()]
+    latency = np.full(int(shared.max()) + 2, np.nan)
+    latency[shared] = end - tails
+    for part in reversed(schedule.stem):
+        latency[part.stop] = stem
+        stem -= part.cost / part.target_fps
+    latency[0], latency[-1] = 0.0, end
+    return latency
+
+
 def _headline(schedule: Schedule) -> str:
     out = np.flatnonzero(~schedule.admitted)
     running = len(schedule) - len(out)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mainstream.apps import Apps
+from mainstream.description import printable
 from mainstream.errors import InfeasibleError, OutOfTimeError, ProblemError
 from mainstream.extensions import EventModel
 from mainstream.problem import App, FloatArray, Mode, Model, Objective, Video
@@ -25,7 +26,7 @@ MOST_MORE: Final = 10_000
 """Copies that are asked about at most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Capacity:
     """What some apps need of a budget.
 
@@ -50,6 +51,15 @@ class Capacity:
         What an app's value is.
     unit : str or None
         Of the latencies; budgets are in it, a second.
+
+    Examples
+    --------
+    >>> from mainstream import capacity, load_problem
+    >>> found = capacity(load_problem("data/problems/tiny.yaml").to_solve(), budget=20)
+    >>> found
+    <Capacity: 3 apps need 4.11 of 20 ms/s (21%), predicted; room for 358 more like them>
+    >>> found.fits, found.proven, found.room
+    (True, True, 'room for 358 more like them')
     """
 
     apps: int
@@ -74,6 +84,9 @@ class Capacity:
     def proven(self) -> bool:
         """Whether `more` is exact."""
         return self.more == self.more_at_most
+
+    def __repr__(self) -> str:
+        return f"<Capacity: {printable(str(self))}>"
 
     def __str__(self) -> str:
         per_second = f" {self.unit}/s" if self.unit else ""

@@ -18,7 +18,8 @@ from mainstream.errors import InfeasibleError
 from mainstream.events import metric_intervals, metrics_of, option_values
 from mainstream.extensions import EventModel
 from mainstream.problem import FloatArray, Model, Video
-from mainstream.schedule import INTERVALS, Choice, Schedule
+from mainstream.schedule import Choice, Schedule
+from mainstream.schedule_columns import INTERVALS
 from mainstream.solver import kernels, packing
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from mainstream.errors import InfeasibleError, InterruptedSearch, OutOfTimeError, ProblemError
-from mainstream.schedule import Frontier, Result
+from mainstream.frontiers import Frontier
+from mainstream.schedule import Result
 from mainstream.solver.prepared import Prepared
 
 _Answer = TypeVar("_Answer")
