@@ -24,6 +24,7 @@ from mainstream.problem import Aggregate, App, FloatArray, Mode, Model, Objectiv
 from mainstream.ranges import POSITIVE, WHOLE
 from mainstream.schedule import Choice, Result
 from mainstream.solver.checks import check_fits, check_how
+from mainstream.solver.hints import hint_at_budget, hint_at_events
 from mainstream.solver.progress import Progress
 from mainstream.solver.tables import Once, build, join
 from mainstream.stream import Stream, check_memory, check_together, objective_of, only_camera, streams_of, unit_of
@@ -360,6 +361,7 @@ class Prepared:
         if budget is None:
             raise ProblemError("budget: there is none; give it here, or to prepare()")
         POSITIVE.check("budget", budget)
+        hint_at_budget(self.streams, budget)
         return float(budget)
 
     def _answer(
@@ -461,6 +463,7 @@ def prepare(
     check_together(streams, mode)
     if memory_mb is not None:
         check_memory(streams)
+    hint_at_events(streams)
     usual = "measured" if any(stream.apps.is_measured for stream in streams) else "windowed"
     events = EVENT_MODELS.find(usual if event_model is None else event_model)
     metric = objective_of([stream.apps for stream in streams], objective)
