@@ -49,7 +49,7 @@ def load_quietly(package: str, extra: str) -> Any:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Let nothing through to the file that stderr is, from whatever language it comes."""
+    """Discard what is written to the file behind stderr, by Python or by a library in another language."""
     # The libraries write to file descriptor 2 itself, before any log level counts.
     sys.stderr.flush()
     kept = os.dup(2)

@@ -409,7 +409,7 @@ class Apps:
         return np.array(rows, np.int64), np.array(columns, np.int64)
 
     def check(self, model: Model, video: Video, mode: str) -> None:
-        """Check what only apps, model and video together can tell.
+        """Check that the apps fit the model and the video.
 
         Parameters
         ----------

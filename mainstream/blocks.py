@@ -1,4 +1,4 @@
-"""A table of options in blocks of apps: one core a block, a look at the clock between two, Ctrl-C waits for few."""
+"""A table of options, made in blocks of apps: a core for each block; between blocks the clock and Ctrl-C count."""
 
 from __future__ import annotations
 

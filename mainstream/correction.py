@@ -68,12 +68,12 @@ class MeasuredPart:
 
     @property
     def factor(self) -> float | None:
-        """Measured over predicted; None where that says nothing."""
+        """Measured over predicted; None where there is too little to compare."""
         return _factor(self.runs, self.measured_core_s, self.predicted_core_s or 0.0)
 
 
 def corrected(model: Model, parts: Sequence[MeasuredPart]) -> Model:
-    """The profile with the latencies that the parts were measured to have; the same one where no part counts."""
+    """The profile with the measured latencies of the parts; the same profile where no part counts."""
     latencies = _without_nothing(model, parts)
     prefix = np.concatenate([[0.0], np.cumsum(latencies)])
     runs, weighted = np.zeros((2, model.total_layers))
@@ -122,7 +122,7 @@ def corrected_each(models: Mapping[_Name, Model], parts: Mapping[_Name, Sequence
 
 
 def _factor(runs: int, measured_s: float, predicted_s: float) -> float | None:
-    """Measured over predicted; None where that says nothing."""
+    """Measured over predicted; None where there is too little to compare."""
     if runs < LEAST_RUNS or not predicted_s:
         return None
     factor = measured_s / predicted_s
@@ -130,7 +130,7 @@ def _factor(runs: int, measured_s: float, predicted_s: float) -> float | None:
 
 
 def _without_nothing(model: Model, parts: Sequence[MeasuredPart]) -> FloatArray:
-    """The latencies, (total_layers,), with some in place of none where a part was measured to take some."""
+    """The latencies, (total_layers,); a part of latency 0 that took time when it was measured gets that time."""
     latencies = np.array(model.layer_latencies)
     for part in parts:
         if part.predicted_core_s == 0 and part.runs >= LEAST_RUNS:

@@ -1,4 +1,4 @@
-"""The four doors: what others can add to Mainstream without touching it.
+"""The four doors: what others can add to Mainstream without changing it.
 
 ========================  ==========================================================  =======================
 door                      what goes through it                                        where a name is taken
@@ -79,7 +79,7 @@ class Method(Protocol):
 
 @runtime_checkable
 class Improver(Protocol):
-    """What a method may have, too: ``frontier()`` then gives each search the best schedule of the smaller budgets."""
+    """What a method may also have: ``frontier()`` then gives each search the best schedule of the smaller budgets."""
 
     def improve(
         self, table: JointTable, budget: float, limits: Limits, aggregate: str, first: NDArray[np.int32]
@@ -154,7 +154,7 @@ class EventModel(Protocol):
 
 @runtime_checkable
 class Mixture(Protocol):
-    """What an event model may have, too: then each app's spread of accuracy and lengths of events count.
+    """What an event model may also have: with it, each app's spread of accuracy and lengths of events count.
 
     Its `frames` and `negatives` are asked for each length of each app, N being their number, `freedom` for each rate of
     each app.

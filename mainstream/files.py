@@ -92,12 +92,12 @@ def read_text(path: Path, *, largest: int = 2**26) -> str:
 
 
 def _is_open(path: Path) -> bool:
-    """Whether it names something that this process was given open, as ``<(command)`` in a shell does."""
+    """Whether the path names a file that was opened for this process, as ``<(command)`` in a shell does."""
     return str(path).startswith(("/dev/stdin", "/dev/fd/", "/proc/self/fd/"))
 
 
 def check_target(path: Path) -> None:
-    """Find out before the work is done that its result cannot be written there.
+    """Check, before the work is done, that its result can be written there.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a file that nobody but its owner may read, beside and renamed; an OSError where that cannot be."""
+    """Write a file that only its owner may read: beside it first, then renamed; raises OSError where that fails."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -304,7 +304,7 @@ class _Loader(_SafeLoader):
 
 
 class _Extent:
-    """How many values a YAML node stands for, aliases followed; finds keys given twice on the way.
+    """Count the values that a YAML node stands for, following aliases; also finds keys that are given twice.
 
     That has to be known before PyYAML makes values of the nodes: it would lose all but the last of equal keys, and
     merging (``<<``) copies what an alias stands for.

@@ -1,4 +1,4 @@
-"""What apps are called: a column of ids."""
+"""The ids of apps, as a column."""
 
 from __future__ import annotations
 

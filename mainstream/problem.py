@@ -1,7 +1,7 @@
 """What the user describes: the applications, the base network on a device, the video stream.
 
-Every object here is frozen and checked once, at construction. What only the three of them can tell together,
-:meth:`mainstream.apps.Apps.check` checks before a solve.
+Every object here is frozen and checked once, at construction. What needs all three
+is checked before a solve, by :meth:`mainstream.apps.Apps.check`.
 """
 
 from __future__ import annotations

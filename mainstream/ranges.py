@@ -17,7 +17,7 @@ from mainstream.description import refuse, shown
 from mainstream.errors import ProblemError
 
 _EXACT: Final = 2**53
-"""The whole numbers up to here are floats, too."""
+"""Every whole number up to this one is exact as a float."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Range:
         return above & (values < self.high if self.high_open or self.high == math.inf else values <= self.high)
 
     def words(self, given: object = None) -> str:
-        """What is allowed, to be told to who gave `given`."""
+        """What is allowed, in words for whoever gave `given`."""
         ends = self.high < math.inf and self.high_told
         kind = "whole number" if self.whole else "number" if ends or self.unit else "finite number"
         noun = f"a {kind} of {self.unit}" if self.unit else f"a {kind}"

@@ -1,4 +1,4 @@
-"""Named parts of one kind: those that come along, those of installed packages, and those that a program adds.
+"""Named parts of one kind: built-in ones, those of installed packages, and those that a program adds.
 
 Everywhere a name is taken, an object of that kind is taken, too.
 """
@@ -23,11 +23,11 @@ class Named(Protocol):
 Kind = TypeVar("Kind", bound=Named)
 
 _HIDDEN: Final = {"__iter__", "__call__"}
-"""Names with underscores that a Protocol may ask for all the same."""
+"""Names with underscores that a Protocol may still ask for."""
 
 
 def lacking(given: object, protocol: type) -> list[str]:
-    """What an object lacks of a Protocol's attributes and methods."""
+    """The attributes and methods of a Protocol that an object lacks."""
     wanted = [*getattr(protocol, "__annotations__", {}), *vars(protocol)]
     return [name for name in wanted if (not name.startswith("_") or name in _HIDDEN) and not hasattr(given, name)]
 
@@ -67,7 +67,7 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
         self._scanned = False
 
     def register(self, part: Kind) -> Kind:
-        """Make a part known by its name; returns it.
+        """Register a part under its name; returns the part.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
         del self._parts[name]
 
     def find(self, given: str | Kind) -> Kind:
-        """The part of a name; `given` itself when it is a part.
+        """The part with a name; `given` itself when it is a part.
 
         Raises
         ------
@@ -110,11 +110,11 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
         return given
 
     def is_known_everywhere(self, part: Kind) -> bool:
-        """Whether other processes find this part by its name: it comes along, or with an installed package."""
+        """Whether other processes find this part by its name: it is built in, or an installed package brings it."""
         return part.name in self and part.name in self._places and self[part.name] is part
 
     def check_name(self, name: Any) -> str:
-        """`name`, when there is a part of it.
+        """Return `name` if a part has it.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
         return name
 
     def advice(self, name: object) -> str:
-        """What to say of a name that is not known: the nearest one that is, and all of them."""
+        """Advice for an unknown name: the nearest known one, and all of them."""
         advice = nearest(str(name), self)
         return f"{advice} known: {', '.join(self)}" if advice.startswith("did you mean") else advice
 
@@ -154,7 +154,7 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
         return len(list(iter(self)))
 
     def _scan(self) -> None:
-        """Look once which parts installed packages bring along."""
+        """Find the parts that installed packages bring, once."""
         if self._scanned:
             return
         for point in entry_points(group=self.group):

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Z95: Final = 1.959963984540054
-"""A normal variable stays within as many standard deviations 95 % of the time."""
+"""A normal variable stays within this many standard deviations 95 % of the time."""
 
 
 class Interval(NamedTuple):
-    """What was observed, with the ends of an interval for what is behind it; NaN where nothing was tried."""
+    """What was observed, and the ends of the interval for the true value; NaN where nothing was tried."""
 
     value: NDArray[np.float64]
     low: NDArray[np.float64]

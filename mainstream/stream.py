@@ -162,9 +162,9 @@ def called(streams: Sequence[Stream], k: int) -> str:
 
 
 def check_together(streams: Sequence[Stream], mode: str) -> None:
-    """Check what only all streams together can tell, and each stream's apps against its model and video.
+    """Check the streams together, and each stream's apps against its model and video.
 
-    An `app_id` tells one app from all others, of other streams, too.
+    Each `app_id` may stand once over all streams.
 
     Parameters
     ----------
