@@ -151,5 +151,5 @@ def test_a_stream_that_is_left_without_apps_is_said(tmp_path: Path) -> None:
 
     plans: Any = net_plans(result, streams_of(model_of(1), model_of(1)))
     assert [*together.deploy(plans)] == ["door", "yard"]
-    with pytest.raises(DeployError, match="stream yard: no app of it would run any more"):
+    with pytest.raises(DeployError, match="stream yard: none of its apps would run any more"):
         together.deploy({"door": plans["door"]})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -44,6 +45,11 @@ def run_here(*arguments: object, cwd: Path | None = None, **variables: str) -> s
         texts.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined]
     assert isinstance(code, int)
     return subprocess.CompletedProcess(given, code, *texts)
+
+
+def but_progress(stderr: str) -> str:
+    """What a command said besides how far it was, which a slow machine makes it say."""
+    return "".join(line for line in stderr.splitlines(keepends=True) if not re.match(r" *\d+ s: ", line))
 
 
 @contextmanager
