@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -100,6 +101,16 @@ def printable(text: str, *, but: str = "") -> str:
 def counted(number: int, of: str) -> str:
     """How many there are of a thing: "1 app", "2,000 apps"."""
     return f"{number:,} {of}" if number == 1 else f"{number:,} {of}s"
+
+
+def rounded_up(number: float) -> float:
+    """The smallest number of four digits that is not below a positive one.
+
+    >>> rounded_up(1.53121755278), rounded_up(2.5), rounded_up(123456)
+    (1.532, 2.5, 123500.0)
+    """
+    unit = 10.0 ** (math.floor(math.log10(number)) - 3)
+    return float(f"{math.ceil(number / unit - 1e-9) * unit:.4g}")
 
 
 def _one_line(error: ValidationError, where: str) -> str:

@@ -105,7 +105,9 @@ def _rows(result: Result, cost: str) -> tuple[list[Choice], list[list[str]]]:
     listed = [choice for _, choice in of_stream]
     metrics = [result.metric, *(name for name in ("f1", "recall", "precision") if name != result.metric)]
     metrics = [name for name in metrics if any(getattr(choice, name) is not None for choice in listed)]
-    rows = [["app", "num_frozen", "fps", "votes", *metrics, cost], *(_cells(choice, metrics) for choice in listed)]
+    ends = any(getattr(choice, f"{result.metric}_interval") is not None for choice in listed)
+    headings = [f"{name} (95 %)" if ends and name == result.metric else name for name in metrics]
+    rows = [["app", "num_frozen", "fps", "votes", *headings, cost], *(_cells(choice, metrics) for choice in listed)]
     if len(result.schedules) > 1:
         rows = [["stream", *rows[0]], *([k, *row] for (k, _), row in zip(of_stream, rows[1:], strict=True))]
     return listed, rows
@@ -155,7 +157,12 @@ def _stems(result: Result, unit: str) -> list[str]:
     width = max(map(len, headings))
     lines = [_stem(schedule, f"{name:<{width}}", unit) for name, schedule in zip(headings, schedules, strict=False)]
     more = len(schedules) - LISTED
-    return [*lines, f"... and {more:,} more stems"] if more > 0 else lines
+    if more > 0:
+        lines.append(f"... and {more:,} more stems")
+    seen = {(schedule.stream, schedule.region) for schedule in schedules}
+    if len(seen) > len({stream for stream, _ in seen}):
+        lines.append("regions    apps of different regions share no layers")
+    return lines
 
 
 def _value(choice: Choice, metric: str, *, first: bool) -> str:

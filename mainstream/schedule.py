@@ -203,7 +203,7 @@ class Result:
     metric, aggregate, mode, event_model, method : str
         What was solved, and how.
     runtime_s : float
-        Seconds, from the call to the answer.
+        Seconds, from the call to the answer; those for compiling, once on a machine, do not count.
     nodes : int
         Nodes of the search tree.
     unit : str or None
@@ -307,7 +307,8 @@ class Result:
             There are several.
         """
         if len(self.schedules) > 1:
-            raise ProblemError(f"the result has {len(self.schedules)} streams; each one's schedule is in `schedules`")
+            streams = f"{len(self.schedules)} streams (each region of a camera is one)"
+            raise ProblemError(f"the result has {streams}; each one's schedule and stem is in `schedules`")
         return self.schedules[0]
 
     @cached_property

@@ -67,7 +67,7 @@ def command(
     else:
         answer = {**asdict(found), "fits": found.fits, "proven": found.proven}
         lines = [*_lines(found, asked)]
-    for line in (f"{asked.title}, {_wanted(fps, min_f1)}", *lines):
+    for line in (f"{asked.title}, {_wanted(asked, fps, min_f1)}", *lines):
         screen.print(line, soft_wrap=True)
     put_json(lambda: {**answer, "min_fps": fps, "min_f1": min_f1}, json)
     if not answer["fits"]:
@@ -112,11 +112,14 @@ def _best(asked: Asked, budget: float, fps: float | None, min_f1: float | None) 
     return max(found, key=lambda one: (one.fits, one.more, -one.needs))
 
 
-def _wanted(fps: float | None, min_f1: float | None) -> str:
+def _wanted(asked: Asked, fps: float | None, min_f1: float | None) -> str:
+    if fps is None and min_f1 is None:
+        mode = asked.options.get("mode", "mainstream")
+        least = min(float(stream.video.rates(mode).min()) for stream in asked.problem.each)
+        return f"each at the least that the problem allows (rates begin at {least:g} fps)"
     rate = "" if fps is None else f"at {fps:g} frames a second"
     value = "" if min_f1 is None else f"with F1 of {min_f1:g}"
-    wanted = " and ".join(filter(None, (rate, value)))
-    return f"each {wanted} at least" if wanted else "at the least that the problem allows"
+    return f"each {' and '.join(filter(None, (rate, value)))} at least"
 
 
 def _lines(found: Capacity, asked: Asked) -> Iterator[str]:
@@ -134,4 +137,4 @@ def _lines(found: Capacity, asked: Asked) -> Iterator[str]:
         name = f"{found.dearest} ({found.dearest_name})" if found.dearest_name else str(found.dearest)
         yield f"costs most  app {name}: {amount(found.dearest_saves)}{unit} less without it"
     if found.fits:
-        yield f"more        {found.room}{', proven' if found.proven else ''}"
+        yield f"more        {found.room}, {'proven for' if found.proven else 'with'} the predicted costs"

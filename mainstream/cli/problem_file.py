@@ -38,8 +38,11 @@ class Asked:
     @property
     def title(self) -> str:
         """What to call it."""
+        from mainstream.description import counted
+
         streams = len(self.problem.streams)
-        return f"{self.file.name}: {len(self.problem.all_apps)} apps" + (f" in {streams} streams" if streams else "")
+        within = f" in {counted(streams, 'stream')}" if streams else ""
+        return f"{self.file.name}: {counted(len(self.problem.all_apps), 'app')}{within}"
 
     def needs_budget(self) -> None:
         """Raise :class:`ProblemError` where neither file nor flags have a budget."""

@@ -8,7 +8,6 @@ written to a file.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -16,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from mainstream.apps import AUTO_VOTE, NO_VOTE, Apps, IntArray
+from mainstream.description import rounded_up
 from mainstream.errors import ProblemError
 from mainstream.experiments.event_grid import EventGrid, draw_apps
 from mainstream.io import Curve, Problem
@@ -161,9 +161,7 @@ def hard_budget(prepared: Prepared) -> float:
     InfeasibleError
         No budget has a schedule.
     """
-    exact = HARD * prepared.smallest_budget()
-    unit = 10.0 ** (math.floor(math.log10(exact)) - 3)
-    return float(f"{math.ceil(exact / unit) * unit:.4g}")
+    return rounded_up(HARD * prepared.smallest_budget())
 
 
 def workloads_on_grid(

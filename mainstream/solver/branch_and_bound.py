@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from mainstream.apps import IntArray
+from mainstream.description import rounded_up
 from mainstream.errors import InfeasibleError, OutOfTimeError
 from mainstream.interruptible import in_thread
 from mainstream.solver import compilation, kernels, memory
@@ -206,14 +207,12 @@ class SearchTree:
         if smallest == np.inf:
             least = SearchTree(memory.alone(self.packed)).cheapest(0.0, np.inf, limits)
             given = self.packed.memory_mb / (1 + FEASIBLE_TOLERANCE)
-            raise InfeasibleError(
-                f"no schedule fits memory_mb {given:.12g}; the smallest that would do is {least:.12g}"
-            )
+            least = rounded_up(least)
+            raise InfeasibleError(f"no schedule fits memory_mb {given:.12g}; the smallest that would do is {least:g}")
         if smallest > budget * (1 + FEASIBLE_TOLERANCE):
-            raise InfeasibleError(
-                f"no schedule fits the budget {budget:.12g}; the smallest budget that would do is {smallest:.12g}",
-                smallest,
-            )
+            least = rounded_up(smallest)
+            text = f"no schedule fits the budget {budget:.12g}; the smallest budget that would do is {least:g}"
+            raise InfeasibleError(text, smallest)
 
     def root_bound(self, budget: float, cells: CellArray, limits: Limits) -> float:
         """An upper bound of all schedules within the budget, from the root of the tree alone.

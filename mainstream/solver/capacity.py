@@ -210,8 +210,7 @@ def capacity(
         fits = needs <= allowed
         more, at_most = _room(lambda n: _with_copies(packed, n), allowed, limits) if fits else (0, 0)
     k = int(saved.argmax())
-    ids = [app_id for stream in asking for app_id in stream.apps.app_ids.tolist()]
-    names = [name for stream in asking for name in stream.apps.names or [None] * len(stream.apps)]
+    ids, names = _called(asking)
     return Capacity(
         apps=len(ids),
         budget=float(budget),
@@ -224,6 +223,12 @@ def capacity(
         objective=prepared.objective,
         unit=unit_of(stream.model for stream in streams),
     )
+
+
+def _called(streams: list[Stream]) -> tuple[list[int | str], list[str | None]]:
+    """The ids of all apps, and their names."""
+    ids = [app_id for stream in streams for app_id in stream.apps.app_ids.tolist()]
+    return ids, [name for stream in streams for name in stream.apps.names or [None] * len(stream.apps)]
 
 
 def _asking(streams: tuple[Stream, ...], k: int, min_fps: float, mode: str) -> Stream:
@@ -252,13 +257,14 @@ def _worth(packed: Packed, streams: list[Stream], objective: str, min_value: flo
         return packed
     best = np.maximum.reduceat(packed.value, packed.start[:-1])
     if best.min() < min_value:
-        ids = [app_id for stream in streams for app_id in stream.apps.app_ids.tolist()]
+        ids, names = _called(streams)
+        k = int(best.argmin())
+        app = f"{ids[k]} ({names[k]})" if names[k] else str(ids[k])
         metric = "F1" if objective == "f1" else objective
         others = int((best < min_value).sum()) - 1
         more = f" (and {others:,} more fall short)" if others else ""
         raise InfeasibleError(
-            f"app {ids[int(best.argmin())]} reaches {metric} {best.min():.4f} at most, {min_value:g} is asked, at any "
-            f"budget{more}"
+            f"app {app} reaches {metric} {best.min():.4f} at most, {min_value:g} is asked, at any budget{more}"
         )
     return at_least(packed, min_value)
 

@@ -27,6 +27,9 @@ _log = logging.getLogger("mainstream")
 _LONGEST_S: Final = 300.0
 """After which the other process is given up."""
 
+_FIRST: Final = "compiling the search for this machine: half a minute or so, this once"
+_MORE: Final = "compiling a part of the search that not all problems need, such as several streams: this once"
+
 _spent_s = 0.0
 _apart: subprocess.Popen[bytes] | None = None
 
@@ -48,13 +51,19 @@ class _Notice(event.Listener):
         self._depth += 1
         if not self._said:
             self._said = True
-            _log.warning("compiling the search for this machine: half a minute or so, this once")
+            _log.warning(_MORE if _search_is_kept() else _FIRST)
 
     def on_end(self, event: Any) -> None:
         global _spent_s  # noqa: PLW0603  one count for the process
         self._depth -= 1
         if not self._depth:
             _spent_s += perf_counter() - self._begun
+
+
+def _search_is_kept() -> bool:
+    # Some of the search is compiled while it is imported.
+    search = getattr(sys.modules.get("mainstream.solver.kernels.tree"), "search", None)
+    return search is not None and is_kept(search)
 
 
 @contextmanager

@@ -359,7 +359,9 @@ class Prepared:
     def _budget(self, given: float | None) -> float:
         budget = self.budget if given is None else given
         if budget is None:
-            raise ProblemError("budget: there is none; give it here, or to prepare()")
+            raise ProblemError(
+                "budget: there is none; give it here, or to prepare(); a problem file's is in problem.given()"
+            )
         POSITIVE.check("budget", budget)
         hint_at_budget(self.streams, budget)
         return float(budget)
@@ -406,7 +408,7 @@ class Prepared:
             mode=self.mode,
             event_model=self.event_model.name,
             method=outcome.method,
-            runtime_s=perf_counter() - limits.started,
+            runtime_s=limits.spent_s,
             nodes=outcome.nodes,
             unit=unit_of(stream.model for stream in self.streams),
             mean=mean if fair else None,

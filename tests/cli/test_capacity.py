@@ -28,7 +28,7 @@ def test_yes_says_what_they_need_and_how_many_more_fit(tmp_path: Path) -> None:
     assert title == "crossing.yaml: 10 apps, each at 5 frames a second at least"
     assert fits == "fits        yes"
     assert needed.startswith(f"needs       {found.needs:.3g} of 300 ms/s, {found.needs / 300:.0%} of the budget, pred")
-    assert rest[-1] == f"more        room for {found.more:,} more like them, proven"
+    assert rest[-1] == f"more        room for {found.more:,} more like them, proven for the predicted costs"
     assert rest[-2].startswith(f"costs most  app {found.dearest} (")
     answer = json.loads((tmp_path / "answer.json").read_text())
     assert (answer["needs"], answer["more"], answer["fits"]) == (found.needs, found.more, True)
@@ -79,7 +79,10 @@ def test_apps_without_an_f1(tmp_path: Path) -> None:
         2, f"mainstream: {problem}: --min-f1: the apps' value is recall; give each its min_value instead\n",
     )  # fmt: skip
     code, printed, _ = ask(problem)
-    assert code == 0 and printed.splitlines()[-1] == "more        room for 24 more like it, proven"
+    assert "1 app, each at the least that the problem allows (rates begin at 1 fps)\n" in printed
+    assert (
+        code == 0 and printed.splitlines()[-1] == "more        room for 24 more like it, proven for the predicted costs"
+    )
     problem.write_text(problem.read_text().removeprefix("budget: 50\n"))
     assert ask(problem)[::2] == (
         2, f"mainstream: {problem}: no budget, and no profile that says its cores; give --budget\n",

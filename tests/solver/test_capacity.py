@@ -117,6 +117,9 @@ def test_what_cannot_be_at_any_budget_says_why() -> None:
     apps, base, video = [app(rng, k) for k in range(2)], model(rng), {"stream_fps": 6}
     with pytest.raises(InfeasibleError, match=r"app \d reaches F1 0\.\d{4} at most, 1 is asked, at any budget \(and 1"):
         capacity(apps, base, video, min_value=1.0)
+    named = [{**one, "name": "cars"} for one in apps]
+    with pytest.raises(InfeasibleError, match=r"app \d \(cars\) reaches F1 0"):
+        capacity(named, base, video, min_value=1.0)
     with pytest.raises(ProblemError, match="7 frames a second for each app: the camera offers 6 at most"):
         capacity(apps, base, video, min_fps=7)
     with pytest.raises(InfeasibleError, match="app 0: no option satisfies min_fps, max_fps, min_value and pin, at any"):

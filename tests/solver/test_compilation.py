@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
 from mainstream import Result, solve
@@ -41,6 +42,17 @@ def test_where_the_other_process_fails_this_one_compiles(missing: None, monkeypa
     assert solved().status == "optimal"
     assert compilation._apart is not None
     assert compilation._apart.returncode == 1
+
+
+@pytest.mark.parametrize(("kept", "told"), [(False, "the search for this machine"), (True, "several streams")])
+def test_what_is_compiled_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kept: bool, told: str
+) -> None:
+    monkeypatch.setattr(compilation, "is_kept", lambda jitted: kept)
+    with compilation.announced():
+        numba.njit(lambda x: x + 1)(1)
+    (line,) = caplog.messages
+    assert line.startswith("compiling ") and told in line
 
 
 def test_where_the_other_process_does_not_start_this_one_compiles(

@@ -190,7 +190,10 @@ def test_a_budget_is_the_problems_or_the_calls() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p: p.solve(), r"budget: there is none; give it here, or to prepare\(\)"),
+        (
+            lambda p: p.solve(),
+            r"budget: there is none; give it here, or to prepare\(\); a problem file's is in problem\.g",
+        ),
         (lambda p: p.solve(0), "budget: got 0; it has to be a finite number"),
         (lambda p: p.with_budget(float("nan")), "budget: got nan; it has to be a finite number"),
         (lambda p: p.with_app(APPS[0]), "app_id door stands 2 times; each app needs its own"),

@@ -113,8 +113,18 @@ def test_each_stream_has_a_schedule_of_its_own() -> None:
     text = str(result)
     assert "stream" in text and "stem 0     layers 0-" in text and "stem 1     nothing is shared" in text
     for ask in (lambda: result.schedule, lambda: result.stem):
-        with pytest.raises(ProblemError, match=r"the result has 2 streams; each one's schedule is in `schedules`"):
+        with pytest.raises(
+            ProblemError, match=r"the result has 2 streams \(each region of a camera is one\); each one"
+        ):
             ask()
+
+
+def test_that_regions_share_no_layers_is_said_where_there_are_several() -> None:
+    shares_no = "regions    apps of different regions share no layers"
+    apps = [app(0), app(1)]
+    assert shares_no not in str(solve(apps, MODEL, VIDEO, 40)) + str(solve(two(), budget=40))
+    apps[1]["region"] = [0.5, 0, 0.5, 1]
+    assert shares_no in str(solve(apps, MODEL, VIDEO, 60)).splitlines()
 
 
 def test_equal_streams_one_by_one_and_their_weights() -> None:
