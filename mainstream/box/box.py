@@ -11,6 +11,7 @@ Several cameras share one budget and one solve; each has its own plan, and one t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from threading import Event, RLock
 from time import monotonic
@@ -24,7 +25,7 @@ from mainstream.box.file_watch import FileWatch
 from mainstream.box.shortfall import what_would_give
 from mainstream.box.wanted import Wanted, same_rate
 from mainstream.correction import corrected_each
-from mainstream.description import shown
+from mainstream.description import counted, shown
 from mainstream.errors import DeployError, InfeasibleError, MainstreamError, ProblemError
 from mainstream.history import Measurement
 from mainstream.problem import Model
@@ -318,7 +319,7 @@ class Box:
         try:
             result = prepared.solve(**how)
         except InfeasibleError as error:
-            raise InfeasibleError(f"{error}; {what_would_give(prepared, how, error)}", error.smallest_budget) from None
+            raise InfeasibleError(f"{error}; {what_would_give(prepared, how)}", error.smallest_budget) from None
         found = net_plans(result, prepared.streams)
         plans: Plans = {}
         for camera in self.cameras:
@@ -386,11 +387,16 @@ class Box:
         if not compute:
             return
         self._measured = 1000 * sum(one.cores for one in compute.values())
-        text = f"measured: {self._measured:.4g} ms of a core a second"
-        self._correct()
         if any(self._said_of.get(name) != (plans[name], "measured") for name in compute):
             self._said_of |= {name: (plans[name], "measured") for name in compute}
-            self._say(text)
+            self._say(f"measured: {self._measured:.4g} ms/s of the models{self._predicted(compute.keys())}")
+        self._correct()
+
+    def _predicted(self, cameras: AbstractSet[str | None]) -> str:
+        """What was predicted in the place of what was measured, where that is of all cameras and in the same unit."""
+        result = self._result
+        known = result is not None and result.unit == "ms" and cameras == self._plans.keys()
+        return f", {result.cost:.4g} predicted" if result is not None and known else ""
 
     def _go_back(self, refusing: Camera, why: str) -> None:
         """A runtime has refused its plan: go back to the plans before, and to the changes that they were made for."""
@@ -453,6 +459,6 @@ def _summary(result: Result) -> str:
     metric = "F1" if result.metric == "f1" else result.metric
     left_out = f", {len(result.left_out)} left out" if result.left_out else ""
     return (
-        f"{len(result.choices)} apps{left_out}, predicted {mean} {metric} {result.objective:.3f}, "
+        f"{counted(len(result.choices), 'app')}{left_out}, predicted {mean} {metric} {result.objective:.3f}, "
         f"cost {result.cost:.4g} of {result.budget:.4g}{unit}"
     )

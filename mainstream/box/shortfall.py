@@ -7,7 +7,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
-from mainstream.errors import InfeasibleError, MainstreamError
+from mainstream.errors import MainstreamError
 from mainstream.problem import App
 from mainstream.schedule import Result
 from mainstream.solver import Prepared, prepare
@@ -27,7 +27,7 @@ class _Way(NamedTuple):
     result: Result
 
 
-def what_would_give(prepared: Prepared, how: Mapping[str, Any], error: InfeasibleError) -> str:
+def what_would_give(prepared: Prepared, how: Mapping[str, Any]) -> str:
     """The change to one app with which the best schedule fits, as a sentence.
 
     Parameters
@@ -36,8 +36,6 @@ def what_would_give(prepared: Prepared, how: Mapping[str, Any], error: Infeasibl
         No schedule fits its budget.
     how : mapping of str to object
         Keywords of :meth:`mainstream.Prepared.solve`.
-    error : InfeasibleError
-        The solver's error.
     """
     until = monotonic() + _LONGEST_S
     metric = "F1" if prepared.objective == "f1" else prepared.objective
@@ -54,9 +52,7 @@ def what_would_give(prepared: Prepared, how: Mapping[str, Any], error: Infeasibl
         with suppress(MainstreamError):
             lost = f"; with the budget to itself it has {metric} {_solve(prepared, [app], how).choices[0].value:.2f}"
         return f"it fits without app {_called(app)}{lost}"
-    if error.smallest_budget is None:
-        return str(error)
-    return f"no single app that gives way is enough; the smallest budget is {error.smallest_budget:.6g}"
+    return "no single app that gives way is enough"
 
 
 def _without_minima(prepared: Prepared, how: Mapping[str, Any], until: float) -> Iterator[_Way]:

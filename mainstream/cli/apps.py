@@ -113,10 +113,12 @@ def _of(app_id: str) -> str:
 
 def _change(method: str, path: str, body: dict[str, Any] | None, at: str, token: Path | None, ca: Path | None) -> None:
     """Change something, and say what is predicted."""
+    from mainstream.description import counted
+
     done = _ask(method, path, body, at, token, ca)
     unit = f" {done['unit']}/s" if done["unit"] else ""
     typer.echo(
-        f"{done['apps']} apps, predicted {done['metric']} {done['objective']:.3f}, "
+        f"{counted(done['apps'], 'app')}, predicted {done['metric']} {done['objective']:.3f}, "
         f"cost {done['cost']:.4g} of {done['budget']:.4g}{unit}"
     )
 

@@ -157,7 +157,7 @@ def demo(
     outputs = Outputs(clip, folder, PART_LOADERS.find("tensorflow"))
     calibrate_packages(packages, measured.model, clip, labels, outputs)
     parts, budget, schedules = _solve(folder)
-    tell(f"solve      {budget:g} ms of compute a second")
+    tell(f"solve      {budget:g} ms/s")
     tell(str(schedules[VERSIONS[0]]))
     tell(f"run        test.mkv as from a camera, for {size.window_s:g} s")
     plan = net_plan(schedules[VERSIONS[0]], parts.apps, parts.model)

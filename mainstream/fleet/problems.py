@@ -119,7 +119,7 @@ class FleetProblems:
             return prepared.solve(**self.how)
         except InfeasibleError as error:
             first = next(iter(prepared.prepared.values()))
-            gives = "" if briefly else f"; {what_would_give(first, self.how, error)}"
+            gives = "" if briefly else f"; {what_would_give(first, self.how)}"
             raise InfeasibleError(f"box {given.name}: {error}{gives}", error.smallest_budget) from None
         except OutOfTimeError as error:
             raise OutOfTimeError(f"box {given.name}: {error}") from None

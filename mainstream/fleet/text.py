@@ -88,7 +88,7 @@ def outcome_line(outcome: Outcome) -> str:
         return f"{outcome.box}: {outcome.state}"
     fps = sum(rate for one in outcome.observed.values() for rate in one.values())
     target = sum(rate for one in outcome.observed.values() for rate in one.plan.target_fps.values())
-    core = "" if outcome.cores is None else f", {1000 * outcome.cores:.4g} ms of a core a second"
+    core = "" if outcome.cores is None else f", {1000 * outcome.cores:.4g} ms/s"
     return f"{outcome.box}: deployed; measured {fps:.4g} of {target:.4g} fps{core}"
 
 

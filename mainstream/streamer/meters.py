@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,11 @@ class Rate:
         """Count from now on."""
         self._began = monotonic()
 
+    @property
+    def age_s(self) -> float:
+        """Seconds for which it has counted."""
+        return monotonic() - self._began
+
     def tick(self) -> None:
         """Count one."""
         with self._lock:
@@ -46,7 +52,7 @@ class Rate:
     def __call__(self) -> float:
         with self._lock:
             self._forget()
-            span = min(_RECENT_S, monotonic() - self._began)
+            span = min(_RECENT_S, self.age_s)
             return len(self._times) / span if span > 0 else 0.0
 
     def _forget(self) -> None:
@@ -69,6 +75,8 @@ class AppRate:
         Why it failed on its last frame; None if it did not.
     stopped : bool
         It failed too often in a row and no longer runs.
+    age_s : float
+        Seconds since the plan began to run: `observed_fps` means little in the first few.
     """
 
     app_id: int
@@ -79,6 +87,7 @@ class AppRate:
     failed: int = 0
     failure: str | None = None
     stopped: bool = False
+    age_s: float = math.inf
 
 
 class _App:
@@ -218,7 +227,17 @@ class Meters:
     def rates(self) -> list[AppRate]:
         """How the apps of the plan run now, in its order."""
         return [
-            AppRate(app_id, app.target_fps, app.rate(), app.analysed, app.dropped, app.failed, app.failure, app.stopped)
+            AppRate(
+                app_id,
+                app.target_fps,
+                app.rate(),
+                app.analysed,
+                app.dropped,
+                app.failed,
+                app.failure,
+                app.stopped,
+                app.rate.age_s,
+            )
             for app_id, app in list(self._apps.items())
         ]
 

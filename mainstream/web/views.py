@@ -26,6 +26,8 @@ _POINTS: Final = 40
 """Budgets of the frontier."""
 _A_POINT_S: Final = 0.25
 """Seconds of the solve for each of them."""
+_SETTLED_S: Final = 2.0
+"""Seconds of a plan before which there is no observed rate."""
 _MOST_PACKAGES: Final = 1000
 _MOST_SAID: Final = 30
 
@@ -254,7 +256,8 @@ def _rate(rate: AppRate | None) -> dict[str, Any]:
     keys = ("observed_fps", "analysed", "dropped", "failed", "failure", "stopped")
     if rate is None:
         return dict.fromkeys(keys)
-    return {key: getattr(rate, key) for key in keys} | {"observed_fps": round(rate.observed_fps, 2)}
+    observed = round(rate.observed_fps, 2) if rate.age_s >= _SETTLED_S else None
+    return {key: getattr(rate, key) for key in keys} | {"observed_fps": observed}
 
 
 def _frontier(prepared: Prepared, how: Mapping[str, Any]) -> dict[str, Any]:

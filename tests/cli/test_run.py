@@ -57,7 +57,7 @@ def test_it_runs_what_the_file_says_now_until_it_is_ended_and_begins_again_after
             process.kill()
             process.wait()
     lines = (tmp_path / "said").read_text().splitlines()
-    assert lines[0].startswith("1 apps, predicted mean recall ") and lines[0].endswith(" of 1000 ms/s")
+    assert lines[0].startswith("1 app, predicted mean recall ") and lines[0].endswith(" of 1000 ms/s")
     assert any(line.startswith("the problem has changed: 2 apps") for line in lines)
     assert lines[-1] == "ended" and not any("Traceback" in line for line in lines)
     kept = [line for line in lines if line.endswith("the plan that was kept runs")]

@@ -23,7 +23,8 @@ from mainstream import ProblemError
 from mainstream.box.changes import AddedApp, AppChange, Changes, ChangesFile
 from mainstream.box.wanted import Wanted
 from mainstream.io import load_problem
-from mainstream.web import server
+from mainstream.streamer.meters import AppRate
+from mainstream.web import server, views
 from mainstream.web.tokens import token_in
 
 pytest.importorskip("av", reason="needs the extra run")
@@ -341,3 +342,9 @@ def test_viewers_are_told_what_happens(tmp_path: Path) -> None:
         viewer.shutdown(socket.SHUT_RDWR)
         thread.join(60)
         viewer.close()
+
+
+def test_a_plan_of_less_than_two_seconds_has_no_observed_rate() -> None:
+    young, settled = (views._rate(AppRate(1, 5.0, 6.09, 1, 0, age_s=age_s)) for age_s in (0.2, 2.0))
+    assert (young["observed_fps"], settled["observed_fps"]) == (None, 6.09)
+    assert young["analysed"] == 1
