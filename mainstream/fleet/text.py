@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mainstream.fleet.deploying import Outcome
     from mainstream.fleet.planning import BoxPlan, FleetPlan
 
-_NUMBERS = ("apps", "left out", "cost", "budget", "price", "core ms/s", "fps", "of")
+_NUMBERS = ("apps", "left out", "cost", "budget", "price", "fps", "of")
 
 
 def plan_table(plan: FleetPlan) -> Table:
@@ -57,8 +57,8 @@ def plan_totals(plan: FleetPlan) -> Iterator[str]:
 
 def asked_table(asked: Sequence[Asked]) -> Table:
     """The answers as a table with a line for each runtime; headings say what is measured."""
-    headings = ["box", "stream", "address", "state", "apps", "measured fps", "of", "measured core ms/s", "trouble"]
-    table = _table(headings, "measured fps", "measured core ms/s")
+    headings = ["box", "stream", "address", "state", "apps", "measured fps", "of", "measured ms/s", "trouble"]
+    table = _table(headings, "measured fps", "measured ms/s")
     for one in asked:
         told = one.status
         apps = () if told is None else told.apps
