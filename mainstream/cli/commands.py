@@ -86,7 +86,7 @@ def _load(name: str) -> Any:
     own = getattr(module, "app", None)
     if own is None:
         own = typer.Typer(add_completion=False, rich_markup_mode=None)
-        own.command(name)(module.command)
+        own.command(name, cls=getattr(module, "Command", None))(module.command)
     else:
         own.info.cls = _Below
     return typer.main.get_command(own)

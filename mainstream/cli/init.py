@@ -67,13 +67,15 @@ def command(
         raise ProblemError(f"{output}: is there already; give --force to write over it, or another name with -o")
     check_target(output)
     folders = dict(_folders(packages, store, quiet=quiet))
+    fps, frame_size = (stream_fps, None) if source is None else _of(source)
     made = first_problem(
         folders,
         _only_profile(folders) if profile is None else profile,
         output,
         budget=given.budget,
         utilisation=given.utilisation,
-        stream_fps=stream_fps if source is None else _fps_of(source),
+        stream_fps=fps,
+        frame_size=frame_size,
         camera=source,
     )
     write_text(output, made.text)
@@ -146,13 +148,18 @@ def _profiles() -> Iterator[Path]:
             continue
 
 
-def _fps_of(source: str) -> float:
-    from contextlib import closing
+def _of(source: str) -> tuple[float, tuple[int, int] | None]:
+    """A source's frames a second, and of a clip their width and height; a camera may let us wait for a frame."""
+    from contextlib import closing, suppress
 
     from mainstream.streamer.sources import open_source
 
+    size = None
     with closing(open_source(source, paced=False)) as opened:
-        return float(opened.fps)
+        if not opened.live:
+            with suppress(ProblemError):  # damaged: whoever runs it says so
+                size = next((frame.size for frame in opened), None)
+        return float(opened.fps), size
 
 
 def _model_dir(folders: Sequence[Path]) -> str:

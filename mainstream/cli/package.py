@@ -68,7 +68,7 @@ def parameters(events: Events) -> Iterator[tuple[str, str]]:
 
 def _events(events: Events | None, called: object) -> Iterator[tuple[str, str]]:
     if events is None:
-        yield "events", f"not calibrated; mainstream calibrate {called} measures them"
+        yield "events", f"not calibrated; mainstream calibrate {called} --labels FILE measures them"
         return
     yield from parameters(events)
     seen = f"{events.events:,} events in {events.labelled_frames:,} frames"

@@ -152,6 +152,7 @@ def _show(output: Console, measured: Profile, path: Path) -> None:
         ]
         table.add_row(*(Text(cell) for cell in cells))
     output.print(table)
+    output.print("cut costs  what stem and tail take beyond the whole network; predictions leave it out")
     whole = measured.whole
     output.print(f"whole      {whole.median_ms:.3f} ms, fastest {whole.fastest_ms:.3f}, spread {whole.spread:.1%}")
     output.print(f"measured   {whole.visits} rounds, {measured.model.threads} threads, {measured.model.measured_on}")

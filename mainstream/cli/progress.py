@@ -19,6 +19,8 @@ _LONGEST_S: Final = 60.0
 _RECENT: Final = 0.25
 _LEAST_S: Final = 10.0
 _SAMPLES: Final = 100
+_LEAST_DONE: Final = 0.05
+"""Of less, the time that is left would be a wild guess."""
 
 
 def next_line_s(elapsed_s: float) -> float:
@@ -141,7 +143,7 @@ class Bar:
 
     def _now(self) -> tuple[str, float, str]:
         with self._changing:
-            left = self._pace.left_s(monotonic())
+            left = self._pace.left_s(monotonic()) if _LEAST_DONE <= self._done < 1 else None
             return self._what, self._done, "" if left is None else f"about {_duration(left)} left"
 
 

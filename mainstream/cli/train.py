@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from mainstream.cli import options
 from mainstream.cli.ending import keeping
@@ -16,11 +17,33 @@ from mainstream.errors import ProblemError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mainstream.formats.package import Package
     from mainstream.store import Store
     from mainstream.trainer.training import Training, TrainingProgress
 
 _MODEL_DIR: Final = Path("packages")
 _LOG_DIR: Final = Path("logs")
+_OPTION_OF: Final = {"max_nb_epoch": "--epochs", "n": "--size", "warm_start": "--cold"}
+"""Settings whose options have other names."""
+
+
+class Command(TyperCommand):
+    """Says of a setting that is no option where it goes."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        from mainstream.trainer.settings import Settings
+
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            given = getattr(error, "option_name", "")
+            key = given.lstrip("-").replace("-", "_")
+            if key not in Settings.model_fields:
+                raise
+            option = f"{_OPTION_OF[key]}, or " if key in _OPTION_OF else ""
+            raise ProblemError(
+                f"train: {given} is no option, but a setting; give {option}{key} in --config FILE"
+            ) from None
 
 
 def command(
@@ -62,6 +85,10 @@ def command(
             help="Where to train: a published list, each block's end, every 5th layer up to N, or these num_frozen.",
             show_default=False,
         ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="The most epochs at each chokepoint.", show_default="20, or what --config says"),
     ] = None,
     net: options.MaybeNet = None,
     size: options.Size = None,
@@ -119,6 +146,7 @@ def command(
         config, model_dir, log_dir, chokepoints, images, test_images = _published(context, published)
     given: dict[str, Any] = {
         "chokepoints": chokepoints,
+        "max_nb_epoch": epochs,
         "net": net,
         "n": size,
         "weights": weights,
@@ -161,7 +189,7 @@ def command(
             if progress.epoch is not None:
                 text = (
                     f"num_frozen {progress.num_frozen}, epoch {progress.epoch.epoch}, "
-                    f"validation {progress.epoch.validation_accuracy:.3f}"
+                    f"validation accuracy {progress.epoch.validation_accuracy:.3f}"
                 )
             bar(progress.done, text)
 
@@ -234,6 +262,17 @@ def _store(url: str | None, name: str) -> Store | None:
     return store
 
 
+def _tested(package: Package) -> str:
+    """On how many images the curve was measured."""
+    tested = package.tested
+    if tested is None:
+        return "a number of images that is not known"
+    if package.event_class is None:
+        return f"{tested.accuracy} images"
+    total = tested.accuracy + tested.false_positive_rate
+    return f"{total} images: {tested.accuracy} of {package.event_class}, {tested.false_positive_rate} others"
+
+
 def _show(console: Console, done: Training) -> None:
     from rich.table import Table
     from rich.text import Text
@@ -257,6 +296,9 @@ def _show(console: Console, done: Training) -> None:
         ]
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
+    if any(k not in done.package.models for k in done.curve.accuracies):
+        console.print("-          no model: another shares more layers and is as accurate (--keep-all keeps all)")
+    console.print(f"measured   on {_tested(done.package)}")
     console.print(f"classes    {', '.join(done.package.classes)}")
     if done.package.event_class is not None:
         console.print(f"event      {done.package.event_class}")

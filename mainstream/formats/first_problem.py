@@ -28,6 +28,9 @@ USUAL_FPS: Final = 10.0
 """Frames a second of a camera of which nobody says it."""
 UTILISATION: Final = 0.8
 """Share of a device's cores that is left to the apps: some of them is for decoding and for whatever else runs."""
+_ALIKE: Final = 1.2
+"""Proportions that differ by a larger factor are not those of one camera."""
+
 GUESSES: Final = {
     "event_length_ms": (2000, "an event lasts 2 s"),
     "event_frequency": (0.1, "a tenth of all windows of 2 s hold one"),
@@ -64,6 +67,7 @@ def first_problem(
     budget: float | None = None,
     utilisation: float | None = None,
     stream_fps: float | None = None,
+    frame_size: tuple[int, int] | None = None,
     camera: str | None = None,
 ) -> FirstProblem:
     """The text of a problem file in which each package is an app.
@@ -85,8 +89,10 @@ def first_problem(
         In place of a budget: share of the profile's cores. Default: 0.8.
     stream_fps : float, optional
         Frames a second of the camera. Default: 10, with a warning.
+    frame_size : (int, int), optional
+        Width and height of the camera's frames. An app whose pictures had other proportions gets a warning.
     camera : str, optional
-        What to call it in a comment.
+        What to call it in a comment and in that warning.
 
     Raises
     ------
@@ -117,6 +123,8 @@ def first_problem(
     with naming(file):
         made = FirstProblem(text, _checked(text, file, packages))
     _warn(read, stream_fps)
+    if frame_size is not None:
+        _warn_of_pictures(read, frame_size, camera or "the camera")
     return made
 
 
@@ -184,8 +192,8 @@ def _app(app_id: int, name: str, package: Package, place: str) -> list[str]:
         return [*lines, f"    # Calibrated on {package.events.events} events: {seen}."]
     return [
         *lines,
-        f"    {_comment(f'Not calibrated: these are guesses. `mainstream calibrate {name}` measures them; then')}",
-        "    # take them out here, as what stands here wins over the package.",
+        f"    {_comment(f'Not calibrated: these are guesses. `mainstream calibrate {name} --labels FILE` measures')}",
+        "    # them, with a file of mainstream label; then take them out here: what stands here wins over the package.",
         *(_line(f"    {key}", value, meaning) for key, (value, meaning) in GUESSES.items()),
     ]
 
@@ -193,10 +201,11 @@ def _app(app_id: int, name: str, package: Package, place: str) -> list[str]:
 def _warn(read: Mapping[str, tuple[Package, Curve]], stream_fps: float | None) -> None:
     plain = [name for name, (package, _) in read.items() if package.events is None]
     if plain:
-        measures = f"mainstream calibrate {plain[0]}" if len(plain) == 1 else "mainstream calibrate PACKAGE"
+        package = plain[0] if len(plain) == 1 else "PACKAGE"
+        measures = f"mainstream calibrate {package} --labels FILE measures them; mainstream label makes the file"
         are = "is" if len(plain) == 1 else "are"
         _log.warning(
-            "%s %s not calibrated: event length, frequency and correlation are guesses; %s measures them",
+            "%s %s not calibrated: event length, frequency and correlation are guesses; %s",
             printable(", ".join(plain)), are, printable(measures),
         )  # fmt: skip
     silent = [name for name, (package, _) in read.items() if package.event_class is None]
@@ -234,3 +243,18 @@ def _scalar(value: Any) -> str:
 
 def _comment(text: str) -> str:
     return f"# {printable(text)}"
+
+
+def _warn_of_pictures(read: Mapping[str, tuple[Package, Curve]], frame: tuple[int, int], camera: str) -> None:
+    for name, (package, _) in read.items():
+        if package.picture_size is None:
+            continue
+        width, height = package.picture_size
+        shape = width / height * frame[1] / frame[0]
+        if max(shape, 1 / shape) > _ALIKE:
+            _log.warning(
+                "%s was trained on pictures of %d x %d, and %s has frames of %d x %d: were they cut out? An app sees "
+                "the whole frame, or its region: train it on whole frames (mainstream images), for one place with "
+                "--region",
+                printable(name), width, height, printable(camera), *frame,
+            )  # fmt: skip

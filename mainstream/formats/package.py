@@ -202,6 +202,8 @@ class Package(Description):
     models : mapping of int to str
         `num_frozen` that is kept -> its frozen graph, relative to the folder, with the Keras model beside it; or an
         ONNX model.
+    picture_size : (int, int), optional
+        Median width and height of the pictures that it was trained on; None if it is not known.
     tested : Tested, optional
         None if it is not known.
     precision : str, optional
@@ -232,6 +234,7 @@ class Package(Description):
     event_class: _Word | None = None
     chokepoints: Annotated[Mapping[Whole, _Word], each_once]
     models: Annotated[Mapping[Whole, _Model], each_once] = Field(default_factory=dict)
+    picture_size: tuple[Count, Count] | None = None
     tested: Tested | None = None
     precision: Precision | None = None
     events: Events | None = None

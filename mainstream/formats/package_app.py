@@ -89,7 +89,7 @@ def app_of_package(
     if "event_length_ms" not in given | own.keys():
         raise ProblemError(
             f"{package.name} has no event length; give event_length_ms, or measure it: "
-            f"mainstream calibrate {called or folder}"
+            f"mainstream calibrate {called or folder} --labels FILE (mainstream label makes the file)"
         )
     return App.of({key: value for key, value in own.items() if key not in given} | keys)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 from mainstream._optional import load_quietly
 from mainstream.errors import ProblemError
 from mainstream.graphs import onednn
 from mainstream.ranges import THREADS
+
+_LONGEST: Final = 250
+"""Characters of a foreign error: enough for the address of a download and why it failed."""
 
 
 def tensorflow(extra: str = "train") -> Any:
@@ -72,4 +75,4 @@ def brief(error: Exception) -> str:
     """The first sentence of a foreign error, on one line."""
     text = " ".join(str(error).split()).rsplit("Exception encountered: ", 1)[-1]  # Keras puts the cause behind this
     sentence = text.split(". ", 1)[0].rstrip(".")
-    return sentence if len(sentence) <= 200 else sentence[:197] + "..."
+    return sentence if len(sentence) <= _LONGEST else sentence[: _LONGEST - 4].rsplit(" ", 1)[0] + " ..."

@@ -80,6 +80,11 @@ class Frame:
         plane = np.ascontiguousarray(given if channels > 1 else given[:, :, 0])
         return cls(number, time_s, VideoFrame.from_ndarray(plane, _FORMATS[channels]))
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self._picture.width, self._picture.height
+
     def pixels(self, height: int, width: int, channels: int, region: Region | None = None) -> NDArray[np.uint8]:
         """The frame, or a region of it, stretched to a size; made once for each size and region.
 
@@ -107,7 +112,7 @@ class Frame:
         """The frame as a JPEG picture in its own size, or scaled down to be no wider than `widest`."""
         from av import CodecContext
 
-        width, height = self._picture.width, self._picture.height
+        width, height = self.size
         if widest is not None and width > widest:
             width, height = widest, max(2, round(height * widest / width / 2) * 2)
         coder: Any = CodecContext.create("mjpeg", "w")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,7 +63,7 @@ class BaseNetwork:
         self.classes = classes
         self._settings = settings
         self.model.trainable = True
-        self.chokepoints = _chosen(self.network, settings.chokepoints)
+        self.chokepoints = _chosen(self.network, settings)
         self.digest = _digest(self.network)
         self._values = [variable.value.numpy() for variable in self.model.variables]
 
@@ -115,14 +116,18 @@ def unfrozen(network: Network, num_frozen: int) -> list[Any]:
     return [layer for key, layer in behind.items() if key not in frozen]
 
 
-def _chosen(network: Network, which: str | tuple[int, ...]) -> dict[int, str]:
+def _chosen(network: Network, settings: Settings) -> dict[int, str]:
+    which = settings.chokepoints
     if isinstance(which, str):
         names = chokepoints(network, "block" if which == "auto" else which)
     else:
         strange = sorted({*which} - {1, *network.cuts})
         if strange:
+            near = [*[k for k in network.cuts if k < strange[0]][-1:], *[k for k in network.cuts if k > strange[0]][:1]]
+            size = [] if settings.n is None else ["--size", str(settings.n)]
             raise ProblemError(
-                f"{network.name} cannot be cut after {strange[0]} layers; `mainstream layers` lists its chokepoints"
+                f"{network.name} cannot be cut after {strange[0]} layers; nearest: {' and '.join(map(str, near))}; "
+                f"`{shlex.join(['mainstream', 'layers', settings.net, *size])}` lists all"
             )
         ends = {0, network.total_layers}
         names = {k: network.tensor_names[k] for k in sorted(ends | ({*which} - {1}))}

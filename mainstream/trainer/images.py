@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,10 +18,18 @@ from mainstream.errors import ProblemError
 from mainstream.files import reason
 from mainstream.region import Region, box
 
+_log = logging.getLogger("mainstream")
+
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 
 _MOST_PIXELS: Final = 2**26
 """The most pixels of an image. A larger one is hardly a photograph: a small file may unpack to fill the memory."""
+
+_LOOKED_AT: Final = 500
+_ORIENTATION: Final = 0x0112
+"""EXIF's number of it; from 5 on, width and height change places."""
+_ALIKE: Final = 1.5
+"""Pictures of one camera have one proportion; if they differ by more than this factor, some are no whole frames."""
 
 Frames = NDArray[np.uint8]
 
@@ -150,6 +159,40 @@ def read(
             add(picture)
         progress(count / len(folder.files))
     return broken
+
+
+def usual_size(folder: Folder) -> tuple[int, int] | None:
+    """Median width and height of a folder's images, by some hundred of them; None if none can be read.
+
+    Where their proportions differ much, a warning says so: they are hardly whole frames of a camera.
+    """
+    require("PIL", "train")
+    from PIL import Image
+
+    found = []
+    for file in folder.files[:: -(-len(folder.files) // _LOOKED_AT)]:
+        path = folder.path / file
+        try:
+            if not path.is_file():
+                continue
+            with warnings.catch_warnings(), Image.open(path) as opened:
+                warnings.simplefilter("ignore")
+                turned = opened.getexif().get(_ORIENTATION, 1) >= 5
+                found.append((opened.height, opened.width) if turned else (opened.width, opened.height))
+        except Exception:  # Pillow raises almost anything; whoever reads the picture says what is wrong with it
+            continue
+    if not found:
+        return None
+    sizes = np.array(found)
+    flat, tall = np.quantile(sizes[:, 0] / sizes[:, 1], (0.9, 0.1))
+    if flat > _ALIKE * tall:
+        _log.warning(
+            "%s: the pictures' proportions differ, from %.2g to %.2g: an app sees whole frames of its camera, or with "
+            "--region always the same part of them, so train it on those and not on what was cut out",
+            folder.path, tall, flat,
+        )  # fmt: skip
+    width, height = np.median(sizes, axis=0).round().astype(int).tolist()
+    return width, height
 
 
 def _pictures(folder: Folder, height: int, width: int, region: Region | None) -> Iterator[tuple[str, Frames | str]]:

@@ -196,7 +196,8 @@ def _imagenet(name: str, known: Known, size: int) -> Any:
     except Exception as error:  # Keras raises a plain Exception when it cannot download
         raise ProblemError(
             f"the ImageNet weights of {name} cannot be downloaded ({brief(error)}); "
-            "give a file of them with --weights FILE"
+            "give a file of them with --weights FILE, a network that has its own with --net FILE.keras, "
+            "or --weights none to try it out (poor accuracy)"
         ) from None
 
 

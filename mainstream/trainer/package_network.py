@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mainstream.errors import ProblemError
-from mainstream.formats.package import read_package
+from mainstream.formats.package import Package, read_package
 from mainstream.problem import Precision, canonical
+from mainstream.trainer.networks import KNOWN
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class PackageNetwork:
     Attributes
     ----------
     name : str
+        Of the base network, as a profile of it is called: "mobilenetv2-96", in 8 bits "mobilenetv2-96-int8".
     path : Path
         The model file.
     total_layers, height, width, channels : int
@@ -52,7 +54,7 @@ def read_package_network(folder: str | Path) -> PackageNetwork:
     if len(cuts) < 3:
         raise ProblemError(f"{folder}: it has no chokepoint between input and output")
     return PackageNetwork(
-        name=package.name,
+        name=_network_of(package),
         path=folder / package.models[min(package.models)],
         total_layers=package.total_layers,
         height=package.height,
@@ -61,3 +63,8 @@ def read_package_network(folder: str | Path) -> PackageNetwork:
         chokepoints=cuts,
         precision=package.precision,
     )
+
+
+def _network_of(package: Package) -> str:
+    name = f"{package.network}-{package.height}" if package.network in KNOWN else package.network
+    return name if package.precision is None else f"{name}-{package.precision}"

@@ -36,6 +36,7 @@ from mainstream.trainer.base_network import BaseNetwork
 from mainstream.trainer.fine_tuning import Epoch
 from mainstream.trainer.fitting import Apart, Fit
 from mainstream.trainer.freeze import freeze
+from mainstream.trainer.images import usual_size
 from mainstream.trainer.networks import KNOWN, network_name
 from mainstream.trainer.settings import Settings
 from mainstream.trainer.training_state import TrainingState, same_settings
@@ -146,14 +147,16 @@ def train(
     NON_NEGATIVE.check("cache_gb", cache_gb)
     given = samples.Images.of(Path(images), _path(test_images), _path(groups))
     event = _event(chosen.event_class, given.train.classes)
+    check_name(name)
+    base = BaseNetwork(chosen, len(given.train.classes))  # before there are folders: its weights may not be had
     folder, logs = _folders(name, Path(model_dir), Path(log_dir))
-    base = BaseNetwork(chosen, len(given.train.classes))
     depends_on = {**chosen.model_dump(mode="json"), "images": given.digest(), "weights_digest": base.digest}
     record = TrainingState(logs, name, depends_on)
     _check(record, folder, resume)
     if resume:
         record.resume()
     todo = [k for k in sorted(base.chokepoints, reverse=True)[1:] if k not in record.accuracies]
+    picture_size = usual_size(given.train)
     tested = None
     if todo:
         _remove_left_caches(name, logs)
@@ -165,7 +168,7 @@ def train(
             tested = _tested(data, event)
             fit = Fit(data, chosen, event)
             _train(base, todo, fit, record, folder / MODELS, Path(cache), 1e9 * cache_gb, apart, progress)
-    return _finish(base, record, folder, given.train.classes, chosen, keep_all, tested, formats)
+    return _finish(base, record, folder, given.train.classes, chosen, keep_all, picture_size, tested, formats)
 
 
 def _tested(data: samples.Samples, event: int | None) -> Tested:
@@ -243,6 +246,7 @@ def _finish(
     classes: tuple[str, ...],
     settings: Settings,
     keep_all: bool,
+    picture_size: tuple[int, int] | None,
     tested: Tested | None,
     formats: Sequence[str],
 ) -> Training:
@@ -274,6 +278,7 @@ def _finish(
         event_class=settings.event_class,
         chokepoints=base.chokepoints,
         models={k: f"{MODELS}/{k}.pb" for k in kept},
+        picture_size=picture_size,
         tested=before.tested if tested is None and before is not None else tested,
         events=before.events if before is not None else None,
         region=settings.region,
@@ -299,7 +304,6 @@ def check_name(name: str) -> None:
 
 def _folders(name: str, model_dir: Path, log_dir: Path) -> tuple[Path, Path]:
     """Create the package's folder and the log folder, and check that they are writable."""
-    check_name(name)
     folder = model_dir / name
     for path in (folder / MODELS, log_dir):
         try:

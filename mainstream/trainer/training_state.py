@@ -105,5 +105,5 @@ def same_settings(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str
         if own != other:
             raise ProblemError(
                 f"{where} is of a training with other settings: {key} {shown(other)}, now {shown(own)}; "
-                "give another name or folder, or remove it"
+                "give another name or folder, or remove it to begin anew"
             )

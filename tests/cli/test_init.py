@@ -50,7 +50,7 @@ def test_the_file_says_what_it_takes_to_run_the_packages(here: Path) -> None:
     ]
     assert errors.splitlines() == [
         "packages/cats is not calibrated: event length, frequency and correlation are guesses; mainstream calibrate "
-        "packages/cats measures them"
+        "packages/cats --labels FILE measures them; mainstream label makes the file"
     ]
     problem = load_problem(here / "problem.yaml")
     assert problem.given()["budget"] == 0.8 * 4000
@@ -115,6 +115,20 @@ def test_the_rate_is_that_of_the_source(here: Path) -> None:
         "run        mainstream run problem.yaml --source 'a clip.avi' -m packages",
     ]
     assert load_problem(here / "problem.yaml").camera.video.stream_fps == 12
+
+
+def test_pictures_that_were_cut_out_are_suspected(here: Path) -> None:
+    pytest.importorskip("av", reason="needs the extra run")
+    from support.clips import write_clip
+
+    write_clip(here / "clip.avi", frames=3)  # 4:3
+    for name, size in (("crops", [160, 160]), ("frames", [320, 240])):
+        packages.make(here / name, picture_size=size)
+    code, _, errors = init(here, "crops", "frames", "--source", "clip.avi")
+    assert code == 0
+    (line,) = errors.splitlines()
+    assert line.startswith("crops was trained on pictures of 160 x 160, and clip.avi has frames of ")
+    assert line.endswith("train it on whole frames (mainstream images), for one place with --region")
 
 
 def test_a_package_of_a_store_is_named_as_there(here: Path) -> None:

@@ -56,7 +56,7 @@ def test_five_commands_lead_from_a_clip_and_images_to_a_running_box(tmp_path: Pa
     with one_process() as train_there, one_process() as run:  # TensorFlow keeps its threads: all, or one
         train, profile, init, box = five
         assert "packages/car" in type_in(train_there, train, tmp_path)
-        assert "car.json" in type_in(run, profile, tmp_path)
+        assert "written    tiny.json" in type_in(run, profile, tmp_path)
         assert box.startswith(type_in(run, init, tmp_path).splitlines()[1].removeprefix("run").strip())
         said = type_in(run, box, tmp_path)
         assert "1 app" in said and "predicted mean F1" in said and "measured: " in said

@@ -188,7 +188,7 @@ def test_a_package_that_is_not_calibrated_needs_an_event_length(tmp_path: Path) 
     folder = make(tmp_path / "dogs", events=None)
     assert refused(load_package, folder) == (
         f"{folder}: dogs in straße #7 has no event length; give event_length_ms, "
-        f"or measure it: mainstream calibrate {folder}"
+        f"or measure it: mainstream calibrate {folder} --labels FILE (mainstream label makes the file)"
     )
     app = load_package(folder, event_length_ms=100)
     assert (app.event_frequency, app.correlation) == (None, 0)
@@ -343,7 +343,7 @@ def test_show_says_what_is_kept_and_why_and_which_files_there_are(tmp_path: Path
 def test_show_of_a_package_that_is_not_calibrated_and_of_none(tmp_path: Path) -> None:
     folder = make(tmp_path / "dogs", Curve(CURVE.accuracies, None), events=None, event_class=None)
     done = shown("show", folder)
-    assert f"not calibrated; mainstream calibrate {folder} measures them" in done.stdout
+    assert f"not calibrated; mainstream calibrate {folder} --labels FILE measures them" in done.stdout
     assert "none: the curve is of all classes" in done.stdout
     for given, message in (
         (["show", tmp_path], f"mainstream: {tmp_path}: not an M-Package: there is no package.yaml in it"),

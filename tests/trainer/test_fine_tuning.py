@@ -175,7 +175,9 @@ def test_chokepoints_of_a_training(tmp_path: Path) -> None:
     assert BaseNetwork(Settings(net=path), 3).chokepoints == CHOKEPOINTS
     assert set(BaseNetwork(Settings(net=path, chokepoints="13,5,1"), 3).chokepoints) == {0, 5, 13, 16}
     assert set(BaseNetwork(Settings(net=path, chokepoints=5), 3).chokepoints) == {0, 5, 16}
-    with pytest.raises(ProblemError, match="cannot be cut after 7 layers"):
+    with pytest.raises(
+        ProblemError, match=r"cannot be cut after 7 layers; nearest: 5 and 11; `mainstream layers .*net.keras`"
+    ):
         BaseNetwork(Settings(net=path, chokepoints=[7]), 3)
     with pytest.raises(ProblemError, match=r"gives outputs of shape \(None, 3\)"):
         BaseNetwork(Settings(net=path), 2)
