@@ -187,8 +187,8 @@ def usual_size(folder: Folder) -> tuple[int, int] | None:
     flat, tall = np.quantile(sizes[:, 0] / sizes[:, 1], (0.9, 0.1))
     if flat > _ALIKE * tall:
         _log.warning(
-            "%s: the pictures' proportions differ, from %.2g to %.2g: an app sees whole frames of its camera, or with "
-            "--region always the same part of them, so train it on those and not on what was cut out",
+            "%s: the pictures' proportions differ, from %.2g to %.2g: an app sees the whole frames of its camera, so "
+            "train it on such, with --region for one place in them, and not on what was cut out",
             folder.path, tall, flat,
         )  # fmt: skip
     width, height = np.median(sizes, axis=0).round().astype(int).tolist()

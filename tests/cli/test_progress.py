@@ -80,14 +80,23 @@ def test_lines_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     with Bar(Console(file=said, width=80), "reading [a].yaml") as bar:
         while "reading" not in said.getvalue():
             sleep(0.01)
-        bar(0.25, "measuring")
+        bar(0.01, "measuring")
         sleep(0.02)
+        bar(0.02)
+        while "2%" not in said.getvalue():
+            sleep(0.01)
         bar(0.5)
         while "50%" not in said.getvalue():
             sleep(0.01)
+        bar(1.0)
+        while "100%" not in said.getvalue():
+            sleep(0.01)
     lines = said.getvalue().splitlines()
+    of_little, *_, of_half, of_all = [line for line in lines if "measuring" in line]
     assert re.fullmatch(r" +\d+ s: reading \[a\]\.yaml", lines[0])
-    assert re.fullmatch(r" +\d+ s: measuring, 50% done, about \d+ s left", lines[-1])
+    assert re.fullmatch(r" +\d+ s: measuring, [12]% done", of_little), "too early to tell"
+    assert re.fullmatch(r" +\d+ s: measuring, 50% done, about \d+ s left", of_half)
+    assert re.fullmatch(r" +\d+ s: measuring, 100% done", of_all)
 
 
 @pytest.mark.parametrize("terminal", [True, False])

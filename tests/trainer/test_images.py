@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ pytest.importorskip("PIL", reason="needs the extra train", exc_type=ImportError)
 from PIL import Image
 
 from mainstream.errors import ProblemError
-from mainstream.trainer.images import Frames, find, read
+from mainstream.trainer.images import Frames, find, read, usual_size
 from mainstream.trainer.settings import Settings, load_settings
 from mainstream.trainer.splits import read_groups, split
 
@@ -197,3 +198,20 @@ def test_what_is_wrong_with_a_configuration_is_one_line(tmp_path: Path, text: st
         load_settings(path)
     assert str(info.value).startswith(f"{path}: {message}")
     assert "\n" not in str(info.value)
+
+
+def test_pictures_of_many_proportions_are_hardly_whole_frames(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera was held upright: 48 x 64 to whoever looks at it
+    for number, size in enumerate([(64, 48), (64, 48), (60, 45), (640, 480)]):
+        save(tmp_path / f"a/{number}.png", Image.new("RGB", size))
+    save(tmp_path / "b/1.jpg", Image.new("RGB", (48, 64)), exif=turned)
+    (tmp_path / "b/2.jpg").write_bytes(b"no picture")
+    monkeypatch.setattr(logging.getLogger("mainstream"), "propagate", True)  # commands of other tests turn it off
+    assert usual_size(find(tmp_path)) == (64, 48) and not caplog.text
+    for number in range(3):
+        save(tmp_path / f"b/crop-{number}.png", Image.new("RGB", (30, 60)))
+    assert usual_size(find(tmp_path)) == (62, 54)
+    assert "the pictures' proportions differ, from 0.5 to 1.3: an app sees the whole frames" in caplog.text

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("tensorflow", reason="needs the extra train", exc_type=ImportError)
 
+from support import packages
 from support.commands import but_progress, run_here
 from support.keras_models import plain
 from support.terminal import COMMAND
@@ -25,6 +27,7 @@ from mainstream.io import load_profile
 from mainstream.problem import Model
 from mainstream.trainer import profile as profiles
 from mainstream.trainer.networks import network
+from mainstream.trainer.package_network import read_package_network
 from mainstream.trainer.profile import latencies, timing, visit
 
 TAILS = st.lists(st.floats(0.1, 100), min_size=2, max_size=12)
@@ -215,3 +218,17 @@ def test_the_layers_of_a_file(tmp_path: Path) -> None:
     assert lines[4].split() == ["3", "first_relu", "16", "x", "16", "x", "8", "0", "4", "x"]
     assert lines[5].split() == ["4", "second", "16", "x", "16", "x", "8", "584"]
     assert lines[-1] == "plain: 9 layers, 876 parameters, 8 chokepoints, 6 to use, with 0 and 9"
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "mobilenetv2-96"),
+        ({"precision": "int8", "models": {0: "models/0.onnx", 4: "models/4.onnx"}}, "mobilenetv2-96-int8"),
+        ({"network": "street"}, "street"),
+    ],
+)
+def test_a_package_s_profile_is_called_after_its_base_network(
+    changes: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    assert read_package_network(packages.make(tmp_path / "dogs", **changes)).name == name
