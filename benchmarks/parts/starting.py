@@ -1,4 +1,4 @@
-"""Whole processes: the first solve ever, a solve from the command line, the import."""
+"""Whole processes: the first solve ever, a solve from the command line, its help, the import."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def rows(quick: bool) -> Iterator[Row]:
     yield _first(command, times=1 if quick else 3)
     commands = {
         "solve": [*command, "solve", _PROBLEM],
+        "help": [*command, "--help"],
         "import": [sys.executable, "-c", "import mainstream"],
+        "use": [sys.executable, "-c", "from mainstream import solve"],
         "python": [sys.executable, "-c", "pass"],
     }
     runs: dict[str, list[Process]] = {key: [] for key in commands}
@@ -34,7 +36,9 @@ def rows(quick: bool) -> Iterator[Row]:
                 runs[key].append(run)
     alone = f"median and largest of 5; Python alone {duration(median(run.wall for run in runs['python']))}"
     yield _whole(f"mainstream solve {_PROBLEM}", runs["solve"], 2.0, alone)
-    yield _whole("import mainstream", runs["import"], 0.3, alone)
+    yield _whole("mainstream --help", runs["help"], 0.3, alone)
+    yield _whole("import mainstream", runs["import"], 0.25, alone)
+    yield _whole("from mainstream import solve", runs["use"], None, f"{alone}; a name loads what it needs when it is used")
 
 
 def _first(command: list[str], times: int) -> Row:
@@ -49,7 +53,7 @@ def _first(command: list[str], times: int) -> Row:
     return row if said else replace(row, verdict="missed: silent")
 
 
-def _whole(what: str, runs: list[Process], figure: float, notes: str) -> Row:
+def _whole(what: str, runs: list[Process], figure: float | None, notes: str) -> Row:
     wall, cpu = [run.wall for run in runs], median(run.cpu for run in runs)
     return Row(what, median(wall), "s", worst=max(wall), cpu=cpu, figure=figure, notes=notes)
 

@@ -159,7 +159,7 @@ def _budget(model: Model, budget: float | None, utilisation: float | None) -> tu
     SHARE.check("utilisation", share)
     if model.capacity is None:
         raise ProblemError("utilisation: the profile has to say its cores, and unit 'ms'; give a budget instead")
-    compute = f"{share * model.capacity:,.10g} of {model.capacity:,.0f} ms of compute a second"
+    compute = f"{share * model.capacity:,.10g} of {model.capacity:,.0f} ms/s"
     return "utilisation", share, f"of the {model.cores} cores: the budget is {compute}"
 
 

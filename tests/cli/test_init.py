@@ -61,7 +61,7 @@ def test_the_file_says_what_it_takes_to_run_the_packages(here: Path) -> None:
     assert (dogs.app_id, dogs.event_length_ms, dogs.event_frequency, dogs.correlation) == (2, 2100, 0.2, 0.5)
     assert [app.x_vote for app in problem.apps] == ["auto", "auto"]
     text = (here / "problem.yaml").read_text(encoding="utf-8")
-    assert "utilisation: 0.8 " in text and "the budget is 3,200 of 4,000 ms of compute a second" in text
+    assert "utilisation: 0.8 " in text and "the budget is 3,200 of 4,000 ms/s" in text
     assert text.count("mainstream calibrate") == 1
     assert "Calibrated on 12 events: 2,100 ms long, in 20% of such windows" in text
     assert max(map(len, text.splitlines())) <= 120
