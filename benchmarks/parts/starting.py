@@ -38,7 +38,8 @@ def rows(quick: bool) -> Iterator[Row]:
     yield _whole(f"mainstream solve {_PROBLEM}", runs["solve"], 2.0, alone)
     yield _whole("mainstream --help", runs["help"], 0.3, alone)
     yield _whole("import mainstream", runs["import"], 0.25, alone)
-    yield _whole("from mainstream import solve", runs["use"], None, f"{alone}; a name loads what it needs when it is used")
+    later = f"{alone}; a name loads what it needs when it is used"
+    yield _whole("from mainstream import solve", runs["use"], None, later)
 
 
 def _first(command: list[str], times: int) -> Row:
