@@ -267,6 +267,7 @@ def test_bad_input_is_one_line(given: Path, tmp_path: Path, what: str) -> None:
     assert (code, printed) == (2, "")
     assert errors.startswith("mainstream: " + message.replace("{}", str(tmp_path)))
     assert errors.count("\n") == 1
+    assert (tmp_path / "models").exists() == (what in {"two images", "log folder"}), "else nothing is begun"
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name in {"models", "logs"}]
 
 
