@@ -175,8 +175,7 @@ def usual_size(folder: Folder) -> tuple[int, int] | None:
         try:
             if not path.is_file():
                 continue
-            with warnings.catch_warnings(), Image.open(path) as opened:
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:
                 turned = opened.getexif().get(_ORIENTATION, 1) >= 5
                 found.append((opened.height, opened.width) if turned else (opened.width, opened.height))
         except Exception:  # Pillow raises almost anything; whoever reads the picture says what is wrong with it

@@ -78,7 +78,7 @@ def test_what_is_asked_of_a_store(url: str, tmp_path: Path) -> None:
     assert lines[0].startswith("version 2, pushed 20") and lines[1:3] == ["versions 1, 2", f"digest {version.digest}"]
     assert "event frequency 0.2 (0.1 to 0.3)" in lines
     assert "4 0.8500 0.0400 yes (models/4.pb 0.0 MB, models/4.keras 0.0 MB)" in lines
-    assert "events not calibrated; mainstream calibrate store://dogs@1 measures them" in done(
+    assert "events not calibrated; mainstream calibrate store://dogs@1 --labels FILE measures them" in done(
         "packages", "show", "store://dogs@1", **at
     )
     told = refused("packages", "show", "dogs", "--layer", 3, **at)

@@ -255,4 +255,4 @@ def test_a_package_in_a_store_that_is_not_calibrated_says_how(tmp_path: Path, mo
     problem = tmp_path / "problem.yaml"
     problem.write_text(json.dumps({"budget": 9, "video": {"stream_fps": 10}, "apps": [{"package": "store://dogs"}]}))
     said = refused(lambda: load_problem(problem, fetch=store.fetch))
-    assert said.endswith("give event_length_ms, or measure it: mainstream calibrate store://dogs")
+    assert "give event_length_ms, or measure it: mainstream calibrate store://dogs --labels FILE" in said
