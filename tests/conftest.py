@@ -1,6 +1,7 @@
 """OR-Tools before TensorFlow: in this order both work in one process, see mainstream/solver/cp_sat_subprocess.py."""
 
 import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -9,6 +10,10 @@ import ortools.sat.python.cp_model  # noqa: F401
 import pytest
 from support.commands import Run, one_process
 from support.redis_server import RedisServer
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, which many of them press.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
