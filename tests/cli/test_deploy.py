@@ -38,7 +38,7 @@ def refused(*arguments: object, code: int = 2) -> str:
     assert done.returncode == code
     assert done.stdout == ""
     *before, message = done.stderr.splitlines()
-    assert all("incumbent" in line or "compiling" in line for line in before)
+    assert all("incumbent" in line or "compiling" in line or "perhaps meant" in line for line in before)
     assert message.startswith("mainstream: ")
     return message.removeprefix("mainstream: ")
 
