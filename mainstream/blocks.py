@@ -1,4 +1,4 @@
-"""A table of options, made in blocks of apps: a core for each block; between blocks the clock and Ctrl-C count."""
+"""Makes a table of options in blocks of apps, one core for each block. Between blocks it looks at clock and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mainstream._system import usable_cores
 from mainstream.problem import FloatArray
 
 _BLOCK: Final = 160_000
-"""Options of a block: some hundredths of a second, beside which a thread costs nothing."""
+"""Options of a block. One takes some hundredths of a second, compared with which a thread costs nothing."""
 
 _Returned = TypeVar("_Returned")
 
@@ -25,10 +25,10 @@ def over_blocks(
     ----------
     options : (N, F, R) array
     work : callable
-        Takes the slice of the apps of a block. It runs without the GIL, in threads: the first block alone, as numba
-        may have to compile what it calls.
+        Takes the slice of the apps of a block. It runs in threads, without the GIL. The first block runs alone, since
+        numba may have to compile what it calls.
     meanwhile : callable, optional
-        Called between two blocks; may raise, to put an end to it.
+        Called between two blocks; it may raise to stop the work.
     """
     apps = max(1, _BLOCK // max(1, math.prod(options.shape[1:])))
     first, *others = [slice(begin, begin + apps) for begin in range(0, max(1, len(options)), apps)]

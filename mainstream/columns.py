@@ -1,4 +1,4 @@
-"""Tables of numbers, a row for each app: made of rows of different lengths, put over other columns, at some places."""
+"""Tables of numbers with a row for each app: made from rows of different lengths, put over other columns, indexed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CURVES: Final = (
     "false_positive_intervals",
     "false_correlations",
 )
-"""Columns of apps, of shape (N, F, ...)."""
+"""The columns of apps that have the shape (N, F, ...)."""
 ROWS: Final = (
     "event_length_ms",
     "event_frequency",
@@ -36,11 +36,11 @@ ROWS: Final = (
     "min_value",
     "optional",
 )
-"""Columns of apps, of shape (N,), but for the ids."""
+"""The columns of apps that have the shape (N,), except the ids."""
 
 
 def in_columns(rows: Sequence[Sequence[float]]) -> FloatArray:
-    """Lists of different lengths as the rows of a table, NaN behind the end of each."""
+    """Lists of different lengths as the rows of a table, with NaN after the end of each."""
     table = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
     for i, row in enumerate(rows):
         table[i, : len(row)] = row
@@ -48,7 +48,7 @@ def in_columns(rows: Sequence[Sequence[float]]) -> FloatArray:
 
 
 def on_columns(table: NDArray[Any], chokepoints: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[Any]:
-    """A table (N, F, ...) over other chokepoints; NaN, or 0 for whole numbers, in those that it has not."""
+    """A table (N, F, ...) over other chokepoints; NaN, or 0 for whole numbers, where the table lacks one."""
     if chokepoints is wanted or np.array_equal(chokepoints, wanted):
         return table
     spread = np.full((len(table), len(wanted), *table.shape[2:]), np.nan if table.dtype.kind == "f" else 0, table.dtype)
@@ -72,7 +72,7 @@ class CurvePoints(NamedTuple):
 
 
 def given_lengths(given: Sequence[Sequence[float]], n: int) -> FloatArray:
-    """Lengths of events that a user gave."""
+    """The lengths of events that a user gave."""
     rows = [numbers("event_lengths_ms", row) for row in given] if len(given) else [np.empty(0)] * n
     if len(rows) != n or any(row.ndim != 1 or len(row) > MOST_LENGTHS for row in rows):
         raise ProblemError(f"event_lengths_ms: it has to be {n} lists of at most {MOST_LENGTHS} numbers")

@@ -5,21 +5,21 @@ take P_i = p_{a_i} + ... + p_{b_i - 1} each time, and took m_i. Its factor is
 
     f_i = m_i / P_i.
 
-A layer may stand in several parts: in the stem, in tails that begin before it, in whole networks. Its latency becomes
-p_k x_k with the mean factor of those, by how often they ran:
+A layer may be in several parts: in the stem, in tails that begin before it, in whole networks. Its latency becomes
+p_k x_k, where x_k is the mean of their factors, weighted by how often they ran:
 
     x_k = sum_i n_i f_i / sum_i n_i,   over the parts i that hold layer k.
 
-So the schedule that was measured is now predicted to cost what it did: the sum over all parts of n_i sum_k p_k x_k is
-that of n_i f_i P_i = n_i m_i. Parts that do not agree about a layer are moved towards each other, not fitted one by
-one. This is one step of the Richardson-Lucy algorithm (Shepp and Vardi, "Maximum likelihood reconstruction for emission
+So the measured schedule is now predicted to cost what it did cost: the sum over all parts of n_i sum_k p_k x_k equals
+that of n_i f_i P_i = n_i m_i. Parts that disagree about a layer are moved towards each other, not fitted one by one.
+This is one step of the Richardson-Lucy algorithm (Shepp and Vardi, "Maximum likelihood reconstruction for emission
 tomography", IEEE Transactions on Medical Imaging 1, 1982); each round of the loop takes another one.
 
-A part counts when it ran at least 5 times, and f_i is no further from 1 than a factor of 20: a profile that is further
-off was measured in another unit or on another kind of device. Layers that no such part holds take the factor of all
-parts that count together.
+A part counts when it ran at least 5 times and f_i is between 1/20 and 20: a profile that is further off was measured in
+another unit or on another kind of device. Layers that no such part holds take the factor of all parts that count
+together.
 
-No factor makes something of nothing. So where P_i is 0, which noise can make of a few layers, the layers of the part
+No factor can correct a latency of 0. So where P_i is 0, which noise can cause for a few layers, the layers of the part
 begin with p_k = m_i / (b_i - a_i), if that is no more than 20 times the whole network.
 """
 
@@ -48,15 +48,15 @@ class MeasuredPart:
     Attributes
     ----------
     app_id : int, str or None
-        The app whose own part it is; None for a part of the stem.
+        The app that the part belongs to; None for a part of the stem.
     start, stop : int
         Its layers, start..stop-1.
     runs : int
         Frames on which it ran.
     measured_core_s : float
-        Seconds of a core that these took.
+        Seconds of a core that these frames took.
     predicted_core_s : float or None
-        Those that the profile says; None where its unit is not the millisecond.
+        The seconds that the profile predicts; None where its unit is not the millisecond.
     """
 
     app_id: int | str | None
@@ -109,9 +109,9 @@ def corrected_each(models: Mapping[_Name, Model], parts: Mapping[_Name, Sequence
     Parameters
     ----------
     models : mapping of Model
-        By the name of the stream.
+        Name of the stream -> its model.
     parts : mapping of sequence of MeasuredPart
-        Likewise; a stream that was not measured has none.
+        Name of the stream -> its parts; a stream that was not measured is missing.
     """
     known: list[tuple[Model, Model]] = []
     for model in models.values():
@@ -130,7 +130,7 @@ def _factor(runs: int, measured_s: float, predicted_s: float) -> float | None:
 
 
 def _without_nothing(model: Model, parts: Sequence[MeasuredPart]) -> FloatArray:
-    """The latencies, (total_layers,); a part of latency 0 that took time when it was measured gets that time."""
+    """The latencies, (total_layers,); a part of latency 0 that took time when measured gets that time."""
     latencies = np.array(model.layer_latencies)
     for part in parts:
         if part.predicted_core_s == 0 and part.runs >= LEAST_RUNS:

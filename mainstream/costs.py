@@ -2,11 +2,11 @@
 
 With P[k] the latency of the first k layers and T(f) = P[total] - P[f], an app that analyses r frames a second
 pays T(f) r for its tail. The frozen layers run once for all apps that share them: layer k runs at the largest
-rate of the apps whose `num_frozen` lies beyond it. An app with `num_frozen` 0 or 1 shares nothing: it is no
-part of the stem and pays P[total] r. Source: Jiang et al., "Mainstream", USENIX ATC 2018.
+rate of the apps whose `num_frozen` lies beyond it. An app with `num_frozen` 0 or 1 shares nothing: it takes no
+part in the stem and pays P[total] r. Source: Jiang et al., "Mainstream", USENIX ATC 2018.
 
-In memory the models take the sum of their layers, at whatever rate they run: the stem once, down to the deepest layer
-that anybody shares, and each app's tail.
+The memory that the models take is the sum of their layers, whatever their rates: the stem counts once, down to the
+deepest layer that any app shares, and so does each app's tail.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class StemPart:
     start, stop : int
         The layers start..stop-1; `stop` is a chokepoint.
     target_fps : float
-        The largest rate of the apps behind it, frames a second.
+        The largest rate of the apps that use it, frames a second.
     cost : float
         Compute a second.
     """
@@ -61,7 +61,7 @@ def tail_costs(
 
 
 def memory_of(model: Model, num_frozen: ArrayLike, stem: tuple[StemPart, ...], *, sharing: bool = True) -> float | None:
-    """Megabytes of the models that run: the stem's layers once, each app's own layers.
+    """Megabytes that the running models take: the stem's layers once, and each app's own layers.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def memory_of(model: Model, num_frozen: ArrayLike, stem: tuple[StemPart, ...], *
 
     Returns
     -------
-    float, or None where the model does not tell
+    float, or None where the model does not say how much memory its layers take
     """
     if model.prefix_mb is None:
         return None
@@ -84,7 +84,7 @@ def memory_of(model: Model, num_frozen: ArrayLike, stem: tuple[StemPart, ...], *
 
 
 def stem_parts(model: Model, num_frozen: ArrayLike, target_fps: ArrayLike) -> tuple[StemPart, ...]:
-    """The stem of a schedule: rates never rise with depth, neighbours of one rate are one part.
+    """The stem of a schedule. Rates never rise with depth; neighbouring layers with the same rate make one part.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def refuse(message: str) -> PydanticCustomError:
 
 
 def says(allowed: str) -> WrapValidator:
-    """For a type: whatever is wrong with a value, the message is that it has to be `allowed`."""
+    """Metadata for a type: whatever is wrong with a value, the message says that it has to be `allowed`."""
 
     def check(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -52,13 +52,13 @@ def says(allowed: str) -> WrapValidator:
 
 def _different_keys(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     checked = handler(given)
-    if len(checked) < len(given):  # 10 and "10", of which only one would be kept
+    if len(checked) < len(given):  # 10 and "10": only one of them would be kept
         raise refuse("the same num_frozen stands twice")
     return checked
 
 
 each_once = WrapValidator(_different_keys)
-"""For a mapping from `num_frozen`."""
+"""Metadata for a mapping whose keys are `num_frozen`."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -83,7 +83,7 @@ _short.maxstring = _short.maxlong = _short.maxother = _SHOWN
 
 
 def shown(value: object) -> str:
-    """`value` as it may stand in a one-line message: no line breaks, cut when long."""
+    """`value` as text for a one-line message: without line breaks, and cut when it is long."""
     try:
         text = " ".join(_short.repr(value).split())
     except ValueError:  # an integer of more digits than Python writes
@@ -92,7 +92,7 @@ def shown(value: object) -> str:
 
 
 def printable(text: str, *, but: str = "") -> str:
-    """The text, with an escape sequence in place of each character that a terminal would obey, `but` those."""
+    """The text, with each character that a terminal would obey written as an escape, except those in `but`."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in but else c.encode("unicode_escape").decode() for c in text)
@@ -104,7 +104,7 @@ def counted(number: int, of: str) -> str:
 
 
 def rounded_up(number: float) -> float:
-    """The smallest number of four digits that is not below a positive one.
+    """The smallest number of four digits that is not below a positive number.
 
     >>> rounded_up(1.53121755278), rounded_up(2.5), rounded_up(123456)
     (1.532, 2.5, 123500.0)
@@ -158,23 +158,23 @@ class Description(BaseModel):
 
     @classmethod
     def _label(cls, keys: Mapping[str, Any], where: str | None = None) -> str:
-        """What to call the described thing in a message; `where` is its place in what was given."""
+        """What a message calls the described thing; `where` is its place in what was given."""
         return where or cls.__name__.lower()
 
     @classmethod
     def of(cls, given: Self | Mapping[str, Any], where: str | None = None) -> Self:
-        """`given` itself when it is one already, else one made from the mapping.
+        """`given` itself when it is a description of this class already, else one made from the mapping.
 
         Parameters
         ----------
         given : this class or mapping
         where : str, optional
-            What to call it in a message.
+            What a message calls it.
 
         Raises
         ------
         ProblemError
-            `given` is neither, or a key or a value is not what it has to be.
+            `given` is neither, or a key or a value is wrong.
 
         >>> from mainstream import Video
         >>> Video.of({"stream_fps": 10})
@@ -198,7 +198,7 @@ class Description(BaseModel):
     __hash__ = None  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
-        # pydantic's own compares everything stored, also the arrays that a cached property has left here.
+        # pydantic's own __eq__ compares everything stored, also the arrays that a cached property has left here.
         keys = type(self).model_fields
         return type(self) is type(other) and all(getattr(self, key) == getattr(other, key) for key in keys)
 

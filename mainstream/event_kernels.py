@@ -1,10 +1,10 @@
 """Jitted code of the event model; :mod:`mainstream.events` has the formulas.
 
-A pass takes WIDTH chains ("lanes") at once, in the innermost loops: p of POINTS curve points, then q of the same. Those
-loops have no dependence between rounds, which the recursion over frames has; and their length, and the distances
-between what they read and write, are constants. That is what it takes for the compiler to make vector instructions of
-them. Lanes that are left over hold 0. Arrays of a pass are flat, one row after the other; an index is unsigned where
-the compiler could not see that it is never negative.
+The innermost loops of a pass take WIDTH chains ("lanes") at once: p of POINTS curve points, then q of the same points.
+Unlike the recursion over frames, these loops have no dependence between rounds. Their length, and the distances between
+what they read and write, are constants. So the compiler can turn them into vector instructions. Unused lanes hold 0.
+Arrays of a pass are flat, one row after the other. An index is unsigned where the compiler could not see that it is
+never negative.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mainstream.problem import FloatArray
 
 F1, RECALL, PRECISION = range(3)
 MOST_AUTO_VOTES: Final = 7
-"""x_vote "auto" chooses among 1 and this many."""
+"""x_vote "auto" chooses a number from 1 to this."""
 MOST_VOTES: Final = 127
 """The largest number of votes that a column of int8 holds."""
 POINTS: Final = 16
@@ -27,11 +27,11 @@ POINTS: Final = 16
 WIDTH: Final = 2 * POINTS
 """Lanes of a pass."""
 CHEAP_STEPS: Final = 50.0
-"""About so many multiplications cost as much as a power."""
+"""About this many multiplications cost as much as a power."""
 UNDETECTED: Final = 1e-16
-"""Once less than this is undetected, more frames change nothing."""
+"""Once less than this is undetected, further frames change nothing."""
 SETTLED: Final = 1e-13
-"""Relative change of the hazard over a block of frames that counts as none."""
+"""A relative change of the hazard over a block of frames below this counts as none."""
 
 # Where rows of the state begin.
 AFTER_MISS: Final = 0 * WIDTH  # a: a frame after a miss hits
@@ -41,7 +41,7 @@ FULL_RUN: Final = 3 * WIDTH  # h ** (votes - 1)
 MISS: Final = 4 * WIDTH  # z
 RUN: Final = 5 * WIDTH  # R: undetected, in a run of hits
 TOTAL: Final = 6 * WIDTH  # detected
-HAZARD: Final = 7 * WIDTH  # what a frame detects as a share of the undetected, at the last look
+HAZARD: Final = 7 * WIDTH  # the share of the undetected that a frame detects, when last looked at
 STATE: Final = 8 * WIDTH
 
 
@@ -60,14 +60,14 @@ class PassMemory(NamedTuple):
 
     @classmethod
     def of(cls, rates: int) -> PassMemory:
-        """Memory for so many rates."""
+        """Memory for this many rates."""
         lanes, points = rates * WIDTH, rates * POINTS
         sizes = (WIDTH, WIDTH, WIDTH, STATE, MOST_VOTES * WIDTH, lanes, lanes, points, points)
         return cls._make(map(np.empty, sizes))
 
 
 class MixedMemory(NamedTuple):
-    """What passes need beside :class:`PassMemory` where windows differ: in J lengths, and in accuracy at K nodes."""
+    """What passes need besides :class:`PassMemory` where windows differ: in J lengths, and in accuracy at K nodes."""
 
     mean: FloatArray  # (WIDTH,) detected, over the lengths
     other_mean: FloatArray  # (WIDTH,) the same in windows without an event
@@ -81,7 +81,7 @@ class MixedMemory(NamedTuple):
 
     @classmethod
     def of(cls, lengths: int, nodes: int) -> MixedMemory:
-        """Memory for so many lengths and nodes."""
+        """Memory for this many lengths and nodes."""
         sizes = (WIDTH, WIDTH, nodes * POINTS, nodes * POINTS, POINTS, lengths, lengths, lengths, lengths)
         return cls._make(map(np.empty, sizes))
 
@@ -101,7 +101,7 @@ def _detected_by_one(
 ) -> tuple[float, int]:
     """Begin to fill `detected` (R, WIDTH): share of the windows of `frames` (R,) frames, rising, with a hit.
 
-    Returns after which frame, and from which rate on, all is alike: :func:`_go_on_alike` does the rest.
+    Returns the frame after which, and the rate from which on, all is alike: :func:`_go_on_alike` does the rest.
     """
     for lane in range(WIDTH):
         state[HAZARD + lane] = hit[lane] * free[lane]
@@ -121,7 +121,7 @@ def _go_on_alike(frame: float, first: int, frames: FloatArray, state: FloatArray
     for t in range(first, len(frames)):
         whole = np.floor(frames[t])
         part = frames[t] - whole
-        # (1 - h)^n by logarithms, exact also for hazards near 0, where 1 - (1 - h)^n would lose its digits.
+        # (1 - h)^n by logarithms: for hazards near 0, 1 - (1 - h)^n would lose its digits.
         if whole - frame > CHEAP_STEPS:
             for lane in range(WIDTH):
                 share = -np.expm1((whole - frame) * np.log1p(-state[HAZARD + lane]))
@@ -136,7 +136,7 @@ def _go_on_alike(frame: float, first: int, frames: FloatArray, state: FloatArray
                 state[MISS + lane] = (1.0 - hazard) * miss
         for lane in range(WIDTH):
             total = state[TOTAL + lane] + part * state[HAZARD + lane] * state[MISS + lane]
-            # A sum of many parts may pass 1 by its last digits; NaN stays.
+            # Rounding may take a sum of many parts a little above 1; NaN stays.
             detected[np.uint64(t * WIDTH) + np.uint64(lane)] = 1.0 if total > 1.0 else total
 
 
@@ -155,10 +155,10 @@ def _detected_by_run(
     """
     votes = chain[2]
     _begin(hit, chain, state, starts)
-    # Beyond some tens of frames for each vote the chain has forgotten its start: each further frame detects the
-    # same share of what is undetected, the hazard, and all the frames that are left are one power. Without this,
-    # an event of days at 30 fps is millions of steps. The hazard's deviation shrinks to 0.4 or less over `votes`
-    # frames unless nearly nothing is left undetected: no change over a block four times as long means settled.
+    # After some tens of frames for each vote the chain has forgotten its start. Each further frame detects the same
+    # share of what is undetected, the hazard, so one power does for all the frames that are left. Without this, an
+    # event of days at 30 fps takes millions of steps. The hazard's deviation shrinks to 0.4 or less over `votes`
+    # frames unless nearly all is detected. So the hazard has settled if it does not change over four times as many.
     block = max(16, 4 * votes)
     look = block
     frame = 1
@@ -171,8 +171,8 @@ def _detected_by_run(
                     return float(frame), t
                 look += block
             until = min(look, whole)
-            # Two frames at once, so that what the second needs of the first stays in registers. With two votes it
-            # would need the first's row, too.
+            # Two frames at once, so that what the second needs from the first stays in registers. With two votes the
+            # second would need the first's row, too.
             while votes > 2 and frame + 1 < until:
                 oldest = np.uint64(row * WIDTH)
                 row = row + 1 if row + 2 < votes else 0
@@ -205,7 +205,7 @@ def _detected_by_run(
                     state[MISS + lane] = (1.0 - after_miss) * miss + state[LEAVE + lane] * run
                     state[RUN + lane] = max(0.0, run * state[STAY + lane] + (start - gain))
                 frame += 1
-        # A window of n + f frames has n of them or n + 1, the latter with probability f: a line in between.
+        # A window of n + f frames has n + 1 of them with probability f, else n: a straight line in between.
         part = max(0.0, frames[t] - frame)
         oldest = np.uint64(row * WIDTH)
         for lane in range(WIDTH):
@@ -229,7 +229,7 @@ def _begin(hit: FloatArray, chain: tuple[FloatArray, FloatArray, int], state: Fl
         state[TOTAL + lane] = 0.0
         state[HAZARD + lane] = -1.0
         starts[lane] = p
-    # A run becomes full `votes` - 1 hits after its first.
+    # A run becomes full `votes` - 1 hits after its first one.
     for _ in range(votes - 1):
         for lane in range(WIDTH):
             state[FULL_RUN + lane] *= state[STAY + lane]
@@ -239,7 +239,7 @@ def _begin(hit: FloatArray, chain: tuple[FloatArray, FloatArray, int], state: Fl
 
 @inner
 def _settled(row: int, state: FloatArray, starts: FloatArray) -> bool:
-    """Whether no lane's hazard has changed since the last look; if so, all of the undetected moves to MISS."""
+    """Whether no lane's hazard has changed since the last look; if so, move all of the undetected to MISS."""
     oldest = np.uint64(row * WIDTH)
     same = True
     for lane in range(WIDTH):
@@ -264,9 +264,9 @@ def _keep_better(
     best: FloatArray,
     best_votes: FloatArray,
 ) -> bool:
-    """Fill in the values where they are better; whether still more votes can be better anywhere.
+    """Fill in the values where they are better; return whether still more votes can be better anywhere.
 
-    Recall never rises with the votes: at best they leave recall as it is and no alarms.
+    Recall never rises with the votes: at best more votes leave recall as it is and no alarms.
     """
     tried, first = votes
     can_rise = False
@@ -318,7 +318,7 @@ def fill_values(
         alike = True
         for t in range(rates):
             alike &= event_frames[i, t] == other_frames[i, t]
-        # Lanes of p and q go through the same frames, so one pass does for both where windows are alike.
+        # Where windows are alike, lanes of p and q go through the same frames, so one pass does for both.
         passes = 1 if alike or metric == RECALL else 2
         for before in range(0, columns, POINTS):
             points = min(POINTS, columns - before)
@@ -342,7 +342,7 @@ def fill_values(
 
 @inner
 def _double_alike(frame: float, first: int, frames: FloatArray, state: FloatArray, detected: FloatArray) -> None:
-    """As :func:`_go_on_alike`; twice as many frames detect s (2 - s) of the undetected where the half detects s.
+    """As :func:`_go_on_alike`, by doubling: if n frames detect the share s of the undetected, 2 n detect s (2 - s).
 
     Where each rate has its own chain, a pass has too few frame counts to share the price of a power.
     """
@@ -355,8 +355,8 @@ def _double_alike(frame: float, first: int, frames: FloatArray, state: FloatArra
             for lane in range(WIDTH):
                 state[STAY + lane] = state[HAZARD + lane]
                 state[LEAVE + lane] = 0.0
-            # Powers by squaring, from the lowest bit on: `odd` takes in the bit, the hazard of twice the frames
-            # follows.
+            # Powers by squaring, from the lowest bit on: `odd` takes in the bit, then comes the hazard of twice as
+            # many frames.
             while left >= 1.0:
                 half = np.floor(0.5 * left)
                 odd = left - 2.0 * half
@@ -404,7 +404,7 @@ def _mean_over_lengths(
     scratch: PassMemory,
     mean: FloatArray,
 ) -> None:
-    """Fill `mean` (WIDTH,): detected in windows of `frames` (J,) frames, rising, each weighed by its of `shares`."""
+    """Fill `mean` (WIDTH,): detected in windows of `frames` (J,) frames, rising, weighted by `shares` (J,)."""
     detected = scratch.detected
     if chain[2] <= 1:
         frame, first = _detected_by_one(hit, chain[0], frames, scratch.state, detected)
@@ -449,7 +449,7 @@ def _weigh_nodes(
 
 @inner
 def _mean_over_accuracies(weights: FloatArray, mean: FloatArray, recall: FloatArray) -> None:
-    """Turn what is detected at the nodes, the first of `mean`, into what is at the points; `weights` (K * POINTS,)."""
+    """Turn what is detected at the nodes, first in `mean`, into what is at the points; `weights` (K * POINTS,)."""
     for c in range(POINTS):
         recall[c] = 0.0
     for k in range(len(weights) // POINTS):
@@ -457,7 +457,7 @@ def _mean_over_accuracies(weights: FloatArray, mean: FloatArray, recall: FloatAr
         for c in range(POINTS):
             recall[c] += caught * weights[np.uint64(k * POINTS) + np.uint64(c)]
     for c in range(POINTS):
-        # An interpolation may pass 0 and 1; NaN stays.
+        # An interpolation may end below 0 or above 1; NaN stays.
         share = recall[c]
         share = 0.0 if share < 0.0 else share
         mean[c] = 1.0 if share > 1.0 else share
@@ -465,7 +465,7 @@ def _mean_over_accuracies(weights: FloatArray, mean: FloatArray, recall: FloatAr
 
 @inner
 def _alike(frames: tuple[FloatArray, FloatArray], shares: tuple[FloatArray, FloatArray]) -> bool:
-    """Whether windows with an event and without have the same frames (R, J), and each length the same share of them."""
+    """Whether windows with and without an event have the same frames (R, J), and each length has the same share."""
     same = True
     for j in range(len(shares[0])):
         same &= shares[1][j] == shares[1][0] or np.isnan(shares[1][j])
@@ -513,7 +513,7 @@ def fill_mixed_values(
         known = lengths[i]
         fewest, most = (x_vote[i], x_vote[i]) if x_vote[i] >= 0 else (1, MOST_AUTO_VOTES)
         event_shares, other_shares = shares[0][i, :known], shares[1][i, :known]
-        # Where windows without an event are as those with one, but so many times as many, one pass does for both.
+        # One pass does for both where windows without an event differ from those with one in their number only.
         alike = _alike((event_frames[i, :, :known], other_frames[i, :, :known]), (event_shares, other_shares))
         times = other_shares[0] / event_shares[0]
         for before in range(0, columns, POINTS):

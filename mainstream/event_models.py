@@ -1,17 +1,17 @@
 """The built-in event models: how many frames see an event, how they depend on each other, where false alarms arise.
 
 "windowed"
-    L/1000 r frames see an event of length L at r frames a second, a chain with correlation; (1-e)/e windows of the
-    same length without an event can raise a false alarm for each event.
+    L/1000 r frames see an event of length L at r frames a second, and they form a chain with correlation. For each
+    event, (1-e)/e windows of the same length without an event can raise a false alarm.
 "paper"
-    The same, but the negatives are one gap of length L (1-e)/e for each event. Our reading of Jiang et al.,
+    The same, but the negatives are one gap of length L (1-e)/e for each event. This is our reading of Jiang et al.,
     "Mainstream", USENIX ATC 2018, whose text leaves it open.
 "released"
-    As the code published with that paper computes it: "windowed", but L/1000 r (r/S) frames for a stream of S frames a
-    second, and with votes given (1 too) P(hit | miss) = p.
+    What the code published with that paper computes: "windowed", but with L/1000 r (r/S) frames for a stream of S
+    frames a second, and P(hit | miss) = p when votes are given (also 1).
 "measured"
-    "windowed" with what calibration measures: the correlation decays with the distance of two analysed frames, that of
-    false alarms is another one, events differ in how well they are seen, and in length; see
+    "windowed" with what calibration measures: the correlation decays with the distance between two analysed frames,
+    false alarms have a correlation of their own, and events differ in length and in how well they are seen; see
     :mod:`mainstream.event_windows`.
 """
 
@@ -26,7 +26,7 @@ from mainstream.apps import NO_VOTE, IntArray
 from mainstream.problem import FloatArray
 
 MOST: Final = 1e300
-"""Windows or frames without an event for each with one; infinitely many would compute as NaN."""
+"""The most windows or frames without an event for each with one; with infinitely many the result would be NaN."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Windowed:
         return 1.0 - correlation
 
     def negatives(self, frames: FloatArray, odds: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """As many frames as an event has, in (1-e)/e windows."""
+        """(1-e)/e windows, each with as many frames as an event has."""
         return frames, odds
 
 
@@ -83,7 +83,7 @@ class Measured(Windowed):
     name: str = "measured"
 
     def correlations(self, correlation: FloatArray, correlation_fps: FloatArray, rates: FloatArray) -> FloatArray:
-        """Measured at c frames a second, rho ** (c/r): exact, as a chain that is seen every k frames has rho**k."""
+        """rho ** (c/r) when measured at c frames a second: exact, as a chain seen every k frames has rho**k."""
         distance = np.where(np.isnan(correlation_fps), 1.0, correlation_fps / rates)
         decayed: FloatArray = correlation**distance
         return decayed

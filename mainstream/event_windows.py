@@ -1,25 +1,27 @@
-"""What the kernels need to know of apps beside their curves: frames in windows, chains, false alarms.
+"""What the kernels need to know about apps besides their curves: frames in windows, chains, false alarms.
 
-Event models that are a :class:`~mainstream.extensions.Mixture` let events differ. In a window of length L the share
-detected with per-frame accuracy x, from a chain of correlation rho_r at r frames a second, is D(x, rho_r, L r / 1000).
+Event models that are a :class:`~mainstream.extensions.Mixture` let events differ. D(x, rho_r, L r / 1000) is the share
+of windows of length L that are detected with per-frame accuracy x and a chain of correlation rho_r, at r frames a
+second.
 
-Lengths. An app's events have the lengths L_1..L_J, each as often as the others, and so have its windows without one:
+Lengths. An app's events have the lengths L_1..L_J, each as often as the others, and so do its windows without an event:
 
     recall = mean_j E_x[D(x, rho_r, L_j r/1000)],    alarms = (1-e)/e mean_j D(q, rho'_r, L_j r/1000)
 
-False alarms. What is taken for an event once is taken for one on the next frame, too: rho', the correlation of frames
-without an event, is each model's own. Where it is not known, it is that of events.
+False alarms. What is taken for an event on one frame is often taken for one on the next frame, too. So each model has
+its own correlation rho' of frames without an event. Where rho' is not known, it is that of events.
 
-Accuracy. Events differ: x is Beta distributed with mean p and variance s p (1-p), s being the spread, so that hits in
-a window without a chain are beta-binomial. D is a polynomial in x. With nodes x_k = (1 + cos(pi (k + 1/2) / K)) / 2,
-those of Chebyshev, and the mean over that Beta distribution of the Chebyshev polynomials, m_i = E[T_i(2x - 1)],
+Accuracy. Events differ: x has a Beta distribution with mean p and variance s p (1-p), where s is the spread. So the
+hits in a window without a chain are beta-binomial. D is a polynomial in x. With the Chebyshev nodes
+x_k = (1 + cos(pi (k + 1/2) / K)) / 2, and with m_i = E[T_i(2x - 1)], the mean of the Chebyshev polynomials over that
+Beta distribution,
 
     E_x[D] = sum_k w_k D(x_k),    w_k = (1/K) sum_(i<K) (2 - [i = 0]) m_i cos(i pi (k + 1/2) / K)
 
-is exact up to K - 1 frames; beyond that it is off by less than 0.001 for p from 0.3 on and s up to 0.3, and by more
-without votes and p far below: 0.013 at 100 frames and 0.22 at 300 were seen, with s = 0.4. The nodes are the same for
-all points of the curve, which is what makes it cheap. The m_i come from a recursion with three terms (R. Piessens and
-M. Branders, "The evaluation and application of some modified moments", BIT 13, 1973),
+is exact up to K - 1 frames. Beyond that it is off by less than 0.001 for p from 0.3 on and s up to 0.3. Without votes
+and with p far below 0.3 it is off by more: 0.013 at 100 frames and 0.22 at 300 were seen, with s = 0.4. It is cheap
+because the nodes are the same for all points of the curve. The m_i come from a recursion with three terms (R. Piessens
+and M. Branders, "The evaluation and application of some modified moments", BIT 13, 1973),
 
     (1 - s + i s) m_(i+1) = 2 (1 - s) (2p - 1) m_i - (1 - s - i s) m_(i-1),    m_0 = 1, m_1 = 2p - 1.
 """
@@ -41,7 +43,7 @@ from mainstream.extensions import EventModel, Mixture
 from mainstream.problem import FloatArray
 
 NODES: Final = 16
-"""K, at most as many as one pass takes."""
+"""K, which is at most what one pass takes."""
 _ANGLES: Final = np.pi * (np.arange(NODES) + 0.5) / NODES
 _X: Final = (1 + np.cos(_ANGLES)) / 2
 _TRANSFORM: Final = np.cos(np.arange(NODES)[:, None] * _ANGLES) * np.where(np.arange(NODES) == 0, 1, 2)[:, None] / NODES
@@ -59,7 +61,7 @@ class EventColumns(NamedTuple):
     correlation_fps: FloatArray
     accuracy_spread: FloatArray
     event_lengths_ms: FloatArray
-    """(N, J), rising, NaN behind the last of each app; a row without any stands for the one length."""
+    """(N, J), rising, NaN after the last of each app; a row of NaN means that the app's events have one length."""
 
 
 class Windows(NamedTuple):
@@ -229,7 +231,7 @@ def _frames(
     rates: FloatArray,
     stream_fps: FloatArray | float,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Frames in windows with an event and without, (N, R), and how many of the latter for each of the former, (N,)."""
+    """Frames in windows with and without an event, (N, R), and windows without an event for each with one, (N,)."""
     frames = event_model.frames(length_ms[:, np.newaxis], rates, stream_fps)
     other_frames, blame = event_model.negatives(frames, odds)
     shape = (len(length_ms), rates.shape[-1])
@@ -255,7 +257,7 @@ def _empty(p: FloatArray, rates: int) -> Values:
 
 def plain(array: FloatArray) -> FloatArray:
     """`array` in the one type that the kernels are compiled for; not copied if it has that type."""
-    # np.require takes ten times as long to find that nothing is to be done.
+    # np.require takes ten times as long to find that there is nothing to do.
     if array.dtype == np.float64 and array.flags.carray:
         return array
     return np.require(array, np.float64, ["C", "W"])

@@ -15,17 +15,17 @@ run of hits starts at frame j with nothing detected before. Then frame j is the 
     f_j = h^(X-1) s_(j-X+1),    and    z_j = (1-a) z_(j-1) + (1-h) R_(j-1),
 
 where R_j = sum_(k=0..X-2) h^k s_(j-k), which is h R_(j-1) + s_j - f_j, is the probability of an undetected run. f_j is
-a product of positive terms, so tiny probabilities keep their digits; the difference in R_j costs some only of z, which
-is at least as large as what is lost. The detected share f_1 + ... + f_n of one pass serves all frame rates of an app.
+a product of positive terms, so tiny probabilities keep their digits. The difference in R_j loses digits of z only, and
+z is at least as large as what is lost. One pass over f_1 + ... + f_n, the detected share, serves all rates of an app.
 
     recall = E_n[detected | p]
     precision = recall / (recall + alarms), 1 when that is 0/0
     F1 = harmonic mean = 2 recall / (1 + recall + alarms)
 
-where `alarms` are those for each event: windows or gaps without an event, times E_n[detected | q], and their chain may
-have a correlation of its own. How many frames there are, what P(hit | miss) is and where alarms come from is the event
-model's to say, see :mod:`mainstream.event_models`. Where events differ from each other, all this is a mean over them,
-see :mod:`mainstream.event_windows`.
+where `alarms` is the number of false alarms for each event: the windows or gaps without an event, times
+E_n[detected | q]. Their chain may have a correlation of its own. The event model decides how many frames there are,
+what P(hit | miss) is and where alarms come from, see :mod:`mainstream.event_models`. Where events differ from each
+other, all this is a mean over them, see :mod:`mainstream.event_windows`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _CODES: Final[Mapping[str, Mapping[float, str]]] = {
     "false_correlation": {np.nan: "that of events"},
     "x_vote": {NO_VOTE: "no voting"},
 }
-"""Parameter -> what stands for none of it in arrays."""
+"""Parameter -> the value that means "none" in arrays."""
 
 
 class EventMetrics(NamedTuple):
@@ -96,18 +96,18 @@ def event_metrics(
     correlation : array
         Of successive analysed frames, in [0, 1].
     stream_fps, target_fps : array
-        Frames a second that the camera gives and that are analysed.
+        Frames a second that the camera gives, and those that are analysed.
     x_vote : int array
         Consecutive positives needed; 0 for no voting.
     correlation_fps : array
-        Analysed frames a second at which `correlation` was measured, or NaN. This and what follows counts with event
-        models that are a :class:`mainstream.extensions.Mixture`, such as "measured".
+        Analysed frames a second at which `correlation` was measured, or NaN. This and the next three parameters count
+        only with event models that are a :class:`mainstream.extensions.Mixture`, such as "measured".
     accuracy_spread : array
         How much events differ in accuracy, in [0, 1].
     false_correlation : array
-        As `correlation`, of frames of no event; NaN for the same.
+        As `correlation`, of frames without an event; NaN if it is the same.
     event_lengths_ms : (..., J) array, optional
-        Lengths that events have equally often; NaN for none.
+        Lengths of events, each as frequent as the others; NaN where there are fewer.
     event_model : str or EventModel
         One of :data:`mainstream.extensions.EVENT_MODELS`.
 
@@ -170,7 +170,7 @@ def metrics_of(
     )
     stream = stream_fps[:, np.newaxis] if isinstance(stream_fps, np.ndarray) else stream_fps
     windows = windows_of(event_model, EventColumns(**events), rho, x_vote, target, stream)
-    # A mean over lengths may pass 1 by its last digits.
+    # Rounding may take a mean over lengths a little above 1.
     recall = np.minimum(windows.values(RECALL, p, q)[0][:, 0, 0], 1.0)
     alarms = windows.alarms(q)[:, 0, 0]
     precision = np.divide(recall, recall + alarms, out=np.ones(len(recall)), where=recall + alarms != 0)
@@ -182,14 +182,14 @@ def metric_intervals(
 ) -> tuple[EventMetrics, EventMetrics]:
     """The interval of each metric that follows from the intervals of M curve points.
 
-    Recall rises with the accuracy, precision and F1 fall with the false positive rate, too: the low end is at the low
-    end of the one and the high end of the other.
+    All three metrics rise with the accuracy, and precision and F1 fall with the false positive rate. So the low end
+    has the low end of the accuracy and the high end of the false positive rate.
 
     Parameters
     ----------
     apps : Apps
     rows, columns : (M,) int arrays
-        Places of the apps, and of their chokepoints.
+        Indices of the apps, and of their chokepoints.
     **how
         `stream_fps`, `target_fps` and `x_vote` of :func:`metrics_of`.
 
@@ -223,7 +223,7 @@ def option_values(
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """The value of each option: one metric for every app, chokepoint and frame rate.
 
-    As an objective, precision counts 0 where recall is 0.
+    As an objective, precision counts as 0 where recall is 0.
 
     Parameters
     ----------
@@ -236,14 +236,14 @@ def option_values(
     event_model : str or EventModel
         One of :data:`mainstream.extensions.EVENT_MODELS`.
     meanwhile : callable, optional
-        Called every few hundredths of a second; may raise, to put an end to it.
+        Called every few hundredths of a second; it may raise to stop the work.
 
     Returns
     -------
     values : (N, F, R) float array
         NaN where the app has no model at that chokepoint, or the metric is not defined for it.
     votes : (N, F, R) int8 array
-        0 for no voting; with "auto" the votes of the best value, the fewest on a tie.
+        0 for no voting; with "auto" the votes that give the best value, the fewest of several.
 
     Raises
     ------
@@ -297,12 +297,12 @@ def checked_parameters(**given: ArrayLike) -> FloatArray:
 
 
 def checked_lengths(event_lengths_ms: ArrayLike | None, shape: tuple[int, ...]) -> FloatArray:
-    """Lengths of events as :class:`~mainstream.event_windows.EventColumns` has them, for parameters of a shape.
+    """Lengths of events in the layout of :class:`~mainstream.event_windows.EventColumns`, for parameters of a shape.
 
     Returns
     -------
     (M, J) array
-        M parameters, in the order of their places.
+        M parameters, in the order in which they were given.
 
     Raises
     ------

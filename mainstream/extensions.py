@@ -1,4 +1,4 @@
-"""The four doors: what others can add to Mainstream without changing it.
+"""The four doors: the parts that others can add to Mainstream without changing it.
 
 ========================  ==========================================================  =======================
 door                      what goes through it                                        where a name is taken
@@ -9,9 +9,9 @@ door                      what goes through it                                  
 :data:`SOURCES`           where frames come from, by the scheme of its URI            ``LocalRunner(source)``
 ========================  ==========================================================  =======================
 
-Each takes an object with what its Protocol asks for in place of a name. A name is made known by ``register(part)``, or
-by an installed package with an entry point in the group ``mainstream.methods``, ``mainstream.event_models``,
-``mainstream.part_loaders`` or ``mainstream.sources``; then the command line and problem files know it, too.
+Each takes a name, or an object that has what its Protocol asks for. ``register(part)`` makes a name known. So does an
+installed package with an entry point in the group ``mainstream.methods``, ``mainstream.event_models``,
+``mainstream.part_loaders`` or ``mainstream.sources``; then the command line and problem files know the name, too.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Method(Protocol):
     aggregates : collection of str
         What it can maximise: "mean", "min" or both.
     exact : bool
-        Whether it goes on until the gap asked for is proven, as long as its limits allow.
+        Whether it goes on until it has proven the gap asked for, as long as its limits allow.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Method(Protocol):
     exact: bool
 
     def maximise(self, table: JointTable, budget: float, limits: Limits, aggregate: str, staircases: _Ints) -> Outcome:
-        """The schedule of largest mean, or largest smallest, value that it finds within a budget.
+        """Return the best schedule that it finds within a budget: with the largest mean, or the largest minimum.
 
         Parameters
         ----------
@@ -79,17 +79,17 @@ class Method(Protocol):
 
 @runtime_checkable
 class Improver(Protocol):
-    """What a method may also have: ``frontier()`` then gives each search the best schedule of the smaller budgets."""
+    """A method may also have this: ``frontier()`` then gives each search the best schedule of the smaller budgets."""
 
     def improve(
         self, table: JointTable, budget: float, limits: Limits, aggregate: str, first: NDArray[np.int32]
     ) -> Outcome:
-        """As :meth:`Method.maximise`, from a schedule that fits the budget.
+        """Do what :meth:`Method.maximise` does, but start from a schedule that fits the budget.
 
         Parameters
         ----------
         first : (N,) int32 array
-            Its cell for each app, as :meth:`~mainstream.solver.joint_table.JointTable.schedules` takes them.
+            The cell of each app, as :meth:`~mainstream.solver.joint_table.JointTable.schedules` takes them.
         """
         ...
 
@@ -105,7 +105,7 @@ class EventModel(Protocol):
     name: str
 
     def frames(self, length_ms: _Floats, rates: _Floats, stream_fps: _Floats | float) -> _Floats:
-        """Frames that are analysed in a window with an event, on average.
+        """The average number of frames that are analysed in a window with an event.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class EventModel(Protocol):
         ...
 
     def freedom(self, correlation: _Floats, x_vote: _Ints) -> _Floats:
-        """What P(hit | miss) is of p: 1 - correlation where successive frames are a chain, 1 where they are free.
+        """P(hit | miss) as a share of p: 1 - correlation where frames are a chain, 1 where they are independent.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class EventModel(Protocol):
         frames : (N, R) array
             What :meth:`frames` gave.
         odds : (N,) array
-            Windows without an event for each with one; NaN where that is not known.
+            The number of windows without an event for each with one; NaN where that is not known.
 
         Returns
         -------
@@ -154,19 +154,18 @@ class EventModel(Protocol):
 
 @runtime_checkable
 class Mixture(Protocol):
-    """What an event model may also have: with it, each app's spread of accuracy and lengths of events count.
+    """An event model may also have this: then each app's spread of accuracy and lengths of events count.
 
-    Its `frames` and `negatives` are asked for each length of each app, N being their number, `freedom` for each rate of
-    each app.
+    `frames` and `negatives` are then called with N lengths, those of all apps, and `freedom` for each rate of each app.
     """
 
     def correlations(self, correlation: _Floats, correlation_fps: _Floats, rates: _Floats) -> _Floats:
-        """Correlation between successive analysed frames at each rate.
+        """The correlation between successive analysed frames at each rate.
 
         Parameters
         ----------
         correlation, correlation_fps : (N, 1) arrays
-            What was measured, and the analysed frames a second at that; NaN where that is not known.
+            What was measured, and at how many analysed frames a second; NaN where that rate is not known.
         rates : (R,) or (N, R) array
 
         Returns
@@ -177,34 +176,35 @@ class Mixture(Protocol):
 
 
 class Part(Protocol):
-    """The layers between two tensors of a model, ready to run; several threads may call it.
+    """The layers between two tensors of a model, ready to run. Several threads may call it.
 
     Attributes
     ----------
     input_shape, output_shape : tuple of (int or None), or None
-        What it takes and gives; None where any number will do, such as the batch, or all where it is not known.
+        The shapes that it takes and gives. A number is None where any will do, such as the batch; a shape is None where
+        it is not known.
     """
 
     input_shape: tuple[int | None, ...] | None
     output_shape: tuple[int | None, ...] | None
 
     def __call__(self, batch: ArrayLike) -> NDArray[Any]:
-        """Run it on a batch of `input_shape`; a :class:`ProblemError` where that cannot be."""
+        """Run it on a batch of `input_shape`; raise :class:`ProblemError` where that is not possible."""
         ...
 
 
 class PartLoader(Protocol):
     """An engine: it runs parts of model files.
 
-    An engine that computes in other threads than the one that calls has an attribute ``own_threads``, True: what its
-    parts take of a core is then not told, since it cannot be measured.
+    An engine that computes in other threads than the calling one has an attribute ``own_threads`` that is True. The
+    core time of its parts is then not reported, since it cannot be measured.
 
-    An engine that can compare models has a method ``check_stem(stem, own, layer, *, trusted)``. It raises a
-    :class:`ProblemError` where the layers up to that tensor have other weights in the file `own`, of a tail, than in
-    the file `stem`, from which they are taken.
+    An engine that can compare models has a method ``check_stem(stem, own, layer, *, trusted)``. The layers up to that
+    tensor are taken from the file `stem`; it raises :class:`ProblemError` where they have other weights in `own`, the
+    file of a tail.
 
-    An engine for which something can be done beforehand, such as a conversion, has a method ``make_ready(path, *,
-    trusted)``, which does it for a model file that may be loaded later, while others run.
+    An engine that can prepare a model file beforehand, for example convert it, has a method ``make_ready(path, *,
+    trusted)``. It is called for a model file that may be loaded later, while others run.
 
     Attributes
     ----------
@@ -214,7 +214,7 @@ class PartLoader(Protocol):
     name: str
 
     def start(self) -> None:
-        """Get ready, before the first part is loaded; a :class:`MissingExtraError` where a package is missing."""
+        """Get ready before the first part is loaded; raise :class:`MissingExtraError` if a package is missing."""
         ...
 
     def load(self, path: Path, input_layer: str, output_layer: str, *, trusted: bool) -> Part:
@@ -225,14 +225,14 @@ class PartLoader(Protocol):
         path : Path
         input_layer, output_layer : str
         trusted : bool
-            The file may do all that the engine can make it do; else it may compute, and neither read nor write files,
-            talk to others, nor run code of its own.
+            The file may do all that the engine can make it do. If False it may only compute: it may not read or write
+            files, talk to others or run code of its own.
 
         Raises
         ------
         ProblemError
-            The file is no model that it can run, has no such tensor, or no way from the one to the other; the message
-            begins with the key that is to blame: ``model_path``, ``input_layer`` or ``output_layer``.
+            The file is no model that it can run, lacks one of the tensors, or has no path from the one to the other.
+            The message begins with the key that is to blame: ``model_path``, ``input_layer`` or ``output_layer``.
         """
         ...
 
@@ -243,13 +243,13 @@ class Source(Protocol):
     Attributes
     ----------
     fps : float
-        The stream's frames a second; of a live one those at first, since the runtime goes on measuring.
+        The stream's frames a second. For a live stream it is the rate at the start; the runtime goes on measuring.
     live : bool
-        Whether frames come when the camera takes them, asked for or not.
+        Whether frames come when the camera takes them, whether or not anybody asks for them.
     reconnects : int
         How many times a camera that was lost has come back.
     damaged : int
-        How many frames were left out because they are damaged.
+        How many frames were left out because they were damaged.
     """
 
     fps: float
@@ -258,11 +258,11 @@ class Source(Protocol):
     damaged: int
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames, each when it is due; a :class:`ProblemError` where the stream is damaged."""
+        """Give the frames, each when it is due; raise :class:`ProblemError` if the stream is damaged."""
         ...
 
     def close(self) -> None:
-        """End the stream, also for a thread that waits for its next frame."""
+        """End the stream, even while a thread waits for its next frame."""
         ...
 
 
@@ -278,15 +278,16 @@ class SourceOpener(Protocol):
     name: str
 
     def open(self, uri: str, *, loop: bool, paced: bool) -> Source:
-        """The source of a URI.
+        """Open the source of a URI.
 
         Parameters
         ----------
         uri : str
         loop : bool
-            Begin again at the end, where there is one.
+            Start again at the end, if there is one.
         paced : bool
-            Frames come at their rate by the clock; else as fast as they are taken. Cameras pace themselves.
+            Frames come at their rate by the clock. If False they come as fast as they are taken. Cameras pace
+            themselves.
 
         Raises
         ------

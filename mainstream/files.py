@@ -1,4 +1,4 @@
-"""Text that people write, as plain values: files, YAML, JSON and CSV; what is wrong with it is one line."""
+"""Turns text that people write (files, YAML, JSON and CSV) into plain values; each error is one line."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ except ImportError:  # PyYAML built without libyaml: the same, slower
     from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
 
 Name = str | os.PathLike[str]
-"""Of a file or folder."""
+"""The path of a file or folder."""
 
 LARGEST_MODEL: Final = 2**30
-"""Bytes of a model file; VGG-16, one of the largest networks for images, has half of that."""
+"""The most bytes of a model file; VGG-16, one of the largest networks for images, has half as many."""
 _DEEPEST: Final = 100
-"""Levels of nesting that a file may have; libyaml's own composer overruns the C stack at some tens of thousands."""
+"""How many levels of nesting a file may have; libyaml's own composer overruns the C stack at tens of thousands."""
 _LONGEST: Final = 100
-"""Characters of another library's message that are passed on."""
+"""How many characters of another library's message are passed on."""
 _MOST_REPEATED: Final = 1_000_000
-"""Values that a file's aliases may stand for, on top of ten times those written out."""
+"""How many values a file's aliases may stand for, on top of ten times the number of those written out."""
 
 
 def reason(error: Exception) -> str:
-    """What is wrong, as the operating system or another library says it, on one line."""
+    """What the operating system or another library says is wrong, on one line."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     told = getattr(error, "strerror", None)  # FFmpeg's errors have one, too
@@ -63,7 +63,7 @@ def read_text(path: Path, *, largest: int = 2**26) -> str:
     ----------
     path : Path
     largest : int
-        Bytes that it may have.
+        How many bytes it may have.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def _is_open(path: Path) -> bool:
 
 
 def check_target(path: Path) -> None:
-    """Check, before the work is done, that its result can be written there.
+    """Check before the work that its result can be written there.
 
     Raises
     ------
@@ -258,14 +258,14 @@ def csv_rows(text: str, columns: Sequence[str], optional: str | None = None) -> 
     ----------
     text : str
     columns : sequence of str
-        That it has to have, in any order.
+        The columns that the text has to have, in any order.
     optional : str, optional
-        One that it may have.
+        One more column that it may have.
 
     Raises
     ------
     ProblemError
-        A column is unknown, missing or there twice, or a row has another number of values, or there is no row.
+        A column is unknown, missing or given twice, a row has too few or too many values, or there is no row.
     """
     reader = csv.DictReader(text.splitlines(), strict=True, skipinitialspace=True)
     known = [*columns, optional] if optional else list(columns)
@@ -306,8 +306,8 @@ class _Loader(_SafeLoader):
 class _Extent:
     """Count the values that a YAML node stands for, following aliases; also finds keys that are given twice.
 
-    That has to be known before PyYAML makes values of the nodes: it would lose all but the last of equal keys, and
-    merging (``<<``) copies what an alias stands for.
+    This has to be known before PyYAML makes values of the nodes: PyYAML keeps only the last of equal keys, and merging
+    (``<<``) copies what an alias stands for.
     """
 
     def __init__(self, loader: _Loader) -> None:

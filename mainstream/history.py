@@ -1,4 +1,4 @@
-"""What the closed loop did: its rounds, what each of them observed and measured, and why there were no more."""
+"""What the closed loop did: its rounds, what each of them observed and measured, and why it ended."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ class Observation:
     app_id : int or str
     num_frozen : int
     target_fps, observed_fps : float
-        Frames a second that it should analyse, and did.
+        Frames a second that it should analyse, and those that it did.
     predicted_recall : float
-        By the event model at the observed rate, no more than the stream's; all three are 0 where it is 0.
+        What the event model says at the observed rate, or at the stream's if that is lower. This and the next two are 0
+        where the rate is 0.
     predicted_precision, predicted_f1 : float or None
         None without false positive rates and event frequency.
     name : str or None
@@ -63,11 +64,12 @@ class Measurement:
     Attributes
     ----------
     window_s : float
-        Seconds for which it was measured.
+        How many seconds were measured.
     parts : tuple of MeasuredPart
         In the order of the net plan.
     streams : mapping of str to Measurement
-        Of several streams each one's, by its name; this one is then of them all together, its window the longest.
+        With several streams, the measurement of each, by its name. This one is then of all of them together, and its
+        window is the longest of theirs.
     """
 
     window_s: float
@@ -80,7 +82,7 @@ class Measurement:
 
     @classmethod
     def together(cls, streams: Mapping[str, Measurement]) -> Self:
-        """What several streams took on one box."""
+        """The compute that several streams took on one box."""
         parts = tuple(part for one in streams.values() for part in one.parts)
         return cls(max(one.window_s for one in streams.values()), parts, streams)
 
@@ -113,7 +115,7 @@ class Round:
     Attributes
     ----------
     budget : float
-        Compute a second that was allowed.
+        The compute a second that was allowed.
     result : Result
         The schedule that ran.
     predicted_cost, predicted_cost_at_observed : float
@@ -154,7 +156,7 @@ class Round:
 
     @property
     def deviation(self) -> float:
-        """How far the rates are off: the predicted cost of those observed less that of those sent, as a share of it."""
+        """How far the rates are off: (cost of those observed - cost of those sent) / cost of those sent, predicted."""
         return (self.predicted_cost_at_observed - self.predicted_cost) / self.predicted_cost
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,7 +175,7 @@ class Round:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class History:
-    """All rounds, and why there were no more.
+    """All rounds, and why the loop ended.
 
     Attributes
     ----------
@@ -181,8 +183,8 @@ class History:
     reason : str
         One of :data:`Reason`.
     profiles : mapping of str to Model
-        The profile of each stream, by its name or None, corrected by all that was measured; the one that was given
-        where nothing was.
+        The profile of each stream, by its name or None, corrected by all that was measured. Where nothing was measured
+        it is the given profile.
 
     Examples
     --------
@@ -222,7 +224,7 @@ class History:
 
     @property
     def profile(self) -> Model:
-        """The profile of all streams; :class:`ProblemError` where they have different ones."""
+        """The one profile of all streams; raises :class:`ProblemError` where they have different ones."""
         first, *others = self.profiles.values()
         if any(other != first for other in others):
             raise ProblemError(
@@ -232,7 +234,7 @@ class History:
 
     @property
     def converged(self) -> bool:
-        """Whether the last round's rates, and its compute where that was measured, were near what was predicted."""
+        """Whether the last round's rates, and its compute if that was measured, were near what was predicted."""
         return self.reason == "converged"
 
     def _repr_html_(self) -> str:
@@ -241,7 +243,7 @@ class History:
         return html_table(repr(self).strip("<>"), [[*columns], *rows])
 
     def to_frame(self) -> DataFrame:
-        """A table of pandas: a row for each round.
+        """A pandas table with a row for each round.
 
         Raises
         ------

@@ -22,7 +22,7 @@ _IDS: Final = TypeAdapter(list[AppId])
 
 
 def check_unique(app_ids: IdArray) -> None:
-    """Raise :class:`ProblemError` where an id stands twice."""
+    """Raise :class:`ProblemError` if an id is there twice."""
     different = len(set(app_ids.tolist())) if app_ids.dtype == object else len(np.unique(app_ids))
     if different < len(app_ids):
         app_id, count = Counter(app_ids.tolist()).most_common(1)[0]
@@ -41,12 +41,12 @@ def id_array(app_ids: Sequence[int | str]) -> IdArray:
 
 
 def given_ids(app_ids: ArrayLike | None, n: int) -> IdArray:
-    """Ids that a user gave as an array; 0, 1, ... where there is none.
+    """The ids that a user gave, as an array; 0, 1, ... if the user gave none.
 
     Raises
     ------
     ProblemError
-        They are not `n`, or no ids.
+        There are not `n` of them, or one is no id.
     """
     if app_ids is None:
         return np.arange(n)

@@ -17,7 +17,7 @@ from mainstream.description import refuse, shown
 from mainstream.errors import ProblemError
 
 _EXACT: Final = 2**53
-"""Every whole number up to this one is exact as a float."""
+"""A float represents every whole number up to this one exactly."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Range:
     ----------
     low, high : float
     low_open, high_open : bool
-        Whether the end itself is left out; an infinite one always is.
+        Whether the end itself is left out; an infinite end always is.
     whole : bool
         Whole numbers only.
     high_told : bool
-        False: only who gives a number above `high` is told of it.
+        If False, a message names `high` only to a user who gave a number above it.
     unit : str
         What is counted, in the plural.
     """
@@ -98,7 +98,7 @@ class Range:
             The argument's.
         given : object
         briefly : bool
-            Tell a whole number only the end that it lies beyond.
+            For a whole number, name only the end that it lies beyond.
 
         Raises
         ------
@@ -122,12 +122,12 @@ class Range:
             The argument's.
         values : array
         codes : mapping of float to str, optional
-            Values that are allowed, too -> what each stands for.
+            Further values that are allowed -> what each stands for.
 
         Raises
         ------
         ProblemError
-            It names the first such value.
+            A value lies outside; the message names the first one.
         """
         inside = self.inside(values)
         codes = codes or {}
@@ -192,7 +192,7 @@ COUNT: Final = Range(1, _EXACT, whole=True, high_told=False)
 SECONDS: Final = Range(0, low_open=True, unit="seconds")
 THREADS: Final = Range(1, 4096, whole=True, high_told=False)
 SIDE: Final = Range(1, 8192, whole=True, high_told=False)
-"""Pixels of a frame's height or width."""
+"""The pixels that a frame's height or width may have."""
 
 Positive = Annotated[float, POSITIVE]
 NonNegative = Annotated[float, NON_NEGATIVE]
@@ -218,7 +218,7 @@ PARAMETERS: Final[Mapping[str, Range]] = {
     "stream_fps": Range(0, 1e6, low_open=True, high_told=False),
     "target_fps": POSITIVE,
 }
-"""A parameter of apps, events or streams -> what it may be, wherever it is given."""
+"""A parameter of apps, events or streams -> the values that it may have, wherever it is given."""
 
 StreamFps = Annotated[float, PARAMETERS["stream_fps"]]
 TargetFps = Annotated[float, PARAMETERS["target_fps"]]

@@ -1,6 +1,6 @@
 """Named parts of one kind: built-in ones, those of installed packages, and those that a program adds.
 
-Everywhere a name is taken, an object of that kind is taken, too.
+Wherever a name is accepted, an object of that kind is accepted, too.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
     Parameters
     ----------
     what : str
-        What such a part is called in messages and as a parameter, such as "method".
+        What messages and parameters call such a part, for example "method".
     protocol : type
-        What each part has to have; a `name` among it.
+        What each part has to have, including a `name`.
     built_in : mapping of str to str
-        Name -> where the part is, as ``module:attribute``. It is imported when it is first asked for.
+        Name -> where the part is, as ``module:attribute``. It is imported at its first use.
     group : str
-        Entry points of installed packages that are parts of this kind, too.
+        The group of entry points by which installed packages add parts of this kind.
     """
 
     def __init__(self, what: str, protocol: type, built_in: Mapping[str, str], group: str) -> None:
@@ -110,7 +110,7 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
         return given
 
     def is_known_everywhere(self, part: Kind) -> bool:
-        """Whether other processes find this part by its name: it is built in, or an installed package brings it."""
+        """Whether other processes find this part by its name, since it is built in or from an installed package."""
         return part.name in self and part.name in self._places and self[part.name] is part
 
     def check_name(self, name: Any) -> str:
@@ -119,7 +119,7 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
         Raises
         ------
         ProblemError
-            There is none; the message lists those that there are.
+            No part has it; the message lists the known names.
         """
         if not isinstance(name, str) or name not in self:
             raise ProblemError(f"{self.what}: {shown(name)} is not known; {self.advice(name)}")
@@ -154,7 +154,7 @@ class Registry(Mapping[str, Kind], Generic[Kind]):
         return len(list(iter(self)))
 
     def _scan(self) -> None:
-        """Find the parts that installed packages bring, once."""
+        """Find the parts that installed packages add; done once."""
         if self._scanned:
             return
         for point in entry_points(group=self.group):

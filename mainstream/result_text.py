@@ -22,7 +22,7 @@ LISTED: Final = 30
 """Apps that a table shows; the rest are counted."""
 _SHORTEST_NAME: Final = 8
 _WIDE: Final = 1000
-"""Columns where there is no terminal: nothing is cut."""
+"""Columns where there is no terminal; so wide that nothing is cut."""
 
 
 class PlainConsole(Console):
@@ -65,7 +65,7 @@ def print_result(screen: Console, result: Result) -> None:
 
 
 def _not_listed(result: Result) -> list[str]:
-    """What the table leaves open: how many more apps there are, and which do not run."""
+    """What the table does not show: how many more apps there are, and which apps do not run."""
     lines = []
     if len(result.choices) > LISTED:
         lines.append(f"... and {len(result.choices) - LISTED:,} more apps")
@@ -77,7 +77,7 @@ def _not_listed(result: Result) -> list[str]:
 
 
 def precision_text(result: Result) -> str:
-    """Which precision was chosen, and what the others reach."""
+    """The precision that was chosen, and what the others reach."""
     others = [
         f"{name} {'does not fit' if value is None else f'reaches {value:.6f}'}"
         for name, value in (result.precisions or {}).items()
@@ -87,7 +87,7 @@ def precision_text(result: Result) -> str:
 
 
 def table_rows(result: Result) -> tuple[list[list[str]], list[str]]:
-    """The headings and the first choices with their names as rows, and the lines that go below them."""
+    """The headings, a row for each of the first choices with its name, and the lines that go below them."""
     unit = f"{result.unit}/s" if result.unit else ""
     listed, rows = _rows(result, f"tail {unit or 'cost'}")
     names = ["name", *(choice.name or "" for choice in listed)]
@@ -114,7 +114,7 @@ def _rows(result: Result, cost: str) -> tuple[list[Choice], list[list[str]]]:
 
 
 def _table(result: Result, cost: str, width: int) -> Table:
-    """The first choices; numbers are never cut, names are, to keep within `width` columns."""
+    """The first choices. Names are cut to keep within `width` columns; numbers never are."""
     listed, rows = _rows(result, cost)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = max(_SHORTEST_NAME, width - sum(widths) - len(widths))
@@ -166,7 +166,7 @@ def _stems(result: Result, unit: str) -> list[str]:
 
 
 def _value(choice: Choice, metric: str, *, first: bool) -> str:
-    """A metric, and where it is what was maximised, its interval."""
+    """A metric; with its interval if it is the one that was maximised."""
     value, interval = getattr(choice, metric), getattr(choice, f"{metric}_interval")
     if value is None:
         return "-"

@@ -1,9 +1,10 @@
-"""The closed loop: solve with a budget, run the plan, see what comes of it, solve with that.
+"""The closed loop: solve with a budget, run the plan, observe, and solve again with what was observed.
 
-A profile is measured on an idle device; what a device really gets done, and what that takes, shows when it runs. Where
-the runtime measures compute, the profile is corrected by it, and the next round solves with the same budget, or, when
-the rates fell short, with the compute that was got done if that is less. Else the predicted cost of the observed rates
-is the budget of the next round, as in the scheduler released with Jiang et al., "Mainstream", USENIX ATC 2018.
+A profile is measured on an idle device. What a device really gets done, and what that takes, shows when it runs. If the
+runtime measures compute, the loop corrects the profile by it. The next round then solves with the same budget or, when
+the rates fell short, with the compute that was got done if that is less. If the runtime does not measure compute, the
+next budget is the predicted cost of the observed rates, as in the scheduler released with Jiang et al., "Mainstream",
+USENIX ATC 2018.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ from mainstream.streamer.deployer import Deployer, Observed, StreamsDeployer
 from mainstream.streamer.plan import net_plans
 
 _DOORS: Final = ("method", "event_model")
-"""Options that take an object, too."""
+"""Options that also take an object."""
 _SAME_BUDGET: Final = 1e-9
 """Relative difference below which two budgets are one."""
 
 
 class Scheduler:
-    """Keeps a runtime at the best schedule that its device really gets done.
+    """Keeps a runtime at the best schedule that its device can really do.
 
     Parameters
     ----------
@@ -48,19 +49,19 @@ class Scheduler:
         With a model file for each `num_frozen` that may be chosen.
     model : Model or mapping
     video : Video or mapping
-        The published order, apps, video, model, is taken, too, and so are the published names of the two,
-        ``video_desc`` and ``model_desc``. Both are left out where streams are given.
+        The published order (apps, video, model) works, too, and so do the published names ``video_desc`` and
+        ``model_desc``. Leave both out when you give streams.
     deployer : object with ``deploy(plan)``, optional
-        What runs a plan, see :class:`~mainstream.streamer.deployer.Deployer`; default a Streamer at `address`. Where
+        What runs a plan, see :class:`~mainstream.streamer.deployer.Deployer`; by default a Streamer at `address`. Where
         streams have names it takes the plans of all of them, as :class:`~mainstream.streamer.together.Together` does.
     address : str
     memory_mb, objective, aggregate, mode, method, event_model, gap, time_limit, memory_limit : optional
         As in :func:`mainstream.solve`.
     tolerance : float
-        Converged is a round in which the cost predicted for the observed rates differs by less than this share from
-        that of the rates that were sent.
+        The loop has converged when the cost predicted for the observed rates differs by less than this share from that
+        of the rates that were sent,
     compute_tolerance : float
-        And in which the measured compute, where it is known, differs by no more than this from the predicted one.
+        and when the measured compute, where it is known, differs by no more than this share from the predicted one.
     max_rounds : int
 
     Attributes
@@ -154,7 +155,7 @@ class Scheduler:
         return f"<Scheduler of {self.prepared!r}>"
 
     def run(self, cost_threshold: float, *, progress: Callable[[Round], None] | None = None) -> History:
-        """Solve, deploy, observe and correct until what comes is what was predicted, or there is no use in going on.
+        """Solve, deploy, observe and correct until the prediction comes true, or until going on is of no use.
 
         Parameters
         ----------
@@ -176,7 +177,7 @@ class Scheduler:
         DeployError
             A plan could not be run.
         InterruptedLoop
-            Ctrl-C after the first round: it has the rounds that were over. Before, it is a KeyboardInterrupt.
+            Ctrl-C after the first round; the error holds the rounds that were over. Before that, a KeyboardInterrupt.
 
         >>> scheduler.run(20)
         <History: 1 round, converged>
@@ -261,7 +262,7 @@ class Scheduler:
         budgets = [one.budget for one in rounds]
         if factor is None and any(math.isclose(self._next_budget(last), x, rel_tol=_SAME_BUDGET) for x in budgets):
             return "budget seen before"
-        # What was measured differs from round to round; a schedule that is the best again is as good as it gets.
+        # Measurements differ from round to round; a schedule that is the best a second time is as good as it gets.
         if factor is not None and any(_what_runs(last.result) == _what_runs(one.result) for one in rounds[:-1]):
             return "converged" if self._holds(last) else "schedule seen before"
         return "max rounds" if len(rounds) == self.max_rounds else None
@@ -288,7 +289,7 @@ class Scheduler:
             return self._too_little(last)
         if last.factor is None or _what_runs(result) != _what_runs(last.result):
             return None
-        # The corrected profile says of this schedule what was measured, and it is the best within the budget.
+        # The corrected profile predicts what was measured for this schedule, and it is the best within the budget.
         return "converged" if self._holds(last) else "schedule seen before"
 
     def _too_little(self, last: Round) -> Reason:
@@ -342,7 +343,7 @@ def _cost(prepared: Prepared, result: Result, fps: FloatArray) -> float:
 
 
 def measurement(told: Observed, model: Model) -> tuple[Measurement | None, str | None]:
-    """What the parts took, beside what the profile says; or why that is not known."""
+    """What the parts took, next to what the profile says; or why that is not known."""
     if told.compute is None:
         return None, told.unmeasured
     if not told.plan.layers:

@@ -1,4 +1,4 @@
-"""Shares of independent trials, and the intervals that they carry."""
+"""Shares of independent trials, and their intervals."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Stream:
     Raises
     ------
     ProblemError
-        Bad input, in one line; there is no app; apps see different regions.
+        The input is bad, there is no app, or apps see different regions.
 
     Examples
     --------
@@ -122,14 +122,14 @@ def streams_of(
     video: Video | Mapping[str, Any] | None,
     name: str | None = None,
 ) -> tuple[Stream, ...]:
-    """The streams that a user gave: as a list of them, or as apps, a model and a video, where each region is one.
+    """The streams that a user gave: as a list, or as apps, a model and a video, which make a stream for each region.
 
-    Those of apps, a model and a video are all called `name`.
+    Streams made from apps, a model and a video are all called `name`.
 
     Raises
     ------
     ProblemError
-        Bad input, in one line; streams among apps, or a model or video beside them.
+        The input is bad, there are streams among the apps, or there is a model or video beside streams.
     """
     if not isinstance(apps, Apps | Mapping | str) and isinstance(apps, Iterable):
         apps = tuple(apps)
@@ -164,7 +164,7 @@ def called(streams: Sequence[Stream], k: int) -> str:
 def check_together(streams: Sequence[Stream], mode: str) -> None:
     """Check the streams together, and each stream's apps against its model and video.
 
-    Each `app_id` may stand once over all streams.
+    Each `app_id` may occur only once in all streams.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def check_together(streams: Sequence[Stream], mode: str) -> None:
     Raises
     ------
     ProblemError
-        See :meth:`mainstream.apps.Apps.check`; an `app_id` stands in two streams; latencies have different units.
+        See :meth:`mainstream.apps.Apps.check`; also, an `app_id` is in two streams, or latencies have different units.
     """
     for k, stream in enumerate(streams):
         try:
@@ -203,20 +203,20 @@ def check_memory(streams: Sequence[Stream]) -> None:
 
 
 def objective_of(several: Sequence[Apps], objective: Objective | None) -> Objective:
-    """What to maximise when the caller leaves it open, or whether the apps have what the asked one needs.
+    """The objective: the default if the caller gave none; else the given one, if the apps have what it needs.
 
     Parameters
     ----------
     several : sequence of Apps
-        Those of each stream.
+        The apps of each stream.
     objective : {"f1", "recall", "precision"}, optional
-        What was asked for.
+        The objective that the caller gave.
 
     Raises
     ------
     ProblemError
-        Some apps have false positive rates and an event frequency and some have not, or the asked objective needs
-        them where they are missing.
+        Only some apps have false positive rates and an event frequency, or the given objective needs them and they are
+        missing.
     """
     complete = np.concatenate([apps.has_precision for apps in several])
     if complete.all():
@@ -235,7 +235,7 @@ def objective_of(several: Sequence[Apps], objective: Objective | None) -> Object
 
 
 def only_camera(streams: Sequence[Stream]) -> Stream:
-    """The first of the streams, when they are regions of one camera, on one base network.
+    """The first of the streams, which have to be regions of one camera on one base network.
 
     Raises
     ------
@@ -249,23 +249,23 @@ def only_camera(streams: Sequence[Stream]) -> Stream:
 
 
 def unit_of(models: Iterable[Model]) -> str | None:
-    """The unit of the latencies of models that share one budget; None where none says it."""
+    """The unit of the latencies of models that share one budget; None if no model says it."""
     return next((model.unit for model in models if model.unit is not None), None)
 
 
 def capacity_of(models: Iterable[Model]) -> float | None:
-    """Compute a second of all the cores of the device of several models; None where they do not all say the same."""
+    """Compute a second of all cores of the models' device; None where the models do not all say the same."""
     capacities = {model.capacity for model in models}
     return capacities.pop() if len(capacities) == 1 else None
 
 
 def is_model(given: object) -> bool:
-    """Whether this looks like a model, right or wrong in detail."""
+    """Whether this looks like a model, even if something in it is wrong."""
     return isinstance(given, Model) or (isinstance(given, Mapping) and "layer_latencies" in given)
 
 
 def is_video(given: object) -> bool:
-    """Whether this looks like a video, right or wrong in detail."""
+    """Whether this looks like a video, even if something in it is wrong."""
     return isinstance(given, Video) or (isinstance(given, Mapping) and "stream_fps" in given)
 
 
