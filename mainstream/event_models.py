@@ -83,7 +83,7 @@ class Measured(Windowed):
     name: str = "measured"
 
     def correlations(self, correlation: FloatArray, correlation_fps: FloatArray, rates: FloatArray) -> FloatArray:
-        """rho ** (c/r) when measured at c frames a second: exact, as a chain seen every k frames has rho**k."""
+        """It is rho ** (c/r) when measured at c frames a second: exact, as a chain seen every k frames has rho**k."""
         distance = np.where(np.isnan(correlation_fps), 1.0, correlation_fps / rates)
         decayed: FloatArray = correlation**distance
         return decayed

@@ -1,4 +1,4 @@
-"""The command ``mainstream``: one file a command; this one turns errors into one line each."""
+"""The command ``mainstream``. Each command has a file; this file turns each error into one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HELP: Final = "Choose layer sharing and frame rates for many DNN applications o
 
 
 class _Group(TyperGroup):
-    """The commands in panels, from their table; typer by itself ends one that Ctrl-C ends without a word."""
+    """The commands in panels, from their table. By itself typer says nothing when Ctrl-C ends a command."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes | {"commands": Commands()})
@@ -73,9 +73,9 @@ def _common(
 
 
 def main() -> None:
-    """Run the command line; every error on purpose is one line on stderr and an exit code."""
+    """Run the command line; every expected error is one line on stderr and an exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is escaped, not an error
+        if isinstance(stream, io.TextIOWrapper):  # escape a name that the terminal cannot show instead of failing
             stream.reconfigure(errors="backslashreplace")
     clean_output()
     with ctrl_c():
@@ -88,11 +88,11 @@ def _run() -> int:
         code = app(args=sys.argv[1:] or ["--help"], prog_name="mainstream", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
-    except Exception as error:  # what Ctrl-C comes upon may make anything of it
+    except Exception as error:  # code that Ctrl-C interrupts may raise anything
         if was_pressed():
             return _interrupted()
         return _failed(error)
-    # Some libraries lose what is raised within them, and typer makes an end without a word of it.
+    # Some libraries lose what is raised inside them, and typer turns it into a silent end.
     return _interrupted() if was_pressed() else code
 
 
@@ -103,7 +103,7 @@ def _interrupted() -> int:
 
 
 def _failed(error: Exception) -> int:
-    """Say what is wrong in a line; what is wrong with Mainstream itself is raised."""
+    """Say what is wrong in one line; raise an error that is Mainstream's own fault."""
     if isinstance(error, InfeasibleError):
         return _fail(error, INFEASIBLE)
     if isinstance(error, MainstreamError | typer.TyperException):

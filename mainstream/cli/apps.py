@@ -1,4 +1,4 @@
-"""``mainstream apps``: the apps of a box that runs, for scripts."""
+"""``mainstream apps``: list and change the apps of a running box, for scripts."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _of(app_id: str) -> str:
 
 
 def _change(method: str, path: str, body: dict[str, Any] | None, at: str, token: Path | None, ca: Path | None) -> None:
-    """Change something, and say what is predicted."""
+    """Make a change, and print what is then predicted."""
     from mainstream.description import counted
 
     done = _ask(method, path, body, at, token, ca)
@@ -124,14 +124,14 @@ def _change(method: str, path: str, body: dict[str, Any] | None, at: str, token:
 
 
 def _ask(method: str, path: str, body: dict[str, Any] | None, at: str, token: Path | None, ca: Path | None) -> Any:
-    """What the box answers.
+    """The box's answer.
 
     Raises
     ------
     ProblemError
-        It refuses, in its own words.
+        The box refuses; the message is in its words.
     DeployError
-        It does not answer.
+        The box does not answer.
     """
     import json
     import ssl

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _OF_SCORES: Final = ("correlation", "correlation_fps", "accuracy_spread", "seen")
-"""Event parameters that labels alone do not tell."""
+"""The event parameters that labels alone do not give."""
 
 
 class _Numbers(Description):
@@ -117,7 +117,7 @@ def command(
 
 
 class _InFolder:
-    """A package in a folder, which is pushed, too, where a store is given."""
+    """Calibrate a package in a folder; if a store is given, push the package to it, too."""
 
     def __init__(self, folder: Path, store: str | None) -> None:
         from mainstream.formats.package import read_package
@@ -141,7 +141,7 @@ class _InFolder:
 
 
 class _InStore:
-    """A package in a store."""
+    """Calibrate a package in a store."""
 
     def __init__(self, name: str, store: str | None) -> None:
         from mainstream.store import open_store
@@ -157,7 +157,7 @@ class _InStore:
 
 
 def _event(package: Package, given: str | None) -> str:
-    """The class that is the event: the package's, or the given one where it has none."""
+    """The class that is the event: the package's, or the given one if the package has none."""
     event = package.event_class or given
     if event is None:
         raise ProblemError(
@@ -171,7 +171,7 @@ def _event(package: Package, given: str | None) -> str:
 
 
 def _model(package: Package, given: int | None) -> int | None:
-    """Which of the package's models decided; None where that is not known."""
+    """The model of the package that decided; None if that is not known."""
     if given is None:
         return next(iter(package.models)) if len(package.models) == 1 else None
     own = [f for f in package.models if canonical(f) == canonical(given)]

@@ -75,7 +75,7 @@ def command(
 
 
 def _budget(asked: Asked) -> float:
-    """The flag's, else the file's, else that of all the cores."""
+    """The budget of the flag, else of the file, else of all the cores."""
     found = asked.options.get("budget", capacity_of(asked.problem.models))
     if found is None:
         raise ProblemError(f"{asked.file}: no budget, and no profile that says its cores; give --budget")
@@ -83,7 +83,7 @@ def _budget(asked: Asked) -> float:
 
 
 def _best(asked: Asked, budget: float, fps: float | None, min_f1: float | None) -> Capacity:
-    """The answer in the precision in which most fits."""
+    """The answer in the precision in which the most apps fit."""
     from mainstream.solver.capacity import capacity
 
     found, failure = [], None

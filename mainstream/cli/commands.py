@@ -51,13 +51,13 @@ PANELS: Final[Mapping[str, Mapping[str, str]]] = {
         "workloads": "Make random problems, one or many.",
     },
 }
-"""Panel, name and one line of each command; ``train-jobs`` is in ``train_jobs.py``, as ``command`` or as ``app``."""
+"""Panel, name and one line of each command. ``train-jobs`` is in ``train_jobs.py``, named ``command`` or ``app``."""
 
 LINES: Final = {name: line for panel in PANELS.values() for name, line in panel.items()}
 
 
 class Commands(Mapping[str, Any]):
-    """All commands by their names; each is imported when it is looked up."""
+    """All commands by name; each is imported when it is looked up."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in LINES:
@@ -72,7 +72,7 @@ class Commands(Mapping[str, Any]):
 
 
 class _Below(TyperGroup):
-    """The commands below one; without one of them it says which there are."""
+    """The subcommands of a command; called without one, it lists them."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:

@@ -1,4 +1,4 @@
-"""What a shell may put behind a flag: names and files, looked up when somebody presses tab."""
+"""What a shell can offer after a flag: names and files, looked up when the user presses tab."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def words(*allowed: str) -> Callable[[str], list[str]]:
-    """One of these words."""
+    """Complete to one of these words."""
 
     def complete(incomplete: str) -> list[str]:
         return [word for word in allowed if word.startswith(incomplete)]
@@ -17,7 +17,7 @@ def words(*allowed: str) -> Callable[[str], list[str]]:
 
 
 def files(*suffixes: str) -> Callable[[str], list[str]]:
-    """Files that end so, and folders to go on in; where there is no such file, the shell has its own way."""
+    """Complete to files with these endings, and to folders; if there is no such file, the shell does it its own way."""
 
     def complete(incomplete: str) -> list[str]:
         found = sorted(glob(f"{escape(incomplete)}*"))
@@ -28,21 +28,21 @@ def files(*suffixes: str) -> Callable[[str], list[str]]:
 
 
 def methods(incomplete: str) -> list[str]:
-    """Ways to search, those of installed packages among them."""
+    """Methods, including those of installed packages."""
     from mainstream.extensions import METHODS
 
     return words(*METHODS)(incomplete)
 
 
 def event_models(incomplete: str) -> list[str]:
-    """Event models, those of installed packages among them."""
+    """Event models, including those of installed packages."""
     from mainstream.extensions import EVENT_MODELS
 
     return words(*EVENT_MODELS)(incomplete)
 
 
 def engines(incomplete: str) -> list[str]:
-    """What runs models, those of installed packages among them."""
+    """Engines, including those of installed packages."""
     from mainstream.extensions import PART_LOADERS
 
     return words(*PART_LOADERS)(incomplete)

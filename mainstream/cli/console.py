@@ -1,4 +1,4 @@
-"""What the commands share on the screen: results as a table, progress, warnings."""
+"""What the commands show in the same way: results as a table, progress, warnings."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SILENT_S: Final = 1.0
 
 
 def output(*, quiet: bool = False, json: str | None = None) -> Console:
-    """Where results go: stdout; nowhere with ``-q``, or where ``--json -`` has it to itself."""
+    """Where results go: to stdout, or nowhere with ``-q`` or when ``--json -`` needs stdout for itself."""
     screen = plain_console()
     screen.quiet = quiet or json == STDOUT
     return screen
 
 
 def errors(*, quiet: bool = False) -> Console:
-    """Stderr; from now on also for the package's warnings, or with `quiet` for what is worse only."""
+    """Stderr. From now on it also shows the package's warnings or, with `quiet`, only what is worse."""
     screen = plain_console(stderr=True)
     logger = logging.getLogger("mainstream")
     logger.handlers = [_OnScreen(screen)]
@@ -43,7 +43,7 @@ def errors(*, quiet: bool = False) -> Console:
 
 
 def show_result(screen: Console, result: Result, title: str, models: Sequence[Model] = ()) -> None:
-    """Print a result below a title, and what it takes of the box where the models' profiles say its cores."""
+    """Print a result below a title, and its share of the box if the models' profiles say how many cores it has."""
     screen.print(Text(title, style="bold"))
     print_result(screen, result)
     share = of_box(result.cost, models)
@@ -52,7 +52,7 @@ def show_result(screen: Console, result: Result, title: str, models: Sequence[Mo
 
 
 def of_box(cost: float, models: Sequence[Model]) -> str | None:
-    """How much of the box this is, "20 of 2,000 ms/s: 1 % of 2 cores"; None where a profile does not say its cores."""
+    """The share of the box, "20 of 2,000 ms/s: 1 % of 2 cores"; None if a profile does not say its cores."""
     capacity = capacity_of(models)
     if capacity is None:
         return None
@@ -63,12 +63,12 @@ def of_box(cost: float, models: Sequence[Model]) -> str | None:
 
 
 def _rounded(value: float) -> str:
-    """Three digits, or all those before the point: 0.0123, 1.23, 1,234."""
+    """A number with three digits, or with all those before the point: 0.0123, 1.23, 1,234."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 class Watch:
-    """Shows how a solve goes: a line that renews itself, or, where stderr is no terminal, a line now and then."""
+    """Shows how a solve goes: a line that renews itself or, if stderr is no terminal, a line now and then."""
 
     def __init__(self, screen: Console, *, quiet: bool = False) -> None:
         self._screen = screen
@@ -105,7 +105,7 @@ def _line(progress: Progress) -> str:
 
 
 class _OnScreen(logging.Handler):
-    """Warnings through the console that shows the progress, so that neither overwrites the other."""
+    """Shows warnings through the console that shows the progress, so that neither overwrites the other."""
 
     def __init__(self, screen: Console) -> None:
         super().__init__()

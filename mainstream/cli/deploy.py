@@ -143,7 +143,7 @@ def _check_dry_run(json: str | None, save_profile: Path | None, labels: Path | N
 
 
 def _tell(history: History, live: LiveLabels | None, screen: Console, json: str | None, profile: Path | None) -> None:
-    """Score the last plan where there are labels; write what was asked for, whatever they are."""
+    """Score the last plan if there are labels; then write the files that were asked for, whatever the scores are."""
     if history.reason == "interrupted":
         with suppress(ProblemError):  # nothing was corrected yet
             _save(history, {}, json, profile)
@@ -177,7 +177,7 @@ def _live_labels(
 
 
 def _save(history: History, more: Mapping[str, Any], json: str | None, profile: Path | None) -> None:
-    """Write what was asked for; there may be no corrected profile."""
+    """Write the files that were asked for; there may be no corrected profile."""
     from mainstream.cli.deploy_screen import why_uncorrected
     from mainstream.cli.json_file import put_json
     from mainstream.io import save_profile
@@ -209,7 +209,7 @@ def check_flags(
     *,
     in_file: bool = False,
 ) -> None:
-    """Refuse flags of a runtime that do not go together; a source may be `in_file`, the problem's."""
+    """Refuse flags of a runtime that do not go together; the source may be in the problem file (`in_file`)."""
     with naming("command line"):
         SECONDS.check("--window", window)
         if local and streamer:

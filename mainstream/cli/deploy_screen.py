@@ -1,4 +1,4 @@
-"""What ``mainstream deploy`` shows: each plan, the wait, the round that came of it."""
+"""What ``mainstream deploy`` shows: each plan, the wait for its rates, and the round that followed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Shown:
-    """A deployer that shows each plan, the wait for its rates, and the round that came of it.
+    """A deployer that shows each plan, the wait for its rates, and the round that followed.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Shown:
 
 
 def _table(round_: Round, listed: tuple[Observation, ...], width: int) -> Table:
-    """Target against observed for the `listed` apps; names are cut to keep within `width` columns, numbers never."""
+    """Target and observed rates of the `listed` apps. Names are cut to keep within `width` columns; numbers never."""
     metric = round_.result.metric
     headings = ["app", "target fps", "observed", f"predicted {metric}", "at observed fps"]
     choices = {choice.app_id: choice for choice in round_.result.choices}
@@ -147,7 +147,7 @@ def _cells(seen: Observation, at_target: float, at_observed: float) -> list[str]
 
 
 def _parts(parts: tuple[MeasuredPart, ...]) -> Table:
-    """What each part took a frame, beside the profile, and the factor by which that is corrected there."""
+    """What each part took for a frame, next to the profile, and the factor by which the profile is corrected there."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for heading in ("layers", "app", "frames", "measured ms", "predicted ms", "factor"):
         table.add_column(heading, justify="right", no_wrap=True, max_width=24 if heading == "app" else None)

@@ -1,4 +1,4 @@
-"""Ctrl-C: one line, exit code 130, and an end that comes in good time, whatever hangs."""
+"""Ctrl-C: one line, exit code 130, and an end within seconds, whatever hangs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mainstream.errors import InterruptedSearch, MainstreamError
 _PATIENCE_S: Final = 4.0
 _SHORT_PATIENCE_S: Final = 1.0
 _SAME_PRESS_S: Final = 0.5
-"""Signals that come so soon after the first are the same Ctrl-C: some shells and wrappers pass it on twice."""
+"""Signals that come this soon after the first are the same Ctrl-C: some shells and wrappers pass it on twice."""
 _NOTICED_S: Final = 0.1
-"""How long the thread that watches may take to notice Ctrl-C."""
+"""How long the watching thread may take to notice Ctrl-C."""
 _LOOK_S: Final = 0.05
 
 
 @dataclass
 class _Command:
-    """What the command that runs wants of Ctrl-C, and what came of it.
+    """What the running command wants to happen at Ctrl-C, and what has happened.
 
     Attributes
     ----------
@@ -38,15 +38,15 @@ class _Command:
     patience_s : float
         How long it may go on after the first of them.
     kept : callable
-        What to say that it leaves; empty for nothing.
+        Gives the words for what the command keeps; empty if it keeps nothing.
     left : str
         What `kept` said when Ctrl-C came.
     said : bool
-        The line about Ctrl-C is written.
+        Whether the line about Ctrl-C is written.
     pressed : Event
-        Ctrl-C has come.
+        Set when Ctrl-C has come.
     raised : bool
-        Python code knows of it.
+        Whether Python code knows of it.
     """
 
     ends_it: tuple[int, ...] = (signal.SIGINT,)
@@ -63,11 +63,11 @@ _command = _Command()
 
 @contextmanager
 def ctrl_c() -> Iterator[None]:
-    """While a command runs, Ctrl-C is raised once, and pressed again it ends the process at once.
+    """While a command runs, raise Ctrl-C once; a second Ctrl-C ends the process at once.
 
-    Raised a second time, it would come where the first one is dealt with, and lose what that closes, keeps and says.
-    What hangs outside of Python, such as a model, lets no handler run; so a thread sees each signal as it comes,
-    through the descriptor to which Python writes them.
+    If it were raised a second time, it would interrupt the code that handles the first one, and what that code closes,
+    keeps and says would be lost. While something hangs outside of Python, such as a model, no handler can run. So a
+    thread sees each signal as it comes, through the descriptor to which Python writes signals.
     """
     global _command  # noqa: PLW0603  one command runs at a time
     if current_thread() is not main_thread():  # no signal comes here
@@ -99,7 +99,7 @@ def _raise_once(number: int, frame: FrameType | None) -> None:
 
 
 def _watch(command: _Command, noticed: int) -> None:
-    """See the signals; end the process when its time is over, or Ctrl-C is pressed again."""
+    """Watch the signals; end the process when its time is over, or when Ctrl-C is pressed again."""
     first: float | None = None
     came: list[int] = []
     sent_on = False
@@ -116,7 +116,7 @@ def _watch(command: _Command, noticed: int) -> None:
             continue
         waited = monotonic() - first
         if waited > _NOTICED_S and not sent_on and not command.raised:
-            # It came just before a system call, such as a wait for a minute, which therefore did not end.
+            # The signal came just before a system call, such as a wait of a minute, and so did not end that call.
             sent_on = True
             signal.pthread_kill(main_thread().ident or 0, came[0])
         if waited > command.patience_s or (waited > _SAME_PRESS_S and signal.SIGINT in numbers):
@@ -129,18 +129,18 @@ def was_pressed() -> bool:
 
 
 def is_said() -> bool:
-    """Whether the command has said so."""
+    """Whether the command has said that Ctrl-C has come."""
     return _command.said
 
 
 @contextmanager
 def keeping(kept: Callable[[], str]) -> Iterator[None]:
-    """Should Ctrl-C come meanwhile, its line says what is kept, or how to go on.
+    """If Ctrl-C comes meanwhile, its line says what is kept, or how to go on.
 
     Parameters
     ----------
     kept : callable
-        Gives the words; it may also be what keeps it.
+        Gives the words; it may also do the keeping.
     """
     command = _command
     before, command.kept = command.kept, kept
@@ -154,14 +154,14 @@ def keeping(kept: Callable[[], str]) -> Iterator[None]:
 
 
 def interrupted_line(left: str | None = None) -> str:
-    """What to say of Ctrl-C, once in a command."""
+    """What to say about Ctrl-C, once in a command."""
     _command.said = True
     left = _command.left if left is None else left
     return f"mainstream: interrupted{'; ' if left else ''}{left}"
 
 
 def end_in_time() -> None:
-    """From now on SIGTERM is as Ctrl-C, but with exit code 0; 4 s after either the process ends, if it has not yet."""
+    """From now on SIGTERM acts as Ctrl-C, but with exit code 0. The process ends at most 4 s after either."""
     signal.signal(signal.SIGTERM, _raise_once)
     _command.ends_it = (signal.SIGINT, signal.SIGTERM)
     _command.patience_s = _PATIENCE_S
@@ -169,15 +169,15 @@ def end_in_time() -> None:
 
 @contextmanager
 def interruptible(*, patient: bool = False) -> Iterator[None]:
-    """Ctrl-C ends what is done meanwhile after a second at the latest: the process then ends with 130 and one line.
+    """Meanwhile, Ctrl-C takes effect after a second at the latest: the process then ends with 130 and one line.
 
-    A search sees to Ctrl-C itself, and much sooner, with its best schedule. But a compiler does not, nor a kernel that
-    goes through a million apps; and what is raised in a callback of the compiler's is lost.
+    A search handles Ctrl-C itself, much sooner, and keeps its best schedule. But a compiler does not, nor does a kernel
+    that goes through a million apps, and what is raised in a callback of the compiler is lost.
 
     Parameters
     ----------
     patient : bool
-        Wait 4 s: there may be more to keep than what takes its time now.
+        Wait 4 s, since there may be more to keep than what takes its time now.
     """
 
     def unraisable(lost: sys.UnraisableHookArgs) -> None:
@@ -194,7 +194,7 @@ def interruptible(*, patient: bool = False) -> Iterator[None]:
     except (MainstreamError, InterruptedSearch):
         raise
     except (Exception, KeyboardInterrupt):
-        if command.pressed.wait(_NOTICED_S):  # a compiler that was left raises anything
+        if command.pressed.wait(_NOTICED_S):  # an interrupted compiler may raise anything
             raise KeyboardInterrupt from None
         raise
     finally:
@@ -205,16 +205,16 @@ def interruptible(*, patient: bool = False) -> Iterator[None]:
 def _end_now(command: _Command) -> NoReturn:
     if not command.pressed.is_set():  # a SIGTERM
         os._exit(0)
-    # Off the line that shows the progress, whose cursor is hidden.
+    # Leave the line that shows the progress, and show the cursor, which that line hides.
     line = interrupted_line(command.left or command.kept())
     os.write(2, (b"\n\x1b[?25h" if os.isatty(2) else b"") + f"{line}\n".encode())
     os._exit(INTERRUPTED)
 
 
 def leave() -> NoReturn:
-    """End when all is closed, with exit code 130 after Ctrl-C, else 0.
+    """End the process when all is closed, with exit code 130 after Ctrl-C, else 0.
 
-    The interpreter's own tidying up takes TensorFlow a second, and a thread in which a model hangs may not survive it.
+    The interpreter's own clean-up takes a second with TensorFlow, and may crash a thread in which a model hangs.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""``--engine`` of the commands that run models, and whether it is the one that the profile was measured with."""
+"""``--engine`` of the commands that run models; also, whether the profile was measured with the same engine."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def engine_name(given: str | None) -> str:
 
 
 def that_runs(engine: str) -> str:
-    """The engine behind a name: that which "auto" runs models with, where it can."""
+    """The engine that a name stands for; for "auto" the one that it runs models with, where it can."""
     from mainstream.onnx_graphs.auto import faster_engine
 
     return faster_engine() if engine == "auto" else engine
 
 
 def say_engine(say: Callable[[str], None], given: str | None, models: Iterable[Model]) -> None:
-    """Say which engine "auto" came to, and when it is not the one that the profiles were measured with."""
+    """Say which engine "auto" chose, and say so if the profiles were measured with another one."""
     for measured in dict.fromkeys(model.engine for model in models):
         runs = that_runs(engine_name(given))
         if given == "auto":

@@ -118,7 +118,7 @@ def show_versions(screen: Console, found: Mapping[str, Sequence[Evaluated]], bud
 
 
 def _schedules(asked: Asked, versions: str) -> dict[str, Result]:
-    """The schedule of each version within the budget, by its name."""
+    """Name of a version -> its schedule within the budget."""
     from mainstream.cli.experiment_input import words
     from mainstream.experiments.versions import Version, Workbench
     from mainstream.io import SolveOptions
@@ -149,7 +149,7 @@ def _plain(
 
 
 def _frames(one: Evaluated) -> dict[str, Any]:
-    """An app, with the frames of what it missed and of its false alarms."""
+    """An app, with the frames of the events that it missed and of its false alarms."""
     return one.to_dict() | {"missed": one.score.missed, "false_alarm_frames": list(one.score.alarms)}
 
 

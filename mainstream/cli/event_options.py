@@ -56,12 +56,12 @@ def event_settings(
     keep_days: float,
     keep_gb: float,
 ) -> EventSettings | None:
-    """What the flags say; None where nobody asks for events.
+    """What the flags say; None if they do not ask for events.
 
     Raises
     ------
     ProblemError
-        A value is not what it has to be, or flags that need others stand alone.
+        A value is wrong, or a flag lacks another one that it needs.
     """
     from mainstream.streamer.events.settings import EventSettings
 

@@ -35,7 +35,7 @@ AddressOption = Annotated[
 
 
 def check(executor: Where, address: str | None) -> None:
-    """Find out before anything is done that the options do not go together, or that the extra is missing."""
+    """Before any work, raise an error if the options do not go together, or if the extra is missing."""
     from mainstream._optional import require
     from mainstream.executors.cluster import EXTRA, check_address
 
@@ -49,7 +49,7 @@ def check(executor: Where, address: str | None) -> None:
 
 @contextmanager
 def open_executor(executor: Where, address: str | None, jobs: int = 1) -> Iterator[Executor | None]:
-    """The executor; None where all is to be done in this process."""
+    """The executor; None if this process does all the work."""
     from mainstream.executors.local import Local
     from mainstream.executors.on_ray import OnRay
 

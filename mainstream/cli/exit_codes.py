@@ -1,4 +1,4 @@
-"""What the command ends with, besides 0 for done."""
+"""The exit codes of the commands, besides 0 for done."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ CANNOT_PRINT: Final = 1
 BAD_INPUT: Final = 2
 INFEASIBLE: Final = 3
 FAILED: Final = 4
-"""A runtime failed while it ran: the source broke off, or it was the runtime's own fault."""
+"""A runtime failed while it ran: its source broke off, or it was the runtime's own fault."""
 INTERRUPTED: Final = 130
 """Ctrl-C: 128 and the number of SIGINT, as shells count."""

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 _DEFAULT: Final = "mainstream,no-sharing,max-sharing,max-sharing-best"
 _BOTH: Final = ("max-sharing", "max-sharing-best")
-"""Where one of them is compared with, so is the other: gains over the first shrink over the second."""
+"""A comparison with one of them also includes the other: gains over the first shrink over the second."""
 
 _EACH: Final = 10
-"""A solve of no apps would take as long as so many apps add; as measured in benchmarks/study.md."""
+"""A solve of no apps would take as long as this many apps add; measured in benchmarks/study.md."""
 
 
 def command(
@@ -161,7 +161,7 @@ def command(
         typer.echo("".join(f"{point.id}\n" for point, _ in left), nl=False)
         return
     runtime = _runtime(places, local, model_dir, window)
-    # A runtime takes as long for any schedule; without one, part of the time goes with the number of apps.
+    # A runtime takes equally long for any schedule; without one, part of the time grows with the number of apps.
     weight = {point.id: 1 if runtime else _EACH + len(point.apps) for point in points}
     total, done = sum(weight[point.id] * len(keys) for point, keys in left), 0
     with files, Bar(errors, "experiment", quiet=quiet) as bar:
@@ -210,7 +210,7 @@ def _versions(given: str) -> tuple[Version, ...]:
 
 
 def _options(flags: Mapping[str, Any], of_file: Mapping[str, Any], versions: tuple[Version, ...]) -> SolveOptions:
-    """How to solve: flags first, then what the problem file says is to be solved; every version has to be able to."""
+    """How to solve: what the flags say, then what the problem file says; every version has to be able to do it."""
     from mainstream.io import SolveOptions
     from mainstream.solver.checks import check_how
 
@@ -235,7 +235,7 @@ def _places(points: list[Point], local: bool, given: list[str] | None) -> dict[s
 
 
 def _what_runs(places: Mapping[str | None, str] | None, local: bool, model_dir: Path | None, window: float) -> Any:
-    """The runtime as a plain value, among the settings of an experiment."""
+    """The runtime as a plain value, for the settings of an experiment."""
     place = places[None] if places and None in places else places
     return ["local", place, str(model_dir), window] if local else place
 
@@ -243,7 +243,7 @@ def _what_runs(places: Mapping[str | None, str] | None, local: bool, model_dir: 
 def _runtime(
     places: Mapping[str | None, str] | None, local: bool, model_dir: Path | None, window: float
 ) -> Runtime | None:
-    """What opens the runtimes of one schedule: in this process, or where they are."""
+    """A function that opens the runtimes of one schedule: in this process, or where they are."""
     from mainstream.cli.runtimes import opened
 
     if places is None:

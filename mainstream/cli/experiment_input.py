@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Input:
-    """Apps to be put together, or whole workloads.
+    """Apps to combine into workloads, or whole workloads.
 
     Attributes
     ----------
     apps : sequence of Placed
         Empty with whole workloads.
     options : mapping of str to object
-        What the problem file says of how to solve.
+        What the problem file says about how to solve.
     problems : tuple of Problem
         The whole workloads.
     cut : int or None
-        The line of the workload file that is cut off.
+        The number of the line at which the workload file is cut off.
     """
 
     apps: Sequence[Placed] = ()
@@ -39,7 +39,7 @@ class Input:
     cut: int | None = None
 
     def points(self, num_apps: int, *, combs: bool, most: int | None, seed: int, x_vote: str | None) -> list[Point]:
-        """The workloads of the experiment, each app with these votes where they are given."""
+        """The workloads of the experiment; if votes are given, each app has them."""
         from mainstream.experiments.points import combinations, growing, of_workloads
 
         if not self.apps:
@@ -66,7 +66,7 @@ def read_input(
     Raises
     ------
     ProblemError
-        They do not go together, or a file is not what it has to be.
+        They do not go together, or a file is wrong.
     """
     from mainstream.experiments.points import selected
     from mainstream.files import naming
@@ -112,7 +112,7 @@ def _of_problem(file: Path, profile: Path | None, stream_fps: float | None, stor
 
 
 def words(given: str | None) -> list[str]:
-    """The words between commas, each once."""
+    """The words between commas, each word once."""
     return list(dict.fromkeys(word.strip() for word in (given or "").split(",") if word.strip()))
 
 
@@ -129,7 +129,7 @@ def _with_votes(point: Point, x_vote: str) -> Point:
 
 
 def digest(points: Iterable[Point]) -> str:
-    """What tells these workloads from any others."""
+    """A value that tells these workloads from all others."""
     found = hashlib.sha256()
     for point in points:
         parts = (part for stream in point.streams for part in (*stream.apps, stream.model, stream.video))

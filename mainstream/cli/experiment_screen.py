@@ -1,4 +1,4 @@
-"""What ``mainstream experiment`` shows of what came out."""
+"""What ``mainstream experiment`` shows of its results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_comparison(screen: Console, rows: list[SweepRow], tidy: Path) -> None:
-    """Mean objectives of the versions, and what mainstream gains over each, where all have a schedule."""
+    """Mean objectives of the versions, and what mainstream gains over each, over cases where all have a schedule."""
     from rich.table import Table
 
     from mainstream.experiments.comparison import compare

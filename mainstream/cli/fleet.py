@@ -178,11 +178,11 @@ def status(
 
 
 _ASK_S = 5.0
-"""Seconds for what a box runs before it is sent its plan."""
+"""How many seconds may pass to ask a box what it runs before it is sent its plan."""
 
 
 def _end(errors: Console, fleet: Path, boxes: int, what: str, names: Sequence[str], why: str) -> None:
-    """One line for what is wrong, and the exit code."""
+    """Say in one line what is wrong, and end with the exit code."""
     from mainstream.ids import id_list
 
     errors.print(
@@ -192,7 +192,7 @@ def _end(errors: Console, fleet: Path, boxes: int, what: str, names: Sequence[st
 
 
 def _runtimes(file: Path, plans: Path | None, store: str | None, *, quiet: bool) -> list[Runtime]:
-    """The runtimes of a fleet and their plans, which were written before or are made now."""
+    """The runtimes of a fleet and their plans, which are read from files or made now."""
     from mainstream.files import naming
     from mainstream.fleet.boxes import runtimes_of
     from mainstream.fleet.plan_files import load_plans

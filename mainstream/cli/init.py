@@ -18,7 +18,7 @@ from mainstream.formats.problem_reader import STORE
 
 _MOST_PROFILES: Final = 1000
 _LARGEST_PROFILE: Final = 2**22
-"""Bytes; a profile of a thousand layers has a fiftieth of that."""
+"""The most bytes of a file that may be a profile; a profile of a thousand layers has a fiftieth of that."""
 
 
 def command(
@@ -87,7 +87,7 @@ def command(
 
 
 def _folders(packages: Sequence[str], store: str | None, *, quiet: bool) -> Iterator[tuple[str, Path]]:
-    """Each package and its folder; what ``packages/*`` has beside packages is left out, and said to be."""
+    """Each package and its folder. What else ``packages/*`` matches is left out, with a message."""
     seen: set[str] = set()
     others = []
     for name in packages:
@@ -136,7 +136,7 @@ def _only_profile(folders: dict[str, Path]) -> Path:
 
 
 def _profiles() -> Iterator[Path]:
-    """JSON files here that look like profiles."""
+    """The JSON files in the current folder that look like profiles."""
     from mainstream.files import parse
     from mainstream.stream import is_model
 
@@ -149,7 +149,7 @@ def _profiles() -> Iterator[Path]:
 
 
 def _of(source: str) -> tuple[float, tuple[int, int] | None]:
-    """A source's frames a second, and of a clip their width and height; a camera may let us wait for a frame."""
+    """A source's frames a second, and for a clip their width and height; a camera might make us wait for a frame."""
     from contextlib import closing, suppress
 
     from mainstream.streamer.sources import open_source
@@ -157,12 +157,12 @@ def _of(source: str) -> tuple[float, tuple[int, int] | None]:
     size = None
     with closing(open_source(source, paced=False)) as opened:
         if not opened.live:
-            with suppress(ProblemError):  # damaged: whoever runs it says so
+            with suppress(ProblemError):  # damaged: the command that runs it says so
                 size = next((frame.size for frame in opened), None)
         return float(opened.fps), size
 
 
 def _model_dir(folders: Sequence[Path]) -> str:
-    """The folder of all the packages, once links are followed, as a runtime here has to be given it."""
+    """The folder that holds all packages once links are followed; a runtime here has to be given this one."""
     common = Path(os.path.commonpath([folder.resolve().parent for folder in folders]))
     return os.path.relpath(common) if common.is_relative_to(Path.cwd()) else str(common)

@@ -13,7 +13,7 @@ STDOUT = "-"
 
 
 def check_json(file: str | None) -> None:
-    """Raise :class:`ProblemError` before the work where the file cannot be written after it."""
+    """Before the work, raise :class:`ProblemError` if the file could not be written after it."""
     from mainstream.files import check_target
 
     if file not in (None, STDOUT):
@@ -21,7 +21,7 @@ def check_json(file: str | None) -> None:
 
 
 def put_json(answer: Callable[[], Any], file: str | None) -> None:
-    """Put what `answer` gives, in plain values, there; nowhere for None."""
+    """Write the plain values that `answer` gives there; for None, write nothing."""
     from mainstream.files import write_text
 
     if file is None:

@@ -1,4 +1,4 @@
-"""Where the boxes of a clip's labels count: ``--region`` and ``--inside``."""
+"""``--region`` and ``--inside``: where the boxes of a clip's labels count."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def box_regions(given: Sequence[str] | None, inside: float, labels: Sequence[str]) -> dict[str, Region]:
-    """Label -> region, from ``[LABEL=]X,Y,W,H``; one without a label is for those that have none of their own.
+    """Label -> region, from ``[LABEL=]X,Y,W,H``. One without a label is for all labels that have none of their own.
 
     Raises
     ------
     ProblemError
-        One is no region in the frame or for a label that there is not, or `inside` is no share.
+        One is no region in the frame, or is for an unknown label, or `inside` is no share.
     """
     from mainstream.description import nearest, shown
     from mainstream.formats.boxes import Region

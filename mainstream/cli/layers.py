@@ -60,7 +60,7 @@ def command(
         shape = " x ".join("?" if side is None else str(side) for side in layer.shape[1:])
         cut = str(k) if k in net.cuts else ""
         rows.append((str(k - 1), layer.name, shape, f"{layer.parameters:,}", cut, "x" if k in chosen else ""))
-    # Lines as long as they have to be and not as wide as the terminal: they are for grep, too.
+    # Lines are as long as they have to be, whatever the terminal's width, since they are also for grep.
     name_width, shape_width = (max(len(row[column]) for row in rows) for column in (1, 2))
     for number, name, shape, parameters, cut, mark in rows:
         line = f"{number:>5}  {name:<{name_width}}  {shape:<{shape_width}}  {parameters:>10}  {cut:>10}  {mark}"
@@ -75,7 +75,7 @@ def command(
 
 
 def _plain(net: Network | OnnxNetwork, chosen: Collection[int]) -> dict[str, Any]:
-    """Each layer, the num_frozen right behind it where it can be cut there, and whether that is one to use."""
+    """Each layer, the num_frozen right after it if it can be cut there, and whether that is one to use."""
     layers: Sequence[Layer | OnnxLayer] = net.layers
     rows = [
         {
@@ -108,7 +108,7 @@ def open_network(
 
 
 def channels_first(net: Network | OnnxNetwork | PackageNetwork) -> str | None:
-    """What to say of a model that takes its channels first; None where there is nothing to say."""
+    """What to say about a model that takes its channels first; None if there is nothing to say."""
     if not getattr(net, "channels_first", False):
         return None
     return f"layout     the model takes (batch, {net.channels}, {net.height}, {net.width}); frames are turned for it"

@@ -1,4 +1,4 @@
-"""What ``mainstream deploy --labels`` adds: labels of what the source shows, and how the last plan's apps did."""
+"""What ``mainstream deploy --labels`` adds: labels of what the source shows, and how well the last plan's apps did."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LiveLabels:
-    """Labels of a source.
+    """The labels of a source.
 
     Attributes
     ----------
     file : Path
     watched : tuple of Watched
     clip : Footage or None
-        None for a camera, whose labels are read in the end.
+        None for a camera, whose labels are read at the end.
     of_clip : Labels or None
     decided : Decided
-        To be told what the apps say.
+        Has to be told what the apps decide.
     seed : int
-        Of the bootstrap.
+        The seed of the bootstrap.
     """
 
     file: Path
@@ -53,12 +53,12 @@ class LiveLabels:
         inside: float,
         seed: int,
     ) -> Self:
-        """Read the labels of a clip, or see that those of a camera are by the clock.
+        """Read the labels of a clip, or check that those of a camera are by the clock.
 
         Raises
         ------
         ProblemError
-            The labels say nothing of the source or of the apps.
+            The labels say nothing about the source or about the apps.
         """
         from mainstream.cli.label_options import box_regions
 
@@ -73,7 +73,7 @@ class LiveLabels:
         return cls(file, tuple(watched), clip, read_events(file, clip, watched, where, inside), seed)
 
     def scored(self, result: Result) -> Scored:
-        """How the apps did since the last plan took over, whose schedule is `result`."""
+        """How the apps did since the last plan, whose schedule is `result`, took over."""
         labels = self.of_clip or read_times(self.file, self.watched)
         return score_deployed(self.decided, result, self.watched, labels, self.clip, seed=self.seed)
 

@@ -1,4 +1,4 @@
-"""What a server that runs for months says: lines for people, or JSON for what collects them."""
+"""The log of a server that runs for months: lines for people, or JSON for programs that collect logs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OURS = "mainstream"
 
 
 class LogForm(StrEnum):
-    """How it is said."""
+    """The form of the log's lines."""
 
     TEXT = "text"
     JSON = "json"
@@ -37,20 +37,20 @@ class _Json(logging.Formatter):
 
 
 class _OneLine(logging.Formatter):
-    """A line for people; the error behind it stays out."""
+    """A line for people, without the error behind it."""
 
     def format(self, record: logging.LogRecord) -> str:
         return f"{record.levelname.lower()}: {record.getMessage()}"
 
 
 class Log:
-    """Says things on stderr, and lets the package's own warnings be said in the same form.
+    """Writes messages to stderr, and the package's own warnings in the same form.
 
     Parameters
     ----------
     form : LogForm
     screen : Console
-        Of stderr.
+        The console of stderr.
     """
 
     def __init__(self, form: LogForm, screen: Console) -> None:
@@ -65,14 +65,14 @@ class Log:
         logger.propagate = False
 
     def say(self, text: str) -> None:
-        """Say what is no warning."""
+        """Log a message that is no warning."""
         if self._form is LogForm.JSON:
             logging.getLogger(_OURS).info(text)
         else:
             self._screen.print(text)
 
     def say_new(self, text: str) -> None:
-        """Say what holds from now on, unless the last that came here with the same first word was the same."""
+        """Log what holds from now on, unless the last message here with the same first word was the same."""
         word = text.split(maxsplit=1)[0]
         if self._last.get(word) != text:
             self._last[word] = text

@@ -55,7 +55,7 @@ def command(
             with interruptible(patient=True), Bar(errors, "methods", quiet=quiet) as bar:
                 for number, method in enumerate(methods, start=1):
                     bar.next(f"{method}, {number} of {len(methods)}")
-                    # Each compiles the problem for itself: that is a part of the time that a user waits.
+                    # Each method compiles the problem anew, since a user waits for that, too.
                     results[method] = asked.prepare().solve(**asked.how(), method=method)
         except KeyboardInterrupt:
             if not results:

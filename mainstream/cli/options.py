@@ -1,6 +1,6 @@
-"""The flags that several commands have: each has one name, one type and one help text, wherever it stands.
+"""The flags that several commands have: each has one name, one type and one help text everywhere.
 
-How to solve is text here: :class:`~mainstream.io.SolveOptions` checks it as it checks what a file says.
+Options of how to solve are text here: :class:`~mainstream.io.SolveOptions` checks them as it checks those of a file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a package looks like on the screen."""
+"""How a package is shown on the screen."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def as_text(package: Package, curve: Curve, sizes: Mapping[str, int], called: ob
     package : Package
     curve : Curve
     sizes : mapping of str to int
-        Model files that are there -> bytes.
+        Model file that is there -> its bytes.
     called : object
-        What the package is named by in a command.
+        What a command calls the package.
     """
     height, width, channels = package.shape
     lines = [
@@ -76,7 +76,7 @@ def _events(events: Events | None, called: object) -> Iterator[tuple[str, str]]:
 
 
 def _seen(package: Package, curve: Curve) -> Iterator[tuple[str, str]]:
-    """What a model did on the camera, what that makes of the curve, and where the two contradict each other."""
+    """What a model did on the camera, how that changes the curve, and where the two contradict each other."""
     from mainstream.formats.correction import contradictions, rates
 
     accuracies, alarms = rates(package, curve)

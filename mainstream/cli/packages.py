@@ -254,5 +254,5 @@ def _mb(size: int) -> str:
 
 
 def _numbers(numbers: list[int]) -> str:
-    """Versions as text, all but the newest ones left out."""
+    """The newest versions as text; older ones are left out."""
     return ("..., " if len(numbers) > 10 else "") + ", ".join(map(str, numbers[-10:]))

@@ -1,4 +1,4 @@
-"""The flags of the page, and what the state's folder holds of it."""
+"""The flags of the page, and what the state's folder keeps of the page."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ TlsKey = Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="
 
 
 class PageSettings:
-    """Where the page is served, and what was kept of it.
+    """Where the page is served, and what was kept from earlier.
 
     Parameters
     ----------
     page : str or None
-        As ``--page`` gives it; None for no page.
+        The value of ``--page``; None for no page.
     cert, key : Path or None
     state : Path or None
-        Folder of the changes, which count also without a page, and of the token.
+        The folder of the changes, which count even without a page, and of the token.
     events : Path or None
-        Folder of the events.
+        The folder of the events.
 
     Attributes
     ----------
     changes : Changes
-        Those that were kept.
+        The changes that were kept.
     keep : callable
-        Keeps others.
+        Keeps new changes.
 
     Raises
     ------
     ProblemError
-        A flag or the folder is not what it has to be.
+        A flag or the folder is wrong.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class PageSettings:
                 self._token = token_in(state)
 
     def tellers(self, streams: Iterable[str | None]) -> list[Teller]:
-        """Whom the runtimes of these cameras are to tell of events; each of several has a folder of its own."""
+        """Who the runtimes of these cameras tell about events; each of several cameras has a folder of its own."""
         from mainstream.web.timeline import Timeline
 
         events = self._events
@@ -98,7 +98,7 @@ class PageSettings:
         return [] if self._address is None else [self._timeline]
 
     def saying(self, say: Callable[[str], None]) -> Callable[[str], None]:
-        """What says a line to people where they are: as before, and on the page."""
+        """A function that shows a line to people: as before, and also on the page."""
         self._say = say
 
         def both(line: str) -> None:
@@ -110,7 +110,7 @@ class PageSettings:
 
     @contextmanager
     def site(self, box: Box, model_dir: Path | None, scores: Scores | None) -> Iterator[None]:
-        """Serve the page meanwhile, where there is to be one, and say where it is."""
+        """Serve the page meanwhile, if there is to be one, and say where it is."""
         from mainstream.web.server import Site
 
         if self._address is None:

@@ -105,7 +105,7 @@ def _plans(result: Result, described: Problem) -> Plans:
 
 
 def written(plans: Plans, *, tree: bool, integer_fps: bool) -> str:
-    """Net plans as text: that of the only camera by itself, those of several streams by their names."""
+    """Net plans as text: the plan itself for one camera, plans by name for several streams."""
     if integer_fps:
         plans = {name: plan.with_integer_fps() for name, plan in plans.items()}
     if None in plans:
@@ -116,7 +116,7 @@ def written(plans: Plans, *, tree: bool, integer_fps: bool) -> str:
 
 
 def _is_result(file: Path) -> bool:
-    """Whether a file holds a result and no problem, which may be JSON, too."""
+    """Whether a file holds a result and not a problem, which may also be JSON."""
     from mainstream.files import parse
 
     if file.suffix.lower() != ".json":

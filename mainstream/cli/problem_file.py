@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from mainstream.solver.precisions import Precisions
 
 _OF_THE_PROBLEM: Final = ("memory_mb", "objective", "mode", "event_model")
-"""Options that say what to solve; the others say how."""
+"""The options that say what to solve; the others say how."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A problem file, and what the flags and it say of how to solve it.
+    """A problem file, and what it and the flags say about how to solve it.
 
     Attributes
     ----------
     file : Path
     problem : Problem
     options : mapping of str to object
-        Of :class:`mainstream.io.SolveOptions`, those that were given; flags first, then the file.
+        The options of :class:`mainstream.io.SolveOptions` that were given; flags override the file.
     """
 
     file: Path
@@ -45,7 +45,7 @@ class Asked:
         return f"{self.file.name}: {counted(len(self.problem.all_apps), 'app')}{within}"
 
     def needs_budget(self) -> None:
-        """Raise :class:`ProblemError` where neither file nor flags have a budget."""
+        """Raise :class:`ProblemError` if neither the file nor the flags have a budget."""
         if "budget" not in self.options:
             raise ProblemError(f"{self.file}: no budget; give 'budget' or 'utilisation' there or as a flag")
 
@@ -59,15 +59,15 @@ class Asked:
         return Precisions({name: prepare(one.to_solve(), **what) for name, one in each})
 
     def in_one_precision(self, say: Callable[[str], None]) -> Asked:
-        """The same in the precision of its best schedule, which is said where there are several to choose from.
+        """The problem in the precision of its best schedule; if there are several precisions, a line names it.
 
-        What measures and solves again stays with this precision: what it learns of one says nothing of another. Where
-        nothing fits it is the first.
+        A command that measures and solves again stays with this precision, since what it learns about one says nothing
+        about another. If nothing fits, it is the first precision.
 
         Raises
         ------
         ProblemError
-            There is no budget, or the problem is not what it has to be.
+            There is no budget, or the problem is wrong.
         """
         from mainstream.files import naming
         from mainstream.result_text import precision_text
@@ -87,19 +87,19 @@ class Asked:
         return {key: self.options[key] for key in _OF_THE_PROBLEM if key in self.options}
 
     def how(self, *but: str) -> dict[str, Any]:
-        """Keywords for :meth:`mainstream.Prepared.solve` and :meth:`mainstream.Prepared.frontier`, less some."""
+        """Keywords for :meth:`mainstream.Prepared.solve` and :meth:`mainstream.Prepared.frontier`, without some."""
         return {key: self.options[key] for key in self.options if key not in (*_OF_THE_PROBLEM, "budget", *but)}
 
 
 def read_problem(
     file: Path, store: str | None, *, calibrated: bool = True, more: Sequence[Mapping[str, Any]] = ()
 ) -> Problem:
-    """The problem in a file; a store is opened when a package is in one.
+    """The problem in a file; the store is opened if a package is in it.
 
     Raises
     ------
     ProblemError
-        The file, or a package in the store at this URL, is not what it has to be.
+        The file, or a package in the store at this URL, is wrong.
     """
     from mainstream.io import load_problem
 
@@ -127,22 +127,22 @@ def ask(
     ----------
     file : Path
     flags : mapping of str to object
-        Of :class:`mainstream.io.SolveOptions`; None where not given.
+        Values for :class:`mainstream.io.SolveOptions`; None for those not given.
     without : iterable of str
-        Options of the file that do not count.
+        Options of the file to ignore.
     store : str or None
         URL of the store of its packages; None for the default.
     calibrated : bool
         Whether what was seen on the camera moves the curves of packages.
     more : sequence of mapping
-        Apps beside those of the file, as for :func:`mainstream.io.load_problem`.
+        Apps to add to those of the file, as for :func:`mainstream.io.load_problem`.
     quiet : bool
         Show nothing while a large file is read.
 
     Raises
     ------
     ProblemError
-        The file or a flag is not what it has to be.
+        The file or a flag is wrong.
     """
     from mainstream.files import naming
     from mainstream.io import SolveOptions

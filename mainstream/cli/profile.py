@@ -117,7 +117,7 @@ def _nothing() -> str:
 
 
 def _choose_kernels(net: str, size: int | None, threads: int, errors: Console) -> dict[str, float] | None:
-    """Time TensorFlow with and without oneDNN, and keep the faster; the times, or None where nothing was to choose."""
+    """Time TensorFlow with and without oneDNN, and keep the faster; return the times, None if there is no choice."""
     from mainstream.errors import ProblemError
     from mainstream.graphs import onednn
     from mainstream.trainer.onednn import with_and_without

@@ -1,4 +1,4 @@
-"""How far a command is and how long it will still take: a bar on a terminal, elsewhere a line now and then."""
+"""How far a command has come and how long it will still take: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _SILENT_S: Final = 1.0
-"""What takes no longer shows no bar."""
+"""Work that takes no longer than this shows no bar."""
 _FIRST_LINE_S: Final = 10.0
 _LONGEST_S: Final = 60.0
 _RECENT: Final = 0.25
 _LEAST_S: Final = 10.0
 _SAMPLES: Final = 100
 _LEAST_DONE: Final = 0.05
-"""Of less, the time that is left would be a wild guess."""
+"""With less than this, the time left would be a wild guess."""
 
 
 def next_line_s(elapsed_s: float) -> float:
-    """When a log gets its next line: after 10 s more, after hours of work each minute."""
+    """When a log gets its next line: at first after another 10 s, after hours of work every minute."""
     return elapsed_s + min(_LONGEST_S, max(_FIRST_LINE_S, _RECENT * elapsed_s))
 
 
 class Pace:
-    """Seconds that are left, by the speed of the last quarter of the time, of 10 s at least and a minute at most.
+    """Estimates the seconds left from the speed in the last quarter of the time, at least 10 s and at most a minute.
 
-    left = (1 - done) (t - t0) / (done - done0), at the last step t; t0 is where that time begins. What comes once
-    before the first step, such as compiling, does not count.
+    left = (1 - done) (t - t0) / (done - done0), at the last step t, where t0 is the start of that stretch of time. The
+    time before the first step, in which things are compiled, does not count.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Pace:
         self._last = (0.0, 0.0)
 
     def step(self, now_s: float, done: float) -> None:
-        """Note the share that is done, 0..1."""
+        """Record the share that is done, 0..1."""
         if not self._seen:
             self._began = now_s
             self._seen.append((now_s, done))
@@ -53,7 +53,7 @@ class Pace:
             self._seen.popleft()
 
     def left_s(self, now_s: float) -> float | None:
-        """Seconds left; None where nothing is known of the speed yet."""
+        """Seconds left; None while the speed is not known yet."""
         if not self._seen:
             return None
         (begin_s, begin), (last_s, last) = self._seen[0], self._last
@@ -63,14 +63,14 @@ class Pace:
 
 
 class Bar:
-    """Shows how far something is while a ``with`` lasts.
+    """Shows how far some work has come while a ``with`` block runs.
 
     Parameters
     ----------
     screen : Console
-        Of stderr.
+        The console of stderr.
     what : str
-        What is done.
+        The name of the work.
     quiet : bool
         Show nothing.
     """
@@ -97,13 +97,13 @@ class Bar:
             self._thread.join()
 
     def __call__(self, done: float, what: str | None = None) -> None:
-        """Take note of the share that is done, 0..1, and of what is done now."""
+        """Record the share that is done, 0..1, and what is being done now."""
         with self._changing:
             self._done, self._what = done, self._what if what is None else what
             self._pace.step(monotonic(), done)
 
     def next(self, what: str) -> None:
-        """Take note that something else begins, which has its own pace."""
+        """Record that other work begins, which has a pace of its own."""
         with self._changing:
             self._done, self._what, self._pace = 0.0, what, Pace()
 

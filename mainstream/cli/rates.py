@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def live_rates(runners: Mapping[str | None, LocalRunner], screen: Console) -> Iterator[None]:
-    """Show the rates of each camera's runner while the block runs; nothing where the screen is no terminal."""
+    """Show the rates of each camera's runner while the block runs; show nothing if the screen is no terminal."""
     if not screen.is_terminal:
         yield
         return

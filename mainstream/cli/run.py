@@ -166,7 +166,7 @@ def _reader(
     say: Callable[[str], None],
     check: Callable[[Problem], None],
 ) -> Read:
-    """What reads the problem anew, checks it and says in which precision and on which engine it is."""
+    """A function that reads the problem again, checks it, and says which precision and engine it uses."""
     from mainstream.box.wanted import Wanted
 
     def read(added: Sequence[AddedApp]) -> Wanted:

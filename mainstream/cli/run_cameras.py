@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 HERE_OR_THERE: Final = "give either --source and -m, to run here, or --streamer"
 _PLACES: Final = "cameras.json"
 _USUAL_FPS: Final = 10.0
-"""Of a camera of which nobody says it, until it is measured."""
+"""The rate of a camera whose rate is not given, until it is measured."""
 
 
 _log = logging.getLogger(__name__)
 
 
 def places_of(key: str, given: Sequence[str] | None, problem: Problem | None) -> dict[str | None, str]:
-    """Where each camera is, by the name of its stream; for None where there is one without a name.
+    """Where each camera is, by the name of its stream; by None for a single camera without a name.
 
     Parameters
     ----------
     key : {"source", "streamer"}
     given : sequence of str, optional
-        As on the command line.
+        What the command line says.
     problem : Problem or None
-        None where the file cannot be read: then the command line has to say it.
+        None if the file cannot be read: then the command line has to say where the cameras are.
 
     Raises
     ------
@@ -64,13 +64,13 @@ def described_and_places(
 ) -> tuple[Problem | None, dict[str | None, str]]:
     """The problem, and where its cameras are.
 
-    Where there is no problem, but plans may have been kept, it is None, and the cameras are where flags say, or where
-    they were at the last start.
+    If the problem cannot be read, but plans may have been kept, the problem is None, and the cameras are where the
+    flags say, or where they were at the last start.
 
     Raises
     ------
     ProblemError
-        As :func:`places_of`; there is no problem, and no place for a plan that was kept.
+        As for :func:`places_of`; also, there is no problem and no place for a plan that was kept.
     """
     try:
         problem = read(()).problem
@@ -87,7 +87,7 @@ def described_and_places(
 
 
 def _keep(state: Path, places: Mapping[str | None, str]) -> None:
-    """Keep where the cameras are; passwords may stand in there. A disk that is full is told in the log."""
+    """Keep where the cameras are, perhaps with passwords. If the disk is full, the log says so."""
     try:
         state.mkdir(parents=True, exist_ok=True)
         write_secret(state / _PLACES, json.dumps(places))
@@ -96,7 +96,7 @@ def _keep(state: Path, places: Mapping[str | None, str]) -> None:
 
 
 def _kept(state: Path) -> dict[str | None, str]:
-    """Where they were; none where that was not kept or is damaged."""
+    """Where the cameras were; empty if that was not kept or is damaged."""
     with suppress(ProblemError):
         found = json_values(read_text(state / _PLACES))
         if isinstance(found, dict) and all(STREAM_NAME.fullmatch(name) for name in found):
@@ -107,7 +107,7 @@ def _kept(state: Path) -> dict[str | None, str]:
 def check_same_places(
     places: Mapping[str | None, str], key: str, given: Sequence[str] | None, problem: Problem
 ) -> None:
-    """Raise :class:`ProblemError` where a camera that runs is somewhere else by now: none is opened anew."""
+    """Raise :class:`ProblemError` if the place of a running camera has changed, since none is opened again."""
     if not places:
         return
     for name, place in places_of(key, given, problem).items():
@@ -131,7 +131,7 @@ def open_here(
     Raises
     ------
     ProblemError
-        A source cannot be opened, though it is no camera or the only one; an option is not what it has to be.
+        A source cannot be opened that is no camera or is the only one; or an option is wrong.
     """
     from mainstream.streamer import LocalRunner
     from mainstream.streamer.sources import open_among_others
@@ -154,7 +154,7 @@ def open_here(
 
 
 def open_there(places: Mapping[str | None, str], **options: Any) -> Runtime | Together:
-    """Those that drive a runtime elsewhere, of one camera or of several."""
+    """The objects that drive a runtime elsewhere, for one camera or several."""
     from mainstream.streamer import StreamerClient
 
     if None in places:

@@ -1,4 +1,4 @@
-"""What ``mainstream run --labels`` adds: how the apps do while they run, against labels of what their camera shows."""
+"""What ``mainstream run --labels`` adds: it scores running apps against labels of what their camera shows."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ if TYPE_CHECKING:
 
 _EVERY_S: Final = 5.0
 _MOST: Final = 200_000
-"""Decisions of an app that are scored: the last ones."""
+"""How many of an app's last decisions are scored."""
 
 _log = logging.getLogger(__name__)
 
 Regions = tuple[list[str] | None, float, int]
-"""Where boxes count, the share of a box that has to be there, and the seed of the bootstrap."""
+"""Where boxes count, the share of a box that has to be inside, and the seed of the bootstrap."""
 
 
 class LiveScores:
-    """Scores of the apps of one camera since the last plan took over, made anew when somebody looks.
+    """The scores of one camera's apps since the last plan took over; they are computed when somebody looks.
 
     Parameters
     ----------
     file : Path
-        Labels, as for ``mainstream deploy --labels``.
+        The labels, as for ``mainstream deploy --labels``.
     stream : str or None
-        Name of the camera.
+        The name of the camera.
     source : str
         Where its frames come from.
     apps : sequence of App
-        Those that the file has at the start.
+        The apps in the file at the start.
     model_dir : Path
     how : tuple
 
     Raises
     ------
     ProblemError
-        The labels say nothing of the source or of these apps.
+        The labels say nothing about the source or about these apps.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class LiveScores:
         self._lock = Lock()
 
     def of_apps(self, standing: Standing) -> Mapping[int | str, dict[str, Any]]:
-        """``app_id`` -> measured F1, its 95 % interval, events and seconds; without apps that had too few events."""
+        """``app_id`` -> measured F1, its 95 % interval, events and seconds; apps with too few events are left out."""
         if monotonic() >= self._again_s and self._lock.acquire(blocking=False):
             self._again_s = monotonic() + _EVERY_S
             Thread(target=self._score, args=(standing,), name="mainstream-labels", daemon=True).start()
@@ -102,7 +102,7 @@ class LiveScores:
             self._lock.release()
 
     def _take_up(self, apps: Sequence[App]) -> None:
-        """Apps that are others, or have come since; of one of which the labels say nothing no score is made."""
+        """Take over changed and new apps; an app that the labels say nothing about gets no score."""
         for app in apps:
             with suppress(ProblemError):
                 watched = {**self._watched, app.app_id: Watched.of(app, self._model_dir)}
@@ -122,12 +122,12 @@ def live_scores(
     *,
     page: bool,
 ) -> dict[str | None, LiveScores]:
-    """Those of each camera that has labels, by the name of its stream.
+    """The scores of each camera that has labels, by the name of its stream.
 
     Raises
     ------
     ProblemError
-        The labels are for no camera here, or say nothing of its apps.
+        The labels are for no camera here, or say nothing about its apps.
     """
     from mainstream.cli.stream_options import named_values
 
@@ -150,7 +150,7 @@ def live_scores(
 
 
 def scores_of(box: Box, scores: Mapping[str | None, LiveScores]) -> Scores | None:
-    """What asks them for the scores of all apps, once they hear what these decide; None where there are no labels."""
+    """A function that gives the scores of all apps, after connecting them to the decisions; None without labels."""
     for camera in box.cameras:
         if camera.local is not None and camera.name in scores:
             camera.local.listeners.append(scores[camera.name].decided.heard)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def opened(
     places: Mapping[str | None, str], here: Mapping[str, Any] | None, there: Mapping[str, Any]
 ) -> LocalRunner | StreamerClient | Together:
-    """The runtime at the only place, or those of several streams together: here, with these keywords, or there."""
+    """The runtime at the only place, or those of several streams: here, with these keywords, or elsewhere."""
     from mainstream.streamer import LocalRunner, StreamerClient
 
     def open_one(place: str) -> LocalRunner | StreamerClient:

@@ -85,7 +85,7 @@ def command(
 
 
 def _plain(result: Result, replay: Replay, seed: int) -> dict[str, Any]:
-    """What was predicted and simulated for each app; None where there was nothing to count."""
+    """What was predicted and simulated for each app; None if there was nothing to count."""
 
     def number(value: float) -> float | None:
         return None if math.isnan(value) else float(value)
@@ -103,7 +103,7 @@ def _plain(result: Result, replay: Replay, seed: int) -> dict[str, Any]:
 
 
 _LISTED = 10
-"""Apps that the table shows, three lines each."""
+"""How many apps the table shows, three lines each."""
 
 
 def _columns(*headings: str) -> Table:

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 def by_stream(
     key: str, given: Sequence[str] | None, default: str | None, streams: Sequence[NamedStream]
 ) -> dict[str | None, str]:
-    """The value for each stream, by its name; for None where there is one camera without a name.
+    """The value for each stream, by its name; by None for a single camera without a name.
 
     Parameters
     ----------
     key : str
-        Of a stream in the file; the option's name behind ``--``.
+        The key of a stream in the file, and the option's name after ``--``.
     given : sequence of str, optional
-        As on the command line; goes before the file.
+        What the command line says; it overrides the file.
     default : str, optional
         For a camera without a name.
     streams : sequence of NamedStream
-        One of a name may stand several times: it has one value.
+        A name may occur several times; it has one value.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def by_stream(
 
 
 def named_values(key: str, given: Sequence[str], streams: Sequence[NamedStream]) -> dict[str | None, str]:
-    """What the command line says of some streams, by name; for None where the problem is one camera without a name.
+    """What the command line says about some streams, by name; by None if the problem is one camera without a name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is printed is cleaned here: names, and what servers answer, may hold characters that a terminal would obey."""
+"""Cleans what is printed: names, and answers of servers, may hold characters that a terminal would obey."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 class Cleaned:
     """A text stream that writes such characters as escapes: for ``print``, ``typer.echo`` and logs.
 
-    Rich has escape sequences of its own, so its consoles write past this one; ours clean what they are given, see
+    Rich writes escape sequences of its own, so its consoles bypass this stream. Ours clean their text themselves, see
     :class:`mainstream.result_text.PlainConsole`.
 
     Parameters

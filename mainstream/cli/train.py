@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MODEL_DIR: Final = Path("packages")
 _LOG_DIR: Final = Path("logs")
 _OPTION_OF: Final = {"max_nb_epoch": "--epochs", "n": "--size", "warm_start": "--cold"}
-"""Settings whose options have other names."""
+"""Settings whose options have a different name."""
 
 
 class Command(TyperCommand):
@@ -215,7 +215,7 @@ def command(
 
 
 def _published(context: typer.Context, given: list[str]) -> tuple[Path, Path, Path, str, Path, Path]:
-    """The published client's arguments; its indices are a list of chokepoints by its name or its last number."""
+    """The published client's arguments. Its indices are a list of chokepoints, given by its name or its last number."""
     keys = ("config", "model_dir", "log_dir", "chokepoints", "images", "test_images")
     if len(given) != len(keys):
         raise ProblemError(
@@ -230,7 +230,7 @@ def _published(context: typer.Context, given: list[str]) -> tuple[Path, Path, Pa
 
 
 def _queue(context: typer.Context, server: str, name: str, paths: dict[str, Any], cpus: int, gpus: float) -> None:
-    """Queue the same command, with whole paths, on a server."""
+    """Queue the same command, with absolute paths, on a server."""
     from mainstream.executors.jobs import Jobs
 
     values = context.params | paths | {"published": None, "server": None, "name": None, "cpus": None, "gpus": None}
@@ -252,7 +252,7 @@ def _queue(context: typer.Context, server: str, name: str, paths: dict[str, Any]
 
 
 def _store(url: str | None, name: str) -> Store | None:
-    """The store in which the package goes, found to be there before anything is trained."""
+    """The store that gets the package; it is checked to be there before the training."""
     if url is None:
         return None
     from mainstream.store import open_store
@@ -263,7 +263,7 @@ def _store(url: str | None, name: str) -> Store | None:
 
 
 def _tested(package: Package) -> str:
-    """On how many images the curve was measured."""
+    """How many images the curve was measured on."""
     tested = package.tested
     if tested is None:
         return "a number of images that is not known"

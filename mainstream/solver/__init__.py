@@ -37,46 +37,47 @@ def solve(
 ) -> Result:
     """Choose `num_frozen` and `target_fps` for each app so that together they catch the most events.
 
-    Several streams (cameras, regions of a picture, base networks: what cannot share with each other) on one budget:
-    ``solve([Stream(apps, model, video), ...], budget=...)``.
+    Several streams can have one budget: ``solve([Stream(apps, model, video), ...], budget=...)``. Streams are cameras,
+    regions of a picture, or base networks, which cannot share layers with each other.
 
     Parameters
     ----------
     apps : Apps, or list of App or mapping, or list of Stream
-        Each `app_id` once, over all streams.
+        Each `app_id` may occur only once in all streams.
     model : Model or mapping
-        Left out where streams are given, as is `video`.
+        Leave this and `video` out when you give streams.
     video : Video or mapping
     budget : float
         Compute a second: layer latency x frames a second, summed.
     memory_mb : float, optional
-        Megabytes that the models may take: the layers of a stem once, those of each app's tail each. The models have to
-        have `layer_memory_mb`.
+        Megabytes that the models may take. The layers of a stem count once, those of the tail for each app. The models
+        need `layer_memory_mb`.
     objective : {"f1", "recall", "precision"}, optional
-        Default: f1 when every app has false positive rates and an event frequency, recall when none has.
+        By default f1 when every app has false positive rates and an event frequency, and recall when none has.
     aggregate : {"mean", "min"}
-        Weighted mean over the apps; or their smallest value first, then the mean among the schedules that reach it.
+        "mean" maximises the weighted mean over the apps. "min" maximises their smallest value first, then the mean
+        among the schedules that reach it.
     mode : {"mainstream", "no-sharing", "max-sharing"}
         What may be shared: a choice for each app, nothing, or as much as each app can. Pins override it.
     method : str or Method
         "auto", "branch-and-bound", "cp-sat", "greedy", "greedy-released", or another one of
-        :data:`mainstream.extensions.METHODS`. "auto" is branch and bound, with CP-SAT beside it in a process of its
-        own once it has gone on for some seconds.
+        :data:`mainstream.extensions.METHODS`. "auto" is branch and bound; after some seconds CP-SAT joins it in a
+        process of its own.
     event_model : str or EventModel, optional
         How frames become events: "windowed", "measured", "paper", "released", or another one of
-        :data:`mainstream.extensions.EVENT_MODELS`; see :mod:`mainstream.events`. Default: "measured" when an app has
+        :data:`mainstream.extensions.EVENT_MODELS`; see :mod:`mainstream.events`. By default "measured" if an app has
         `correlation_fps`, `false_correlations`, `accuracy_spread` or `event_lengths_ms`, else "windowed".
     gap : float
         Stop once bound - objective is at most this, in units of the objective.
     time_limit : float, optional
-        Seconds after which the best schedule so far is returned with its bound; what compiling takes on the first solve
-        is not counted.
+        Seconds after which the best schedule so far is returned with its bound. The time that the first solve takes to
+        compile does not count.
     memory_limit : float, optional
-        Bytes that options and search may take, with the same end. By default the options may take all that is free,
-        and the search half of what is then left.
+        Bytes that options and search may take; when they are used up, the best schedule so far is returned, too. By
+        default the options may take all that is free, and the search half of what is then left.
     warm_start : Result or list of Choice, optional
-        A schedule of a similar problem; its stem is tried first. It seldom saves time, as the proof takes most of it;
-        what saves time is :meth:`Prepared.with_app` and the like. It helps where a time limit ends the search.
+        A schedule of a similar problem; its stem is tried first. It helps when a time limit ends the search, but seldom
+        saves time, as the proof takes most of it. :meth:`Prepared.with_app` and the like do save time.
     progress : callable, optional
         Called about every 50 ms with a :class:`~mainstream.Progress`.
 
@@ -91,7 +92,7 @@ def solve(
     InfeasibleError
         Nothing fits; it carries the smallest budget that would do.
     OutOfTimeError
-        The limits came before any schedule that fits, and before a proof that there is none.
+        A limit was reached before any schedule that fits was found, or before it was proven that there is none.
     InterruptedSearch
         Ctrl-C; it carries the best schedule so far.
 
@@ -138,9 +139,9 @@ def frontier(
     Parameters
     ----------
     budgets : float iterable
-        Compute a second; taken in increasing order, each once.
+        Compute a second; they are taken in increasing order, each once.
     time_limit, memory_limit : float, optional
-        For each budget.
+        The limits for each budget.
     apps, model, video, memory_mb, objective, aggregate, mode, method, event_model, gap, progress
         As for :func:`solve`.
 
@@ -151,8 +152,9 @@ def frontier(
     Raises
     ------
     ProblemError, InterruptedSearch
-        As :func:`solve`; a budget that nothing fits is no error, an app that no budget can satisfy is
-        :class:`InfeasibleError`.
+        As for :func:`solve`. A budget that nothing fits is no error.
+    InfeasibleError
+        No budget can satisfy an app.
 
     Examples
     --------

@@ -12,7 +12,7 @@ _TILTS: Final = np.array([0.5, 0.75, 0.9, 1.1, 1.35, 2.0])
 
 
 def new_scratch(packed: kernels.Packed) -> kernels.Scratch:
-    """Memory for a search, without room for states of a core; all apps of a group have one share."""
+    """Memory for a search, without room for states of a core; all apps of a group have the same share."""
     n = len(packed.start) - 1
     weight = np.empty(packed.own.size)
     most = int(np.diff(packed.start).max())
@@ -51,7 +51,7 @@ def new_scratch(packed: kernels.Packed) -> kernels.Scratch:
 
 
 def with_states(scratch: kernels.Scratch, states: int, *, memory: bool) -> kernels.Scratch:
-    """The same memory, with room for so many states of a core, which has two weights where memory counts."""
+    """The same memory, with room for this many states of a core, which has two weights where memory counts."""
     second = states if memory else 0
     return scratch._replace(
         states=np.empty((2, states)),
@@ -65,7 +65,7 @@ def with_states(scratch: kernels.Scratch, states: int, *, memory: bool) -> kerne
 
 
 def with_shares(scratch: kernels.Scratch, packed: kernels.Packed) -> kernels.Scratch:
-    """The same memory, with arrays for shares of each app's own."""
+    """The same memory, with arrays for a separate share of each app."""
     options = len(packed.value)
     return scratch._replace(
         x=np.zeros(packed.own.size),
@@ -82,11 +82,11 @@ def new_tree(packed: kernels.Packed, slots: int, visited: int, relaxed: int) -> 
     ----------
     packed : Packed
     slots : int
-        Boxes that there is room for.
+        How many boxes there is room for.
     visited : int
-        Twice the staircases that are remembered; a power of 2.
+        Twice the number of staircases that are remembered; a power of 2.
     relaxed : int
-        States that a relaxation's core begins with.
+        How many states the core of a relaxation begins with.
     """
     depths = len(packed.own)
     return kernels.Tree(

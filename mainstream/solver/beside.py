@@ -21,7 +21,7 @@ from mainstream.solver.search import Limits
 _MOST_OPTIONS: Final = 100_000
 """CP-SAT takes minutes to read larger problems."""
 _STALLED_S: Final = 3.0
-"""Seconds of a search after which it has stalled."""
+"""A search counts as stalled after this many seconds."""
 _STALLED_SHARE: Final = 0.25
 """The same as a share of the time limit, where that is less."""
 
@@ -32,9 +32,9 @@ class Beside:
     Parameters
     ----------
     packed : Packed
-        Values weighted.
+        Its values are weighted.
     allowed : float
-        What the costs may come to.
+        The largest total cost allowed.
     limits : Limits
     """
 
@@ -46,11 +46,11 @@ class Beside:
         self.lent = 0.0
         """Bytes that the process may take."""
         self.helped = False
-        """Whether it has told anything new."""
+        """Whether CP-SAT has sent anything new."""
         self._wanted = find_spec("ortools") is not None and len(packed.cell) <= _MOST_OPTIONS
 
     def exchange(self, known: News, used: float, *, now: bool = False) -> list[News]:
-        """Tell CP-SAT where the search stands; returns what CP-SAT has found since the last call.
+        """Tell CP-SAT where the search stands; return what CP-SAT has found since the last call.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class Beside:
         used : float
             Bytes that the search has taken.
         now : bool
-            The search has given up: no need to wait until it has stalled.
+            True when the search has given up: then CP-SAT need not wait until it has stalled.
         """
         stalled = self._limits.spent_s - self._begun > min(_STALLED_S, _STALLED_SHARE * self._limits.time_limit)
         if self._wanted and (stalled or now):
@@ -77,7 +77,7 @@ class Beside:
             def start_process() -> None:
                 self._running = _Process(*self._problem, replace(self._limits, memory_limit=lent), known)
 
-            # Ctrl-C must not come between the start and the moment when close() knows of it.
+            # Ctrl-C must not come between the start and the moment when close() knows about the process.
             unbroken(start_process)
 
     @property
@@ -93,10 +93,10 @@ class Beside:
 
 
 class _Process:
-    """The process itself; it needs a while before it listens."""
+    """The process itself; it takes a while until it listens."""
 
     def __init__(self, packed: kernels.Packed, allowed: float, limits: Limits, known: News) -> None:
-        # It may well end for want of memory or time: that is no news to anybody.
+        # It may well end for lack of memory or time; nobody needs to hear of that.
         self._process, self._line = start(silent=True)
         self._told = known
         self._out: SimpleQueue[Any] = SimpleQueue()
@@ -122,7 +122,7 @@ class _Process:
 
     @property
     def over(self) -> bool:
-        """Whether it has ended; news that it sent before may still be waiting."""
+        """Whether it has ended; news that it sent earlier may still be waiting."""
         return self._process.poll() is not None
 
     def close(self) -> None:

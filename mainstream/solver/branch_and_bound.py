@@ -37,18 +37,18 @@ _EFFORT: Final = 25_000_000
 _FIRST_SLOTS: Final = 256
 _FIRST_STATES: Final = 1 << 16
 _HARD_STATES: Final = 1 << 18
-"""Of a core, once a tree has turned out to be hard."""
+"""States of a core, once a tree has turned out to be hard."""
 _MOST_STATES: Final = 1 << 22
 """States of one knapsack's core, 32 bytes each, after which the search ends unfinished."""
 _PATIENCE: Final = 30
 """Nodes after which each app gets a share of its own."""
 _BRIEF: Final = 1 << 18
-"""States of a core, and options, up to which kernels come back within some tenths of a second."""
+"""With up to this many states of a core, or options, kernels come back within some tenths of a second."""
 _NEVER: Final = 1 << 62
 _SLOWEST_RATE: Final = 5e7
-"""Options a second that the kernels look at at least."""
+"""The kernels look at no fewer options a second than this."""
 _TRIED: Final = 3
-"""Prices of several groups whose staircases are tried at the start."""
+"""How many prices of several groups have their staircases tried at the start."""
 _VISITED: Final = 1 << 12
 
 
@@ -59,7 +59,7 @@ class SearchTree:
     ----------
     packed : Packed
     accompanied : bool
-        Whether CP-SAT is called in beside it once it has stalled.
+        Whether CP-SAT joins in once the search has stalled.
     """
 
     def __init__(self, packed: kernels.Packed, *, accompanied: bool = False) -> None:
@@ -72,24 +72,24 @@ class SearchTree:
         close_two = calls.close_two_address() if self._two else 0
         self._calls = kernels.Calls(calls.close_knapsack_address(), close_two, 0)
         self.tree = new_tree(packed, _FIRST_SLOTS, _VISITED, _HARD_STATES // 2)
-        # Every app at its best, or what CP-SAT has proven.
+        # What every app at its best comes to, or what CP-SAT has proven.
         self._most = float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
         self._accompanied = accompanied
         self._beside: Beside | None = None
         self._several = len(packed.apps) > 2
-        self._elsewhere = -np.inf  # what no schedule that is in no box surpasses
+        self._elsewhere = -np.inf  # no schedule outside of all boxes surpasses this
 
     def cheapest(self, enough: float, hopeless: float = np.inf, limits: Limits | None = None) -> float:
-        """The cost of the cheapest schedule, which becomes the incumbent; infinite where none fits the memory.
+        """The cost of the cheapest schedule, which becomes the incumbent; infinite if none fits the memory.
 
         Parameters
         ----------
         enough : float
             A schedule that costs no more than this will do.
         hopeless : float
-            When there is none that costs at most this, any greater cost may come back.
+            If no schedule costs this or less, any greater cost may come back.
         limits : Limits, optional
-            None by default.
+            By default there are no limits.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class SearchTree:
         if self._several:
             return self._cheapest_of_each(limits)
         self._open_root()
-        # To CP-SAT the question is whether any schedule costs no more than that.
+        # For CP-SAT the question is whether any schedule costs no more than that.
         plain = self.packed._replace(value=np.zeros_like(self.packed.value))
         beside = Beside(plain, enough, limits) if self._accompanied and enough > 0 else None
         try:
@@ -115,7 +115,7 @@ class SearchTree:
         return -float(self.tree.floats[kernels.INCUMBENT])
 
     def _find_cheapest(self, enough: float, hopeless: float, limits: Limits, beside: Beside | None) -> None:
-        """Go on until the incumbent is one that :meth:`cheapest` may give back."""
+        """Go on until the incumbent is one that :meth:`cheapest` may return."""
         while True:
             effort = self._effort(limits)
             status = cheapest(self.packed, self.scratch, self.tree, enough, hopeless, effort)
@@ -135,7 +135,7 @@ class SearchTree:
                 )
 
     def _cheapest_of_each(self, limits: Limits) -> float:
-        """The groups' cheapest schedules, one by one; returns the cost of all."""
+        """Find the cheapest schedule of each group in turn; returns the cost of all."""
         total, width, best = 0.0, self.packed.own.shape[1], self.tree.best
         for g, group in enumerate(groups_of(self.packed)):
             own = SearchTree(group)
@@ -153,7 +153,8 @@ class SearchTree:
     def _cheapest_in_memory(self, enough: float, hopeless: float, limits: Limits) -> float:
         """The cheapest schedule that keeps to the memory, to 1e-9 of its cost.
 
-        Between the cheapest and the leanest: each step asks whether any schedule keeps to the memory and to a budget.
+        It lies between the cheapest and the leanest schedule. Each step asks whether any schedule keeps to the memory
+        and to a budget.
         """
         leanest, cheap = SearchTree(memory.alone(self.packed)), SearchTree(self.packed._replace(memory_mb=np.inf))
         if leanest.cheapest(0.0, np.inf, limits) > self.packed.memory_mb:
@@ -164,7 +165,7 @@ class SearchTree:
             best = cheap.tree.best
         cost = schedule_cost(self.packed, best)
         while cost > enough and cost - least > 1e-9 * cost:
-            # `enough` first, as that is mostly what is wanted to know; then halves, each of which proves one side.
+            # Try `enough` first, as that is mostly the question; then halve, where each step proves one side.
             asked = enough if least < enough else 0.5 * (least + cost)
             found = self._any_within(asked, limits)
             if found is not None:
@@ -177,10 +178,10 @@ class SearchTree:
         return cost
 
     def _any_within(self, allowed: float, limits: Limits) -> CellArray | None:
-        """A schedule that keeps to the memory and costs no more than `allowed`, or None where there is none."""
+        """A schedule that keeps to the memory and costs no more than `allowed`, or None if there is none."""
         asked, out = memory.admission(self.packed)
         search = SearchTree(asked)
-        # A value is minus the number of apps left out, so above -0.5 nobody is.
+        # A value is minus the number of apps left out, so above -0.5 no app is left out.
         outcome = search.run(allowed / (1 + FEASIBLE_TOLERANCE), replace(limits, gap=0.5, progress=None), first=out)
         if search.tree.floats[kernels.INCUMBENT] > -0.5:
             return outcome.cells
@@ -221,7 +222,7 @@ class SearchTree:
         ----------
         budget : float
         cells : (N,) int
-            A schedule that fits, to begin with.
+            A schedule that fits, to start from.
         limits : Limits
         """
         self.tree.best[:] = cells
@@ -258,7 +259,7 @@ class SearchTree:
         staircases : (S, D) int array, optional
             Stems to try first.
         first : (N,) int, optional
-            A schedule that fits; without one, the cheapest is looked for.
+            A schedule that fits; without one, the search first looks for the cheapest.
 
         Raises
         ------
@@ -275,14 +276,14 @@ class SearchTree:
         if self._two:
             self._theta = memory.price(self.packed, self.scratch, budget)
             self._keyed = memory.together(self.packed, self._theta)
-        # So that sums in another order still keep to it.
+        # So that sums in another order still keep to the budget.
         gap = max(0.0, limits.gap * (1 - 1e-6) - len(self.tree.best) * np.finfo(np.float64).eps)
         floats = self.tree.floats
         floats[kernels.INCUMBENT] = worth(self.packed, self.tree.best)
         ticker = Ticker(limits, self._progress)
         finished = interrupted = False
         self._elsewhere = self._most
-        # Boxes of one staircase each, on top of the heap: an incumbent early keeps the cores small.
+        # Boxes of one staircase each go on top of the heap: an early incumbent keeps the cores small.
         for staircase in [] if staircases is None else staircases:
             self._open(staircase, staircase, np.inf)
         beside = Beside(self.packed, budget, limits) if self._accompanied else None
@@ -334,7 +335,7 @@ class SearchTree:
     def _open_groups(self, budget: float, gap: float, limits: Limits, ticker: Ticker) -> None:
         """As :meth:`_open_root`, but the box holds only what may still matter, see :mod:`mainstream.solver.groups`.
 
-        What the groups need one by one is tried first.
+        The staircases that the groups need by themselves are tried first.
         """
         groups, both = list(groups_of(self._keyed)), self._both(budget)
         points = minimise(groups, both, self._first_price(both), 0.25 * gap, ticker.go_on)
@@ -352,7 +353,7 @@ class SearchTree:
         return None
 
     def _both(self, budget: float) -> float:
-        """What cost + theta memory may come to."""
+        """The largest cost + theta memory allowed."""
         return budget + self._theta * self.packed.memory_mb if self._theta > 0 else budget
 
     def _first_price(self, budget: float) -> float:
@@ -360,7 +361,7 @@ class SearchTree:
         return max(0.5 * self._most / budget, 1e-100)
 
     def _open(self, lo: IntArray, hi: IntArray, bound: float) -> None:
-        """Put a box at the end of the heap; no bound there may be smaller."""
+        """Put a box at the end of the heap; no bound in the heap may be smaller."""
         tree = self.tree
         slot = tree.heap[tree.counts[kernels.HEAP]]
         tree.lo[slot], tree.hi[slot], tree.bound[slot], tree.lam[slot] = lo, hi, bound, 0.0
@@ -374,7 +375,7 @@ class SearchTree:
             if self._meet(budget, limits) <= gap:
                 return True
             capacity = self.scratch.states.shape[1]
-            # A core cannot be asked the time, so it gets as many steps as the time left has room for.
+            # A core cannot look at the clock, so it gets as many steps as there is time for.
             steps = min(100 * capacity, int(_SLOWEST_RATE * min(limits.left_s, 1e6)))
             terms = kernels.Terms(self._both(budget), self._theta, gap, capacity, steps, patience)
             status = self._call(terms, self._effort(limits), limits)
@@ -392,9 +393,9 @@ class SearchTree:
         return False
 
     def _call(self, terms: kernels.Terms, effort: int, limits: Limits) -> int:
-        """Call the kernels once; a call that may take long is stopped by Ctrl-C or when the time is over."""
+        """Call the kernels once. Ctrl-C or the end of the time stops a call that may take long."""
         compilation.wait()
-        # A thread costs more than a small search takes, and these come back soon enough for Ctrl-C.
+        # A thread costs more than a small search takes, and small searches come back soon enough for Ctrl-C.
         if max(terms.capacity, len(self.packed.value)) <= _BRIEF:
             return search(self._keyed, self.scratch, self.tree, terms, self._calls, effort)
         stop = self.scratch.stop
@@ -408,7 +409,7 @@ class SearchTree:
             stop[0] = 0
 
     def _wait(self, budget: float, gap: float, limits: Limits, ticker: Ticker) -> bool:
-        """Wait for CP-SAT once the tree has met a limit of its own; returns whether the gap is proven."""
+        """Wait for CP-SAT once the tree has reached a limit of its own; returns whether the gap is proven."""
         while self._beside is not None and ticker.go_on():
             over = self._beside.over
             if self._meet(budget, limits, now=True) <= gap:
@@ -427,7 +428,7 @@ class SearchTree:
                 self._beside.helped |= news.bound < self.bound
                 self._most = min(self._most, news.bound)
                 if news.cells is not None and memory.fits(self.packed, news.cells, budget):
-                    # CP-SAT rounds values and costs: what it says of a schedule is looked up anew.
+                    # CP-SAT rounds values and costs, so the figures of its schedule are computed again.
                     value = worth(self.packed, news.cells)
                     if value > tree.floats[kernels.INCUMBENT]:
                         self._beside.helped = True
@@ -451,17 +452,17 @@ class SearchTree:
         """Move the leaves that were set aside back to the heap, which is empty."""
         tree, aside = self.tree, self._aside.copy()
         free = tree.heap[: len(tree.heap) - len(aside)].copy()
-        # A list that is sorted by falling bound is a heap.
+        # A list sorted by falling bound is a heap.
         tree.heap[:] = np.concatenate([aside[np.argsort(-tree.bound[aside])], free])
         tree.counts[kernels.HEAP], tree.counts[kernels.ASIDE] = len(aside), 0
 
     def _affordable(self, more: int, limits: Limits) -> bool:
-        """Whether the arrays may grow by so many bytes."""
+        """Whether the arrays may grow by this many bytes."""
         lent = 0.0 if self._beside is None else self._beside.lent
         return self._taken + more <= limits.memory - lent
 
     def _more_states(self, capacity: int, limits: Limits) -> bool:
-        """Make room for so many states of a core, if memory allows; returns whether it does."""
+        """Make room for this many states of a core, if memory allows; returns whether it does."""
         if capacity > _MOST_STATES or not self._affordable((104 if self._two else 32) * capacity, limits):
             return False
         self.scratch = with_states(self.scratch, capacity, memory=self._two)
@@ -470,7 +471,7 @@ class SearchTree:
     def _more_slots(self, limits: Limits) -> bool:
         """Make room for twice as many boxes, if memory allows; returns whether it does."""
         tree = self.tree
-        # Both copies are there for a moment.
+        # For a moment both copies are in memory.
         if not self._affordable(2 * sum(array.nbytes for array in tree), limits):
             return False
         slots = len(tree.heap)

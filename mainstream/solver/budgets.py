@@ -9,13 +9,13 @@ from mainstream.solver.prepared import Prepared
 
 
 def useful_budgets(prepared: Prepared | Precisions, points: int) -> list[float]:
-    """Equal steps from the smallest budget that has a schedule to the one beyond which nothing is gained.
+    """Budgets in equal steps from the smallest that has a schedule to the one beyond which nothing is gained.
 
     Parameters
     ----------
     prepared : Prepared or Precisions
     points : int
-        How many.
+        How many budgets.
 
     Raises
     ------
@@ -23,6 +23,6 @@ def useful_budgets(prepared: Prepared | Precisions, points: int) -> list[float]:
         No budget has a schedule.
     """
     least, most = prepared.smallest_budget(), prepared.useful_budget()
-    # Where every app may be left out the least is nothing, which is no budget.
+    # If every app may be left out, the smallest is 0, which is no budget.
     first = least * (1 + 1e-9) if least > 0 else most / points
     return [float(budget) for budget in np.linspace(first, max(most * (1 + 1e-9), first), points)]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mainstream.solver.search import Limits
 
 MOST_MORE: Final = 10_000
-"""Copies that are asked about at most."""
+"""The largest number of copies that is tried."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,18 +39,18 @@ class Capacity:
     needs : float
         The smallest budget with which all of them run as was asked.
     more : int
-        Copies of the apps, in their order and in turn, that fit beside them; 0 where they do not fit themselves.
+        How many copies of the apps, taken in turn, fit beside them; 0 if the apps themselves do not fit.
     more_at_most : int or None
-        No more copies than this fit; `more` where that is proven, None where nothing is known.
+        No more copies than this fit; equal to `more` if that is proven, None if nothing is known.
     dearest : int or str
-        The app without which the schedule that needs least would cost least.
+        The app whose removal would save the most in the schedule that needs least.
     dearest_saves : float
-        By how much.
+        How much it would save.
     dearest_name : str or None
     objective : {"f1", "recall", "precision"}
-        What an app's value is.
+        The metric that an app's value is.
     unit : str or None
-        Of the latencies; budgets are in it, a second.
+        The unit of the latencies; a budget is in this unit, a second.
 
     Examples
     --------
@@ -105,7 +105,7 @@ class Capacity:
 
 
 def amount(compute: float) -> str:
-    """Compute a second as people write it."""
+    """Compute a second, written as people write it."""
     return f"{compute:,.0f}" if 100 <= compute < 1e12 else f"{compute:.3g}"
 
 
@@ -125,21 +125,21 @@ def capacity(
 ) -> Capacity:
     """Whether apps fit a budget, what they need at least, and how many more of their kind would fit.
 
-    All of them have to run, those that are `optional`, too. More of their kind are copies: of the first app, the
-    second, ..., the first again, each in the stream of the one that it is a copy of.
+    All of them have to run, even those that are `optional`. More of their kind are copies: of the first app, the
+    second, ..., the first again. Each copy is in the stream of its original.
 
     Parameters
     ----------
     apps, model, video, memory_mb, objective, mode, event_model
         As for :func:`mainstream.solve`.
     budget : float, optional
-        Compute a second. Default: that of all the device's cores, where the models say them.
+        Compute a second. By default that of all the device's cores, if the models say how many there are.
     min_fps : float, optional
-        Each app has to analyse that many frames a second at least, beside its own `min_fps`.
+        Each app has to analyse at least this many frames a second, as well as its own `min_fps`.
     min_value : float, optional
-        Each app's value (F1, recall or precision) has to reach this, beside its own `min_value`.
+        Each app's value (F1, recall or precision) has to reach this, as well as its own `min_value`.
     time_limit : float, optional
-        Seconds after which what is known of the copies is returned.
+        Seconds after which the function returns what it then knows about the copies.
 
     Returns
     -------
@@ -148,11 +148,11 @@ def capacity(
     Raises
     ------
     ProblemError
-        Bad input, in one line; a camera has fewer frames a second than `min_fps`; there is no budget.
+        The input is bad, a camera has fewer frames a second than `min_fps`, or there is no budget.
     InfeasibleError
-        An app cannot be what is asked of it, or the memory is too small, at any budget.
+        At any budget, an app cannot do what is asked of it, or the memory is too small.
     OutOfTimeError
-        The limit came before it was known what the apps need.
+        The time was over before it was known what the apps need.
 
     Examples
     --------
@@ -204,7 +204,7 @@ def capacity(
         tree = SearchTree(packed)
         needs = tree.cheapest(0.0, np.inf, limits)
         if needs == np.inf:
-            tree.feasible(budget, limits)  # which says what memory would do
+            tree.feasible(budget, limits)  # raises an error that says how much memory would do
         saved = _saved(packed, tree.tree.best)
         allowed = budget * (1 + FEASIBLE_TOLERANCE)
         fits = needs <= allowed
@@ -232,7 +232,7 @@ def _called(streams: list[Stream]) -> tuple[list[int | str], list[str | None]]:
 
 
 def _asking(streams: tuple[Stream, ...], k: int, min_fps: float, mode: str) -> Stream:
-    """A stream whose apps all have to run, at that rate at least."""
+    """A stream whose apps all have to run, at this rate or more."""
     stream = streams[k]
     most = float(stream.video.rates(mode).max())
     if min_fps > most:
@@ -270,7 +270,7 @@ def _worth(packed: Packed, streams: list[Stream], objective: str, min_value: flo
 
 
 def _cheapest_options(packed: Packed) -> Packed:
-    """Of each app's options at one depth the slowest: whatever the stem, no other is as cheap."""
+    """The slowest of each app's options at each depth: whatever the stem, no other is as cheap."""
     counts = np.diff(packed.start)
     row, rate = np.divmod(packed.cell.astype(np.int64), packed.own.shape[1])
     app = np.repeat(np.arange(len(counts)), counts)
@@ -283,14 +283,14 @@ def _cheapest_options(packed: Packed) -> Packed:
 
 
 def _saved(packed: Packed, cells: Any) -> FloatArray:
-    """What a schedule costs less without each of its apps: its tail, and what of the stem runs for it alone; (N,)."""
+    """What a schedule saves without each of its apps: its tail, and what of the stem runs for it alone; (N,)."""
     from mainstream.solver.search import schedule_cost
 
     row, rate = np.divmod(cells.astype(np.int64), packed.own.shape[1])
     saved: FloatArray = packed.own[row, rate]
     cost = schedule_cost(packed, cells)
     _, places, counts = np.unique(cells, return_index=True, return_counts=True)
-    for k in places[counts == 1]:  # two in one cell keep the stem there between them
+    for k in places[counts == 1]:  # of two in one cell, either one keeps the stem there
         without = cells.copy()
         without[k] = packed.rows[np.searchsorted(packed.apps, k, side="right") - 1] * packed.own.shape[1]
         saved[k] = cost - schedule_cost(packed, without)
@@ -298,7 +298,7 @@ def _saved(packed: Packed, cells: Any) -> FloatArray:
 
 
 def _with_copies(packed: Packed, copies: int) -> Packed:
-    """The options of the apps and of that many copies of them, in turn, each behind its own."""
+    """The options of the apps and of this many copies of them, taken in turn; each copy follows its original."""
     n = len(packed.start) - 1
     times = 1 + copies // n + (np.arange(n) < copies % n)
     counts = np.diff(packed.start)
@@ -310,7 +310,7 @@ def _with_copies(packed: Packed, copies: int) -> Packed:
 
 
 def _room(with_copies: Callable[[int], Packed], allowed: float, limits: Limits) -> tuple[int, int | None]:
-    """How many copies fit, and how many do at most; None where no number is known not to."""
+    """How many copies fit, and an upper bound of that; None if no number is known not to fit."""
     from mainstream.solver.branch_and_bound import SearchTree
 
     fits, too_many = 0, None

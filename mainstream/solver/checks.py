@@ -1,4 +1,4 @@
-"""What is checked of a solve: how it is asked for, before; whether a method's schedule fits, after."""
+"""Checks of a solve: before it, how it is asked for; after it, whether the method's schedule fits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_how(
     Raises
     ------
     ProblemError
-        One of them is not known or out of its range, or the method cannot do the aggregate.
+        One of them is unknown or out of its range, or the method cannot maximise the aggregate.
     """
     one_of("aggregate", aggregate, get_args(Aggregate))
     found = METHODS.find(method)
@@ -48,7 +48,7 @@ def check_how(
 def check_fits(
     method: Method, values: FloatArray, schedules: Sequence[Schedule], budget: float, memory_mb: float | None
 ) -> None:
-    """Raise :class:`MainstreamError` where a method's schedule has an option that there is not, or takes too much."""
+    """Raise :class:`MainstreamError` if a method's schedule has an option that does not exist, or takes too much."""
     cost = sum(schedule.cost for schedule in schedules)
     memory = sum(schedule.memory_mb or 0.0 for schedule in schedules)
     what = ""

@@ -25,7 +25,7 @@ from mainstream.interruptible import unbroken
 _log = logging.getLogger("mainstream")
 
 _LONGEST_S: Final = 300.0
-"""After which the other process is given up."""
+"""Seconds after which the other process is given up."""
 
 _FIRST: Final = "compiling the search for this machine: half a minute or so, this once"
 _MORE: Final = "compiling a part of the search that not all problems need, such as several streams: this once"
@@ -61,14 +61,14 @@ class _Notice(event.Listener):
 
 
 def _search_is_kept() -> bool:
-    # Some of the search is compiled while it is imported.
+    # Importing the search compiles a part of it.
     search = getattr(sys.modules.get("mainstream.solver.kernels.tree"), "search", None)
     return search is not None and is_kept(search)
 
 
 @contextmanager
 def announced() -> Iterator[None]:
-    """Log one warning if anything has to be compiled inside this block; code in the disk cache does not count."""
+    """Log one warning if this block has to compile anything; code in the disk cache does not count."""
     with event.install_listener("numba:compile", _Notice()):
         yield
 
@@ -97,7 +97,7 @@ def begin() -> None:
 
 
 def wait() -> None:
-    """Wait for what :func:`begin` began; where it fails, what is missing is compiled here."""
+    """Wait for what :func:`begin` began; if that fails, this process compiles what is missing."""
     global _spent_s  # noqa: PLW0603  one count for the process
     if _apart is not None and _apart.returncode is None:
         begun = perf_counter()

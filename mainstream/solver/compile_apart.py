@@ -20,7 +20,7 @@ from mainstream.solver.kernels.tree import cheapest, search
 def main() -> None:
     """Search a tree without a box, over one option of one app: the types are those of every search.
 
-    What the process that began this one needs first comes first; that one compiles a part of the tree meanwhile.
+    What the parent process needs first is compiled first; the parent compiles a part of the tree meanwhile.
     """
     nothing = np.zeros(1)
     packed = Packed(

@@ -1,7 +1,7 @@
 """CP-SAT on the same packed options: an exact method that shares no code with the search.
 
-``cp_sat_model.py`` has the model. A schedule is checked with the true costs; should the rounding have let one pass that
-does not fit, a second solve with costs rounded up finds one that does.
+``cp_sat_model.py`` has the model. A schedule is checked with the true costs. If the rounding has let one pass that does
+not fit, a second solve with costs rounded up finds one that does.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _WORKERS: Final = 2
 _ROUNDING: Final = 1e-9
-"""What values rounded up to units add to the smallest of them, at most."""
+"""The most that rounding values up to units adds to the smallest of them."""
 
 
 def cp_sat(
@@ -47,13 +47,13 @@ def cp_sat(
     Parameters
     ----------
     packed : Packed
-        Unweighted values.
+        Its values are unweighted.
     share : (N,) array
         What each app's value counts in the mean.
     budget : float
     limits : Limits
     fair : bool
-        The smallest value first, then the mean among the schedules that reach it.
+        Maximise the smallest value first, then the mean among the schedules that reach it.
     hint : (N,) int, optional
         Cells to start from.
 
@@ -67,7 +67,7 @@ def cp_sat(
     if would_crash():
         return cp_sat_apart(packed, share, budget, limits, fair=fair, hint=hint)
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
-    # With little time there may be no schedule of CP-SAT's own.
+    # With little time CP-SAT may find no schedule of its own.
     spare = _cheapest(packed, budget, limits) if np.isfinite(limits.time_limit) else None
     smallest_bound = None
     closed, interrupted = True, False
@@ -101,7 +101,7 @@ def cp_sat(
 def _first_of(
     found: CellArray | None, spare: CellArray | None, packed: kernels.Packed, budget: float, limits: Limits
 ) -> CellArray:
-    """CP-SAT's schedule, else the spare one, else the cheapest; the last raises an error when nothing fits."""
+    """CP-SAT's schedule, else the spare one, else the cheapest; raises an error if nothing fits."""
     if found is not None:
         return found
     return spare if spare is not None else _cheapest(packed, budget, limits)
@@ -117,7 +117,7 @@ def _cheapest(packed: kernels.Packed, budget: float, limits: Limits) -> CellArra
 def _solve(
     packed: kernels.Packed, allowed: float, limits: Limits, hint: CellArray | None, *, fair: bool = False
 ) -> Found:
-    """Solve once, and again when the schedule fits the rounded costs but not the true ones."""
+    """Solve once, and again if the schedule fits the rounded costs but not the true ones."""
     first = _solve_rounded(packed, allowed, limits, hint, fair=fair, round_cost=np.floor)
     if first.cells is None or fits(packed, first.cells, allowed):
         return first
@@ -142,12 +142,12 @@ def _solve_rounded(
         model.suggest(hint)
     solver = model.solver(limits, _WORKERS)
     found = model.solve(solver, None if limits.progress is None else _reporter(limits.started, limits.progress))
-    # Costs of less than a unit may round up beyond the budget: then it is the search for the cheapest that tells.
+    # Costs of less than a unit may round up beyond the budget: then the search for the cheapest schedule decides.
     return found if found.bound > -np.inf else replace(found, bound=np.inf)
 
 
 def _reporter(started: float, progress: Callable[[Progress], None]) -> cp_model.CpSolverSolutionCallback:
-    """Progress at each schedule that CP-SAT finds."""
+    """Reports progress at each schedule that CP-SAT finds."""
     from ortools.sat.python import cp_model
 
     class Reporter(cp_model.CpSolverSolutionCallback):

@@ -1,8 +1,8 @@
 """CP-SAT's side of ``beside.py``.
 
-CP-SAT cannot be told anything while it searches. So it searches in rounds, each twice as long as the one before; after
-that time a round ends as soon as a better schedule is known than it began with. It begins the next from that schedule,
-and looks between it and the bound only.
+CP-SAT cannot be told anything while it searches. So it searches in rounds, each twice as long as the one before. After
+that time a round ends as soon as a better schedule is known than the one that it began with. The next round begins from
+the better schedule, and looks only between it and the bound.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def search_beside(
     Parameters
     ----------
     packed, allowed, limits
-        As for :class:`mainstream.solver.beside.Beside`; the memory is this process's.
+        As for :class:`mainstream.solver.beside.Beside`; the memory is that of this process.
     known : News
         Where the search stands.
     news : list of News
-        What it has told since, the newest last; it grows.
+        What the search has told since, the newest last; the list grows.
     send : callable
     """
     writing = Lock()

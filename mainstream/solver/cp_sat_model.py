@@ -1,8 +1,8 @@
 """The packed options as a CP-SAT model, and one solve of it.
 
-One Boolean for each option, one for each step of the staircase (segment k runs at rate j or more). CP-SAT works on
-integers. Costs are rounded down and values up, so that every schedule that fits is still there and looks no worse:
-its bound is a bound. A schedule that it finds has to be checked with the true costs.
+There is one Boolean for each option, and one for each step of the staircase (segment k runs at rate j or more). CP-SAT
+works on integers. Costs are rounded down and values up, so that every schedule that fits is still there and looks no
+worse: so CP-SAT's bound holds. A schedule that it finds has to be checked with the true costs.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
 UNITS: Final = 2**30
-"""Integer units that the budget, and an objective of 1, are divided into. From 2**36 on, CP-SAT 9.15 has returned
+"""The number of integer units in the budget, and in an objective of 1. From 2**36 on, CP-SAT 9.15 has returned
 schedules as optimal that were not."""
 
 _BYTES: Final = 3_000
-"""What an option of the model takes in CP-SAT, with all that hangs on it, presolve included; roughly."""
+"""About how many bytes an option of the model takes in CP-SAT, with all that belongs to it, presolve included."""
 _LOADED_BYTES: Final = 200e6
-"""What OR-Tools takes once it is loaded."""
+"""The bytes that OR-Tools takes once it is loaded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class News(NamedTuple):
     cells : (N,) int or None
         A schedule.
     value : float
-        What it is worth, as the one who tells counts.
+        What it is worth, as the sender counts.
     bound : float
         Nothing is worth more; -inf when nothing fits.
     """
@@ -113,15 +113,15 @@ class CpSatModel:
         ----------
         packed : Packed
         allowed : float
-            What the costs may come to.
+            The largest total cost allowed.
         limits : Limits
         round_cost : callable
 
         Raises
         ------
         OutOfTimeError
-            Half of the time that was left was not enough: the solver, too, takes time to read a model of that size;
-            or it has no room in the memory.
+            Half of the time left was not enough (the solver also takes time to read a model of that size), or the model
+            has no room in the memory.
         """
         if model_bytes(packed) > limits.memory:
             raise OutOfTimeError("no memory for a model of this size")
@@ -132,7 +132,7 @@ class CpSatModel:
         fastest = (np.isfinite(packed.own).sum(axis=1) - 1).tolist()
 
         def whole(taken: FloatArray, allowed: float) -> list[int]:
-            with np.errstate(over="ignore"):  # a budget of 1e-300 is one, too
+            with np.errstate(over="ignore"):  # even 1e-300 is a valid budget
                 return [int(c) for c in round_cost(np.minimum(taken / allowed, 4.0) * UNITS)]
 
         model = cp_model.CpModel()
@@ -204,7 +204,7 @@ class CpSatModel:
 
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = workers
-        # Python sees to Ctrl-C.
+        # Python handles Ctrl-C.
         solver.parameters.catch_sigint_signal = False
         # Each app's value is rounded up by less than a unit.
         solver.parameters.absolute_gap_limit = min(1e18, max(0.0, limits.gap * UNITS - (len(self.packed.start) - 1)))
@@ -243,8 +243,8 @@ class CpSatModel:
 def _needs(row: IntArray, rate: IntArray, top: int) -> list[tuple[int, int, list[int]]]:
     """Which of an app's options need a step (segment k at rate j or more): (k, j, options).
 
-    All options that need it stand in one constraint: its relaxation is tighter than one for each. Where the next
-    segment, or the next rate, is needed by the same options, that step's constraint says it all. Row `top` shares
+    All options that need a step are in one constraint, as its relaxation is tighter than that of one for each option.
+    If the same options need the next segment, or the next rate, the constraint of that step is enough. Row `top` shares
     nothing.
     """
     shared = row > top
