@@ -19,19 +19,19 @@ from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome
 from mainstream.solver.stems import IntArray, Stem, group_of, memory_taken, more_memory, rises, staircase
 
 _LOOKS: Final = 8
-"""How often it is asked whether to raise a stem for several apps, while each app moves once."""
+"""How often the climb considers raising a stem for several apps, while each app moves once."""
 _MOVES, _LOOK, _TOGETHER, _STALE = range(4)
-"""Places in `_Climb.counts`: moves so far; moves until the next such look; whether there are such; whether all apps are
-to be looked at anew."""
+"""Indices into `_Climb.counts`: moves so far; moves until the next such look; whether there are such looks; whether to
+look at all apps again."""
 _COST, _ROOM = range(2)
-"""Places in `_Climb.floats`: what the schedule costs, and the memory that is left."""
+"""Indices into `_Climb.floats`: the cost of the schedule, and the memory left."""
 
 
 class _Climb(NamedTuple):
     """A schedule on its way up.
 
-    Two levels of heaps: the apps of each stream, by the ratio of their best move when last looked at, and the streams,
-    by that of their first app.
+    There are two levels of heaps: the apps of each stream, by the ratio of their best move when last looked at, and the
+    streams, by the ratio of their first app.
     """
 
     chosen: IntArray  # (N,) option of each app
@@ -48,20 +48,20 @@ class _Climb(NamedTuple):
 
 
 def greedy(packed: kernels.Packed, budget: float, limits: Limits) -> Outcome:
-    """From most sharing and least fps, always the move with the best gain for its cost.
+    """Start from most sharing and least fps, and always make the move with the best gain for its cost.
 
-    A move takes one app to another of its options; its cost is what the whole schedule then costs more, stem
-    included. A move that costs nothing comes first. With a hundred apps or more a stem is also raised for several of
+    A move takes one app to another of its options; its cost is the extra cost of the whole schedule, stem included. A
+    move that costs nothing comes first. With a hundred apps or more a stem is also raised for several of
     them at once, unless memory is limited. It ends when no move that gains anything fits.
 
     Parameters
     ----------
     packed : Packed
-        Values weighted.
+        Its values are weighted.
     budget : float
     limits : Limits
-        When the time is over, the moves made so far are the schedule. The gap decides whether the bound, that of the
-        root of the search tree, proves it.
+        When the time is over, the moves made so far give the schedule. The bound is that of the root of the search
+        tree, and the gap decides whether it proves the schedule.
 
     Raises
     ------
@@ -133,9 +133,9 @@ def _settle(packed: kernels.Packed, climb: _Climb) -> bool:
 
 @jit
 def _best_move(packed: kernels.Packed, rows: IntArray, slack: float, i: int, climb: _Climb) -> tuple[int, float]:
-    """The app's option of largest gain for its cost among those that fit, and that ratio; -1 when there is none.
+    """The app's option of largest gain for its cost among those that fit, and that ratio; -1 if there is none.
 
-    rows : (2,) those of the app's stream
+    rows : (2,) where the rows of the app's stream begin and end
     """
     stem, without, now, room = climb.stem, climb.without, climb.chosen[i], climb.floats[_ROOM]
     start, value, cell, own = packed.start, packed.value, packed.cell, packed.own
@@ -144,8 +144,8 @@ def _best_move(packed: kernels.Packed, rows: IntArray, slack: float, i: int, cli
     saved = 0.0
     rise = stem.rise
     if here % width > 0 and stem.apps[here] == 1 and stem.top[here // width] == here % width:
-        # The only app in its cell, and at the edge of the staircase: it may carry a part of the stem alone.
-        # Take the app away for a moment: what the stem then costs less, its move need not pay for.
+        # The only app in its cell, at the edge of the staircase, may carry a part of the stem alone. So take the app
+        # away for a moment: its move need not pay for what the stem then costs less.
         stem.apps[here] = 0
         before = 0.0
         for k in range(rows[0], rows[1]):
@@ -165,7 +165,7 @@ def _best_move(packed: kernels.Packed, rows: IntArray, slack: float, i: int, cli
         extra = own[c // width, c % width] - own_now + rise[c] - saved
         if extra > slack or (room < np.inf and more_memory(packed, rows, stem.top, here, c) > room):
             continue
-        # A rounding error above 0 would make any ratio; what costs nothing comes first anyway.
+        # A rounding error above 0 could give any ratio; a move that costs nothing comes first anyway.
         ratio = gain / extra if extra > 1e-12 * own[0, 1] else np.inf
         if ratio > best_ratio or (ratio == best_ratio and gain > best_gain):
             best, best_ratio, best_gain = o, ratio, gain
@@ -189,7 +189,7 @@ def _sift_down(keys: FloatArray, heap: IntArray, size: int, at: int) -> None:
 
 @jit
 def _refill(packed: kernels.Packed, slack: float, g: int, climb: _Climb) -> int:
-    """Look at all apps of a stream anew; returns the number of their options."""
+    """Look at all apps of a stream again; returns the number of their options."""
     begin, end, rows = packed.apps[g], packed.apps[g + 1], packed.rows[g : g + 2]
     keys, heap = climb.keys[begin:end], climb.heap[begin:end]
     size = 0
@@ -199,7 +199,7 @@ def _refill(packed: kernels.Packed, slack: float, g: int, climb: _Climb) -> int:
             keys[size] = ratio
             heap[size] = i
             size += 1
-    # Floyd's: a heap from below takes linear time.
+    # Floyd's method: building a heap from below takes linear time.
     for at in range(size // 2 - 1, -1, -1):
         _sift_down(keys, heap, size, at)
     climb.size[g] = size
@@ -233,7 +233,7 @@ def _move(packed: kernels.Packed, rows: IntArray, g: int, i: int, o: int, climb:
     stem.apps[old] -= 1
     stem.apps[new] += 1
     floats[_COST] += packed.own[new // width, new % width] - packed.own[old // width, old % width]
-    # Only a cell at the edge of the staircase can lower it by being left.
+    # Leaving a cell can lower the staircase only if the cell is at its edge.
     edge = old % width > 0 and stem.top[old // width] == old % width
     # A segment may take memory and cost nothing.
     beyond = new // width > rows[0] and new % width > stem.top[new // width]
@@ -246,7 +246,7 @@ def _move(packed: kernels.Packed, rows: IntArray, g: int, i: int, o: int, climb:
         climb.carried[g] = carried
     taken = memory_taken(packed, rows, stem.apps, stem.top)
     floats[_ROOM] -= taken - taken_before
-    # More budget or memory is left than before, which may let moves of any stream fit.
+    # More budget or memory is left than before, so moves of any stream may now fit.
     if moved and (floats[_COST] < cost or taken < taken_before):
         climb.counts[_STALE] = 1
     # The one app left in a cell at the edge would now save a part of the stem by moving.
@@ -271,12 +271,13 @@ def _raise(packed: kernels.Packed, corner: int, climb: _Climb) -> None:
 def _climb(packed: kernels.Packed, allowed: float, climb: _Climb, effort: int) -> bool:
     """Make the best move until none is left, or until `effort` options were looked at; returns whether none is left.
 
-    Before a move of one app, now and then, a stem is raised for several apps where that pays at the ratio of the move;
+    Now and then, before a move of one app, a stem is raised for several apps if that pays at the ratio of the move;
     `stem.floor` keeps how far.
 
-    While a staircase stands, a ratio can only fall (a move no longer fits), so the app on top is looked at again and
-    sinks if it has to. When the staircase moves, or one app is left alone at its edge, moves get cheaper: then all of
-    the stream are looked at anew. A staircase that sinks leaves more for other streams, too, and all are looked at.
+    While a staircase stays as it is, a ratio can only fall (a move no longer fits), so the app on top is looked at
+    again and sinks if it has to. When the staircase moves, or one app is left alone at its edge, moves get cheaper:
+    then all apps of the stream are looked at again. A staircase that sinks leaves more for other streams, too, so then
+    all apps are looked at again.
     """
     stem, counts, floats, floor = climb.stem, climb.counts, climb.floats, climb.stem.floor
     looked = 0
@@ -285,7 +286,7 @@ def _climb(packed: kernels.Packed, allowed: float, climb: _Climb, effort: int) -
         if counts[_STALE]:
             looked += _refill_all(packed, slack, climb)
         if climb.first[0] < 0.0:
-            # What nobody needs of a raised stem is given back, once.
+            # Give back, once, the part of a raised stem that no app needs.
             if not counts[_TOGETHER]:
                 return True
             counts[_TOGETHER] = 0
@@ -306,7 +307,7 @@ def _climb(packed: kernels.Packed, allowed: float, climb: _Climb, effort: int) -
         moved = False
         if o >= 0 and ratio >= keys[0]:
             if counts[_TOGETHER] and counts[_MOVES] >= counts[_LOOK] and ratio < np.inf:
-                # Asking costs as much as many moves; some looks a round find nearly all that pays.
+                # A look costs as much as many moves; a few looks a round find nearly all that pays.
                 counts[_LOOK] = counts[_MOVES] + len(climb.chosen) // _LOOKS
                 looked += SAMPLE * packed.own.size
                 corner = corner_to_raise(packed, slack, ratio, climb.chosen, stem)

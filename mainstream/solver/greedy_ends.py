@@ -15,11 +15,11 @@ from mainstream.solver.option_table import CellArray
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits
 
 EFFORT: Final = 5_000_000
-"""Options to look at between two looks at the clock: about 50 ms."""
+"""How many options to look at between two looks at the clock: about 50 ms."""
 
 
 def root_bound(packed: kernels.Packed, budget: float, cells: CellArray, limits: Limits) -> float:
-    """The bound of the root of the search tree, or the sum of the best values when there is no time for that."""
+    """The bound of the root of the search tree, or the sum of the best values if there is no time for that."""
     if limits.left_s > 0:
         return SearchTree(packed).root_bound(budget, cells, limits)
     return float(np.maximum.reduceat(packed.value, packed.start[:-1]).sum())
@@ -39,7 +39,7 @@ def first_cells(packed: kernels.Packed, budget: float, limits: Limits) -> CellAr
 
 @jit
 def _begin(start: NDArray[np.int64], cell: CellArray, width: int, chosen: NDArray[np.int64]) -> None:
-    """Choose for each app the least rate of its greatest depth; an app that may stay out does."""
+    """Choose the least rate at the greatest depth for each app; an app that may stay out stays out."""
     for i in range(len(chosen)):
         best = start[i]
         for o in range(start[i], start[i + 1]):

@@ -17,19 +17,19 @@ from mainstream.solver.stems import Stem, group_of, memory_taken, more_memory, r
 def greedy_released(
     every: kernels.Packed, packed: kernels.Packed, share: FloatArray, budget: float, limits: Limits
 ) -> Outcome:
-    """The rule of the scheduler that was published with the paper; exists to be compared with.
+    """The rule of the scheduler that was published with the paper; it is here for comparison.
 
-    From the same start, among the moves to another (num_frozen, fps) that strictly lower the app's loss, 1 - value,
-    and keep the whole cost within the budget: the one with the largest (loss of the new option) / (tail cost of the
-    new option), ties in the order app, fps, num_frozen. Weights play no part in it.
+    It begins like :func:`greedy`. It considers the moves to another (num_frozen, fps) that strictly lower the app's
+    loss, 1 - value, and keep the whole cost within the budget. Of these it makes the one with the largest (loss of the
+    new option) / (tail cost of the new option); the order app, fps, num_frozen decides ties. It ignores weights.
     Source: the code released with Jiang et al., "Mainstream", USENIX ATC 2018.
 
     Parameters
     ----------
     every : Packed
-        All options: the rule may well take one that another option dominates. Values unweighted.
+        All options, since the rule may take one that another option dominates; values are unweighted.
     packed : Packed
-        Those worth looking at, values weighted; for the start and the bound.
+        The options worth looking at, with weighted values; for the start and the bound.
     share : (N,) array
         What each app's value counts in the mean.
     budget : float
@@ -110,7 +110,7 @@ def _released(
                     continue
                 if 1.0 - v < 1.0 - current[i] and rest + cost + rise[c] <= allowed:
                     score = (1.0 - v) / cost if cost > 0.0 else np.inf
-                    # Options come by depth; of equal ones of an app the slowest goes first, then the shallowest.
+                    # Options are sorted by depth; of an app's equal ones the slowest goes first, then the shallowest.
                     slower = i == best_i and score == best_score and c % width < best_cell % width
                     if score > best_score or slower:
                         best_i, best_cell, best_score, best_value = i, c, score, v

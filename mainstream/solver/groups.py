@@ -4,8 +4,8 @@ With U_g(lam) the largest value - lam cost of group g alone, over all of its sta
 
     F(lam) = lam budget + sum_g U_g(lam),   lam >= 0,
 
-bounds the whole problem, and a staircase of a group that comes to c less than U_g(lam) is part of no schedule that is
-worth more than F(lam) - c. F is convex and piecewise linear, so its minimum is found by secant steps, as in
+bounds the whole problem. A staircase of a group that comes to c less than U_g(lam) is part of no schedule worth more
+than F(lam) - c. F is convex and piecewise linear, so its minimum is found by secant steps, as in
 ``kernels/lagrangian.py``.
 """
 
@@ -25,9 +25,9 @@ from mainstream.solver.kernels.priced import priced
 from mainstream.solver.search import highest_staircase, schedule_cost, staircase_of
 
 _EFFORT: Final = 5_000_000
-"""Options that the kernel looks at between two looks at the clock."""
+"""How many options the kernel looks at between two looks at the clock."""
 _SLOTS: Final = 1 << 12
-"""Boxes of one group; where they are not enough, what it comes to is bounded less sharply."""
+"""How many boxes one group may have; if they are not enough, its bound is less sharp."""
 _VISITED: Final = 1 << 10
 _STEPS: Final = 30
 
@@ -42,9 +42,9 @@ class AtPrice:
     bound : float
         F(lam), or a little more.
     value, cost : float
-        Of the groups' best schedules.
+        The sums over the groups' best schedules.
     staircase : (D,) int
-        What these need.
+        The staircase that these schedules need.
     """
 
     lam: float
@@ -89,7 +89,7 @@ def minimise(
     tolerance : float
         In units of the values.
     go_on : callable
-        Whether there is time left.
+        Says whether there is time left.
     """
     points: list[AtPrice] = []
     heavy: AtPrice | None = None
@@ -120,7 +120,7 @@ def at_price(
     groups: list[kernels.Packed], budget: float, lam: float, tolerance: float, go_on: Callable[[], bool]
 ) -> AtPrice | None:
     """One point of F, unless time runs out."""
-    # What sums of such numbers may be off by.
+    # The most by which sums of such numbers may be off.
     bound = lam * budget + 1e-14 * (1 + lam * budget)
     value = cost = 0.0
     staircases = []

@@ -1,4 +1,4 @@
-"""Warnings of what is allowed but hardly meant: numbers in another unit, and budgets that the device does not have.
+"""Warnings about what is allowed but hardly meant: numbers in a wrong unit, and budgets that the device does not have.
 
 With P the latency of the whole network, r the lowest and S the highest rate of a stream, no schedule in which an app
 runs costs less than P r, and none of N apps more than N P S: a budget that is far from both was meant in another unit.
@@ -19,18 +19,18 @@ from mainstream.stream import Stream, capacity_of, unit_of
 _log = logging.getLogger("mainstream")
 
 _FAR: Final = 32
-"""About the root of 1,000: beyond it, another unit of 1,000 times or a thousandth is the nearer one."""
+"""About the root of 1,000: beyond it, a unit that is 1,000 times as large or as small is nearer."""
 _REMEMBERED: Final = 256
 
 
 @lru_cache(_REMEMBERED)
 def _warn(text: str) -> None:
-    """Say it once: a box solves again and again, for months."""
+    """Warn only once, since a box solves again and again, for months."""
     _log.warning("%s", text)
 
 
 def hint_at_events(streams: Sequence[Stream]) -> None:
-    """Warn of events that are over before the camera has given two frames."""
+    """Warn about events that are over before the camera has given two frames."""
     short: list[int | str] = []
     longest_frame, shortest = 0.0, np.inf
     for stream in streams:
@@ -49,7 +49,7 @@ def hint_at_events(streams: Sequence[Stream]) -> None:
 
 
 def hint_at_budget(streams: Sequence[Stream], budget: float) -> None:
-    """Warn of a budget that is more than the device has, or that was meant in another unit."""
+    """Warn about a budget that is more than the device has, or that was probably meant in another unit."""
     models = [stream.model for stream in streams]
     unit = unit_of(models)
     per_s = f"{unit}/s" if unit else "a second"

@@ -1,4 +1,4 @@
-"""The options of all streams in one set of arrays, and the chosen ones -> a schedule for each stream."""
+"""Puts the options of all streams into one set of arrays, and turns the chosen ones into a schedule for each stream."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mainstream.solver.option_table import PACKED_BYTES, CellArray, OptionTable
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits
 
 _WEIGHTED_BYTES: Final = 8
-"""Of an option: its value times the share of its app."""
+"""Bytes of an option: its value times the share of its app."""
 _APP_BYTES: Final = 160
-"""Of an app, in the arrays that a greedy and the root of the tree work in."""
+"""Bytes of an app, in the arrays that a greedy and the root of the tree work in."""
 
 
 @dataclass(frozen=True, eq=False)
 class JointTable:
-    """The options of each app of each stream, with their values: this is what a method is given.
+    """The options of each app of each stream, with their values; a method gets this table.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class JointTable:
         Raises
         ------
         OutOfTimeError
-            Not enough for the shortest search.
+            There is not enough left for the shortest search.
         """
         options, joined = len(self.packed.value), len(self.parts) > 1
         left = limits.less(sum(part.nbytes for part in self.parts) + joined * PACKED_BYTES * options)
@@ -71,7 +71,7 @@ class JointTable:
     def share(self) -> FloatArray:
         """What each app's value counts in the objective: its weight, scaled to a sum of 1; shape (N,)."""
         weight = np.concatenate([part.apps.weight for part in self.parts])
-        # By the largest first, as their plain sum may be infinite.
+        # Divide by the largest first, as the plain sum may be infinite.
         scaled = weight / weight.max()
         shares: FloatArray = scaled / scaled.sum()
         return shares
@@ -92,7 +92,7 @@ class JointTable:
         return tuple(found)
 
     def values(self, cells: CellArray) -> FloatArray:
-        """What each app gets of its cell, unweighted; shape (N,)."""
+        """The value that each app gets from its cell, unweighted; shape (N,)."""
         return np.concatenate([schedule.value for schedule in self.schedules(cells)])
 
     def staircases(self, warm_start: Result | Iterable[Choice] | None) -> IntArray:

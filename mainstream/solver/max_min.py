@@ -1,8 +1,8 @@
 """Max-min fairness: the largest smallest value first, then the best mean among the schedules that reach it.
 
-A smallest value of t can be had when the cheapest schedule of the options worth at least t fits the budget. That is
-monotone in t, and t need only be tried at the options' own values, so it is halved. An optional app that is left out
-counts 0: it may stay out only where t is at most 0.
+A smallest value of t can be reached if the cheapest schedule of the options worth at least t fits the budget. This is
+monotone in t, and only the options' own values matter for t, so a search by halves finds it. An optional app that is
+left out counts as 0, so it may stay out only if t is at most 0.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mainstream.solver.option_table import at_least, weighted
 from mainstream.solver.search import FEASIBLE_TOLERANCE, Limits, Outcome
 
 _SAME: float = 1e-12
-"""Values that differ by no more are one value to the second stage."""
+"""Values that differ by no more than this are one value to the second stage."""
 
 
 def max_min(
@@ -30,19 +30,19 @@ def max_min(
     Parameters
     ----------
     packed : Packed
-        Unweighted values.
+        Its values are unweighted.
     share : (N,) array
         What each app's value counts in the mean.
     budget : float
     limits : Limits
         The gap holds for the mean; the smallest value is exact unless the time runs out.
     accompanied : bool
-        Whether CP-SAT is called in where a search has stalled.
+        Whether CP-SAT joins in once a search has stalled.
 
     Returns
     -------
     Outcome
-        `bound` is the smallest value's, `mean_bound` that of the mean.
+        `bound` is the bound of the smallest value, and `mean_bound` that of the mean.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def max_min(
     """
     allowed = budget * (1 + FEASIBLE_TOLERANCE)
     values = np.unique(packed.value)
-    # values[low] can be had, as far as anything can: run() below says if not even that.
+    # values[low] can be reached if anything can; run() below raises an error if not even that.
     low, high = 0, int(np.searchsorted(values, np.maximum.reduceat(packed.value, packed.start[:-1]).min()))
     first = None
     try:

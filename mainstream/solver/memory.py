@@ -1,4 +1,4 @@
-"""Memory as a second resource: what it takes, the two resources as one, and whether any schedule keeps to both."""
+"""Memory as a second resource: how much a schedule takes, both resources as one, whether any schedule fits both."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def together(packed: kernels.Packed, theta: float) -> kernels.Packed:
 
 
 def alone(packed: kernels.Packed) -> kernels.Packed:
-    """The same problem with memory in the place of costs, and without a limit on it."""
+    """The same problem with memory in place of costs, and without a limit on memory."""
     own, stem = np.zeros_like(packed.own), np.zeros_like(packed.stem)
     own[:, 1:] = packed.own_mb[:, None]
     stem[:, 1:] = packed.stem_mb[:, None]
@@ -62,11 +62,11 @@ def alone(packed: kernels.Packed) -> kernels.Packed:
 
 
 def admission(packed: kernels.Packed) -> tuple[kernels.Packed, CellArray]:
-    """A problem that asks how many apps have to be left out at least, each worth -1, and all of them left out."""
+    """A problem that asks how few apps can be left out, at -1 each; and the schedule that leaves all of them out."""
     start, n = packed.start, len(packed.start) - 1
     group = np.repeat(np.arange(len(packed.apps) - 1), np.diff(packed.apps))
     out = (packed.rows[group] * packed.own.shape[1]).astype(np.int32)
-    # One that may stay out, may; cell `out` then stands for it once, at no loss.
+    # An app that may stay out has one cell `out`, at no loss.
     free = np.zeros(n, np.bool_)
     owner = np.repeat(np.arange(n), np.diff(start))
     free[owner[packed.cell == out[owner]]] = True

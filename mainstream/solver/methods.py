@@ -1,4 +1,4 @@
-"""The methods that come along, behind the door :data:`mainstream.extensions.METHODS`.
+"""The built-in methods, behind the door :data:`mainstream.extensions.METHODS`.
 
 What each of them needs is imported when it runs, since numba and OR-Tools are slow to import.
 """
@@ -126,7 +126,7 @@ def _search(
     *,
     accompanied: bool = False,
 ) -> Outcome:
-    """Branch and bound; for the smallest value it makes use of neither `staircases` nor `first`."""
+    """Branch and bound; for the smallest value it uses neither `staircases` nor `first`."""
     from mainstream.solver.branch_and_bound import SearchTree
     from mainstream.solver.max_min import max_min
     from mainstream.solver.option_table import weighted

@@ -32,12 +32,12 @@ _DENSE_BYTES: Final = 8 + 1 + 1 + 1
 PACKED_BYTES: Final = 8 + 4
 """Of a packed option: value and cell."""
 _FEW: Final = 1_200_000
-"""Options that are made whatever the clock says, as without them there is no answer: some tenths of a second."""
+"""This many options are made whatever the clock says, as there is no answer without them: some tenths of a second."""
 
 
 @dataclass(frozen=True, eq=False)
 class OptionTable:
-    """What each app may choose, worth how much.
+    """What each app may choose, and what that is worth.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class OptionTable:
     values : (N, F, R) float
         The metric for each app, chokepoint column and rate; NaN where the app may not have it.
     votes : (N, F, R) int8
-        X behind each value; 0 for no voting.
+        The votes X of each value; 0 for no voting.
     rates : (R,) float
     depths : (F,) int
         Depth of each column: 0 shares nothing, d > 0 shares segments 1..d of the stem.
@@ -92,7 +92,7 @@ class OptionTable:
         Parameters
         ----------
         apps : Apps
-            Checked against model and video.
+            Already checked against model and video.
         model : Model
         video : Video
         metric : {"f1", "recall", "precision"}
@@ -106,7 +106,7 @@ class OptionTable:
         Raises
         ------
         InfeasibleError
-            An app that is not optional has none, whatever the budget.
+            An app that is not optional has no option, whatever the budget.
         OutOfTimeError
             There is not enough time or memory for them.
         """
@@ -159,7 +159,7 @@ class OptionTable:
         Parameters
         ----------
         more : OptionTable
-            Of other apps with the same model, video, metric, mode and event model.
+            The table of other apps with the same model, video, metric, mode and event model.
         apps : Apps
             The apps of both.
         """
@@ -210,7 +210,7 @@ class OptionTable:
         return self.values.nbytes + self.votes.nbytes + PACKED_BYTES * len(self.packed.value)
 
     def _over(self, apps: Apps) -> OptionTable:
-        """The same options, numbered as the stem of `apps` asks for it."""
+        """The same options, numbered as the stem of `apps` requires."""
         if np.array_equal(self.apps.chokepoints, apps.chokepoints):
             return replace(self, apps=apps)
         depths, tail, seg = _stem(apps, self.model, self.mode)
@@ -241,7 +241,7 @@ class OptionTable:
 
     @cached_property
     def _only_column(self) -> IntArray:
-        """In mode "no-sharing", where depth does not tell: the one open column of each app."""
+        """In mode "no-sharing", the one open column of each app, since depth does not identify it."""
         first: IntArray = np.argmax(~np.isnan(self.values).all(axis=2), axis=1)
         return first
 
@@ -305,7 +305,7 @@ class OptionTable:
         ends = _ends(self.apps, self.mode)
         staircase = np.zeros(len(ends), np.int64)
         for choice in choices:
-            # Other chokepoints and other rates than then: the nearest that is no more.
+            # Chokepoints and rates may have changed since: take the nearest that is no more.
             depth = int(np.searchsorted(ends, choice.num_frozen, side="right")) - 1
             rate = int(np.searchsorted(self.rates, choice.target_fps, side="right"))
             staircase[1 : depth + 1] = np.maximum(staircase[1 : depth + 1], rate)
@@ -313,7 +313,7 @@ class OptionTable:
 
 
 def near_best(packed: kernels.Packed, gap: float) -> kernels.Packed:
-    """The options that are worth no more than `gap` less than the best of their app."""
+    """The options that are worth at most `gap` less than the best of their app."""
     best = np.maximum.reduceat(packed.value, packed.start[:-1])
     return _only(packed, packed.value >= np.repeat(best, np.diff(packed.start)) - gap)
 

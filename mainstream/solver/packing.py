@@ -26,7 +26,7 @@ def undominated(
     """Mark the options that no other option of their app dominates; returns their number.
 
     (d, j) is dominated when some (d', j') with d' <= d, j' <= j, no larger tail cost and no more memory for the tail
-    is worth at least as much: whatever staircase carries the one carries the other.
+    is worth at least as much: every staircase that carries (d, j) also carries (d', j').
 
     values : (N, F, R) float64, NaN where closed; the column R is rate[1..R]
     depths : (F,) int64, depth of each column, increasing

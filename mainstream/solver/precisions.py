@@ -1,7 +1,7 @@
 """A problem in several precisions, of which one is chosen by solving all.
 
-Apps in one precision share no stem with apps in another, and what such a mixture would be worth was never measured. So
-each precision is a problem of its own, with the curves and the latencies of its models, and the better schedule wins.
+Apps in one precision share no stem with apps in another, and nobody has measured what such a mixture would be worth. So
+each precision is a problem of its own, with the curves and latencies of its models, and the best schedule wins.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mainstream.solver.prepared import Prepared
 
 _Answer = TypeVar("_Answer")
 _MOST: Final = 1.0
-"""No value is larger: it is what is known of a search that found nothing in time."""
+"""No value is larger than this, so it is the bound of a search that found nothing in time."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Precisions:
     Attributes
     ----------
     prepared : mapping of str to Prepared
-        Name of a precision -> the problem in it. With one only, results say nothing of precisions.
+        Name of a precision -> the problem in it. With only one, results do not mention precisions.
 
     Raises
     ------
     ProblemError
-        There is none, or what is maximised differs.
+        There is no precision, or their objectives differ.
     """
 
     prepared: Mapping[str, Prepared]
@@ -65,7 +65,7 @@ class Precisions:
         Returns
         -------
         Result
-            With `precision` and `precisions` where there are several.
+            It has `precision` and `precisions` if there are several.
         """
         each_s = None if time_limit is None else time_limit / len(self.prepared)
         found: dict[str, Result | None] = {}
@@ -104,7 +104,7 @@ class Precisions:
         return self._together(self._each(ask), whole=True)
 
     def _together(self, found: Mapping[str, Frontier], *, whole: bool) -> Frontier:
-        """The better answer to each budget; unless it is the `whole`, some precisions have not answered all of them."""
+        """The better answer to each budget; if it is not the `whole`, some precisions have not answered all budgets."""
         longest = max(found.values(), key=lambda one: len(one.results))
         results = []
         for k in range(len(longest.results)):

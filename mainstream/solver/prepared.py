@@ -48,12 +48,12 @@ class Prepared:
     Attributes
     ----------
     streams : tuple of Stream
-        One for each region where apps, a model and a video were given.
+        If apps, a model and a video were given, there is one stream for each region.
     objective : {"f1", "recall", "precision"}
     mode : {"mainstream", "no-sharing", "max-sharing"}
     event_model : EventModel
     budget : float or None
-        Compute a second that :meth:`solve` takes when it is given none.
+        The compute a second that :meth:`solve` uses by default.
     memory_mb : float or None
         Megabytes that the models may take.
 
@@ -87,8 +87,8 @@ class Prepared:
 
     @property
     def apps(self) -> Apps:
-        """The apps of all streams, in their order; :class:`ProblemError` where these are of several cameras or models,
-        as for the next three.
+        """The apps of all streams, in their order. Raises :class:`ProblemError` if there are several cameras or models,
+        as do the next three.
         """
         only_camera(self.streams)
         return reduce(Apps.joined, (stream.apps for stream in self.streams))
@@ -110,7 +110,7 @@ class Prepared:
         return tuple(app for stream in self.streams for app in stream.described)
 
     def seen(self, app_ids: Sequence[int | str], num_frozen: Sequence[int]) -> tuple[CurvePoints, FloatArray]:
-        """Apps of any streams at one chokepoint each, and the frames a second of their cameras; M of both.
+        """M apps of any streams at one chokepoint each, and the frames a second of their M cameras.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class Prepared:
         Parameters
         ----------
         budget : float, optional
-            Default: :attr:`budget`.
+            By default :attr:`budget`.
         aggregate, method, gap, time_limit, memory_limit, warm_start, progress
             As for :func:`mainstream.solve`, with the same errors.
 
@@ -283,13 +283,13 @@ class Prepared:
         return replace(self, budget=float(budget))
 
     def with_app(self, app: App | Mapping[str, Any], stream: int | None = None) -> Prepared:
-        """The problem with one more app, at the end of its stream; what the others may choose is not computed again.
+        """The problem with one more app, at the end of its stream; the options of the others are not computed again.
 
         Parameters
         ----------
         app : App or mapping
         stream : int, optional
-            Which stream it is part of, from 0; only to be left out where there is one.
+            The number of its stream, from 0. It may be left out only if there is one stream.
 
         Raises
         ------
@@ -318,7 +318,7 @@ class Prepared:
         return self._with_stream(streams, k, make)
 
     def without(self, app_id: int | str) -> Prepared:
-        """The problem with one app less; what the others may choose is not computed again.
+        """The problem with one app less; the options of the others are not computed again.
 
         Raises
         ------
@@ -395,7 +395,7 @@ class Prepared:
         mean = float(table.share @ values)
         fair = aggregate == "min"
         value = float(values.min()) if fair else mean
-        # A gap that is proven is the one asked for, also where sums in another order differ in the last digit.
+        # A proven gap is the one asked for, even if sums in another order differ in the last digit.
         bound = min(outcome.bound, value + limits.gap) if outcome.finished else outcome.bound
         return outcome, Result(
             schedules=schedules,
@@ -435,7 +435,7 @@ def prepare(
     apps, model, video, memory_mb, objective, mode, event_model
         As for :func:`mainstream.solve`.
     budget : float, optional
-        Compute a second; may also be given to :meth:`Prepared.solve`.
+        Compute a second; you may also give it to :meth:`Prepared.solve`.
 
     Returns
     -------

@@ -5,7 +5,7 @@ At a price lam the best of value - lam cost, over all schedules, is
     g(lam) = max (value - lam cost),
 
 which is convex, falls with lam, and bounds the frontier: no schedule of cost b is worth more than g(lam) + lam b.
-Limits of memory are left out of it, which makes it no smaller.
+It ignores limits of memory, which makes it no smaller.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class AtPrices:
     Attributes
     ----------
     most : (K,) float
-        g at each price, or up to the tolerance more; values count with the apps' weights, and are added up.
+        g at each price, or up to the tolerance more; values are multiplied by the apps' weights and added up.
     cost : (K,) float
-        Of the best schedule at each price.
+        The cost of the best schedule at each price.
     """
 
     most: FloatArray
@@ -45,7 +45,7 @@ def at_prices(prepared: Prepared, prices: Sequence[float], tolerance: float) -> 
     Parameters
     ----------
     prepared : Prepared
-        Its budget and `memory_mb` do not count.
+        Its budget and `memory_mb` are ignored.
     prices : (K,) float
         At least 0, in units of weighted value by compute a second.
     tolerance : float
@@ -73,6 +73,6 @@ def least_memory(prepared: Prepared) -> float:
     Parameters
     ----------
     prepared : Prepared
-        With a `memory_mb`, whatever it is.
+        It has to have a `memory_mb`, of any size.
     """
     return SearchTree(memory.alone(prepared.table.packed)).cheapest(0.0)

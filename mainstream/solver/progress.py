@@ -1,4 +1,4 @@
-"""Where a search stands: what it tells while it goes on."""
+"""Where a search stands, as it reports while it goes on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Progress:
     Attributes
     ----------
     objective : float or None
-        Best so far.
+        The best so far.
     bound : float
     nodes : int
     runtime_s : float
@@ -35,5 +35,5 @@ class Progress:
 
     @property
     def gap(self) -> float:
-        """`bound` less `objective`."""
+        """`bound` minus `objective`."""
         return self.bound - (-math.inf if self.objective is None else self.objective)

@@ -1,4 +1,4 @@
-"""Raising a stem for several apps at once: of many apps no single one gains enough to pay for it."""
+"""Raises a stem for several apps at once: where there are many, no single app gains enough to pay for it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from mainstream.solver import kernels
 from mainstream.solver.stems import IntArray, Stem
 
 MANY: Final = 100
-"""Apps of a stream from which on a move may raise its stem for several of them: with few it is one that pays for it."""
+"""With this many apps in a stream or more, a move may raise its stem for several; with fewer, one app pays for it."""
 SAMPLE: Final = 200
-"""Apps that are asked whether that pays, of more than those."""
+"""How many apps, of more than that, are looked at to see whether raising pays."""
 
 
 @jit
 def corner_to_raise(packed: kernels.Packed, slack: float, price: float, chosen: IntArray, stem: Stem) -> int:
     """The cell up to which to raise its group's stem for several apps at once; -1 when no cell pays.
 
-    Raised up to (k, j) it lets each app take the new option of largest gain less price times extra tail cost. That pays
-    when the sum of these exceeds price times what the stem costs more. Where the slack is not enough for all of them,
-    those of a higher price count. Of many apps a sample is asked.
+    If the stem is raised up to (k, j), each app can take the new option with the largest gain minus price times extra
+    tail cost. Raising pays if the sum of these exceeds price times the extra cost of the stem. If the slack is not
+    enough for all of them, those of a higher price count. With many apps, a sample is looked at.
     """
     best, best_surplus = -1, 0.0
     for g in range(len(packed.rows) - 1):

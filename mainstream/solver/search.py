@@ -23,26 +23,26 @@ REPORT_EVERY_S: Final = 0.05
 FEASIBLE_TOLERANCE: Final = 1e-9
 """A schedule fits when its cost is at most budget * (1 + this)."""
 _LITTLE: Final = 1 << 24
-"""Bytes that need no look at what is free, which takes longer than a small search."""
+"""For fewer bytes than this nobody looks at how many are free, since that takes longer than a small search."""
 
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """When a search has to stop, and whom it tells of its progress.
+    """When a search has to stop, and who hears about its progress.
 
     Attributes
     ----------
     gap : float
         It may stop once bound - objective is at most this.
     time_limit : float
-        Seconds since `started`, those for compiling not counted; infinite for none.
+        Seconds since `started`, without those for compiling; infinite for no limit.
     started : float
-        perf_counter() at which the clock began.
+        The perf_counter() at which the clock began.
     progress : callable, optional
         Called with a :class:`Progress` about every 50 ms.
     memory_limit : float, optional
-        Bytes that the options and the search tree may take. By default those are all that is free for the options, and
-        half of what is then free for the tree.
+        Bytes that the options and the search tree may take. By default the options may take all that is free, and the
+        tree half of what is then free.
     """
 
     gap: float
@@ -55,7 +55,7 @@ class Limits:
 
     @property
     def spent_s(self) -> float:
-        """Seconds since the clock began, those for compiling not counted."""
+        """Seconds since the clock began, without those for compiling."""
         # Compiling happens once on a machine; a limit is about the problem.
         return perf_counter() - self.started - (compiled_s() - self.compiled_s)
 
@@ -89,7 +89,7 @@ class Limits:
             )
 
     def less(self, taken: float) -> Limits:
-        """The same, where so many bytes are taken by now."""
+        """The same limits when this many bytes are already taken."""
         if self.memory_limit is None:
             return self
         return replace(self, memory_limit=max(0.0, self.memory_limit - taken))
@@ -104,13 +104,13 @@ class Outcome:
     cells : (N,) int
         A cell for each app.
     bound : float
-        Nothing is worth more.
+        No schedule is worth more.
     nodes : int
     finished, interrupted : bool
-        Whether the gap asked for is proven; whether Ctrl-C ended it.
+        Whether the gap asked for is proven, and whether Ctrl-C ended the search.
     method : str
     mean_bound : float or None
-        With the smallest value as first aim: what no mean among the schedules that reach it surpasses.
+        When the smallest value comes first, no schedule that reaches it has a larger mean than this.
     """
 
     cells: CellArray
@@ -129,7 +129,7 @@ class Ticker:
     ----------
     limits : Limits
     progress : callable
-        Seconds since the search began -> where it stands.
+        Takes the seconds since the search began; returns where it stands.
     """
 
     def __init__(self, limits: Limits, progress: Callable[[float], Progress]) -> None:
@@ -147,7 +147,7 @@ class Ticker:
 
 
 def free_memory() -> float:
-    """Bytes that a process may still take before the machine swaps; infinite where the system does not tell."""
+    """Bytes that a process may still take before the machine swaps; infinite if the system does not say."""
     try:
         # MemAvailable counts caches that the kernel would give up, MemFree does not.
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()

@@ -15,17 +15,17 @@ IntArray = NDArray[np.int64]
 
 
 class Stem(NamedTuple):
-    """How many apps stand in each cell, and the staircase that they need."""
+    """How many apps are in each cell, and the staircase that they need."""
 
     apps: IntArray  # (cells,) number of apps in the cell
-    floor: IntArray  # (D,) rate index that the staircase has at least
+    floor: IntArray  # (D,) the staircase's least rate index
     top: IntArray  # (D,) rate index of the staircase
-    rise: FloatArray  # (cells,) what the stem costs more with one more app in the cell
+    rise: FloatArray  # (cells,) the extra cost of the stem with one more app in the cell
 
 
 @jit
 def group_of(rows: IntArray, row: int) -> int:
-    """The group g that has a row; given rows[g : g + 2] the functions below look at this group alone."""
+    """The group g that a row belongs to. Given rows[g : g + 2], the functions below look at this group alone."""
     g = 0
     while rows[g + 1] <= row:
         g += 1

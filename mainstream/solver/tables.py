@@ -19,7 +19,7 @@ _Made = TypeVar("_Made")
 
 
 class Once(Generic[_Made]):
-    """Something that is made when it is first asked for, within the limits of that call."""
+    """A thing that is made at its first use, within the limits of that call."""
 
     def __init__(self, make: Callable[[Limits], _Made]) -> None:
         self._make: Callable[[Limits], _Made] | None = make

@@ -1,7 +1,7 @@
-"""The jitted search: arrays and scalars in, arrays, scalars and status codes out. Here: the arrays, and the problem.
+"""The jitted search. It takes arrays and scalars and returns arrays, scalars and status codes. This file defines them.
 
 Packed by ``joint_table.py``: app i chooses one of its options o in ``start[i]..start[i+1]-1``; option o is worth
-``value[o]`` and stands in the cell (d, j) = ``divmod(cell[o], R + 1)``: row d and the rate of index j, 0 for none.
+``value[o]`` and is in the cell (d, j) = ``divmod(cell[o], R + 1)``: row d and the rate of index j, 0 for none.
 Each group of apps g, a stream, has the rows ``rows[g]..rows[g+1]-1``: the first shares nothing, each other one d shares
 the segments ``rows[g]+1..d`` of the group's stem. All options of a cell have the same tail cost ``own[d, j]``. The
 stems are a staircase M: segment k runs at the rate of index M[k], which costs ``stem[k, M[k]]``; M never rises with k
@@ -45,13 +45,13 @@ VISITED = 2
 ASIDE = 3
 RELAXED = 4
 
-# Marks of a box that is not to be split: not looked at yet, or one staircase whose knapsack is not closed yet.
+# Marks of a box that must not be split: not looked at yet, or one staircase whose knapsack is not closed yet.
 NEW = -1
 LEAF = 0
 
 
 class Packed(NamedTuple):
-    """N apps in G groups, M options in all, over D rows and R rates beside 0; the docstring above says what."""
+    """N apps in G groups, with M options in all, D rows, and R rates besides 0; see the docstring above."""
 
     start: NDArray[np.int64]  # (N + 1,)
     value: NDArray[np.float64]  # (M,)
@@ -62,11 +62,11 @@ class Packed(NamedTuple):
     apps: NDArray[np.int64]  # (G + 1,) where its apps do
     own_mb: NDArray[np.float64]  # (D,) memory of a tail
     stem_mb: NDArray[np.float64]  # (D,) memory of each segment that runs
-    memory_mb: float  # what there is of it; infinite where it does not count
+    memory_mb: float  # the memory there is; infinite where memory does not count
 
 
 class Terms(NamedTuple):
-    """What a search is to keep to."""
+    """The limits that a search keeps to."""
 
     budget: float  # of costs, or of cost + theta memory
     theta: float
@@ -85,7 +85,7 @@ class Calls(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory that the functions share; `choice` and `weight` also carry answers between them."""
+    """Memory that the functions share; `choice` and `weight` also pass answers between them."""
 
     weight: NDArray[np.float64]  # weight under the box at hand, by packed.cell; infinite where closed
     price: NDArray[np.float64]  # the same times the price
@@ -102,12 +102,12 @@ class Scratch(NamedTuple):
     cell: NDArray[np.int32]  # (M,)
     plain: NDArray[np.float64]  # (cells,) weight of each cell before any share that is the app's own
     even: NDArray[np.float64]  # (G,) share of its own x that each app of a group is charged: 1 / its apps
-    ahead: NDArray[np.float64]  # (2, N + 1) what the apps of a core from each on can still do
+    ahead: NDArray[np.float64]  # (2, N + 1) what the apps of a core, from each one on, can still do
     moves: NDArray[np.float64]  # (3, most options of an app) those of one app of a core, see Moves
     move_links: NDArray[np.int64]  # (3, the same)
     tilt: NDArray[np.float64]  # (tilts,) prices that states are bounded at, in units of the price
     rise: NDArray[np.float64]  # (tilts + 1, N + 1)
-    stop: NDArray[np.int64]  # (1,) no longer 0 once another thread wants the kernels to come back
+    stop: NDArray[np.int64]  # (1,) not 0 once another thread wants the kernels to return
     # Empty where memory does not count:
     memory: NDArray[np.float64]  # (capacity,) of the core's states
     front: NDArray[np.float64]  # (2, capacity) memory and worth of those that no other one beats

@@ -1,6 +1,6 @@
-"""The largest functions, for a tree to call by their addresses: compiled once each, and only when they are needed.
+"""The largest functions, which a tree calls by their addresses: each is compiled once, and only when it is needed.
 
-Inside the tree's own code each would be compiled once more, with all that it calls.
+Called in the usual way, each would be compiled once more inside the tree's code, with all that it calls.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _types: Any = numba.types  # which has no types itself
 _FLOAT, _INT = _types.float64, _types.int64
 _FLOATS, _INTS, _CELLS = _types.float64[::1], _types.int64[::1], _types.int32[::1]
 _FLOAT_ROWS, _INT_ROWS = _types.float64[:, ::1], _types.int64[:, ::1]
-# Types in the order of the fields. A wrong one is an error when the tree is compiled, not a wrong answer.
+# Types in the order of the fields. A wrong type gives an error when the tree is compiled, not a wrong answer.
 _PACKED = _types.NamedTuple(
     (_INTS, _FLOATS, _CELLS, _FLOAT_ROWS, _FLOAT_ROWS, _INTS, _INTS, _FLOATS, _FLOATS, _FLOAT), Packed
 )
@@ -55,7 +55,7 @@ call_charge_box: Callable[[int, tuple[Packed, Scratch, Staircase, float, float, 
 )
 
 
-# Compiling, or loading from disk, takes a while: once for each process.
+# Compiling, or loading from disk, takes a while, so it is done once for each process.
 @cache
 def close_knapsack_address() -> int:
     """Where :func:`mainstream.solver.kernels.knapsack.close_knapsack` stands."""

@@ -1,7 +1,7 @@
-"""Unequal shares: each app is charged its own share of what it adds to the stem, the one of least bound.
+"""Unequal shares: each app is charged its own share of what it adds to the stem, so that the bound is least.
 
-A tree that grows past some tens of nodes goes over to them: :func:`charge` has the mathematics. Each option then has a
-weight of its own: packed.cell counts the options, and scratch.cell holds their cells.
+A tree that grows past some tens of nodes switches to them; :func:`charge` has the mathematics. Each option then has a
+weight of its own: packed.cell numbers the options, and scratch.cell holds their cells.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _charge_group(packed: Packed, scratch: Scratch, lam: float, begin: int, stop
         scratch.order[i] = top
         share[i] = 0.0
     sort(key[:end], order[:end])
-    # A hair under 1, so that the rounding of a long sum cannot push the shares over it: the bound would not hold.
+    # A hair under 1, so that the rounding of a long sum cannot push the shares over 1: then the bound would not hold.
     left = 1.0 - 1e-12
     height = 0.0
     for m in order[:end]:
@@ -119,7 +119,7 @@ def charge_box(
     """
     stem_additions(packed, scratch, lo)
     passes = 0
-    # A box whose price is not known yet gets one from even shares, which is close to the one with the best shares.
+    # A box without a known price gets one from even shares, which is close to the price with the best shares.
     if lam <= 0.0:
         for g in range(len(scratch.even)):
             for i in range(packed.apps[g], packed.apps[g + 1]):
@@ -137,7 +137,7 @@ def charge_box(
 def _charged_dual(packed: Packed, scratch: Scratch, budget: float, lam: float, stop: float) -> tuple[float, int]:
     """Minimise the bound of a box over lam and the shares, from a first guess; returns (lam, passes).
 
-    As :func:`mainstream.solver.kernels.lagrangian.dual`, but coarsely: it is the shares that are wanted.
+    As :func:`mainstream.solver.kernels.lagrangian.dual`, but more coarsely, since only the shares matter here.
     """
     heavy_v = heavy_w = light_v = light_w = np.inf
     bound, best_lam = np.inf, lam

@@ -11,7 +11,7 @@ import numpy as np
 from mainstream._jit import inner, jit
 from mainstream.solver.kernels import Cells, FloatArray, IntArray, Moves, Packed, Scratch, Terms
 
-# Successors that a core looks at between two looks whether it is to stop.
+# How many successors a core looks at before it checks again whether to stop.
 _LOOK = 1 << 18
 # States of a core up to which it spends none of the gap, and up to which it bounds them at one price only.
 _FEW = 64
@@ -55,8 +55,8 @@ def insert(
 def fill(packed: Packed, scratch: Scratch, budget: float, lam: float) -> float:
     """Give each app its best option at lam, as far as the budget goes; returns the budget that is left.
 
-    The choice fits, as one made for a somewhat larger lam does; of equal scores the heavier uses up more. Only the apps
-    of scratch.doubt may not be at their best yet. Also fills scratch.top, each app's best score.
+    The choice fits, as one made for a somewhat larger lam does; of equal scores the heavier uses up more. Only apps in
+    scratch.doubt can still have another option than their best. Also fills scratch.top, each app's best score.
     """
     choice, weight = scratch.choice, scratch.weight
     start, value, cell = packed.start, packed.value, packed.cell
@@ -120,9 +120,9 @@ def sort(keys: FloatArray, items: IntArray) -> None:
 
 @inner
 def _spend(packed: Packed, scratch: Scratch, lam: float, slack: float) -> None:
-    """Spend the budget that the choice leaves on moves to heavier, better options, those of least loss at lam first.
+    """Spend the budget that the choice leaves on moves to heavier, better options, first those of least loss at lam.
 
-    Where many apps are alike, the choices on both sides of the best lam lie far apart and the budget in between.
+    If many apps are alike, the choices on both sides of the best lam lie far apart, and the budget lies in between.
     """
     start, value, cell = packed.start, packed.value, packed.cell
     choice, weight = scratch.choice, scratch.weight
@@ -168,7 +168,7 @@ def find_core(
             w = weight[cell[o]]
             if w < np.inf and o != choice[i]:
                 smallest = min(smallest, top[i] - (value[o] - lam * w))
-        # Otherwise every other option of the app loses `limit` or more, and is part of no better choice.
+        # Otherwise every other option of the app loses `limit` or more, so it is part of no better choice.
         if smallest < limit:
             scratch.near[size] = smallest
             scratch.order[size] = i
@@ -214,7 +214,7 @@ def _find_moves(packed: Packed, scratch: Scratch, moves: Moves, lam: float, i: i
 
 @inner
 def _sift(moves: Moves, size: int) -> None:
-    """Let the move on top of the heap sink to its place."""
+    """Let the move on top of the heap sink to where it belongs."""
     keys, heap = moves.next_weight, moves.heap
     at = 0
     while True:
@@ -310,8 +310,7 @@ def close_knapsack(
         next_weight, pointer = moves.next_weight, moves.pointer
         extra_weight, extra_loss = moves.weight, moves.loss
         if not tilted and end - begin > _MANY and work - before > tilting:
-            # Bounds at other prices cost a pass over all options to come, and so wait until the states cost more than
-            # that.
+            # Bounds at other prices cost a pass over all options to come, so they wait until the states cost more.
             tilted = True
             for k in range(tilts + 1):
                 rise[k, len(core)] = 0.0
@@ -327,7 +326,7 @@ def close_knapsack(
                     rise[k, u] = rise[k, u + 1] + best_score - top[i]
         at = end
         most_worth = -np.inf
-        # Few states need no help: what they do not spend of the gap is there for later steps, which have more.
+        # Few states need no help: the gap that they do not spend is left for later steps, which have more states.
         allowance = left / (len(core) - t) if end - begin > _FEW else 0.0
         left -= allowance
         while size > 0:

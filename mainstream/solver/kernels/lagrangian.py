@@ -52,7 +52,7 @@ def stem_cost(packed: Packed, staircase: Staircase) -> float:
 
 @inner
 def room_beside(packed: Packed, staircase: Staircase) -> float:
-    """The memory that is left for the tails beside a staircase."""
+    """The memory that a staircase leaves for the tails."""
     room = packed.memory_mb
     for k in range(len(staircase)):
         if staircase[k] > 0:
@@ -62,7 +62,7 @@ def room_beside(packed: Packed, staircase: Staircase) -> float:
 
 @inner
 def at_price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float]:
-    """One point of the Lagrangian: each app's best option at price lam into scratch.spare.
+    """One point of the Lagrangian: put each app's best option at price lam into scratch.spare.
 
     Returns (value, weight) of that choice; the weight is infinite when an app has no open option.
     """
@@ -91,7 +91,7 @@ def at_price(packed: Packed, scratch: Scratch, lam: float) -> tuple[float, float
 
 @inner
 def _price_doubtful(packed: Packed, scratch: Scratch, lam: float, size: int) -> tuple[float, float]:
-    """As :func:`at_price`, for the first apps of scratch.doubt alone."""
+    """As :func:`at_price`, but only for the first apps of scratch.doubt."""
     start, value, cell, weight = packed.start, packed.value, packed.cell, scratch.weight
     total_value = 0.0
     total_weight = 0.0

@@ -1,7 +1,7 @@
 """One group alone at a price of the budget: the best of value - price * cost, over all of its staircases.
 
-For one price the groups have nothing to do with each other, so the sum of what they come to, and of price * budget,
-bounds a problem of several groups. A box is bounded as in ``charges.py``; of one price, too.
+At one price the groups are independent, so the sum of their bests plus price * budget bounds a problem of several
+groups. A box is bounded as in ``charges.py``, but at one price.
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ def priced(
 
     low, high : (D,) the box around all single staircases met that come to more than that
 
-    Returns a status code. A margin below 0 asks for all staircases that come so near to the best.
+    Returns a status code. A margin below 0 asks for all staircases that come this near to the best.
     """
     heap, counts = tree.heap, tree.counts
     work = 0
-    # The heap has the largest bound on top: once that is near enough, all others are.
+    # The largest bound is on top of the heap: once it is near enough, all others are.
     while counts[HEAP] > 0 and tree.bound[heap[0]] > tree.floats[INCUMBENT] + margin:
         if work > effort:
             return RUNNING

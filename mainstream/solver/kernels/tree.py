@@ -1,7 +1,7 @@
 """The search tree: a node is a box lo <= M <= hi of staircases, split until its bound is no better than the incumbent.
 
-Open boxes stand in a heap, that of the best bound on top. For each box the staircase that its bound asks for is tried:
-its apps are a knapsack, whose answer may become the incumbent.
+Open boxes are in a heap, with the best bound on top. For each box, the search tries the staircase that its bound asks
+for: the apps under it are a knapsack, whose answer may become the incumbent.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def seen(staircase: Staircase, tree: Tree) -> bool:
         if visited[at] == key:
             return True
         at = (at + np.uint64(1)) & mask
-    # Half full at most, as linear probing slows down beyond; what comes later is just not remembered.
+    # Half full at most, as linear probing slows down beyond that; later staircases are not remembered.
     if 2 * tree.counts[VISITED] < len(visited):
         visited[at] = key
         tree.counts[VISITED] += 1
@@ -92,7 +92,7 @@ def push(tree: Tree) -> None:
 
 @inner
 def pop(tree: Tree) -> int:
-    """Take the slot of the largest bound off the heap; it is free again, and stands at heap[size]."""
+    """Take the slot of the largest bound off the heap; it is then free, at heap[size]."""
     bound, heap, counts = tree.bound, tree.heap, tree.counts
     counts[HEAP] -= 1
     size = counts[HEAP]
@@ -129,7 +129,7 @@ def _try_staircase(
         return -np.inf, True, 1
     weigh(packed, scratch, staircase, staircase, 0.0)
     if len(scratch.share) > 0:
-        # The stem is paid for, so nobody is charged for what it would add.
+        # The stem is paid for, so no app is charged for what it would add.
         for i in range(len(scratch.share)):
             scratch.share[i] = 0.0
         spread(packed, scratch)
@@ -154,7 +154,7 @@ def _try_staircase(
 
 @inner
 def _briefly(terms: Terms, capacity: int) -> Terms:
-    """The same terms with a core of no more than so many states."""
+    """The same terms with a core of no more than this many states."""
     capacity = min(capacity, terms.capacity)
     return Terms(terms.budget, terms.theta, terms.gap, capacity, min(terms.steps, 100 * capacity), terms.patience)
 
@@ -163,8 +163,9 @@ def _briefly(terms: Terms, capacity: int) -> Terms:
 def where_to_cut(packed: Packed, lo: Staircase, hi: Staircase, needed: Staircase) -> tuple[int, int]:
     """The segment k and rate index m at which to split a box into M[k] <= m and M[k] > m.
 
-    That is at the corner of the needed staircase that adds most to the stem of lo, by itself, at the middle. Where no
-    more than lo is needed, right above lo at the first segment that is open: the part below is then often lo alone.
+    The box is split at the corner of the needed staircase that adds most to the stem of lo by itself, in the middle. If
+    no more than lo is needed, it is split right above lo at the first open segment: the lower part is then often only
+    lo.
     """
     stem, rows = packed.stem, packed.rows
     best_k, best_m, best_cost = 0, 0, -1.0
@@ -198,7 +199,7 @@ def halves(packed: Packed, tree: Tree, slot: int) -> int:
         g = 0
         while packed.rows[g + 1] <= k:
             g += 1
-        # M never rises with depth: a limit from above holds for all deeper segments, one from below for all before.
+        # M never rises with depth: an upper limit holds for all deeper segments too, a lower one for all before.
         for d in range(k, packed.rows[g + 1]):
             boxes[0, 1, d] = min(boxes[0, 1, d], m)
         for d in range(packed.rows[g] + 1, k + 1):
@@ -266,14 +267,14 @@ def _add_node(
         for i in range(len(scratch.trial)):
             scratch.trial[i] = scratch.cell[scratch.choice[i]]
         capacity = min(terms.capacity, tree.counts[RELAXED] if unequal else 4096)
-        # A relaxation is worth some effort only: where its core gets long, a split tells more.
+        # A relaxation is worth only some effort: if its core gets long, a split tells more.
         brief = _briefly(terms, capacity)
         found, closed, more = call_close_knapsack(
             calls.close_knapsack, (packed, scratch, brief, left, lam, own_bound, goal, scratch.trial)
         )
         work += more
         if unequal:
-            # As many states as lately were enough.
+            # As many states as were enough lately.
             tree.counts[RELAXED] = min(1 << 17, 2 * capacity) if closed else max(4096, capacity // 2)
         if closed:
             # The box's relaxation is itself solved: sharper than its Lagrangian.
@@ -292,7 +293,7 @@ def _add_node(
                 return work
     _keep(tree, slot, lo, hi, bound, lam)
     if leaf:
-        # Its knapsack needs more states than there are; whether it counts at all, the rest of the tree tells.
+        # Its knapsack needs more states than there are; the rest of the tree shows whether it matters at all.
         tree.counts[ASIDE] += 1
         last = len(tree.heap) - tree.counts[ASIDE]
         tree.heap[tree.counts[HEAP]] = tree.heap[last]
@@ -370,7 +371,7 @@ def _add_cheap_node(packed: Packed, scratch: Scratch, tree: Tree, lo: Staircase,
 def cheapest(packed: Packed, scratch: Scratch, tree: Tree, enough: float, hopeless: float, effort: int) -> int:
     """Look for the schedule of least cost, or for one of at most `enough`; returns a status code.
 
-    It also ends when there is none of at most `hopeless`. The heap holds the root box; tree.floats[INCUMBENT] comes
+    It also ends when no schedule costs `hopeless` or less. The heap holds the root box; tree.floats[INCUMBENT] comes
     back as minus the cost of tree.best.
     """
     heap, counts = tree.heap, tree.counts

@@ -1,4 +1,4 @@
-"""What is left under one staircase where memory counts, too: a multiple-choice knapsack of two weights."""
+"""What is left under one staircase if memory counts, too: a multiple-choice knapsack with two weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FEW = 64
 
 @inner
 def _memory_of(packed: Packed, scratch: Scratch, o: int) -> float:
-    """The memory that an option takes beside the stem's."""
+    """The memory that an option takes in addition to the stem's."""
     width = packed.own.shape[1]
     c = scratch.cell[o]
     return packed.own_mb[c // width] if c % width > 0 else 0.0
@@ -22,7 +22,7 @@ def _memory_of(packed: Packed, scratch: Scratch, o: int) -> float:
 
 @inner
 def _is_new(front: FloatArray, size: int, memory: float, worth: float, allowance: float, blur: float) -> int:
-    """Insert a state into the front unless one with no more memory is worth as much; returns the new size, or -1.
+    """Insert a state into the front unless one with no more memory is worth as much; returns the new size, else -1.
 
     The front is sorted by memory, and worth rises along it. All its states cost no more than the new one.
     """
@@ -40,7 +40,7 @@ def _is_new(front: FloatArray, size: int, memory: float, worth: float, allowance
     while first > 0 and front[0, first - 1] >= memory:
         first -= 1
     last = first
-    # States behind the new one take more memory; those that are worth no more say nothing that it does not.
+    # States after the new one take more memory; those that are worth no more are not needed.
     while last < size and front[1, last] <= worth + allowance:
         last += 1
     shift = 1 - (last - first)
@@ -100,7 +100,7 @@ def close_two(
             best[i] = scratch.cell[choice[i]]
     core, least, relief, pending = find_core(packed, scratch, lam, bound - goal)
     limit = bound - goal
-    # What the apps core[t:] can still save of each by itself.
+    # What the apps core[t:] can still save of cost and of memory, each by itself.
     less_cost, less_memory = scratch.less[0], scratch.less[1]
     less_cost[len(core)] = less_memory[len(core)] = 0.0
     for t in range(len(core) - 1, -1, -1):
@@ -168,7 +168,7 @@ def close_two(
             if not closed:
                 break
         order = next_links[2, :size]
-        # The keys move in sorting; the other rows stay, and `order` tells which is whose.
+        # Sorting moves the keys; the other rows stay, and `order` tells which row belongs to which key.
         sort(next_states[0, :size], order)
         allowance = left / (len(core) - t) if end - begin > _FEW else 0.0
         left -= allowance
