@@ -7,7 +7,7 @@ from typing import Final
 
 ONE_CORE: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
-# Before numpy is imported: figures are of one core. CP-SAT and HiGHS are told their two
-# by their own parameters.
+# Set before numpy is imported, since the figures are for one core. CP-SAT and HiGHS get their two cores by their own
+# parameters.
 for _name in ONE_CORE:
     os.environ[_name] = "1"

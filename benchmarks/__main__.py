@@ -17,12 +17,12 @@ _HERE = ROOT / "benchmarks"
 
 
 def main() -> int:
-    """Run the parts in order; what has been measured is written after each of them.
+    """Run the parts in order; the results so far are written after each of them.
 
     Returns
     -------
     int
-        1 when a part could not run to its end.
+        1 if a part could not run to its end.
     """
     given = _arguments()
     stem = _HERE / "RESULTS" if given.record else given.out / "results"

@@ -140,7 +140,7 @@ def _run_until(box: Box, holds: Callable[[], bool]) -> None:
 
 
 def _kill(folder: Path, problem: Problem, engine: str) -> tuple[float, float]:
-    """Seconds to the first score after a kill, with the problem and with the plan that was kept."""
+    """Seconds to the first score after a kill, with the problem and with the kept plan."""
     file, out, state = folder / "problem.yaml", folder / "out.jsonl", folder / "state"
     shutil.rmtree(state, ignore_errors=True)
     save_problem(problem, file)

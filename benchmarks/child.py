@@ -10,7 +10,7 @@ from benchmarks.processes import peak_gb
 
 
 def main() -> None:
-    """Call the function; what it returns is the last line of stdout."""
+    """Call the function and print what it returns as the last line of stdout."""
     name, arguments = sys.argv[1:]
     module, function = name.split(":")
     answer = getattr(importlib.import_module(module), function)(**json.loads(arguments))

@@ -32,7 +32,7 @@ Resize = Callable[["VideoFrame", int, int, int], NDArray[np.uint8]]
 
 
 def as_it_was(picture: VideoFrame, height: int, width: int, channels: int) -> NDArray[np.uint8]:
-    """Resize with what is made for this frame alone, to three bytes a pixel."""
+    """Resize with a resizer made for this frame alone, to three bytes a pixel."""
     from av.video.reformatter import Interpolation
 
     exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
@@ -41,7 +41,7 @@ def as_it_was(picture: VideoFrame, height: int, width: int, channels: int) -> ND
 
 
 def play(clip: str, count: int, size: int, resize: Resize | None) -> None:
-    """Decode frames, and make floats of them where there is a way to."""
+    """Decode frames, and turn them into floats if a way to do so is given."""
     with open_source(clip, paced=False) as source:
         for frame in islice(source, count):
             if resize is not None:
@@ -49,7 +49,7 @@ def play(clip: str, count: int, size: int, resize: Resize | None) -> None:
 
 
 def check(clip: str, count: int, size: int) -> None:
-    """End the run when the two ways give different pixels."""
+    """End the run if the two ways give different pixels."""
     with open_source(clip, paced=False) as source:
         for frame in islice(source, count):
             if not np.array_equal(as_it_was(frame._picture, size, size, 3), frame.pixels(size, size, 3)):

@@ -114,7 +114,7 @@ def _chained(chain: list[Any], frame: NDArray[np.float32]) -> Callable[[], NDArr
 
 
 def start(box: Box) -> Iterator[str]:
-    """Seconds from the start of the process to the first result in its file, with a plan that was kept."""
+    """Seconds from the start of the process to the first result in its file, with a kept plan."""
     state = box.folder / "state"
     state.mkdir()
     (state / "plan.json").write_text(box.plan([(0, STREAM_FPS)]).to_json(), encoding="utf-8")
@@ -131,7 +131,7 @@ def start(box: Box) -> Iterator[str]:
 
 
 def _first_result_s(box: Box, state: Path, engine: str) -> tuple[float, float]:
-    """Elapsed seconds, and those that the process itself computed."""
+    """Elapsed seconds, and the seconds that the process itself computed."""
     results = box.folder / "results.jsonl"
     results.unlink(missing_ok=True)
     source = f"test://?fps={STREAM_FPS:g}&width={box.size}&height={box.size}"

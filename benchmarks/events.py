@@ -35,7 +35,7 @@ SIDE: Final = 32
 
 
 class Brightness:
-    """Says of a frame whether it is dark or bright."""
+    """Says whether a frame is dark or bright."""
 
     name = "brightness"
     input_shape = (None, SIDE, SIDE, 3)
@@ -114,7 +114,7 @@ def _write_clip(path: Path) -> None:
 
 @contextmanager
 def _broker(folder: Path) -> Iterator[str | None]:
-    """URL of a broker of our own; None where there is none."""
+    """The URL of a broker of our own; None if there is none."""
     command = shutil.which("mosquitto", path="/usr/sbin:/usr/bin")
     if command is None:
         yield None

@@ -29,9 +29,9 @@ from mainstream import Model
 from mainstream.experiments.workloads import hard_budget, workload
 
 _NETWORKS: Final = 4
-"""Devices: each box has one of so many profiles."""
+"""The number of devices: each box has one of this many profiles."""
 _KINDS: Final = 40
-"""Different streams; the boxes have them in turns, each with events of other lengths."""
+"""The number of different streams, each with events of other lengths; the boxes have them in turn."""
 _LIMIT_S: Final = 280
 
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _stream(seed: int, apps: int) -> tuple[list[dict[str, Any]], float]:
-    """The apps of a stream as a file has them, and the budget at which they are hard, by the profile used."""
+    """The apps of a stream, as in a file, and the budget at which they are hard with the profile used."""
     made = workload(apps, seed=seed, model=_network())
     keys = [app.model_dump(exclude_defaults=True) for app in made.objects()]
     return keys, hard_budget(made.prepare())
@@ -71,7 +71,7 @@ def _network() -> Model:
 def _plan(
     folder: Path, made: Sequence[tuple[list[dict[str, Any]], float]], boxes: int, loose: int, threads: list[str]
 ) -> None:
-    """One fleet, as a file and as a process."""
+    """Plan one fleet, from a file and in a process."""
     rng = np.random.default_rng(boxes)
     profiles = {}
     for kind in range(_NETWORKS):
@@ -119,7 +119,7 @@ def _plan(
 
 
 def _deploy(folder: Path, count: int) -> None:
-    """Real runtimes: one is killed in the middle of a deployment, and half of them before they are asked."""
+    """Deploy to real runtimes: one is killed during a deployment, and half of them before they are asked."""
     sys.path.insert(0, str(ROOT / "tests"))
     from support.fleets import CAMERA, app, fleet, stream, write_models
 

@@ -88,7 +88,7 @@ def main() -> None:
 
 def _run(net: str, size: int, setting: str | None) -> dict[str, float]:
     environment = {key: value for key, value in os.environ.items() if key != onednn.VARIABLE}
-    environment["XDG_CACHE_HOME"] = os.devnull  # what was chosen here before says nothing
+    environment["XDG_CACHE_HOME"] = os.devnull  # what was chosen here before must not count
     if setting is not None:
         environment[onednn.VARIABLE] = setting
     command = [sys.executable, "-m", "benchmarks.folding", net, "--child", str(size)]
@@ -97,7 +97,7 @@ def _run(net: str, size: int, setting: str | None) -> dict[str, float]:
 
 
 def _child(net: str, size: int) -> dict[str, float]:
-    """Median milliseconds that a frame takes of a core, for each part; without a setting only whether oneDNN is on."""
+    """Median milliseconds of a core for a frame, for each part; without a setting only whether oneDNN is on."""
     use_threads(1)
     if onednn.VARIABLE not in os.environ:
         tensorflow()

@@ -1,8 +1,9 @@
 """Problems that exact searches choke on, each drawn from its seed: odd networks, curves, events and constraints.
 
 Usual workloads have smooth curves and a stem that is worth its cost. Here the stem may be nearly all of the network or
-nearly nothing of it, accuracy may be noise, events shorter than the time between two frames, the weights twelve orders
-of magnitude apart, most models missing, apps optional, the budget next to the smallest or far above it.
+nearly none of it. Accuracy may be noise, events may be shorter than the time between two frames, and weights may be
+twelve orders of magnitude apart. Most models may be missing, apps may be optional, and the budget may be next to the
+smallest or far above it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mainstream.problem import FloatArray, Model, Video
 
 
 def hard_problem(seed: int) -> Instance | None:
-    """The problem of a seed; None where no budget has a schedule.
+    """The problem of a seed; None if no budget has a schedule.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def hard_problem(seed: int) -> Instance | None:
 
 
 def _tails(rng: np.random.Generator, depths: int) -> FloatArray:
-    """Latency behind each of the chokepoints, the whole network 1."""
+    """The latency after each of the chokepoints, where the whole network has 1."""
     stem = [
         rng.lognormal(0.0, 0.7, depths),
         np.ones(depths),
@@ -82,7 +83,7 @@ def _tails(rng: np.random.Generator, depths: int) -> FloatArray:
 
 
 def _rates(rng: np.random.Generator, count: int) -> FloatArray:
-    """Frames a second: whole, in ratio, or any."""
+    """Frames a second: whole numbers, in a fixed ratio, or any."""
     kinds = [np.arange(1.0, count + 1.0), np.geomspace(0.1, 30.0, count), np.sort(rng.uniform(0.2, 30.0, count))]
     return kinds[rng.choice(3, p=[0.5, 0.25, 0.25])]
 

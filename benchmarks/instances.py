@@ -13,7 +13,7 @@ from mainstream.schedule import Result
 
 GAP: Final = 1e-6
 VOTING: Final = {"auto": 0.5, "fixed": 0.0}
-"""Share of the apps with ``x_vote="auto"``, by name; the others have none, 1, 2 or 3 votes."""
+"""Name -> share of the apps with ``x_vote="auto"``; the others have no votes, 1, 2 or 3."""
 VOTES: Final = {"auto": "half of them x_vote auto", "fixed": "fixed votes"}
 
 
@@ -33,6 +33,6 @@ class Instance:
         return cls(made.apps, made.model, made.video, hard_budget(made.prepare()))
 
     def solve(self, method: str = "branch-and-bound", **options: Any) -> Result:
-        """Solve it from scratch, options built anew."""
+        """Solve it from scratch, including the making of options."""
         given: dict[str, Any] = {"method": method, "gap": GAP, **options}
         return solve(self.apps, self.model, self.video, self.budget, **given)

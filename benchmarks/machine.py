@@ -1,4 +1,4 @@
-"""Where and when a run was made: what its figures can only be read with."""
+"""Where and when a run was made, which you need to know to read its figures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def description() -> dict[str, str]:
 
 
 def load() -> str:
-    """Processes that wanted to run in the last minute, this run's own included."""
+    """How many processes wanted to run in the last minute, including those of this run."""
     return f"{os.getloadavg()[0]:.1f}"
 
 

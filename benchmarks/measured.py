@@ -43,9 +43,9 @@ PROFILES: Final = {
 }
 NEAR: Final = 0.05
 _MOST_MS: Final = 100.0
-"""A machine that does other things, too, gets so much done."""
+"""Milliseconds a second that get done on a machine that also does other things."""
 _SHARES: Final = (0.2, 0.7)
-"""Places of the budgets between the least that has a schedule and the most that is of use."""
+"""Where the budgets lie between the least that has a schedule and the most that is of use."""
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def table(folder: Path, profile: Model, schedules: int, window_s: float) -> Iterator[str]:
-    """The rows of one profile, and what they come to."""
+    """The rows of one profile, and their summary."""
     yield f"{profile.name}, profile of {profile.measured_on}: measured compute, {schedules} random problems\n"
     yield (
         "| apps | budget, ms/s | round 1: of budget | of predicted | round 2: **of budget** | of predicted | "
@@ -121,7 +121,7 @@ def _budget(seed: int, apps: list[App], profile: Model, video: Video, factor: fl
 
 
 def _round(apps: list[App], profile: Model, video: Video, runner: LocalRunner, budget: float) -> tuple[Round, Model]:
-    """One round, and the profile as it corrects it."""
+    """One round, and the profile that it corrects."""
     history = Scheduler(apps, profile, video, deployer=runner, max_rounds=1).run(budget)
     return history[0], history.profile
 

@@ -31,22 +31,22 @@ FILES: Final = (
     ),
 )
 TESTS: Final = ("tests/test_costs.py", "tests/solver", "tests/test_scheduler.py")
-"""From the quick to the slow: a change is noticed when one of them fails."""
+"""From quick to slow; a change is noticed if one of them fails."""
 _COPIED: Final = ("mainstream", "tests", "benchmarks", "data", "pyproject.toml")
 _SKIPPED: Final = "core/RemoveDecorator"
 _LONGEST_S: Final = 1800.0
 """For the tests without a change."""
 _PATIENCE: Final = 4
-"""Tests that take this many times as long as without a change have noticed it."""
+"""Tests that take this many times as long as without a change count as having noticed it."""
 
 
 def main() -> int:
-    """Change, test, tell.
+    """Change the code, run the tests, report.
 
     Returns
     -------
     int
-        1 when the tests fail without any change.
+        1 if the tests fail without any change.
     """
     given = _arguments()
     with TemporaryDirectory() as folder:

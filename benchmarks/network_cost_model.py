@@ -65,7 +65,7 @@ def main() -> None:
 def _measure(
     timed: dict[int, tuple[GraphPart, ...]], frame: NDArray[np.float32], seconds: float
 ) -> dict[int, NDArray[np.float64]]:
-    """Median milliseconds of each part, in rounds of random order."""
+    """Median milliseconds of each part, from rounds in random order."""
     visits: dict[int, list[NDArray[np.float64]]] = {k: [] for k in timed}
     clean: dict[int, list[bool]] = {k: [] for k in timed}
     order = np.random.default_rng(1)

@@ -290,7 +290,7 @@ def _kill(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, str]]:
 
 
 def _see_events(folder: Path, results: Path) -> None:
-    """Let the file's apps have the class as event that the network sees most often, so that there are events."""
+    """Make the class that the network sees most often the event of the file's apps, so that there are events."""
     seen = Counter(int(np.argmax(line["scores"])) for line in lines_of(results))
     file = folder / "problem.yaml"
     problem = yaml.safe_load(file.read_text())
@@ -300,7 +300,7 @@ def _see_events(folder: Path, results: Path) -> None:
 
 
 def _look(url: str, viewers: int, pictures: Any, end: Any) -> None:
-    """Be so many viewers, until the end."""
+    """Act as this many viewers, until the end."""
 
     def view(place: int) -> None:
         every_s = 0.5
@@ -362,7 +362,7 @@ def _analysed(served: Served, seconds: float) -> int:
 
 
 def _lost(served: Served, apps: int) -> int:
-    """Frames that were due for the first so many apps and that a newer one overtook."""
+    """Frames that were due for the first apps, up to a number, and that a newer frame overtook."""
     drops = (
         served.runner.registry.get_sample_value("mainstream_frames_dropped_total", {"app": str(number)})
         for number in range(1, apps + 1)

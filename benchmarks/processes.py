@@ -1,4 +1,4 @@
-"""Measuring in a process of its own: its memory, its start, or a library that clashes with ours."""
+"""Measures in a separate process: its memory, its start, or a library that clashes with ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 
 
 class ChildFailedError(Exception):
-    """A process came to a bad end; carries the last lines it wrote."""
+    """A process failed; the error has the last lines that it wrote."""
 
 
 def apart(function: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def apart(function: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str
     Parameters
     ----------
     function : callable
-        On the top level of its module; takes keywords and returns a mapping, both as JSON has them.
+        It is at the top level of its module, and takes keywords and returns a mapping; both can be JSON.
     """
     name = f"{function.__module__}:{function.__name__}"
     run = started([sys.executable, "-m", "benchmarks.child", name, json.dumps(arguments)])
@@ -36,7 +36,7 @@ def apart(function: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str
 
 @dataclass(frozen=True)
 class Process:
-    """A process that has ended well: seconds elapsed, seconds it computed, and what it wrote on stderr."""
+    """A process that has ended well: seconds elapsed, seconds it computed, and what it wrote to stderr."""
 
     wall: float
     cpu: float
@@ -72,7 +72,7 @@ def started(command: list[str], environment: Mapping[str, str] | None = None) ->
 def peak_gb() -> float:
     """The largest memory of this process so far, 1e9 bytes."""
     try:
-        # ru_maxrss also counts what the parent had when it forked; this does not.
+        # ru_maxrss also counts what the parent had at the fork; this does not.
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024 / 1e9

@@ -18,19 +18,19 @@ class Row:
     ----------
     what : str
     reached : float or None
-        Median, or what the line says; None when it could not be measured.
+        The median, or what the line says; None if it could not be measured.
     unit : str
         "s" is shown as ms or µs where that reads better.
     worst : float or None
         The worst seed, where there are several.
     cpu : float or None
-        Seconds computed, for a row of elapsed seconds: what other processes do to the machine shows less in it.
+        Seconds computed, for a row of elapsed seconds: other processes on the machine affect it less.
     figure : float, str or None
-        The goal; words where it is no number.
+        The goal; words if it is no number.
     at_least : bool
         Whether more is better.
     verdict : str
-        Instead of the comparison of `reached` with `figure`.
+        Replaces the comparison of `reached` with `figure`.
     notes : str
     """
 
@@ -46,7 +46,7 @@ class Row:
 
     @property
     def against(self) -> str:
-        """Met or missed, and by which factor; the worst seed too where only it misses."""
+        """Met or missed, and by which factor; also the worst seed if only that one misses."""
         if self.verdict or not isinstance(self.figure, float | int):
             return self.verdict
         factor = self._factor(self.reached)
@@ -91,7 +91,7 @@ def collect(measured: Iterable[Row], rows: list[Row]) -> bool:
 
 
 def duration(seconds: float) -> str:
-    """Three digits of it, in s, ms or µs."""
+    """A time with three digits, in s, ms or µs."""
     for least, scale, unit in _UNITS_OF_TIME:
         if seconds >= least:
             return f"{seconds * scale:.3g} {unit}"

@@ -55,7 +55,7 @@ ROUNDS: Final = 7
 SCHEDULES: Final = 10
 PREDICTION_ROUNDS: Final = 3
 _AT_CAMERAS_PACE: Final = 1.5
-"""About so much longer a frame takes that comes at a camera's pace than one of frames that follow each other."""
+"""About how much longer a frame takes at a camera's pace than when frames follow each other at once."""
 _STARTED_S: Final = 1.0
 
 
@@ -96,7 +96,7 @@ class Box:
 
     @cached_property
     def profile(self) -> Model:
-        """Frames that follow each other."""
+        """The profile measured with frames that follow each other at once."""
         return profile(self.network, engine=self.engine, threads=1, seconds=self.seconds).model
 
     @cached_property
@@ -180,8 +180,8 @@ def sharing(box: Box) -> Iterator[str]:
 def prediction(box: Box) -> Iterator[str]:
     """Compute a second of random schedules against the cost model.
 
-    Both are measured in each round, and compared in it: a machine that is shared gets slower and faster by the minute,
-    which the cost model has no part in. How far the rounds of one schedule lie apart says what such a figure is worth.
+    Each round measures both and compares them, since a shared machine gets slower and faster by the minute, which is
+    not the cost model's fault. The spread between the rounds of one schedule shows what such a figure is worth.
     """
     given = _schedules(box, SCHEDULES)
     seconds = box.seconds / 10
@@ -218,7 +218,7 @@ def prediction(box: Box) -> Iterator[str]:
 
 
 def _schedules(box: Box, count: int) -> list[list[tuple[int, float]]]:
-    """Random ones that take at most 0.7 of a core: more does not get done beside the source."""
+    """Random schedules that take at most 0.7 of a core: more does not get done next to the source."""
     rng = random.Random(0)
     inner = [k for k in box.names if k < box.network.total_layers]
     found: list[list[tuple[int, float]]] = []
@@ -311,7 +311,7 @@ def _cpu_ms(call: Callable[[], object], seconds: float) -> float:
 
 
 def _running_cpu_ms(runner: LocalRunner, seconds: float) -> float:
-    """CPU milliseconds of the process for each frame that the runner analyses, once what a start takes is over."""
+    """CPU milliseconds of the process for each frame that the runner analyses, after the start is over."""
     time.sleep(_STARTED_S)
     begun = time.process_time(), runner.rates()[0].analysed
     time.sleep(seconds)

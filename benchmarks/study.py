@@ -17,7 +17,7 @@ RIVALS = ("no-sharing", "max-sharing", "max-sharing-best", "static-fps", "greedy
 class Study:
     """The objectives of one event model: by budget and version, those of each workload, in one order.
 
-    Only workloads count in which every version has a schedule within that budget.
+    Only workloads in which every version has a schedule within that budget count.
     """
 
     def __init__(self, rows: Iterable[SweepRow]) -> None:
@@ -36,7 +36,7 @@ class Study:
             }
 
     def gain(self, asked: str, rival: str, of: NDArray[np.bool_] | None = None) -> tuple[float, float]:
-        """Mainstream's mean over the rival's, less 1, and its standard error over the workloads; percent."""
+        """Mainstream's mean over the rival's, minus 1, and its standard error over the workloads; percent."""
         own, other = (self.objectives[asked][name] for name in ("mainstream", rival))
         if of is not None:
             own, other = own[of], other[of]

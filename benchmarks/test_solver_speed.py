@@ -1,7 +1,8 @@
 """The exact search with pytest-benchmark: ``pytest benchmarks/test_solver_speed.py``.
 
-Option building included, one core, gap 1e-6, 16 chokepoints x 10 rates, hard budgets. Each line's goal is
-in its group's name. Times are not asserted: a busy machine is no fault of the code. ``python -m benchmarks`` sums up.
+Times include the making of options; one core, gap 1e-6, 16 chokepoints x 10 rates, hard budgets. The name of a line's
+group has its goal. Times are not asserted, since a busy machine is no fault of the code. ``python -m benchmarks``
+gives a summary.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Times of calls: warmed up, in rounds that take turns so that noise falls on all alike, medians of them."""
+"""Times calls: after a warm-up, in rounds that take turns so that noise affects all equally; figures are medians."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Timed(Generic[Key]):
         return median(self.wall[key])
 
     def median_cpu(self, key: Key) -> float:
-        """Median seconds that one call computed; other processes disturb it less."""
+        """Median seconds that one call computed; other processes disturb this less."""
         return median(self.cpu[key])
 
 

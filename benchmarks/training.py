@@ -73,7 +73,7 @@ def _points(rng: np.random.Generator, count: int, spread: float) -> list[tuple[f
 
 
 def _shape(rng: np.random.Generator, corners: int) -> list[tuple[float, float]]:
-    """A regular polygon, or with `corners` below 0 a star of so many arms."""
+    """A regular polygon or, with `corners` below 0, a star with that many arms."""
     count = corners if corners > 0 else -2 * corners
     radius = np.full(count, rng.uniform(0.15, 0.35))
     if corners < 0:
@@ -164,7 +164,7 @@ def _in_inference_mode(model: Any) -> Any:
 
 
 def timed(way: str, folder: Path, weights: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """One way in a process of its own: what it found, seconds, seconds of all cores, and its peak memory in GB."""
+    """Run one way in a separate process; returns its result, seconds, seconds of all cores, and peak memory in GB."""
     command = [sys.executable, __file__, weights, "--child", way, str(folder), json.dumps(settings)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
@@ -178,7 +178,7 @@ def timed(way: str, folder: Path, weights: str, settings: dict[str, Any]) -> dic
 
 
 def compare(folder: Path, weights: str, settings: dict[str, Any], seeds: range) -> None:
-    """Both ways in turns; a line for each chokepoint, and the ratio of the times."""
+    """Run both ways in turn; print a line for each chokepoint, and the ratio of the times."""
     runs: dict[str, list[dict[str, Any]]] = {"plain": [], "ours": []}
     for seed in seeds:
         for way, results in runs.items():

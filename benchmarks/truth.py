@@ -45,7 +45,7 @@ CLASSES: Final = {
 FPS: Final = 5.0
 EVENT_S, GAP_S = 2.0, 2.0
 TRAINED_ON, CALIBRATED_ON = 150, 150
-"""Events of a class."""
+"""How many events a class has."""
 CALIBRATIONS: Final = ("others", "camera")
 """On photos that are not measured on, and on those that are, in other scenes."""
 SIZE: Final = 64
@@ -54,7 +54,7 @@ _BATCH: Final = 64
 
 
 class Replayed:
-    """A part loader whose parts know what was decided: a stem gives a frame's digest, a tail looks it up."""
+    """A part loader whose parts know the decisions: a stem gives a frame's digest, and a tail looks it up."""
 
     name = "replayed"
     own_threads = False
@@ -83,7 +83,7 @@ class _Part:
 
 
 def digest(pixels: Any) -> bytes:
-    """What tells a frame, as a part of a network gets it, from others."""
+    """A digest that tells a frame, as a part of a network gets it, from others."""
     return hashlib.blake2b(np.ascontiguousarray(pixels, dtype=np.float32).tobytes(), digest_size=16).digest()
 
 
@@ -136,7 +136,7 @@ def train_apps(work: Path, classes: tuple[str, ...], weights: Path) -> list[Path
 
 
 def profile_network(work: Path, folder: Path) -> Any:
-    """The base network as measured on this machine."""
+    """The base network's profile, measured on this machine."""
     path = work / "profile.json"
     if not path.exists():  # in a process of its own: on one thread, which TensorFlow cannot be told once it has trained
         command = [sys.executable, "-m", "mainstream", "profile", "--net", folder, "--engine", "tensorflow"]
@@ -145,7 +145,7 @@ def profile_network(work: Path, folder: Path) -> Any:
 
 
 def decide(work: Path, folders: list[Path], clip: Footage) -> dict[str, dict[bytes, NDArray[np.float32]]]:
-    """What each model says of each frame, by model file and frame."""
+    """What each model says about each frame, by model file and frame."""
     from mainstream.graphs.part import GraphPart
 
     frames = np.stack([frame.pixels(SIZE, SIZE, 3) for frame in clip])

@@ -33,7 +33,7 @@ from mainstream.labelling.frames import save_frames
 from mainstream.streamer.plan import NetPlan
 
 REGIONS: Final = {"path": (0.7, 0.3, 0.1, 0.3), "right": (0.85, 0.4, 0.1, 0.3), "middle": (0.4, 0.3, 0.1, 0.3)}
-"""Of all places on a grid those with the most events in each part of the clip that do not overlap."""
+"""The places on a grid that do not overlap and have the most events in each part of the clip."""
 INSIDE: Final = 0.5
 """Share of a box."""
 

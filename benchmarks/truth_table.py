@@ -1,4 +1,4 @@
-"""What is predicted beside what is measured, for each app of schedules at some budgets.
+"""Compares predictions with measurements, for each app of schedules at some budgets.
 
 For ``benchmarks/truth.py`` and ``benchmarks/truth_people.py``.
 """
@@ -36,7 +36,7 @@ USED: Final = "as calibrated"
 
 
 def predictors(folder: Path, app_id: int) -> dict[str, tuple[App, str]]:
-    """What predicts an app's F1, from what was there before to what is used: the app as given, the event model."""
+    """The ways to predict an app's F1, from the earlier ones to the one in use: the app as given, the event model."""
     package, curve = read_package(folder)
     assert package.events is not None
     deepest = max(package.seen, key=lambda one: one.num_frozen)
@@ -55,12 +55,12 @@ def predictors(folder: Path, app_id: int) -> dict[str, tuple[App, str]]:
 
 
 def _one_chain(app: App) -> App:
-    """The app with false alarms that hang together as the frames of events do."""
+    """The app, with false alarms that are correlated as the frames of events are."""
     return app.model_copy(update={"false_correlations": None})
 
 
 def f1_of(app: App, choice: Choice, event_model: str, fps: float) -> float:
-    """What is predicted of a choice; frames do not hang together where the event model does not know how they do."""
+    """What is predicted for a choice; frames are independent if the event model does not know their correlation."""
     k = choice.num_frozen
     assert app.false_positive_rates is not None
     plain = event_model == "windowed"

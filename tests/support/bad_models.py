@@ -1,4 +1,4 @@
-"""Files that are no models of an engine, or none that can be run: each under a name that says what is wrong with it."""
+"""Files that are no models, or models that cannot run; the name of each says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LARGE = 2**30 + 1
 
 
 def write_bad_onnx(folder: Path) -> dict[str, str]:
-    """Write them beside each other; file name -> what is said of it."""
+    """Write all of them into a folder; returns file name -> what the message says."""
     whole = small_network(batch=1).SerializeToString()
     (folder / "damaged.onnx").write_bytes(whole[: len(whole) // 3])
     new = small_network(batch=1)

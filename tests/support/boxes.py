@@ -21,7 +21,7 @@ MODEL = {
 
 
 def app(app_id: int | str, **keys: Any) -> dict[str, Any]:
-    """An app's keys in a file; `keys` go before those that all have."""
+    """An app's keys in a file; `keys` override those that all apps have."""
     paths = {0: "net.npz", 2: "net.npz"}
     curve = {"accuracies": {0: 0.6, 2: 0.5}, "event_length_ms": 500.0, "model_path": paths}
     return {"app_id": app_id, **curve, **keys}
@@ -41,7 +41,7 @@ def write_problem(folder: Path, *apps: dict[str, Any], budget: float = 150.0, **
 def write_cameras(
     folder: Path, cameras: dict[str, list[dict[str, Any]]], *, budget: float = 150.0, **keys: dict[str, Any]
 ) -> Path:
-    """As :func:`write_problem`, of several cameras; `keys` has more of a stream's, by its name."""
+    """As :func:`write_problem`, for several cameras; `keys` has further keys of a stream, by its name."""
     if not (folder / "net.npz").exists():
         write_matrices(folder / "net.npz")
     streams = [
@@ -54,7 +54,7 @@ def write_cameras(
 
 
 class Burning(Matrices):
-    """Each part takes so many milliseconds of a core."""
+    """Each part takes this many milliseconds of a core."""
 
     name = "burning"
 

@@ -53,7 +53,7 @@ def look(browser: Any, page: Path, *, width: int, height: int = 900, dark: bool 
 
 
 def show(browser: Any, url: str, *, width: int, dark: bool = False) -> None:
-    """As :func:`look`, of a page that this machine serves."""
+    """As :func:`look`, for a page that this machine serves."""
     conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
     browser.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
     _open(browser, url, width=width, height=900, dark=dark)

@@ -1,7 +1,7 @@
 """Network cameras for the tests: over RTSP (H.264, RTP within the TCP connection) and HTTP (multipart MJPEG).
 
 Both number their pictures as `clips.picture` does, take one viewer at a time, and can be stopped and started again on
-the same port. What a picture is made of comes from FFmpeg; the protocols are spoken here, as cameras speak them.
+the same port. FFmpeg encodes the pictures; the code here speaks the protocols as cameras do.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class TestCamera(ABC):
 
 
 class HttpCamera(TestCamera):
-    """Multipart MJPEG, which says nothing of its rate."""
+    """Multipart MJPEG, which does not give its rate."""
 
     codec = "mjpeg"
 
@@ -132,7 +132,7 @@ class HttpCamera(TestCamera):
 
 
 class RtspCamera(TestCamera):
-    """H.264 over RTSP; says its rate where `says_rate`."""
+    """H.264 over RTSP; gives its rate if `says_rate`."""
 
     codec = "libx264"
 
@@ -170,7 +170,7 @@ class RtspCamera(TestCamera):
         return f"{head}\r\n{body}".encode()
 
     def _send_packets(self, viewer: socket.socket) -> None:
-        """One NAL unit an RTP packet (RFC 6184), small enough all of them, each after ``$``, channel, length."""
+        """One NAL unit in each RTP packet (RFC 6184), as all are small enough, each after ``$``, channel, length."""
         sequence = itertools.count()
         for place, coded in enumerate(self.coded()):
             units = [unit.rstrip(b"\0") for unit in coded.split(b"\0\0\1")[1:]]

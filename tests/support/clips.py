@@ -39,7 +39,7 @@ def write_clip(
     codec: str = "mpeg4",
     first: int = 0,
 ) -> None:
-    """A clip of `frames` frames of `size` (width, height), numbered from `first`; its form is that of the name."""
+    """A clip of `frames` frames of `size` (width, height), numbered from `first`; its name decides its format."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height = size

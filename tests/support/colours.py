@@ -1,4 +1,4 @@
-"""Clips of plain colours, and apps that see one of them: events whose place is known."""
+"""Clips of plain colours, and apps that each see one colour, so that it is known where the events are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mainstream.streamer import NetPlan
 
 COLOURS = {"red": (230, 20, 20), "green": (20, 230, 20), "blue": (20, 20, 230), "dim blue": (60, 60, 130)}
 CLASSES = {"red": 0, "green": 1, "blue": 2}
-"""What the model of `write_matrix` says of a frame: its mean colours."""
+"""What the model of `write_matrix` gives for a frame: its mean colours."""
 
 
 def write_colours(path: Path, shots: Sequence[tuple[str, int]], fps: int = 10, codec: str = "mpeg4") -> None:

@@ -1,7 +1,7 @@
-"""A command in the tests' own process, where an interpreter of its own proves nothing more: each costs a second or two.
+"""Runs a command in the tests' own process if a new interpreter, which costs a second or two, would prove nothing more.
 
-What hears signals, has a terminal or a closed stdout, or must not load TensorFlow is run as installed instead. A
-command that changes what signals do, as `streamer` and `run`, is for a process that several of them share.
+Commands that hear signals, have a terminal or a closed stdout, or must not load TensorFlow are run as installed. A
+command that changes what signals do, such as `streamer` or `run`, runs in a process that several of them share.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def run_here(*arguments: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-    """What the installed command would print and end with, 80 columns wide unless `variables` say otherwise."""
+    """The output and exit code of the installed command, 80 columns wide unless `variables` say otherwise."""
     given = ["mainstream", *map(str, arguments)]
     stdout, stderr = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     with (
@@ -48,7 +48,7 @@ def run_here(*arguments: object, cwd: Path | None = None, **variables: str) -> s
 
 
 def but_progress(stderr: str) -> str:
-    """What a command said besides how far it was, which a slow machine makes it say."""
+    """What a command said, without the progress that it reports on a slow machine."""
     return "".join(line for line in stderr.splitlines(keepends=True) if not re.match(r" *\d+ s: ", line))
 
 

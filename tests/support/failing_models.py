@@ -55,7 +55,7 @@ def alone(*nets: tuple[int, str], fps: float = 20) -> NetPlan:
 
 
 class HeldUp(Matrices):
-    """Loads a part when it is allowed to."""
+    """Loads a part only once it is allowed to."""
 
     name = "held up"
 

@@ -25,7 +25,7 @@ CAMERA = "test://?fps=10&width=64&height=48"
 
 
 def app(app_id: int | str, **keys: Any) -> dict[str, Any]:
-    """An app as a fleet file has it, that the runtimes here can run."""
+    """An app, as in a fleet file, that the runtimes here can run."""
     return {
         "app_id": app_id,
         "accuracies": {k: 0.95 - k / 50 for k in CUTS},
@@ -74,7 +74,7 @@ class Runtime:
         return self._runner
 
     def kill(self) -> None:
-        """End it; whoever is connected is cut off."""
+        """End it; connected clients are cut off."""
         self._runner.close()
         self._thread.join()
 

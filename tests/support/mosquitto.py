@@ -1,4 +1,4 @@
-"""A real MQTT broker, Debian's mosquitto, on a free port, and a client that notes what it says."""
+"""A real MQTT broker, Debian's mosquitto, on a free port, and a client that records what it sends."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Broker:
 
 
 class Listener:
-    """Notes all messages of a broker, `seen`, and what each topic said last, `last`."""
+    """Records all messages of a broker (`seen`) and the last one of each topic (`last`)."""
 
     def __init__(self, broker: Broker) -> None:
         paho = pytest.importorskip("paho.mqtt.client", reason="needs the extra run")

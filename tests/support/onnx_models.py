@@ -1,4 +1,4 @@
-"""Small ONNX models as other programs export them: with channels first, as PyTorch does, or last."""
+"""Small ONNX models as other programs export them: with channels first, like PyTorch, or with channels last."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Option(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best objective, or None when nothing fits; and the smallest cost of any schedule."""
+    """The best objective (None if nothing fits) and the smallest cost of any schedule."""
 
     objective: float | None
     mean: float | None
@@ -130,7 +130,7 @@ def _random_app(
     keys = [1 if f == 0 and rng.random() < 0.5 else f for f in own]
     app: dict[str, Any] = {
         "app_id": app_id,
-        # No order among the curve's points: it need not fall with num_frozen.
+        # The curve's points have no order, since it need not fall with num_frozen.
         "accuracies": {f: float(rng.choice([0.0, 1.0, rng.random()], p=[0.05, 0.05, 0.9])) for f in keys},
         "false_positive_rates": {f: float(rng.random() ** 3) for f in keys},
         "event_length_ms": float(rng.choice([50, 200, 500, 1000, 3000])),

@@ -1,8 +1,8 @@
 """A process that pushes, and is killed at a step or after a time: ``python -m support.pushing URL FOLDER ...``.
 
 Each push runs in a child of its own, forked when all is imported. With ``steps`` the child kills itself before its
-k-th call to the store, for k = 1, 2, ..., until a push comes to its end; with ``times`` this process kills it after
-each of the seconds given. Both with SIGKILL. A line on stdout says how each ended: killed, or pushed.
+k-th call to the store, for k = 1, 2, ..., until a push comes to its end. With ``times`` this process kills it after
+each of the seconds given. Both use SIGKILL. A line on stdout says how each push ended: killed, or pushed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def child(call: Callable[[], object]) -> int:
 
 
 def ended(process: int) -> bool:
-    """Whether it came to its end; else it was killed."""
+    """Whether the push came to its end; else it was killed."""
     _, status = os.waitpid(process, 0)
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL

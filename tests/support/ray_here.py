@@ -14,7 +14,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 TOKEN = secrets.token_hex(32)
-"""Ray reads it once in a process."""
+"""Ray reads it only once in a process."""
 OWN = {"num_cpus": 2, "num_gpus": 0, "object_store_memory": 100 * 2**20}
 
 _LISTENS = "0A"
@@ -23,7 +23,7 @@ _LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "000000000000000000
 
 @contextmanager
 def own_token() -> Iterator[None]:
-    """No token of the user's is read or made; to be entered before Ray is imported."""
+    """Ray reads or makes no token of the user; enter this before Ray is imported."""
     if find_spec("ray") is None:
         pytest.skip("needs the extra scale")
     with pytest.MonkeyPatch.context() as patch:
@@ -47,7 +47,7 @@ def alive(process: int) -> bool:
 
 
 def listens(process: int) -> set[str]:
-    """Where the processes listen that a process has started: "loopback", or the address as Linux writes it."""
+    """Where the processes that a process has started listen: "loopback", or the address as Linux writes it."""
     sockets = {link for one in started_by(process) for link in _descriptors(one)}
     rows = [row.split() for table in ("tcp", "tcp6") for row in Path("/proc/net", table).read_text().splitlines()[1:]]
     found = {row[1].partition(":")[0] for row in rows if row[3] == _LISTENS and f"socket:[{row[9]}]" in sockets}

@@ -61,5 +61,5 @@ class RedisServer:
         self._process.wait(20)
 
     def url(self, files: Path | str, db: int = 0, user: str = "") -> str:
-        """Of the store that keeps its model files there."""
+        """The URL of the store that keeps its model files there."""
         return f"redis://{user}127.0.0.1:{self.port}/{db}?files={files}"

@@ -1,4 +1,4 @@
-"""A box with its API and page, in this process, on a network that NumPy runs; and who asks it over a real socket."""
+"""A box with its API and page, in this process, on a network that NumPy runs; and a client with a real socket."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write_package(folder: Path, name: str, write: Callable[[Path], None] = write
 
 
 def write_bright(path: Path) -> None:
-    """A model that says class 1 of bright frames, class 0 of dark ones."""
+    """A model that gives class 1 for bright frames and class 0 for dark ones."""
     with path.open("wb") as file:
         np.savez(file, hidden=np.eye(3), scores=np.array([[0.0, 1.0]] * 3) / (3 * 255))
 
@@ -102,7 +102,7 @@ class Running:
     def ask(
         self, method: str, path: str, body: Any = None, *, token: str | None = "", headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
-        """Status and body of an answer; the right token goes along unless another one is given."""
+        """Status and body of an answer; the request has the right token unless another one is given."""
         where = urlsplit(self.site.url)
         connection = HTTPConnection(str(where.hostname), where.port or 0, timeout=60)
         own = {} if token is None else {"Authorization": f"Bearer {token or self.token}"}
@@ -134,7 +134,7 @@ def served(
 ) -> Iterator[Running]:
     """A problem file that runs and is served; its folder is that of the models, and of the state.
 
-    Of several cameras `source` has that of each, by its name.
+    With several cameras, `source` has the source of each, by its name.
     """
     folder = file.parent
     cameras: dict[str | None, Any] = {**source} if isinstance(source, Mapping) else {None: source}

@@ -1,4 +1,4 @@
-"""An engine whose parts compute for as long as their model file says: so what is to be measured is known."""
+"""An engine whose parts compute for as long as their model file says, so that it is known what should be measured."""
 
 from __future__ import annotations
 

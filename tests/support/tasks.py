@@ -18,7 +18,7 @@ def squared(number: int) -> int:
 
 
 def after(number: int, path: Path) -> int:
-    """Ends when there is something at a path."""
+    """Ends once there is something at a path."""
     until = time.monotonic() + 60
     while not path.exists():
         assert time.monotonic() < until
@@ -27,7 +27,7 @@ def after(number: int, path: Path) -> int:
 
 
 class OddError(Exception):
-    """Cannot be made anew from what pickle keeps of it."""
+    """Pickle can keep it but cannot make it again."""
 
     def __init__(self, number: int, told: str) -> None:
         super().__init__(f"{number}: {told}")
@@ -42,7 +42,7 @@ def failing(kind: str) -> Any:
 
 
 def dying(folder: Path) -> None:
-    """Kills its process, whichever it is; leaves a file each time that it is run."""
+    """Kills the process that runs it; leaves a file each time that it runs."""
     (folder / str(os.getpid())).touch()
     os.kill(os.getpid(), signal.SIGKILL)
 

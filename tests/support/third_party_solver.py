@@ -1,4 +1,4 @@
-"""Parts as somebody else would write them: one method, one event model; and a package that brings them along."""
+"""Parts as somebody else would write them: a method, an event model, and a package that has both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for what has to come true, for as long as a slow and busy machine may take."""
+"""Waits for things that have to come true, for as long as a slow and busy machine may take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _Found = TypeVar("_Found")
 
 
 def becomes(read: Callable[[], object], wanted: object) -> None:
-    """Read until it is `wanted`, a value or ``pytest.approx`` of one; the test fails when it is not after a minute."""
+    """Read until the value is `wanted`, or a ``pytest.approx`` of it; the test fails if that takes over a minute."""
     until = time.monotonic() + PATIENCE_S
     while (found := read()) != wanted and time.monotonic() < until:
         time.sleep(0.05)
@@ -19,12 +19,12 @@ def becomes(read: Callable[[], object], wanted: object) -> None:
 
 
 def comes_true(holds: Callable[[], bool]) -> None:
-    """Ask until it is so; what is not after a minute fails the test."""
+    """Ask until it is true; the test fails if that takes over a minute."""
     becomes(holds, True)
 
 
 def found(find: Callable[[], _Found | None]) -> _Found:
-    """What `find` finds, once it is something; the test fails when it is nothing after a minute."""
+    """What `find` finds, once it finds something; the test fails if that takes over a minute."""
     until = time.monotonic() + PATIENCE_S
     while not (it := find()) and time.monotonic() < until:
         time.sleep(0.02)
