@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -16,9 +16,10 @@ from mainstream.cli.experiment_screen import print_comparison
 from mainstream.cli.progress import Bar
 from mainstream.errors import DeployError, ProblemError
 from mainstream.files import naming
+from mainstream.stream import capacity_of
 
 if TYPE_CHECKING:
-    from mainstream.experiments.experiment import Runtime
+    from mainstream.experiments.experiment import Budget, Runtime
     from mainstream.experiments.points import Point
     from mainstream.experiments.versions import Version
     from mainstream.io import SolveOptions
@@ -56,6 +57,14 @@ def command(
         typer.Option(
             metavar="B,B,...",
             help="Budgets, or N% of the way from the least useful to the most; else the file's.",
+            show_default=False,
+        ),
+    ] = None,
+    utilisation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S,S,...",
+            help="In place of budgets: shares of the profile's cores, each 0 to 1.",
             show_default=False,
         ),
     ] = None,
@@ -115,6 +124,8 @@ def command(
     with naming("command line"):
         _check_numbers(num_apps, trials, 1 if jobs is None else jobs, combs_max_samples)
         compared = _versions(versions)
+        if budget is not None and utilisation is not None:
+            raise ProblemError("--budget and --utilisation say the same; give one of them")
         budgets = tuple(Budget.of(word) for word in words(budget))
         _check_workers(executor, address, jobs or 1, runtime=local or bool(streamer))
         if (combs_max_samples is not None or combs_dry_run) and not combs:
@@ -133,7 +144,9 @@ def command(
     }
     how = _options(flags, read.options, compared)
     points = read.points(num_apps, combs=combs, most=combs_max_samples, seed=seed, x_vote=x_vote)
-    if not budgets and "budget" in read.options:
+    if utilisation is not None:
+        budgets = _of_cores(utilisation, points)
+    elif not budgets and "budget" in read.options:
         budgets = (Budget.of(repr(read.options["budget"])),)
     plan = Plan(compared, budgets, how, trials)
     errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet)
@@ -207,6 +220,22 @@ def _versions(given: str) -> tuple[Version, ...]:
     if set(names) & set(_BOTH):
         versions += [Version(name) for name in _BOTH if name not in names]
     return tuple(dict.fromkeys(versions))
+
+
+def _of_cores(given: str, points: Iterable[Point]) -> tuple[Budget, ...]:
+    """Shares of the cores that all the profiles say, as budgets."""
+    from mainstream.experiments.experiment import Budget
+    from mainstream.io import SolveOptions
+
+    asked = [SolveOptions.of({"utilisation": word}, where="command line").given() for word in words(given)]
+    if not asked:
+        raise ProblemError("command line: --utilisation: there is none; at least one is needed")
+    capacity = capacity_of(stream.model for point in points for stream in point.streams)
+    if capacity is None:
+        raise ProblemError(
+            "command line: utilisation: all profiles have to say the same cores and unit 'ms'; give --budget instead"
+        )
+    return tuple(dict.fromkeys(Budget.of(f"{capacity * one['utilisation']:.12g}") for one in asked))
 
 
 def _options(flags: Mapping[str, Any], of_file: Mapping[str, Any], versions: tuple[Version, ...]) -> SolveOptions:

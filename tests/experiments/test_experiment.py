@@ -135,6 +135,20 @@ def test_a_share_of_the_useful_range_is_between_its_ends(tmp_path: Path) -> None
         assert (least.objective or 0) < (most.objective or 0)
 
 
+def test_budgets_may_be_shares_of_the_cores(tmp_path: Path) -> None:
+    tiny = load_problem(TINY)
+    of_two = tmp_path / "two.yaml"
+    save_problem(tiny.model_copy(update={"model": tiny.model.model_copy(update={"cores": 2})}), of_two)
+    run(2, tmp_path / "out", "--apps", of_two, "--utilisation", "0.02,0.01")
+    rows = load_sweep(tmp_path / "out.csv")
+    assert {(row.asked, row.budget) for row in rows} == {("40", 40.0), ("20", 20.0)}
+    both = refused(2, tmp_path / "no", "--apps", TINY, "--utilisation", "0.5", "--budget", 20)
+    assert both == "command line: --budget and --utilisation say the same; give one of them"
+    for shares, told in (("0.5,1.5", "got "), ("0.5", "all profiles have to say the same cores and unit 'ms'")):
+        error = refused(2, tmp_path / "no", "--apps", TINY, "--utilisation", shares)
+        assert error.startswith(f"command line: utilisation: {told}")
+
+
 @pytest.mark.parametrize("word", ["0", "-1", "nan", "101%", "x", "%", "1e400"])
 def test_other_budgets_are_refused(word: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="it has to be a number above 0, or 0% to 100%"):
