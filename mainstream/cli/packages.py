@@ -36,6 +36,7 @@ def push(
         str | None, typer.Option(metavar="NAME", help="In the store; else the package's own.", show_default=False)
     ] = None,
     store: options.StoreUrl = None,
+    json: options.Json = None,
 ) -> None:
     """Make the next version of a package from a folder.
 
@@ -43,9 +44,13 @@ def push(
     """
     from mainstream.store import open_store
 
+    check_json(json)
     opened = open_store(store)
     done = opened.push(folder, name)
     version = done.version
+    put_json(lambda: {**_named(version), "folder": str(folder), "store": str(opened), "sent_bytes": done.sent}, json)
+    if json == STDOUT:
+        return
     typer.echo(f"{version}  {version.digest}")
     typer.echo(f"{len(version.files)} model files, {_mb(version.size)}; {_mb(done.sent)} sent to {opened}")
 
@@ -59,14 +64,20 @@ def pull(
         Path | None, typer.Argument(metavar="DIR", help="New folder; NAME where none is given.", show_default=False)
     ] = None,
     store: options.StoreUrl = None,
+    json: options.Json = None,
 ) -> None:
     """Write a version as an M-Package, checked against its digests."""
     from mainstream.store import open_store
     from mainstream.store.address import Reference
 
+    check_json(json)
     reference = Reference.of(package)
     folder = folder or Path(reference.name)
-    version = open_store(store).pull(reference, folder)
+    opened = open_store(store)
+    version = opened.pull(reference, folder)
+    put_json(lambda: {**_named(version), "folder": str(folder), "store": str(opened)}, json)
+    if json == STDOUT:
+        return
     typer.echo(f"{version}  {version.digest}")
     typer.echo(f"package {folder}")
 
@@ -154,6 +165,7 @@ def rm(
         bool, typer.Option("--all-versions", help="Names without a version stand for all that there are.")
     ] = False,
     store: options.StoreUrl = None,
+    json: options.Json = None,
 ) -> None:
     """Remove versions, and model files that none has any more.
 
@@ -162,20 +174,27 @@ def rm(
     from mainstream.store import open_store
     from mainstream.store.address import Reference
 
+    check_json(json)
     references = [Reference.of(package) for package in packages]
     for reference in references:
         if reference.version is None and not all_versions:
             raise ProblemError(f"command line: {reference}: name a version, {reference}@1, or give --all-versions")
     opened = open_store(store)
-    for reference in references:
-        numbers = opened.numbers(reference.name) if reference.version is None else [reference.version]
-        if not numbers:
-            raise opened.unknown(reference.name)
-        cleaned = opened.remove(reference.name, numbers)
-        done = ", ".join(f"{reference.name}@{number}" for number in numbers)
-        typer.echo(f"removed {done} and {cleaned.removed} model files")
-        if cleaned.refused is not None:
-            raise ProblemError(f"the versions are removed, their model files are kept for now: {cleaned.refused}")
+    removed: list[dict[str, Any]] = []
+    try:
+        for reference in references:
+            numbers = opened.numbers(reference.name) if reference.version is None else [reference.version]
+            if not numbers:
+                raise opened.unknown(reference.name)
+            cleaned = opened.remove(reference.name, numbers)
+            done = ", ".join(f"{reference.name}@{number}" for number in numbers)
+            removed.append({"name": reference.name, "versions": numbers, "model_files": cleaned.removed})
+            if json != STDOUT:
+                typer.echo(f"removed {done} and {cleaned.removed} model files")
+            if cleaned.refused is not None:
+                raise ProblemError(f"the versions are removed, their model files are kept for now: {cleaned.refused}")
+    finally:
+        put_json(lambda: removed, json)
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
@@ -204,11 +223,13 @@ def _of_folder(folder: Path) -> tuple[Package, Curve, dict[str, int], dict[str, 
     return package, curve, sizes, {**_described(package, curve), "files": sizes}
 
 
+def _named(version: Version) -> dict[str, Any]:
+    return {"name": version.name, "version": version.number, "digest": version.digest}
+
+
 def _plain(version: Version) -> dict[str, Any]:
     return {
-        "name": version.name,
-        "version": version.number,
-        "digest": version.digest,
+        **_named(version),
         "pushed": version.pushed,
         **_described(version.package, version.curve),
         "files": {path: file.bytes for path, file in version.files.items()},

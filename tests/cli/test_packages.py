@@ -138,6 +138,30 @@ def test_rm_removes_what_it_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_what_was_done_as_json(tmp_path: Path) -> None:
+    def told(*given: str) -> Any:
+        return json.loads(run("packages", *given, "--json", "-", home=tmp_path).stdout)
+
+    package(tmp_path / "dogs")
+    store = f"{tmp_path}/.mainstream/packages"
+    version = told("push", "dogs")
+    assert version == {
+        "name": "dogs",
+        "version": 1,
+        "digest": open_store(store).read(Reference("dogs")).digest,
+        "folder": "dogs",
+        "store": store,
+        "sent_bytes": 60_000,
+    }
+    del version["sent_bytes"]
+    assert told("pull", "dogs@1", "copy") == version | {"folder": "copy"}
+    assert told("push", "dogs")["version"] == 2
+    assert told("rm", "dogs@1") == [{"name": "dogs", "versions": [1], "model_files": 0}]
+    saved = run("packages", "rm", "dogs@2", "--json", "done.json", home=tmp_path)
+    assert saved.stdout == "removed dogs@2 and 3 model files\n"
+    assert json.loads((tmp_path / "done.json").read_text()) == [{"name": "dogs", "versions": [2], "model_files": 3}]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -149,6 +173,7 @@ def test_rm_removes_what_it_is_told(tmp_path: Path) -> None:
         (["pull", "cats"], "no package 'cats'; there is none yet"),
         (["show", "./none"], "none: not an M-Package"),
         (["rm", "../x@1"], "package name '../x': it has to be letters"),
+        (["push", "dogs", "--json", "/none/x.json"], "/none/x.json: cannot be written: there is no folder /none"),
         (["list", "--json", "/none/x.json"], "/none/x.json: cannot be written: there is no folder /none"),
     ],
 )
