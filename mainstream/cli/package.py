@@ -1,16 +1,27 @@
-"""How a package is shown on the screen."""
+"""What a package looks like on the screen and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mainstream.description import printable
 
 if TYPE_CHECKING:
     from mainstream.formats.curve import Curve
     from mainstream.formats.package import Estimate, Events, Package
+
+
+def as_plain(package: Package, curve: Curve) -> dict[str, Any]:
+    """A package, its curve and the num_frozen that are kept of it, in plain values."""
+    from mainstream.formats.package import pareto
+
+    return {
+        "package": package.model_dump(mode="json", exclude_none=True),
+        **curve._asdict(),
+        "kept": pareto(curve),
+    }
 
 
 def as_text(package: Package, curve: Curve, sizes: Mapping[str, int], called: object) -> Iterator[str]:

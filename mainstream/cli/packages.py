@@ -11,7 +11,7 @@ import typer
 
 from mainstream.cli import options
 from mainstream.cli.json_file import STDOUT, check_json, put_json
-from mainstream.cli.package import as_text
+from mainstream.cli.package import as_plain, as_text
 from mainstream.description import printable
 from mainstream.errors import ProblemError
 
@@ -220,7 +220,7 @@ def _of_folder(folder: Path) -> tuple[Package, Curve, dict[str, int], dict[str, 
     package, curve = read_package(folder)
     paths = sorted(frozenset().union(*model_files(package)))
     sizes = {path: (folder / path).stat().st_size for path in paths if (folder / path).is_file()}
-    return package, curve, sizes, {**_described(package, curve), "files": sizes}
+    return package, curve, sizes, {**as_plain(package, curve), "files": sizes}
 
 
 def _named(version: Version) -> dict[str, Any]:
@@ -231,18 +231,8 @@ def _plain(version: Version) -> dict[str, Any]:
     return {
         **_named(version),
         "pushed": version.pushed,
-        **_described(version.package, version.curve),
+        **as_plain(version.package, version.curve),
         "files": {path: file.bytes for path, file in version.files.items()},
-    }
-
-
-def _described(package: Package, curve: Curve) -> dict[str, Any]:
-    from mainstream.formats.package import pareto
-
-    return {
-        "package": package.model_dump(mode="json", exclude_none=True),
-        **curve._asdict(),
-        "kept": pareto(curve),
     }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ from mainstream.cli import options
 from mainstream.cli.ending import interrupted_line, keeping, was_pressed
 from mainstream.cli.engine import engine_name, that_runs
 from mainstream.cli.exit_codes import INTERRUPTED
+from mainstream.cli.json_file import check_json, put_json
 from mainstream.cli.layers import Dense, Which, channels_first, open_network
 from mainstream.cli.progress import Bar
 
@@ -40,6 +42,7 @@ def command(
     ] = 0,
     spread: Annotated[float, typer.Option(help="Measure until each median is known to this share of it.")] = 0.01,
     seconds: Annotated[float, typer.Option(help="Measure no longer than this.")] = 300,
+    json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Measure what a base network costs on this device.
@@ -57,7 +60,8 @@ def command(
     from mainstream.trainer.package_network import read_package_network
     from mainstream.trainer.profile import InterruptedProfile, profile
 
-    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet)
+    check_json(json)
+    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet, json=json)
     package = read_package_network(net) if Path(net).is_dir() else None
     if package is not None and (size is not None or weights != "none" or dense):
         raise ProblemError(f"{net} is a package, which has its own; leave out --size, --weights and --dense")
@@ -98,6 +102,7 @@ def command(
         errors.print(interrupted_line(f"{path} has what was measured until then:"), markup=False)
     save_profile(measured.model, path)
     _show(screen, measured, path)
+    put_json(lambda: _plain(measured, path), json)
     turned = channels_first(base)
     if turned is not None:
         screen.print(turned)
@@ -129,6 +134,27 @@ def _choose_kernels(net: str, size: int | None, threads: int, errors: Console) -
         except ProblemError as error:
             errors.print(f"mainstream: {error}; it is measured again the next time", markup=False)
     return kernels
+
+
+def _plain(measured: Profile, path: Path) -> dict[str, Any]:
+    """The profile as it is written, and the times that it is made of."""
+    cuts = [
+        {
+            "num_frozen": k,
+            "layer": measured.model.frozen_layer_names[k],
+            "stem": asdict(measured.stems[k]),
+            "tail": asdict(tail),
+            "cut_cost_ms": measured.cut_cost_ms(k),
+        }
+        for k, tail in measured.tails.items()
+    ]
+    return {
+        "profile": measured.model.model_dump(mode="json", exclude_defaults=True),
+        "whole": asdict(measured.whole),
+        "chokepoints": cuts,
+        "spread": measured.spread,
+        "file": str(path),
+    }
 
 
 def _show(output: Console, measured: Profile, path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from mainstream.cli import options
+from mainstream.cli.json_file import check_json, put_json
+from mainstream.cli.package import as_plain
 
 
 def command(
@@ -25,6 +27,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    json: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Make the int8 variant of a package.
@@ -35,8 +38,9 @@ def command(
     from mainstream.cli import console
     from mainstream.trainer.quantisation import quantise
 
-    screen = console.output(quiet=quiet)
-    quantise(
+    check_json(json)
+    screen = console.output(quiet=quiet, json=json)
+    done = quantise(
         package,
         out,
         images,
@@ -46,3 +50,5 @@ def command(
         progress=screen.print,
     )
     screen.print(f"package {out}")
+    plain = as_plain(done.package, done.curve) | {"kept": list(done.package.models)}
+    put_json(lambda: {**plain, "before": done.before._asdict(), "folder": str(out)}, json)

@@ -11,6 +11,8 @@ from typer.core import TyperCommand
 from mainstream.cli import options
 from mainstream.cli.ending import keeping
 from mainstream.cli.executor_options import AddressOption, ExecutorOption, Where, check, open_executor
+from mainstream.cli.json_file import check_json, put_json
+from mainstream.cli.package import as_plain
 from mainstream.cli.progress import Bar
 from mainstream.errors import ProblemError
 
@@ -116,6 +118,7 @@ def command(
         str, typer.Option(metavar="pb|pb,onnx", help="Write each model as ONNX, too: for --engine onnx.")
     ] = "pb",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")] = False,
+    json: options.Json = None,
     quiet: options.Quiet = False,
     store: options.StoreUrl = None,
     executor: ExecutorOption = Where.LOCAL,
@@ -167,15 +170,18 @@ def command(
         groups = images / GROUPS
     check(executor, address)
     if server is not None:
+        if json is not None:
+            raise ProblemError("train: --json is for a training from here, which is waited for; leave it out")
         paths: dict[str, Any] = {"config": config, "images": images, "model_dir": model_dir, "log_dir": log_dir}
         paths |= {"test_images": test_images, "groups": groups, "chokepoints": chokepoints}
         _queue(context, server, name, paths, 1 if cpus is None else cpus, gpus or 0)
         return
+    check_json(json)
     in_store = _store(store, name)
     settings = {} if published or not (images / name).is_dir() else {"event_class": name}
     settings |= load_settings(config) if config is not None else {}
     settings |= {key: value for key, value in given.items() if value is not None}
-    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet)
+    errors, screen = console.errors(quiet=quiet), console.output(quiet=quiet, json=json)
     kept = f"the chokepoints of {name} that were trained are kept, --resume goes on"
     with keeping(lambda: kept), Bar(errors, "reading", quiet=quiet) as bar:
         stage = "reading"
@@ -210,8 +216,12 @@ def command(
                 progress=show,
             )
     _show(screen, done)
+    plain = _plain(done)
     if in_store is not None:
-        screen.print(f"pushed     {in_store.push(done.folder).version} to {in_store}")
+        version = in_store.push(done.folder).version
+        plain |= {"version": version.number, "store": str(in_store)}
+        screen.print(f"pushed     {version} to {in_store}")
+    put_json(lambda: plain, json)
 
 
 def _published(context: typer.Context, given: list[str]) -> tuple[Path, Path, Path, str, Path, Path]:
@@ -271,6 +281,16 @@ def _tested(package: Package) -> str:
         return f"{tested.accuracy} images"
     total = tested.accuracy + tested.false_positive_rate
     return f"{total} images: {tested.accuracy} of {package.event_class}, {tested.false_positive_rate} others"
+
+
+def _plain(done: Training) -> dict[str, Any]:
+    """The curve, the num_frozen whose models are kept, and how long each was trained, in plain values."""
+    trained = {
+        k: {"epochs": history[-1].epoch, "seconds": sum(epoch.seconds for epoch in history)}
+        for k, history in sorted(done.histories.items())
+    }
+    plain = as_plain(done.package, done.curve) | {"kept": list(done.package.models)}
+    return {**plain, "trained": trained, "folder": str(done.folder)}
 
 
 def _show(console: Console, done: Training) -> None:

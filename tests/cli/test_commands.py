@@ -132,8 +132,10 @@ def test_a_budget_may_be_a_utilisation_and_results_may_be_json() -> None:
     assert not {name for name, given in of.items() if "--budget" in given and "--utilisation" not in given}
     for name in ("solve", "frontier", "methods", "simulate", "evaluate", "layers", "share", "calibrate", "deploy"):
         assert "--json" in of[name], name
-    for name in ("fleet plan", "fleet status", "apps list", "train-jobs list", "packages list", "packages show"):
+    for name in ("fleet plan", "fleet status", "apps list", "train-jobs list", "profile", "train", "quantise"):
         assert "--json" in of[name], name
+    for name in ("push", "pull", "list", "show", "rm"):
+        assert "--json" in of[f"packages {name}"], name
 
 
 def test_the_words_of_metavars_are_those_that_there_are() -> None:

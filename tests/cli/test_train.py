@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -274,15 +275,19 @@ def test_bad_input_is_one_line(given: Path, tmp_path: Path, what: str) -> None:
 def test_a_name_and_images_are_enough(given: Path, tmp_path: Path) -> None:
     """The folders have defaults, and a class with the app's name is its event."""
     options = ["--images", given / "images", "--net", given / "tiny.keras", *QUICK]
-    done = run_here("train", "circle", *options, cwd=tmp_path)
+    done = run_here("train", "circle", *options, "--json", "out.json", cwd=tmp_path)
     assert (done.returncode, but_progress(done.stderr)) == (0, "")
+    told = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    package, curve = read_package(tmp_path / "packages/circle")
+    assert (told["folder"], told["kept"]) == ("packages/circle", [*package.models])
+    assert told["accuracies"] == {str(k): accuracy for k, accuracy in curve.accuracies.items()}
+    assert told["trained"].keys() == told["accuracies"].keys() and told["package"]["event_class"] == "circle"
     assert [line.split() for line in done.stdout.splitlines()[-4:]] == [
         ["measured", "on", "6", "images:", "2", "of", "circle,", "4", "others"],
         ["classes", "circle,", "cross,", "square"],
         ["event", "circle"],
         ["package", "packages/circle"],
     ]
-    assert read_package(tmp_path / "packages/circle")[0].event_class == "circle"
     assert (tmp_path / "logs/circle-accuracy").is_file()
 
 

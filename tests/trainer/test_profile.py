@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -193,12 +194,19 @@ def test_the_command_measures_and_writes(tmp_path: Path) -> None:
     plain().save(tmp_path / "plain.keras")
     out = tmp_path / "profile.json"
     command = [COMMAND, "profile", "--net", tmp_path / "plain.keras", "--spread", "10", "-o", out, "--threads", "2"]
+    command += ["--json", tmp_path / "out.json"]
     environment = {**os.environ, onednn.VARIABLE: "1"}  # else two more processes measure which is faster
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, but_progress(done.stderr)) == (0, "")
     assert "first_relu" in done.stdout
     model = load_profile(out)
     assert (model.name, model.total_layers, model.threads) == ("plain", 9, 2)
+    told = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert (told["profile"], told["file"]) == (json.loads(out.read_text(encoding="utf-8")), str(out))
+    assert f"whole      {told['whole']['median_ms']:.3f} ms" in done.stdout
+    for cut in told["chokepoints"]:
+        assert {"median_ms", "spread"} < cut["stem"].keys() == cut["tail"].keys()
+        assert f"{cut['num_frozen']:>10}  {cut['layer']}" in done.stdout
 
 
 def test_the_commands_say_what_is_wrong_in_one_line() -> None:

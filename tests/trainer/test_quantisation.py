@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -127,13 +128,17 @@ def test_each_precision_is_measured_with_its_models_and_cut_where_the_package_sa
 def test_the_command_prints_both_accuracies(trained: Path, tmp_path: Path) -> None:
     given = ["quantise", str(trained / "one"), str(tmp_path / "new"), "--images", str(trained / "one-images")]
     given += ["--test-images", str(trained / "one-test"), "--calibration", str(trained / "calibration")]
-    ended = CliRunner().invoke(app, given)
+    ended = CliRunner().invoke(app, [*given, "--json", str(tmp_path / "out.json")])
     assert ended.exit_code == 0, ended.output
     _, curve = read_package(tmp_path / "new")
     assert ended.stdout.splitlines()[-1] == f"package {tmp_path / 'new'}"
     for k, accuracy in curve.accuracies.items():
         assert f"{k}: accuracy {accuracy:.4f}, " in ended.stdout
     assert curve == read_package(trained / "one-int8")[1]
+    told = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert told["folder"] == str(tmp_path / "new") and told["package"]["precision"] == "int8"
+    assert told["accuracies"] == {str(k): accuracy for k, accuracy in curve.accuracies.items()}
+    assert told["kept"] == [*curve.accuracies] and told["before"]["accuracies"].keys() == told["accuracies"].keys()
     again = trained / "one-int8/models/5.onnx"
     assert (tmp_path / "new/models/5.onnx").read_bytes() == again.read_bytes()
 
