@@ -17,7 +17,6 @@ from mainstream.cli.problem_file import ask
 from mainstream.errors import InterruptedLoop, ProblemError
 from mainstream.files import naming
 from mainstream.ranges import SECONDS
-from mainstream.stream import unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +102,6 @@ def command(
     described = asked.problem
     how = dict(asked.options)
     first_budget = how.pop("budget")
-    unit = unit_of(described.models)
     live = None
     if labels is not None and model_dir is not None:
         live = _live_labels(problem, labels, described, places, model_dir, (region, inside, seed))
@@ -115,9 +113,7 @@ def command(
         deployer.listeners.append(live.decided.heard)
     say_engine(errors.print, engine, described.models if local else ())
     with deployer:
-        shown = Shown(
-            deployer, screen, errors, window, f" {unit}/s" if unit else "", integer_fps=integer_fps, quiet=quiet
-        )
+        shown = Shown(deployer, screen, errors, window, described.models, integer_fps=integer_fps, quiet=quiet)
         with naming(problem):
             scheduler = Scheduler(described.to_solve(), deployer=shown, max_rounds=1 if one_round else 10, **how)
             history = _rounds(scheduler, first_budget, shown, local=local)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -14,15 +14,18 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from mainstream.cli.console import of_box
 from mainstream.cli.plan import written
 from mainstream.cli.rates import rates_of
 from mainstream.correction import LARGEST_FACTOR, LEAST_RUNS, MeasuredPart
 from mainstream.history import Observation, Round
 from mainstream.result_text import LISTED
+from mainstream.stream import unit_of
 from mainstream.streamer import NetPlan, StreamerClient
 from mainstream.streamer.together import Together
 
 if TYPE_CHECKING:
+    from mainstream.problem import Model
     from mainstream.streamer import LocalRunner
 
 
@@ -35,6 +38,8 @@ class Shown:
         Shows the rounds.
     errors : Console
         Shows the wait, unless `quiet`.
+    models : sequence of Model
+        Say the unit of compute, and the cores of the box.
     """
 
     def __init__(
@@ -43,7 +48,7 @@ class Shown:
         out: Console,
         errors: Console,
         window: float,
-        unit: str,
+        models: Sequence[Model],
         *,
         integer_fps: bool,
         quiet: bool,
@@ -54,7 +59,7 @@ class Shown:
         self._quiet = quiet
         self.errors = errors
         self._window = window
-        self._unit = unit
+        self._models = models
         self.rounds = 0
 
     def deploy(self, plan: Any) -> Any:
@@ -75,12 +80,17 @@ class Shown:
             self._out.print(f"... and {len(one.apps) - LISTED:,} more apps")
         if one.result.left_out:
             self._out.print(f"left out   {len(one.result.left_out):,} optional apps")
+        said = unit_of(self._models)
+        unit = f" {said}/s" if said else ""
         self._out.print(
-            f"cost       predicted {one.predicted_cost:.6g}{self._unit}, at the observed rates "
+            f"cost       predicted {one.predicted_cost:.6g}{unit}, at the observed rates "
             f"{one.predicted_cost_at_observed:.6g} ({one.deviation:+.1%})",
-            f"budget     {one.budget:.6g}{self._unit}",
+            f"budget     {one.budget:.6g}{unit}",
             sep="\n",
         )
+        share = of_box(one.predicted_cost, self._models)
+        if share is not None:
+            self._out.print(f"of the box {share}, predicted")
         if one.measured is None:
             self._out.print(f"compute    not measured: {one.unmeasured}", markup=False)
             return

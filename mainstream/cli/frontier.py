@@ -91,6 +91,10 @@ def command(
     unit = unit_of(models)
     metric = _metric(found)
     screen.print(_table(found, metric, f"{unit}/s" if unit else ""))
+    costs = [result.cost for result in found.results if result is not None]
+    share = console.of_box(max(costs), models) if costs else None
+    if share is not None:
+        screen.print(f"largest cost: of the box {share}")
     if csv == STDOUT:
         typer.echo(found.to_csv(), nl=False)
     elif csv is not None:

@@ -78,6 +78,9 @@ def command(
         )
     screen.print(f"{asked.title}, budget {asked.options['budget']:g}; best bound {bound:.6f}")
     screen.print(table)
+    share = console.of_box(asked.options["budget"], asked.problem.models)
+    if share is not None:
+        screen.print(f"budget: of the box {share}")
     rows = results.items()
     put_json(lambda: {"bound": bound, "methods": [{"method": name, **one.to_dict()} for name, one in rows]}, json)
     if was_pressed():

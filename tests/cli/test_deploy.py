@@ -161,6 +161,17 @@ def test_once_is_one_round_and_json_saves_it(deployable: Path, tmp_path: Path) -
     assert [one["budget"] for one in history["rounds"]] == [20]
 
 
+def test_a_round_says_what_it_takes_of_the_box(deployable: Path, tmp_path: Path) -> None:
+    problem = load_problem(deployable)
+    save_problem(
+        problem.model_copy(update={"model": problem.model.model_copy(update={"cores": 2})}), tmp_path / "p.yaml"
+    )
+    with OldStreamer(share(0.6)) as server:
+        shown = printed("deploy", tmp_path / "p.yaml", "--streamer", server.address, "--one-round")
+    (cost,) = re.findall(r"^cost +predicted (\S+) ms/s", shown, re.MULTILINE)
+    assert f"\nof the box {float(cost):.3g} of 2,000 ms/s: {float(cost) / 20:.3g} % of 2 cores, predicted\n" in shown
+
+
 def test_json_on_stdout_is_alone_there(deployable: Path) -> None:
     with OldStreamer() as server:
         history = json.loads(printed("deploy", deployable, "--streamer", server.address, "--json", "-", "--budget", 12))

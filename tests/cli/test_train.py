@@ -234,6 +234,11 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "--patience=2",
         "train: --patience is no option, but a setting; give patience in --config FILE",
     ),
+    "a job's curve": (
+        str,
+        "--server http://127.0.0.1:9 --json -",
+        "train: --json is for a training from here, which is waited for; leave it out",
+    ),
     "formats": (str, "--formats pb,tflite", "formats: got ['pb', 'tflite']; allowed: pb, or pb and onnx"),
     "cache": (str, "--cache-gb nan", "cache_gb: got nan; it has to be a finite number, 0 or more"),
     "event class": (

@@ -89,6 +89,10 @@ def test_a_result_says_what_it_is_of_the_box(tmp_path: Path) -> None:
     save(tmp_path / "p.yaml", cores=2)
     done = run_here("solve", tmp_path / "p.yaml", "--budget", 40)
     assert done.stdout.splitlines()[-1] == "of the box 40 of 2,000 ms/s: 2 % of 2 cores"
+    methods = run_here("methods", tmp_path / "p.yaml", "--budget", 40, "--time-limit", 5).stdout
+    assert methods.splitlines()[-1] == "budget: of the box 40 of 2,000 ms/s: 2 % of 2 cores"
+    frontier = run_here("frontier", tmp_path / "p.yaml", "--budgets", "20,40", "--gap", "0").stdout
+    assert frontier.splitlines()[-1] == "largest cost: of the box 40 of 2,000 ms/s: 2 % of 2 cores"
     save(tmp_path / "p.yaml", cores=1)
     assert run_here("solve", tmp_path / "p.yaml").stdout.splitlines()[-1].endswith(" % of 1 core")
     save(tmp_path / "p.yaml", cores=None)
