@@ -30,6 +30,7 @@ def command(
             metavar="NAME", help="Category of the boxes that count; what to call those of MOT.", show_default=False
         ),
     ] = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Cut images to train on out of a labelled clip.
 
@@ -37,6 +38,7 @@ def command(
     them. Of boxes those count that lie in --region far enough: best the region that the app is to have. Frames under
     one label, one after the other, are a group in DIR/groups.csv, which is for `mainstream train --groups`.
     """
+    from mainstream.cli import console
     from mainstream.formats.boxes import Region
     from mainstream.labelling.frames import GROUPS, save_frames
 
@@ -44,7 +46,8 @@ def command(
         raise ProblemError(f"{clip}: there is no such file; give a clip")
     where = Region.parse(region, inside, f"--region {region} --inside {inside:g}")
     counts = save_frames(clip, labels, folder, every=every, nothing=nothing, region=where, box_label=label)
+    screen = console.output(quiet=quiet)
     width = max(map(len, counts))
     for name, count in sorted(counts.items()):
-        typer.echo(f"{name:<{width}}  {count:,} images")
-    typer.echo(f"groups     {folder / GROUPS}")
+        screen.print(f"{name:<{width}}  {count:,} images")
+    screen.print(f"groups     {folder / GROUPS}")

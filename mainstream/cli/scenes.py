@@ -42,6 +42,7 @@ def command(
     width: Annotated[int, typer.Option(help="Pixels; even.")] = 160,
     height: Annotated[int, typer.Option(help="Pixels; even.")] = 120,
     seed: options.Seed = 0,
+    quiet: options.Quiet = False,
 ) -> None:
     """Make two labelled clips, to train on and to test on.
 
@@ -55,12 +56,15 @@ def command(
 
     import numpy as np
 
+    from mainstream.cli import console
     from mainstream.files import write_text
     from mainstream.scenes.cutouts import split_cutouts
     from mainstream.scenes.filming import film
     from mainstream.scenes.filming import footage as frames_of
     from mainstream.scenes.script import visits
 
+    console.errors(quiet=quiet)
+    screen = console.output(quiet=quiet)
     given = {"num_events": events, "seed": seed, "fps": fps, "event_s": event_s, "gap_s": gap_s}
     numbers = _Numbers.of({**given, "width": width, "height": height}, where="command line")
     if numbers.num_events > _MOST_EVENTS:
@@ -91,6 +95,6 @@ def command(
         path = folder / f"{name}.mkv"
         found = film(path, background, plan, chosen, numbers.fps, size, drawn)
         of_class = ", ".join(f"{sum(one.label == label for one in found)} {label}" for label in dict.fromkeys(names))
-        typer.echo(f"{path}: {plan[-1].end:,} frames, {len(found)} events: {of_class}")
+        screen.print(f"{path}: {plan[-1].end:,} frames, {len(found)} events: {of_class}")
         rows.writerows((one.file, one.label, name) for one in chosen)
     write_text(folder / "sources.csv", sources.getvalue())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mainstream.cli import options
-from mainstream.cli.json_file import STDOUT, check_json, put_json
+from mainstream.cli.json_file import check_json, put_json
 
 if TYPE_CHECKING:
     from mainstream.trainer.sharing import Place, Sharing
@@ -23,6 +23,7 @@ def command(
     ],
     profile: options.ProfileFile = None,
     json: options.Json = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Find the leading layers that models have in common.
 
@@ -33,6 +34,7 @@ def command(
 
     The layer names of --profile number the layers of frozen graphs.
     """
+    from mainstream.cli import console
     from mainstream.io import load_profile
     from mainstream.trainer.sharing import shared_layers
 
@@ -40,9 +42,9 @@ def command(
     names = load_profile(profile).frozen_layer_names if profile else {}
     found = shared_layers(models, {name: number for number, name in names.items()})
     put_json(lambda: _plain(found), json)
-    if json != STDOUT:
-        for line in _lines(found):
-            typer.echo(line)
+    screen = console.output(quiet=quiet, json=json)
+    for line in _lines(found):
+        screen.print(line)
 
 
 def _lines(found: Sharing) -> list[str]:

@@ -72,6 +72,7 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write random workloads, the same for the same arguments.
 
@@ -79,12 +80,12 @@ def generate(
     are whole numbers from 1 to --stream-fps. The base network is made up unless --profile names one, and the budget is
     1.5 times the smallest that has a schedule.
     """
+    from mainstream.cli import console
     from mainstream.experiments.event_grid import load_event_grid
     from mainstream.experiments.workloads import workload, workloads_on_grid
     from mainstream.files import check_target
     from mainstream.io import SolveOptions, load_curve, load_profile, save_problem, save_workloads
     from mainstream.ranges import Range
-    from mainstream.result_text import plain_console
 
     Range(1, 10**6, whole=True).check("--setups", setups)
     fps = int(stream_fps)
@@ -109,7 +110,7 @@ def generate(
         many = (workload(n, seed=seed + k, **how) for k in range(setups))
         made = ((one.objects(), one.model, one.video) for one in many)
     problems: list[Problem] = []
-    with interruptible(), Bar(plain_console(stderr=True), "drawing apps and finding their budget") as bar:
+    with interruptible(), Bar(console.errors(quiet=quiet), "drawing apps and finding their budget", quiet=quiet) as bar:
         for parts in made:
             problems.append(_problem(*parts, asked))
             bar(len(problems) / setups)

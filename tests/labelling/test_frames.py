@@ -196,6 +196,8 @@ def test_the_command_says_how_many_and_refuses_in_one_line(clip: Path, tmp_path:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:3] == ["cat     2 images", "dog     8 images", "street  14 images"]
     (tmp_path / "gt.txt").write_text(MOT)
+    quiet = run(clip, "--labels", labels, "-o", tmp_path / "quiet", "-q")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
     done = run(clip, "--labels", tmp_path / "gt.txt", "-o", tmp_path / "left", "--label=dog", "--region=0,0,0.5,1")
     assert done.stdout.splitlines()[:2] == ["dog      5 images", "nothing  19 images"], done.stderr
     outside = run(clip, "--labels", tmp_path / "gt.txt", "-o", tmp_path / "l", "--label=dog", "--region=0.6,0,0.5,1")

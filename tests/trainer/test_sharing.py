@@ -279,7 +279,8 @@ def test_the_command_prints_a_table_and_json(models: Path, tmp_path: Path) -> No
     ]
     written_to = tmp_path / "found.json"
     for target in ("-", str(written_to)):
-        ended = CliRunner().invoke(app, ["share", base, other, "--json", target])
+        ended = CliRunner().invoke(app, ["share", base, other, "--json", target, "-q"])
+        assert bool(ended.stdout) == (target == "-")
         text = ended.stdout if target == "-" else written_to.read_text(encoding="utf-8")
         found = json.loads(text)
         assert found["models"] == [{"model": name, "num_frozen": None, "layer": "first_relu"} for name in (base, other)]
