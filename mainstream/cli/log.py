@@ -50,24 +50,36 @@ class Log:
     ----------
     form : LogForm
     screen : Console
-        The console of stderr.
+        Of stderr.
+    quiet : bool
+        Say nothing but errors.
     """
 
-    def __init__(self, form: LogForm, screen: Console) -> None:
+    def __init__(self, form: LogForm, screen: Console, *, quiet: bool = False) -> None:
         self._form = form
         self._screen = screen
+        self._quiet = quiet
         self._last: dict[str, str] = {}
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_Json() if form is LogForm.JSON else _OneLine())
         logger = logging.getLogger(_OURS)
         logger.handlers = [handler]
-        logger.setLevel(logging.INFO)
+        logger.setLevel(logging.ERROR if quiet else logging.INFO)
         logger.propagate = False
 
     def say(self, text: str) -> None:
-        """Log a message that is no warning."""
+        """Say what is no warning."""
+        if self._quiet:
+            return
         if self._form is LogForm.JSON:
             logging.getLogger(_OURS).info(text)
+        else:
+            self._screen.print(text)
+
+    def fail(self, text: str) -> None:
+        """Say the error that ends the command."""
+        if self._form is LogForm.JSON:
+            logging.getLogger(_OURS).error(text)
         else:
             self._screen.print(text)
 

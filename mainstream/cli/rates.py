@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def live_rates(runners: Mapping[str | None, LocalRunner], screen: Console) -> Iterator[None]:
-    """Show the rates of each camera's runner while the block runs; show nothing if the screen is no terminal."""
-    if not screen.is_terminal:
+def live_rates(runners: Mapping[str | None, LocalRunner], screen: Console, *, quiet: bool = False) -> Iterator[None]:
+    """Show the rates of each camera's runner while the block runs: on a terminal, and not if `quiet`."""
+    if quiet or not screen.is_terminal:
         yield
         return
 

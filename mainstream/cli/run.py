@@ -65,6 +65,7 @@ def command(
     inside: options.Inside = 0.5,
     seed: options.Seed = 0,
     log: runtime_options.LogAs = LogForm.TEXT,
+    quiet: options.Quiet = False,
     calibrated: options.Calibrated = True,
     store: options.StoreUrl = None,
 ) -> None:
@@ -86,7 +87,7 @@ def command(
     from mainstream.result_text import plain_console
 
     errors = plain_console(stderr=True)
-    said = Log(log, errors)
+    said = Log(log, errors, quiet=quiet)
     flags_here = {
         "-m": model_dir,
         "--engine": engine,
@@ -103,7 +104,7 @@ def command(
         problem,
         {"budget": budget, "utilisation": utilisation},
         model_dir,
-        {"store": store, "calibrated": calibrated},
+        {"store": store, "calibrated": calibrated, "quiet": quiet},
         engine,
         said.say_new,
         lambda now: check_same_places(places, key, given, now),
@@ -146,13 +147,14 @@ def command(
             for camera in box.cameras[:1]:
                 if camera.local is not None and model_dir is not None:
                     opened.enter_context(making_ready(camera.local.loader, model_dir, trusted=trust_models))
-            with live_rates({one.name: one.local for one in box.cameras if one.local is not None}, errors):
+            local = {one.name: one.local for one in box.cameras if one.local is not None}
+            with live_rates(local, errors, quiet=quiet):
                 box.run()
     except KeyboardInterrupt:
         said.say("ended")
         leave()
     except DeployError as error:
-        said.say(f"mainstream: {error}")
+        said.fail(f"mainstream: {error}")
         raise typer.Exit(FAILED) from None
     said.say("ended: the source has no more frames")
 

@@ -74,6 +74,7 @@ def command(
     state: options.State = None,
     curve_keys: options.CurveKeys = None,
     log: runtime_options.LogAs = LogForm.TEXT,
+    quiet: options.Quiet = False,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen to other machines without keys: whoever reaches it sends plans.")
     ] = False,
@@ -95,7 +96,7 @@ def command(
     if (source is None) == (camera is None):
         raise ProblemError("command line: give either --source, or --camera and its -C CONFIG_DIR")
     errors = plain_console(stderr=True)
-    said = Log(log, errors)
+    said = Log(log, errors, quiet=quiet)
     end_in_time()
     try:
         with naming("command line"):
@@ -125,7 +126,7 @@ def command(
                     load_timeout_s=load_timeout,
                     load_memory_gb=load_memory,
                 ) as server,
-                live_rates({None: runner}, errors),
+                live_rates({None: runner}, errors, quiet=quiet),
             ):
                 limit_memory(free_memory() if memory is None else round(memory * 2**30))
                 runs = f"; engine {that_runs(engine)}" if engine == "auto" else ""
@@ -136,7 +137,7 @@ def command(
         said.say("ended")
         leave()
     except DeployError as error:
-        said.say(f"mainstream: {error}")
+        said.fail(f"mainstream: {error}")
         raise typer.Exit(FAILED) from None
     said.say("ended: the source has no more frames")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 import signal
@@ -21,6 +22,8 @@ from support.failing_models import alone, write_graph, write_matrix
 from support.terminal import COMMAND
 from support.third_party import MATRICES
 
+from mainstream.cli.log import Log, LogForm
+from mainstream.result_text import plain_console
 from mainstream.streamer import LocalRunner, StreamerClient
 
 pytest.importorskip("tensorflow", reason="needs the extra run", exc_type=ImportError)
@@ -85,6 +88,17 @@ def test_every_line_of_the_log_is_json_and_a_signal_is_no_failure(tmp_path: Path
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("form", LogForm)
+def test_a_quiet_log_says_errors_only(form: LogForm, capsys: pytest.CaptureFixture[str]) -> None:
+    said = Log(form, plain_console(stderr=True), quiet=True)
+    said.say("listening")
+    said.say_new("engine onnx")
+    logging.getLogger("mainstream.box").warning("the camera is away")
+    assert capsys.readouterr().err == ""
+    said.fail("mainstream: the camera is gone")
+    assert "mainstream: the camera is gone" in capsys.readouterr().err
+
+
 def test_a_source_that_breaks_off_is_another_exit_code_than_one_that_cannot_be_opened(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.avi", frames=20, fps=20)
     with server(tmp_path, "--source", str(tmp_path / "clip.avi")) as process:
@@ -99,7 +113,8 @@ def test_a_source_that_breaks_off_is_another_exit_code_than_one_that_cannot_be_o
             client.deploy(alone((1, "good.pb")))
         _, rest = process.communicate(timeout=20)
         assert process.returncode == 4
-        assert "no such file" in json.loads(rest.splitlines()[-1])["message"]
+        last = json.loads(rest.splitlines()[-1])
+        assert last["level"] == "error" and "no such file" in last["message"]
     with server(tmp_path, "--source", str(tmp_path / "clip.avi")) as process:
         process.communicate(timeout=20)
         assert process.returncode == 2
