@@ -136,7 +136,7 @@ def test_what_is_jitted_beside_the_solver_needs_no_folder_for_the_cache(tmp_path
 
 def test_a_generator_that_was_drawn_from_is_not_kept() -> None:
     random = np.random.default_rng(1)
-    drawn = random, 50, (0.5, 0.1, 0.2, 0.1), np.array([3.0, 4.0]), 2.5, ((0.1, 0.2), (0.1, 0.2)), 2
+    drawn = random, 50, (0.5, 0.1, 0.2, 0.1), np.array([3.0, 4.0]), 2.5, ((0.1, 0.2), (0.1, 0.2)), 2, 0, np.zeros(3)
     held = sys.getrefcount(random)
     for _ in range(10):
         _replay(*drawn)
