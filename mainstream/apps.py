@@ -110,6 +110,8 @@ class Apps:
         ProblemError
             An app is not valid, there is none, two have the same `app_id`, or they see different regions.
 
+        Examples
+        --------
         >>> Apps.of([{"app_id": 1, "accuracies": {0: 0.95, 40: 0.9}, "event_length_ms": 500}])
         <Apps: 1 app, 2 chokepoints>
         """
@@ -216,6 +218,8 @@ class Apps:
         ProblemError
             Shapes that disagree, values out of range.
 
+        Examples
+        --------
         >>> Apps.from_arrays([[0.95, 0.9]], [[0.1, 0.2]], [0, 40], event_length_ms=500, event_frequency=0.1)
         <Apps: 1 app, 2 chokepoints>
         """
@@ -308,6 +312,8 @@ class Apps:
         ProblemError
             An `app_id` is in both.
 
+        Examples
+        --------
         >>> apps.joined(Apps.of([{"app_id": 1, "accuracies": {0: 0.9, 90: 0.8}, "event_length_ms": 500}]))
         <Apps: 3 apps, 3 chokepoints>
         """
@@ -340,6 +346,8 @@ class Apps:
         ProblemError
             It is the only one.
 
+        Examples
+        --------
         >>> apps.without(0).app_ids.tolist()
         ['cat']
         """
@@ -366,6 +374,8 @@ class Apps:
         rows, columns : (M,) int arrays
             Places of the apps, and of their chokepoints.
 
+        Examples
+        --------
         >>> apps.at([0, 1], [1, 1]).accuracy.tolist()
         [0.9, 0.7]
         """
@@ -393,6 +403,8 @@ class Apps:
         ProblemError
             An app is not among these, or has no model for that `num_frozen`.
 
+        Examples
+        --------
         >>> rows, columns = apps.places(["cat"], [40])
         >>> rows.tolist(), columns.tolist()
         ([1], [1])
@@ -423,6 +435,8 @@ class Apps:
         ProblemError
             A curve has a `num_frozen` that the model does not know, or a pin a rate that the video does not offer.
 
+        Examples
+        --------
         >>> from mainstream import Model, Video
         >>> model = Model(total_layers=50, layer_latencies=[1] * 50, frozen_layer_names={0: "in", 20: "mid"})
         >>> apps.check(model, Video(stream_fps=10), "mainstream")

@@ -176,6 +176,8 @@ class Description(BaseModel):
         ProblemError
             `given` is neither, or a key or a value is wrong.
 
+        Examples
+        --------
         >>> from mainstream import Video
         >>> Video.of({"stream_fps": 10})
         <Video: 10 fps, 10 rates from 1 to 10>

@@ -107,6 +107,8 @@ class Frontier:
         MissingExtraError
             pandas is not installed.
 
+        Examples
+        --------
         >>> found.to_frame()[["budget", "objective", "status"]]
            budget  objective      status
         0     1.0        NaN  infeasible
@@ -130,6 +132,8 @@ class Frontier:
         MissingExtraError
             matplotlib is not installed.
 
+        Examples
+        --------
         >>> found.plot(chosen=20).savefig("frontier.png")
         """
         from mainstream.report.figures import FrontierCurve, frontier_figure

@@ -250,6 +250,8 @@ class History:
         MissingExtraError
             pandas is not installed.
 
+        Examples
+        --------
         >>> history.to_frame()[["budget", "predicted_cost", "deviation"]]
            budget  predicted_cost  deviation
         0      20        18.56165        0.0

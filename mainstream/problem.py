@@ -266,6 +266,8 @@ class App(Description):
         ProblemError
             It is no list, there is none in it, or one is not valid.
 
+        Examples
+        --------
         >>> App.each([{"app_id": 1, "accuracies": {0: 0.95}, "event_length_ms": 500}])
         (<App 1: accuracy 0.95 at 1 chokepoint, events of 500 ms>,)
         """

@@ -381,6 +381,8 @@ class Result:
         MissingExtraError
             pandas is not installed.
 
+        Examples
+        --------
         >>> result.to_frame()[["app_id", "num_frozen", "target_fps"]]
            app_id  num_frozen  target_fps
         0       1          90         1.0
@@ -409,6 +411,8 @@ class Result:
         MissingExtraError
             matplotlib is not installed.
 
+        Examples
+        --------
         >>> result.plot(title="three apps").savefig("schedule.png")
         """
         from mainstream.report.figures import FrontierCurve, result_figure
@@ -449,6 +453,8 @@ class Result:
         ProblemError
             The text is not such a result.
 
+        Examples
+        --------
         >>> Result.from_json(result.to_json()) == result
         True
         """

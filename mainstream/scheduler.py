@@ -179,6 +179,8 @@ class Scheduler:
         InterruptedLoop
             Ctrl-C after the first round; the error holds the rounds that were over. Before that, a KeyboardInterrupt.
 
+        Examples
+        --------
         >>> scheduler.run(20)
         <History: 1 round, converged>
         """

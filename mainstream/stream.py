@@ -86,6 +86,8 @@ class Stream:
         ProblemError
             Its `app_id` is taken, or it sees another region.
 
+        Examples
+        --------
         >>> stream.with_app(problem.apps[0].model_copy(update={"app_id": "another"}))
         <Stream gate: 4 apps, 10 fps, 156 layers>
         """
@@ -105,6 +107,8 @@ class Stream:
         ProblemError
             It is the only one.
 
+        Examples
+        --------
         >>> stream.without(0).apps.app_ids.tolist()
         [2, 3]
         """

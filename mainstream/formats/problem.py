@@ -205,6 +205,8 @@ class Problem(SolveOptions):
         ProblemError
             A profile does not say its cores, its unit is not ms, or two profiles say different cores.
 
+        Examples
+        --------
         >>> problem.model_copy(update={"model": load_profile("data/profiles/resnet50-224.json")}).share_of_cores(0.5)
         1000.0
         """

@@ -117,6 +117,8 @@ class Prepared:
         ProblemError
             An app is not among the streams', or has no such `num_frozen`.
 
+        Examples
+        --------
         >>> points, stream_fps = prepared.seen([1, 2], [0, 0])
         >>> points.accuracy.round(3).tolist(), stream_fps.tolist()
         ([0.992, 0.738], [10.0, 10.0])
@@ -168,6 +170,8 @@ class Prepared:
         -------
         Result
 
+        Examples
+        --------
         >>> prepared.solve()
         <Result: 3 apps, mean f1 0.8331 (optimal), cost 18.56 of 20 ms/s>
         >>> prepared.solve(40, aggregate="min")
@@ -239,6 +243,8 @@ class Prepared:
         InfeasibleError
             No budget has one.
 
+        Examples
+        --------
         >>> round(prepared.smallest_budget(), 2)
         4.11
         """
@@ -259,6 +265,8 @@ class Prepared:
         InfeasibleError
             No budget has a schedule.
 
+        Examples
+        --------
         >>> round(prepared.useful_budget(), 2)
         60.39
         """
@@ -276,6 +284,8 @@ class Prepared:
         ProblemError
             The budget is no finite number above 0.
 
+        Examples
+        --------
         >>> prepared.with_budget(40)
         <Prepared: 3 apps, f1, mainstream, windowed, budget 40>
         """
@@ -297,6 +307,8 @@ class Prepared:
             The app is not valid, its `app_id` is taken, it does not fit model and video, it lacks what the objective
             needs, or there is no such stream.
 
+        Examples
+        --------
         >>> prepared.with_app(problem.apps[0].model_copy(update={"app_id": 4}))
         <Prepared: 4 apps, f1, mainstream, windowed, budget 20>
         """
@@ -325,6 +337,8 @@ class Prepared:
         ProblemError
             There is no such app, or it is the only one of its stream.
 
+        Examples
+        --------
         >>> prepared.without(2)
         <Prepared: 2 apps, f1, mainstream, windowed, budget 20>
         """
