@@ -126,7 +126,11 @@ def test_a_published_streamer_does_not_tell_is_never_asked_and_gets_its_plan(tmp
     with OldStreamer() as old:
         given = load_fleet(written(tmp_path, described([old.address])))
         wanted = runtimes_of(given, plan_fleet(given).net_plans())
-        assert [one.state for one in ask_all(wanted, timeout_s=60)] == ["does not tell"]
+        for _ in range(20):  # on a busy machine the first handshakes may break off
+            (asked,) = ask_all(wanted, timeout_s=30)
+            if asked.state != "away":
+                break
+        assert asked.state == "does not tell", asked.away
         assert old.plans == []
         assert states(deployed(given)) == ["deployed"]
         assert old.plans == [json.loads(wanted[0].plan.to_json())]
