@@ -25,9 +25,8 @@ def main() -> None:
         raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said
-        if (
-            code == _INTERRUPTED
-        ):  # a compiler that was left, or a thread in which something hangs, may crash Python's end
+        # A compiler that was left, or a thread in which something hangs, may crash Python's own end.
+        if code == _INTERRUPTED:
             with suppress(OSError, ValueError):
                 sys.stdout.flush()
             sys.stderr.flush()

@@ -133,7 +133,7 @@ def test_a_result_is_asked_by_the_id_of_an_app() -> None:
     assert 13 not in of
     for app_id, words in (("x", "app 'x' is not in"), (13, "app 13 is not in"), ([], "app [] is not in")):
         with pytest.raises(KeyError) as missing:
-            of[app_id]  # type: ignore[index]
+            of[app_id]  # type: ignore[index]  # ids of no kind
         assert isinstance(missing.value, ProblemError)
         assert str(missing.value) == f"{words} the result, which has [10, 11, 12]; left out are [13]"
 

@@ -27,7 +27,7 @@ def run_pressed(moment: str, *arguments: object, cwd: Path, **variables: str) ->
     from support.commands import run_here  # imports what main() is to see imported
 
     if not getattr(sys, "_pressing", False):
-        sys._pressing = True  # type: ignore[attr-defined]
+        sys._pressing = True  # type: ignore[attr-defined]  # a mark of ours: the hook is there
         sys.addaudithook(_hook)
     _wanted[:] = [moment]
     done = run_here(*arguments, cwd=cwd, **variables)
